@@ -1,0 +1,24 @@
+import type { Price } from './price.ts';
+
+/** What is sold. */
+export type Category = 'llm' | 'image' | 'audio' | 'embedding' | 'multimodal';
+
+export const CATEGORIES: readonly Category[] = ['llm', 'image', 'audio', 'embedding', 'multimodal'];
+
+export interface Model {
+  /** The canonical repository id, case-sensitive: `zai-org/GLM-4.7-Flash`. Answers always carry this name. */
+  readonly id: string;
+  /** The short lower-case name that resolves too: `glm-4.7-flash`. */
+  readonly slug: string;
+  readonly aliases: readonly string[];
+  readonly name: string;
+  readonly category: Category;
+  /** Tokens of prompt and answer together; null where the notion does not apply. */
+  readonly contextTokens: number | null;
+  /** The longest answer in tokens; null where the notion does not apply. */
+  readonly maxOutputTokens: number | null;
+  readonly minVramGb: number;
+  readonly active: boolean;
+  /** The price in force, with the id of its version in the history. */
+  readonly price: Price;
+}

@@ -1,0 +1,39 @@
+/** The parties of the market. */
+
+/** Who pays for inference. */
+export interface Consumer {
+  readonly id: string;
+  readonly name: string;
+}
+
+/**
+ * A provider's life. `can_connect` stays true in every state but `removed`; a provider that may not earn is kept out by
+ * routing, because an agent that is refused at the door never comes back by itself.
+ */
+export type ProviderState =
+  | 'pending'
+  | 'under_review'
+  | 'approved'
+  | 'activating'
+  | 'active'
+  | 'suspended'
+  | 'removed';
+
+/** Who is paid for inference. */
+export interface Provider {
+  readonly id: string;
+  readonly name: string;
+  readonly state: ProviderState;
+}
+
+/** A key as the house knows it: never the secret itself. */
+export interface KeyRecord {
+  readonly id: string;
+  readonly kind: 'consumer' | 'provider';
+  /** The consumer's or the provider's id. */
+  readonly ownerId: string;
+  readonly name: string;
+  /** The first eight characters after `sk-swan-` or `sk-prov-`, for people to tell keys apart. */
+  readonly prefix: string;
+  readonly revoked: boolean;
+}

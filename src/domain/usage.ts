@@ -1,0 +1,16 @@
+/** What a job consumed. Whole, non-negative numbers of tokens. */
+export interface Usage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+export const NO_USAGE: Usage = { inputTokens: 0, outputTokens: 0 };
+
+/**
+ * A token count as stated by somebody else, made safe: a whole number from 0 to `ceiling`. Anything that is not a finite
+ * non-negative whole number (negative, fractional, NaN, 1e308, a string, absent) is no statement at all: undefined.
+ */
+export function statedCount(value: unknown, ceiling: number): number | undefined {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) return undefined;
+  return Math.min(value, ceiling);
+}

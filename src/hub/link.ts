@@ -1,0 +1,66 @@
+import type { Usage } from '#domain/usage.ts';
+
+/**
+ * One connection to somebody who serves, as dispatch sees it: hand it a job, receive events, cancel. A WebSocket session
+ * of either protocol and an external endpoint look the same from here.
+ */
+export interface Link {
+  readonly id: string;
+  readonly mode: 'websocket' | 'external';
+  /** Begins an attempt. Everything that happens to it is told to `sink`, never synchronously from within `start`. */
+  start(job: Job, sink: AttemptSink): Attempt;
+}
+
+/** One try of a request on one link. */
+export interface Job {
+  /** Fresh for each attempt. */
+  readonly attemptId: string;
+  readonly modelId: string;
+  /** The completion id and creation time that the consumer sees, the same over all attempts. */
+  readonly completionId: string;
+  readonly createdS: number;
+  readonly stream: boolean;
+  /** The JSON body, as it may be passed on. */
+  readonly body: Buffer;
+  /** Fields that must replace those of `body` (a model's canonical name, a cap on tokens). */
+  readonly set: Readonly<Record<string, unknown>>;
+  readonly deadlineMs: number;
+}
+
+/** Under way. */
+export interface Attempt {
+  /** Stops it. The sink still receives `end` (with the exact usage where the agent tells it). Harmless after the end. */
+  cancel(reason: 'consumer_disconnected' | 'attempt_timeout' | 'shutting_down'): void;
+  /** The consumer has taken `bytes` of what was delivered: the agent may send as many more. */
+  consumed(bytes: number): void;
+}
+
+export interface AttemptSink {
+  /** Whole server-sent events, ready for the consumer: our id, the catalogue's model name, no usage, no `[DONE]`. */
+  data(events: Buffer, eventCount: number, tokenCount: number): void;
+  /** The whole unstreamed answer: a parsed completion with our id and the catalogue's model name, and its bytes. */
+  result(body: Buffer, completion: Completion): void;
+  /** Exactly once, last. */
+  end(end: AttemptEnd): void;
+}
+
+/** The part of an unstreamed completion that is checked. */
+export interface Completion {
+  choices: unknown[];
+  usage?: unknown;
+}
+
+export interface AttemptEnd {
+  /**
+   * `completed`: the whole answer was delivered. `refused`: the request itself is at fault (the consumer's error).
+   * `busy`: turned away for lack of room; not a failure of quality. `failed`: the provider failed. `lost`: the link died.
+   * `cancelled`: we stopped it.
+   */
+  readonly outcome: 'completed' | 'refused' | 'busy' | 'failed' | 'lost' | 'cancelled';
+  /** What the provider states, made safe; absent when it stated nothing usable. */
+  readonly usage: Usage | undefined;
+  /** For the log and the provider's record; never shown to a consumer. */
+  readonly inner: string | undefined;
+  /** A code of the error table that fits the outcome, when it is not `completed` or `cancelled`. */
+  readonly errorCode: string | undefined;
+}

@@ -1,0 +1,37 @@
+import type { Pico } from '#domain/money.ts';
+import type { JournalRecord } from '#domain/usage-record.ts';
+
+/**
+ * What serving needs of money, as small interfaces: PostgreSQL and a disk implement them in the product, memory does in
+ * the simulation, and a second store does when there are many gateways.
+ */
+
+/** Money set aside in the store for one process, out of a consumer's balance. */
+export interface LeaseStore {
+  /**
+   * Sets aside up to `want`, and not less than `atLeast`, of what the consumer has available. One conditional statement:
+   * two processes can never set aside the same money. `short` when less than `atLeast` is available; `leasedElsewhere`
+   * then says how much other processes hold for this consumer. Throws when the store cannot be reached.
+   */
+  grow(
+    consumerId: string,
+    amounts: { atLeast: Pico; want: Pico },
+  ): Promise<{ granted: Pico } | { short: true; leasedElsewhere: Pico }>;
+  /** Returns unused leased money to the consumer's available balance. */
+  giveBack(consumerId: string, amount: Pico): Promise<void>;
+  /** Asks the other processes to give back what they lease for this consumer and do not use. */
+  recall(consumerId: string): Promise<void>;
+}
+
+/** The durable list of what was served. */
+export interface UsageJournal {
+  /** Resolves when the record will survive the death of this process; rejects when the disk refused it. */
+  append(record: JournalRecord): Promise<void>;
+  /** False when paid work must not be accepted, because what it leaves behind could not be kept. */
+  readonly healthy: boolean;
+}
+
+/** The ledger's book, as the journal is posted into it. Idempotent by record id. */
+export interface UsagePosting {
+  post(records: readonly JournalRecord[]): Promise<void>;
+}

@@ -1,0 +1,58 @@
+/** What routing sees of somebody who could serve a model. Plain data; the hub keeps it current. */
+export interface Candidate {
+  /** Names the link and the model, unique among the candidates of a model. */
+  readonly id: string;
+  readonly linkId: string;
+  readonly nodeId: string;
+  readonly providerId: string;
+  readonly mode: 'websocket' | 'external';
+  /** The agent's own word on this model; checked by outcomes. */
+  health: 'healthy' | 'degraded' | 'unhealthy' | 'unknown';
+  /** False while the provider's state, a benchmark or an operator keeps it from earning; `ineligibleBecause` says why. */
+  eligible: boolean;
+  ineligibleBecause: string | undefined;
+  draining: boolean;
+  /** Attempts under way: of this model on this link, and of the link. */
+  inFlight: number;
+  linkInFlight: number;
+  /** The most attempts at once: of this model, and of the link. */
+  capacity: number;
+  linkCapacity: number;
+  /** The largest message the agent can take, in bytes. */
+  maxRequestBytes: number;
+  /** GPU memory of one GPU times their number, in GB; null when unknown. */
+  vramGb: number | null;
+  readonly connectedAtMs: number;
+  readonly breaker: Breaker;
+  readonly record: ServiceRecord;
+}
+
+/** The circuit of one candidate, as `routing/breaker.ts` moves it. Times are monotonic milliseconds. */
+export interface Breaker {
+  state: 'closed' | 'open' | 'half-open';
+  consecutiveFailures: number;
+  /** When an open circuit may be tried again. */
+  openUntilMs: number;
+  /** How often it opened since it was last closed for good: the opening time rises with it. */
+  openings: number;
+  trialsUnderWay: number;
+}
+
+/** What was measured of one candidate, as `routing/score.ts` moves it. Exponentially weighted. */
+export interface ServiceRecord {
+  /** 0 to 1; starts neutral. */
+  success: number;
+  ttftMs: number | null;
+  tokensPerSecond: number | null;
+  outcomes: number;
+  lastOutcomeMs: number | null;
+  /** 0 to 1: how often this provider claimed more than we counted. */
+  overclaim: number;
+}
+
+/** What a request needs of a candidate. */
+export interface Need {
+  readonly modelId: string;
+  /** The size of the message an agent would receive. */
+  readonly requestBytes: number;
+}
