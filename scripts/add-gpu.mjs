@@ -5,9 +5,18 @@
 // package.json and the lock file stay as they are, so a later `npm ci` or `npm install` takes the build away again.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { argv, env, execPath, exit, platform as thisPlatform, arch as thisArch } from 'node:process';
+import { argv, env, execPath, exit, arch as thisArch, platform as thisPlatform } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const USAGE = 'Usage: npm run gpu -- cuda|vulkan|metal';
@@ -22,15 +31,19 @@ const SYSTEMS = /** @type {Record<string, string>} */ ({ linux: 'linux', win32: 
  */
 export function planGpu(kind, platform, arch) {
   if (kind !== 'cuda' && kind !== 'vulkan' && kind !== 'metal') {
-    const got = kind === undefined ? 'Say which kind of GPU to add.' : `There is no GPU build called "${kind}".`;
+    const got =
+      kind === undefined ? 'Say which kind of GPU to add.' : `There is no GPU build called "${kind}".`;
     return { refusal: `${got}\n${USAGE}` };
   }
   if (platform === 'darwin' && arch === 'arm64') {
     return kind === 'metal'
       ? { done: 'Metal is part of the default install on Apple silicon: nothing to add.' }
-      : { refusal: `There is no ${kind} build for macOS. Metal is already part of the default install on Apple silicon.` };
+      : {
+          refusal: `There is no ${kind} build for macOS. Metal is already part of the default install on Apple silicon.`,
+        };
   }
-  if (kind === 'metal') return { refusal: `Metal needs a Mac with Apple silicon; this is ${platform} ${arch}.` };
+  if (kind === 'metal')
+    return { refusal: `Metal needs a Mac with Apple silicon; this is ${platform} ${arch}.` };
   if ((platform !== 'linux' && platform !== 'win32') || arch !== 'x64') {
     return {
       refusal: `There is no ${kind} build for ${platform} ${arch}, only for Linux and Windows on x64. Run a model server that knows this GPU and point the agent at it.`,
@@ -70,7 +83,9 @@ function add(packages) {
   } finally {
     rmSync(workshop, { recursive: true, force: true });
   }
-  console.log("Added. The agent takes the GPU at its next start. `npm ci` and `npm install` remove the build: then run this again.");
+  console.log(
+    'Added. The agent takes the GPU at its next start. `npm ci` and `npm install` remove the build: then run this again.',
+  );
   return 0;
 }
 
@@ -82,12 +97,16 @@ function npm(args, cwd) {
   // Under `npm run` the path of npm's own program is known, which spares us npm.cmd and a shell on Windows.
   const self = env['npm_execpath'];
   const [program, before, shell] = self ? [execPath, [self], false] : ['npm', [], thisPlatform === 'win32'];
-  const { status, error } = spawnSync(program, [...before, ...args], { cwd, shell, stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status, error } = spawnSync(program, [...before, ...args], {
+    cwd,
+    shell,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   if (error) console.error(error.message);
   return status ?? 1;
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) {
+if (argv[1] && realpathSync(argv[1]) === fileURLToPath(import.meta.url)) {
   const plan = planGpu(argv[2], thisPlatform, thisArch);
   if ('refusal' in plan) {
     console.error(plan.refusal);

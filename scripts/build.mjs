@@ -5,7 +5,7 @@
 // Libraries stay outside the bundles; `npm ci` brings them. The agent runs on other people's machines and must stay
 // light and free of the server, so a bundle of it with anything else inside is refused here.
 
-import { chmodSync, existsSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -22,7 +22,9 @@ export function strangersInAgent(inputs) {
   return Object.keys(inputs)
     .filter((file) => !AGENT_ROOMS.some((room) => file.startsWith(room)))
     .map((file) => {
-      const by = Object.keys(inputs).find((other) => inputs[other]?.imports.some(({ path }) => path === file));
+      const by = Object.keys(inputs).find((other) =>
+        inputs[other]?.imports.some(({ path }) => path === file),
+      );
       return `${file} (imported by ${by ?? 'nothing'})`;
     });
 }
@@ -37,7 +39,8 @@ export function entryPoints(sources) {
   const entries = Object.fromEntries(Object.entries(PROGRAMS).filter(([, source]) => present.has(source)));
   for (const source of sources.filter((path) => path.endsWith('.worker.ts'))) {
     const name = basename(source, '.ts');
-    if (entries[name]) throw new Error(`${entries[name]} and ${source} would both become dist/${name}.mjs: rename one`);
+    if (entries[name])
+      throw new Error(`${entries[name]} and ${source} would both become dist/${name}.mjs: rename one`);
     entries[name] = source;
   }
   return entries;
@@ -47,7 +50,9 @@ export function entryPoints(sources) {
 function sourcesUnder(root) {
   const folder = join(root, 'src');
   if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => `src/${path.replaceAll('\\', '/')}`);
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(
+    (path) => `src/${path.replaceAll('\\', '/')}`,
+  );
 }
 
 /**
@@ -76,7 +81,9 @@ async function buildAll(root, { verbose }) {
       });
       const strangers = name === 'agent' ? strangersInAgent(metafile.inputs) : [];
       if (strangers.length > 0) {
-        throw new Error(`The agent may contain only ${AGENT_ROOMS.join(', ')}, but its bundle holds\n  ${strangers.join('\n  ')}`);
+        throw new Error(
+          `The agent may contain only ${AGENT_ROOMS.join(', ')}, but its bundle holds\n  ${strangers.join('\n  ')}`,
+        );
       }
       if (program) chmodSync(join(root, outfile), 0o755);
       if (verbose) console.log(`${outfile} ${Math.ceil((metafile.outputs[outfile]?.bytes ?? 0) / 1024)} KiB`);
@@ -84,12 +91,13 @@ async function buildAll(root, { verbose }) {
   );
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) {
+if (argv[1] && realpathSync(argv[1]) === fileURLToPath(import.meta.url)) {
   try {
     await buildAll(fileURLToPath(new URL('..', import.meta.url)), { verbose: argv.includes('--verbose') });
   } catch (error) {
     // esbuild has already printed its own findings.
-    if (!(error instanceof Error && 'errors' in error)) console.error(error instanceof Error ? error.message : error);
+    if (!(error instanceof Error && 'errors' in error))
+      console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;
   }
 }

@@ -9,7 +9,9 @@ test('programs that exist and every worker are built, the rest is passed over', 
 });
 
 test('two workers of one name are refused, since one would overwrite the other', () => {
-  expect(() => entryPoints(['src/a/x.worker.ts', 'src/b/x.worker.ts'])).toThrow('src/a/x.worker.ts and src/b/x.worker.ts');
+  expect(() => entryPoints(['src/a/x.worker.ts', 'src/b/x.worker.ts'])).toThrow(
+    'src/a/x.worker.ts and src/b/x.worker.ts',
+  );
 });
 
 test('a server file in the agent is named together with the file that brought it in', () => {

@@ -12,7 +12,7 @@
 //
 // Run `npm run lock` after each change of dependencies. Running it twice changes nothing; test/lock.test.ts holds us to it.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
@@ -107,7 +107,9 @@ export function completeLock(lock) {
       // Whether a range is met is npm's business; an exact version we can tell.
       if (found !== undefined && (!exact || packages[found]?.version === range)) continue;
       if (!exact) {
-        unsolved.push(`${place || 'package.json'} wants ${name} at "${range}", and only an exact version can be completed`);
+        unsolved.push(
+          `${place || 'package.json'} wants ${name} at "${range}", and only an exact version can be completed`,
+        );
         continue;
       }
       const key = found === undefined ? `node_modules/${name}` : `${place}/node_modules/${name}`;
@@ -122,7 +124,7 @@ export function completeLock(lock) {
     const { os = entry.os, cpu = entry.cpu } = runtimePlatformOf(name);
     if (same(os, entry.os) && same(cpu, entry.cpu)) continue;
     packages[place] = { ...entry, ...(cpu && { cpu }), ...(os && { os }) };
-    changes.push(`narrowed ${place} to ${os} ${cpu}`);
+    changes.push(`narrowed ${place} to ${[...(os ?? []), ...(cpu ?? [])].join(' ')}`);
   }
 
   return { lock: { ...lock, packages: sorted(packages) }, changes, unsolved };
@@ -182,14 +184,18 @@ function same(one, other) {
  * @param {Record<string, LockEntry>} packages
  */
 function sorted(packages) {
-  return Object.fromEntries(Object.entries(packages).sort(([one], [other]) => one.localeCompare(other, 'en')));
+  return Object.fromEntries(
+    Object.entries(packages).toSorted(([one], [other]) => one.localeCompare(other, 'en')),
+  );
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) {
+if (argv[1] && realpathSync(argv[1]) === fileURLToPath(import.meta.url)) {
   const file = new URL('../package-lock.json', import.meta.url);
   const { lock, changes, unsolved } = completeLock(JSON.parse(readFileSync(file, 'utf8')));
   if (changes.length > 0) writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
   for (const line of [...changes, ...unsolved]) console.log(line);
-  console.log(changes.length === 0 ? 'package-lock.json was complete' : `package-lock.json: ${changes.length} changes`);
+  console.log(
+    changes.length === 0 ? 'package-lock.json was complete' : `package-lock.json: ${changes.length} changes`,
+  );
   if (unsolved.length > 0) process.exitCode = 1;
 }

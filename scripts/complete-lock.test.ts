@@ -1,7 +1,11 @@
 import { expect, test } from 'vitest';
 import { completeLock, ON_REQUEST, platformOf } from './complete-lock.mjs';
 
-const tool = { version: '1.0.0', dev: true, optionalDependencies: { '@tool/linux-x64': '1.0.0', '@tool/win32-arm64-msvc': '1.0.0' } };
+const tool = {
+  version: '1.0.0',
+  dev: true,
+  optionalDependencies: { '@tool/linux-x64': '1.0.0', '@tool/win32-arm64-msvc': '1.0.0' },
+};
 
 test.each([
   ['@oxlint/binding-linux-arm-musleabihf', { os: ['linux'], cpu: ['arm'], libc: ['musl'] }],
@@ -48,7 +52,10 @@ test('a second version of a platform package is placed under the package that as
   const { changes } = completeLock({
     packages: {
       'node_modules/@tool/linux-x64': { version: '2.0.0' },
-      'node_modules/a/node_modules/tool': { version: '1.0.0', optionalDependencies: { '@tool/linux-x64': '1.0.0' } },
+      'node_modules/a/node_modules/tool': {
+        version: '1.0.0',
+        optionalDependencies: { '@tool/linux-x64': '1.0.0' },
+      },
     },
   });
   expect(changes).toEqual(['added node_modules/a/node_modules/tool/node_modules/@tool/linux-x64 1.0.0']);
@@ -59,7 +66,9 @@ test('a missing package asked for by a range is reported, because its version ca
     packages: { 'node_modules/tool': { version: '1.0.0', optionalDependencies: { fsevents: '~2.3.3' } } },
   });
   expect(changes).toEqual([]);
-  expect(unsolved).toEqual(['node_modules/tool wants fsevents at "~2.3.3", and only an exact version can be completed']);
+  expect(unsolved).toEqual([
+    'node_modules/tool wants fsevents at "~2.3.3", and only an exact version can be completed',
+  ]);
 });
 
 test('the model runtime brings one binary per machine, and GPU builds only on request', () => {
@@ -67,7 +76,10 @@ test('the model runtime brings one binary per machine, and GPU builds only on re
     packages: {
       'node_modules/@node-llama-cpp/linux-arm64': { version: '3.22.1', cpu: ['arm64', 'x64'], os: ['linux'] },
       'node_modules/@node-llama-cpp/linux-x64-cuda': { version: '3.22.1', cpu: ['x64'], os: ['linux'] },
-      'node_modules/node-llama-cpp': { version: '3.22.1', optionalDependencies: { '@node-llama-cpp/win-x64-vulkan': '3.22.1' } },
+      'node_modules/node-llama-cpp': {
+        version: '3.22.1',
+        optionalDependencies: { '@node-llama-cpp/win-x64-vulkan': '3.22.1' },
+      },
     },
   });
   expect(lock.packages['node_modules/@node-llama-cpp/linux-arm64']?.cpu).toEqual(['arm64']);

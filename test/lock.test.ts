@@ -12,6 +12,8 @@ test('package-lock.json is complete for every platform (otherwise: npm run lock)
 });
 
 test('package-lock.json names no host to fetch from', () => {
-  const named = Object.entries<{ resolved?: string }>(lock.packages).filter(([, entry]) => /^[a-z+]+:\/\//.test(entry.resolved ?? ''));
+  const named = Object.entries<{ resolved?: string }>(lock.packages).filter(([, entry]) =>
+    /^[a-z+]+:\/\//.test(entry.resolved ?? ''),
+  );
   expect(named).toEqual([]);
 });

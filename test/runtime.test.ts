@@ -9,10 +9,15 @@ test('the prebuilt runtime runs the shipped model, and it can add', async () => 
   const llama = await getLlama({ gpu: false, build: 'never', skipDownload: true });
   expect(llama.buildType).toBe('prebuilt');
 
-  const model = await llama.loadModel({ modelPath: fileURLToPath(new URL('../models/cygnet-nano-q8_0.gguf', import.meta.url)) });
+  const model = await llama.loadModel({
+    modelPath: fileURLToPath(new URL('../models/cygnet-nano-q8_0.gguf', import.meta.url)),
+  });
   // One thread: with more, the threads of so small a model only wait for each other.
   const context = await model.createContext({ contextSize: 512, threads: 1 });
-  const chat = new LlamaChat({ contextSequence: context.getSequence(), chatWrapper: new ChatMLChatWrapper() });
+  const chat = new LlamaChat({
+    contextSequence: context.getSequence(),
+    chatWrapper: new ChatMLChatWrapper(),
+  });
 
   const { response, metadata } = await chat.generateResponse(
     [
