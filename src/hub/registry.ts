@@ -77,7 +77,8 @@ export class Registry {
   }
 
   /** A node is here. Whoever was here under its id must have left before. */
-  enter(presence: Presence): void {
+  enter(presence: Presence, link: Link): void {
+    presence.link = link;
     this.#byLink.set(presence.linkId, presence);
     this.#byNode.set(presence.nodeId, presence);
   }
@@ -203,11 +204,7 @@ export class Registry {
   #measured(presence: Presence, modelId: string): Measured {
     const key = `${presence.providerId} ${presence.nodeId} ${modelId}`;
     const known = this.#remembered.get(key);
-    if (known) {
-      // A trial whose link died can no longer end.
-      known.breaker.trialsUnderWay = 0;
-      return known;
-    }
+    if (known) return known;
     const fresh: Measured = { breaker: newBreaker(), record: newRecord() };
     this.#remembered.set(key, fresh);
     return fresh;
@@ -232,7 +229,8 @@ export class Registry {
     candidate.eligible = false;
     candidate.ineligibleBecause = 'the agent does not serve this model any more';
     // Touched when it goes, so that those who left last are forgotten last.
-    this.#remembered.set(`${presence.providerId} ${presence.nodeId} ${candidate.modelId}`, candidate);
+    const { breaker, record } = candidate;
+    this.#remembered.set(`${presence.providerId} ${presence.nodeId} ${candidate.modelId}`, { breaker, record });
   }
 
   #refresh(presence: Presence, candidate: PresentCandidate): void {
@@ -275,7 +273,8 @@ export class Presence {
   readonly providerId: string;
   readonly keyId: string;
   readonly connectedAtMs: number;
-  readonly link: Link;
+  /** Set once the node has entered. */
+  link: Link | undefined;
   /** Ends the session of this node. */
   readonly evict: (why: 'replaced' | 'key-revoked') => void;
   readonly serving = new Map<string, PresentCandidate>();
@@ -288,14 +287,13 @@ export class Presence {
   vramGb: number | null = null;
 
   constructor(
-    about: Pick<Presence, 'linkId' | 'nodeId' | 'providerId' | 'keyId' | 'connectedAtMs' | 'link' | 'evict'>,
+    about: Pick<Presence, 'linkId' | 'nodeId' | 'providerId' | 'keyId' | 'connectedAtMs' | 'evict'>,
   ) {
     this.linkId = about.linkId;
     this.nodeId = about.nodeId;
     this.providerId = about.providerId;
     this.keyId = about.keyId;
     this.connectedAtMs = about.connectedAtMs;
-    this.link = about.link;
     this.evict = about.evict;
   }
 

@@ -267,7 +267,7 @@ export class Session {
       this.#say('ack', message.request_id, { success: false, message: 'Another node is registered here.' });
       return;
     }
-    this.#accept(message, register);
+    this.#accept(message, presence, readDeclaration(register, this.#parts.models, this.#parts.settings));
   }
 
   /** Asks whose node it is. What the agent sends meanwhile waits. */
@@ -310,22 +310,20 @@ export class Session {
     }
     this.#transport.trust();
     const declaration = readDeclaration(register, this.#parts.models, this.#parts.settings);
-    this.#declaration = declaration;
-    const link = this.#openLink(declaration);
-    this.#link = link;
-    this.#presence = new Presence({
+    const presence = new Presence({
       linkId: this.id,
       ...who,
       connectedAtMs: clock.nowMs(),
-      link,
       evict: (why) => this.#evict(why),
     });
+    this.#presence = presence;
+    this.#link = this.#openLink(declaration, presence);
     this.#state = 'registered';
-    registry.enter(this.#presence);
+    registry.enter(presence, this.#link);
     counters.registered += 1;
     this.#parts.onRegistered(this);
-    this.#accept(message, register);
-    providerConnected(this.#parts.log, this.#facts(this.#presence), {
+    this.#accept(message, presence, declaration);
+    providerConnected(this.#parts.log, this.#facts(presence), {
       generation: declaration.generation,
       dialect: declaration.dialect,
       models: declaration.models.length,
@@ -333,15 +331,13 @@ export class Session {
     });
   }
 
-  #openLink(declaration: Declaration): SwanLink | StreamLink {
+  #openLink(declaration: Declaration, presence: Presence): SwanLink | StreamLink {
     const { clock, counters, settings, registry } = this.#parts;
-    // The link is made before the presence that it is part of; nothing happens on it until both are there.
-    const presence = (): Presence => this.#presence as Presence;
     const occupancy: Occupancy = {
-      began: (modelId) => registry.began(presence(), modelId),
-      ended: (modelId) => registry.ended(presence(), modelId),
-      buffered: (delta) => registry.buffered(presence(), delta),
-      missing: (modelId) => registry.missing(presence(), modelId),
+      began: (modelId) => registry.began(presence, modelId),
+      ended: (modelId) => registry.ended(presence, modelId),
+      buffered: (delta) => registry.buffered(presence, delta),
+      missing: (modelId) => registry.missing(presence, modelId),
     };
     const parts = { id: this.id, transport: this.#transport, clock, counters, settings, occupancy };
     if (declaration.dialect === 'stream') return new StreamLink({ ...parts, onDrain: () => this.#drain() });
@@ -350,16 +346,14 @@ export class Session {
       node: {
         generation: () => this.#declaration?.generation ?? 'A',
         requestBytesMax: () => this.#declaration?.requestBytesMax ?? settings.requestBytesMaxOld,
-        nameOf: (modelId) => presence().nameOf(modelId),
+        nameOf: (modelId) => presence.nameOf(modelId),
       },
     });
   }
 
   /** Takes over what a registration lists, in place of whatever was listed before, and says so. */
-  #accept(message: Envelope, register: RegisterRead): void {
+  #accept(message: Envelope, presence: Presence, declaration: Declaration): void {
     const { registry, settings } = this.#parts;
-    const presence = this.#presence as Presence;
-    const declaration = readDeclaration(register, this.#parts.models, settings);
     this.#declaration = declaration;
     registry.serve(presence, declaration.models, declaration);
     this.#beat();

@@ -5,6 +5,8 @@ import type { Transport, TransportListener } from './transport.ts';
 
 /** An agent that has this much unread gets no pongs: answering it would only grow the pile. */
 const PONG_WHILE_BUFFERED_MAX = 65_536;
+/** How long the other side may take to answer a close. Meanwhile it could send, and we would have to receive. */
+const GOODBYE_MS = 2_000;
 
 /**
  * A WebSocket of the `ws` library. The socket is corked at the first write of a turn and uncorked at its end: one system
@@ -71,6 +73,8 @@ export class WsTransport implements Transport {
   close(code: number, reason: string): void {
     this.flush();
     this.#ws.close(code, reason);
+    const cut = this.#clock.after(GOODBYE_MS, () => this.#ws.terminate());
+    this.#ws.once('close', () => cut.cancel());
   }
 
   terminate(): void {
