@@ -94,6 +94,27 @@ describe('when the store is away', () => {
     expect(await answered(holds.reserve('c', 100n))).toBe(true);
   });
 
+  test('once it is back, it is asked to settle what it was not heard to do', async () => {
+    const asked: bigint[] = [];
+    const store = ledger.leasesOf('z');
+    const giveBack = store.giveBack.bind(store);
+    store.giveBack = (consumerId, amount) => {
+      asked.push(amount);
+      return giveBack(consumerId, amount);
+    };
+    holds = new Holds({ store, clock, log: silentLog });
+    ledger.down = true;
+    expect(await answered(holds.reserve('c', 100n))).toBe('unavailable');
+    await clock.advance(2_000);
+    ledger.down = false;
+    await clock.advance(2_000);
+    expect(asked.at(-1)).toBe(0n);
+    const times = asked.length;
+    await clock.advance(10_000);
+    expect(asked).toHaveLength(times);
+    expect(holds.totals().purses).toBe(0);
+  });
+
   test('a store that stands still keeps nobody longer than two seconds, and its late answer counts', async () => {
     ledger.latencyMs = 30_000;
     const asked = holds.reserve('c', 100n);

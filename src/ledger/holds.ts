@@ -5,20 +5,7 @@ import { Rounds } from '#kit/rounds.ts';
 import { least, type Pico } from '#domain/money.ts';
 import type { LeaseStore } from './ports.ts';
 
-/**
- * Money promised to requests that run. Each consumer has a *purse* here: what the store has set aside for this process
- * (`granted`), and how much of that is promised (`reserved`). Reserving is a comparison in memory as long as the purse has
- * enough free; the purse is filled up in the background before it runs short.
- *
- * What must always hold: `0 ≤ reserved ≤ granted`, and `granted` is never more than the lease in the store less what
- * was charged and is not posted yet. So whatever is promised is there, from however many processes, and a charge, being at
- * most its reservation, always finds its money. Money that may have been given back (the store did not answer) counts as
- * given back.
- *
- * How large a purse is: what the consumer spends in a minute, or 64 requests like the last, but no more than
- * `exposureMax`; and the store gives at most half of what is available beyond the need. So a small balance makes small
- * purses, not a slower way, and what is nobody's need returns after five idle seconds.
- */
+/** `short`: the consumer does not have it. `unavailable`: that could not be found out in time. */
 export type Reserved = true | 'short' | 'unavailable';
 
 export interface HoldsOptions {
@@ -46,6 +33,8 @@ interface Purse {
   nextFillMs: number;
   /** Others asked for the free part while the store was being asked. */
   recalled: boolean;
+  /** The store did not answer the last question: it may hold more for us than `granted` and must be asked to clear up. */
+  doubtful: boolean;
 }
 
 interface Waiter {
@@ -66,6 +55,20 @@ const RECALL_WITHIN_MS = 250;
 const WAITERS_MAX = 1_000;
 const DEFAULT_EXPOSURE: Pico = 5_000_000_000_000n;
 
+/**
+ * Money promised to requests that run. Each consumer has a *purse* here: what the store has set aside for this process
+ * (`granted`), and how much of that is promised (`reserved`). Reserving is a comparison in memory as long as the purse has
+ * enough free; the purse is filled up in the background before it runs short.
+ *
+ * What must always hold: `0 ≤ reserved ≤ granted`, and `granted` is never more than the lease in the store less what
+ * was charged and is not posted yet. So whatever is promised is there, from however many processes, and a charge, being at
+ * most its reservation, always finds its money. Money that may have been given back (the store did not answer) counts as
+ * given back.
+ *
+ * How large a purse is: what the consumer spends in a minute, or 64 requests like the last, but no more than
+ * `exposureMax`; and the store gives at most half of what is available beyond the need. So a small balance makes small
+ * purses, not a slower way, and what is nobody's need returns after five idle seconds.
+ */
 export class Holds {
   readonly #store: LeaseStore;
   readonly #clock: Clock;
@@ -191,6 +194,7 @@ export class Holds {
       busySinceMs: undefined,
       nextFillMs: 0,
       recalled: false,
+      doubtful: false,
     };
     this.#purses.set(consumerId, purse);
     return purse;
@@ -200,7 +204,11 @@ export class Holds {
   #ask(consumerId: string, purse: Purse, question: () => Promise<void>): void {
     purse.busySinceMs = this.#clock.nowMs();
     const asking = question()
+      .then(() => {
+        purse.doubtful = false;
+      })
       .catch((error: unknown) => {
+        purse.doubtful = true;
         this.#log.warn({ err: error, consumer: consumerId }, 'The ledger could not be asked about a balance.');
         for (const waiter of purse.waiters.splice(0)) answer(waiter, 'unavailable');
       })
@@ -298,8 +306,11 @@ export class Holds {
   #tidy(): void {
     const nowMs = this.#clock.nowMs();
     for (const [consumerId, purse] of this.#purses) {
-      if (purse.busySinceMs !== undefined || nowMs - purse.lastUsedMs < IDLE_MS) continue;
-      if (purse.granted > purse.reserved) this.#giveBackFree(consumerId, purse);
+      if (purse.busySinceMs !== undefined) continue;
+      // Giving back nothing makes the store settle what it owes or was not heard to do.
+      if (purse.doubtful) this.#ask(consumerId, purse, () => this.#store.giveBack(consumerId, 0n));
+      else if (nowMs - purse.lastUsedMs < IDLE_MS) continue;
+      else if (purse.granted > purse.reserved) this.#giveBackFree(consumerId, purse);
       else if (purse.granted === 0n) this.#purses.delete(consumerId);
     }
   }

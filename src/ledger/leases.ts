@@ -6,20 +6,29 @@ import type { LeaseStore } from './ports.ts';
 
 const CHANNEL = 'lease_recall';
 
+interface Unsettled {
+  /** To be given back. */
+  owed: Pico;
+  /** The change whose answer was lost; `amount` is what was given back by it, if it was made. */
+  doubt: { change: string; kind: 'grow' | 'give-back'; amount: Pico } | undefined;
+}
+
 /**
  * Leases in PostgreSQL. Each change is one conditional statement that takes the account's row first and the lease's row
  * second, as every writer does.
  *
  * A connection can die between a statement and its answer. So each change leaves its id on the lease; the next change for
- * that consumer first looks whether the doubtful one was made, and completes or undoes it. Changes for one consumer must
- * come one at a time (`Holds` sees to that). Open the database given here with a long deadline: a server that stands still
- * and wakes up does what it was asked, and the answer must still be heard.
+ * that consumer first looks whether the doubtful one was made. A grant that was made and not heard is owed back, and so is
+ * what was to be given back and was not. Changes for one consumer must come one at a time (`Holds` sees to that). Open the
+ * database given here with a long deadline: a server that stands still and wakes up does what it was asked, and the answer
+ * must still be heard.
  */
 export class Leases implements LeaseStore {
   readonly #database: Database;
   readonly #instance: string;
   readonly #makeId: IdMaker;
-  readonly #doubts = new Map<string, { change: string; kind: 'grow' | 'give-back'; amount: Pico }>();
+  /** Consumers whose lease may be more than its owner believes. */
+  readonly #unsettled = new Map<string, Unsettled>();
 
   constructor(options: { database: Database; instance: string; makeId: IdMaker }) {
     this.#database = options.database;
@@ -32,7 +41,7 @@ export class Leases implements LeaseStore {
     consumerId: string,
     { atLeast, want }: { atLeast: Pico; want: Pico },
   ): Promise<{ granted: Pico } | { short: true; leasedElsewhere: Pico }> {
-    await this.#settleDoubt(consumerId);
+    await this.#settle(consumerId);
     const change = this.#makeId('chg');
     const [row] = await this.#change(consumerId, { change, kind: 'grow', amount: 0n }, (sql) =>
       sql<{ granted: Pico | null; elsewhere: Pico }[]>`
@@ -64,8 +73,9 @@ export class Leases implements LeaseStore {
   }
 
   async giveBack(consumerId: string, amount: Pico): Promise<void> {
-    await this.#settleDoubt(consumerId);
-    await this.#giveBack(consumerId, amount, this.#makeId('chg'));
+    const unsettled = this.#unsettledOf(consumerId);
+    unsettled.owed += amount;
+    await this.#settle(consumerId);
   }
 
   async recall(consumerId: string): Promise<void> {
@@ -87,51 +97,65 @@ export class Leases implements LeaseStore {
         with gone as (delete from leases where instance = ${this.#instance} returning consumer_id, amount)
         update accounts a set held = a.held - gone.amount from gone where a.id = 'consumer:' || gone.consumer_id`;
     });
-    this.#doubts.clear();
+    this.#unsettled.clear();
   }
 
-  async #giveBack(consumerId: string, amount: Pico, change: string): Promise<void> {
-    const [row] = await this.#change(consumerId, { change, kind: 'give-back', amount }, (sql) =>
-      sql<{ given: bigint }[]>`
-      with account as (
-        select id from accounts where id = ${consumerAccount(consumerId)} for no key update
-      ), given as (
-        update leases l set amount = l.amount - ${amount}::numeric, last_change = ${change}, last_amount = ${amount}::numeric
-        from account
-        where l.instance = ${this.#instance} and l.consumer_id = ${consumerId} and l.amount >= ${amount}::numeric
-        returning account.id
-      ), freed as (
-        update accounts a set held = a.held - ${amount}::numeric from given where a.id = given.id returning 1
-      )
-      select count(*) as given from freed`,
-    );
-    if (row?.given !== 1n) throw new RangeError('More was given back than is leased.');
+  /** Brings the lease to what its owner believes: clears up the doubtful change and gives back what is owed. */
+  async #settle(consumerId: string): Promise<void> {
+    const unsettled = this.#unsettled.get(consumerId);
+    if (!unsettled) return;
+    const { doubt } = unsettled;
+    if (doubt) {
+      const [row] = await this.#database.sql<{ last_change: string; last_amount: Pico }[]>`
+        select last_change, last_amount from leases where instance = ${this.#instance} and consumer_id = ${consumerId}`;
+      if (row?.last_change === doubt.change) {
+        unsettled.owed += doubt.kind === 'grow' ? row.last_amount : -doubt.amount;
+      }
+      unsettled.doubt = undefined;
+    }
+    const { owed } = unsettled;
+    if (owed > 0n) {
+      const change = this.#makeId('chg');
+      const [row] = await this.#change(consumerId, { change, kind: 'give-back', amount: owed }, (sql) =>
+        sql<{ given: bigint }[]>`
+        with account as (
+          select id from accounts where id = ${consumerAccount(consumerId)} for no key update
+        ), given as (
+          update leases l set amount = l.amount - ${owed}::numeric, last_change = ${change}, last_amount = ${owed}::numeric
+          from account
+          where l.instance = ${this.#instance} and l.consumer_id = ${consumerId} and l.amount >= ${owed}::numeric
+          returning account.id
+        ), freed as (
+          update accounts a set held = a.held - ${owed}::numeric from given where a.id = given.id returning 1
+        )
+        select count(*) as given from freed`,
+      );
+      this.#unsettled.delete(consumerId);
+      if (row?.given !== 1n) throw new RangeError('More was given back than is leased.');
+    }
+    this.#unsettled.delete(consumerId);
   }
 
   async #change<T>(
     consumerId: string,
-    doubt: { change: string; kind: 'grow' | 'give-back'; amount: Pico },
+    doubt: NonNullable<Unsettled['doubt']>,
     run: (sql: Sql) => PromiseLike<T>,
   ): Promise<T> {
     try {
       return await run(this.#database.sql);
     } catch (error) {
-      if (databaseGone(error)) this.#doubts.set(consumerId, doubt);
+      if (databaseGone(error)) this.#unsettledOf(consumerId).doubt = doubt;
       throw error;
     }
   }
 
-  /** Brings the lease to what its owner believes: a lost grant is undone, a lost give-back is repeated. */
-  async #settleDoubt(consumerId: string): Promise<void> {
-    const doubt = this.#doubts.get(consumerId);
-    if (!doubt) return;
-    const [row] = await this.#database.sql<{ last_change: string; last_amount: Pico }[]>`
-      select last_change, last_amount from leases where instance = ${this.#instance} and consumer_id = ${consumerId}`;
-    const made = row?.last_change === doubt.change;
-    // A failure in here leaves the doubt of the change that failed, which is the one to settle next.
-    if (doubt.kind === 'grow' && made) await this.#giveBack(consumerId, row.last_amount, this.#makeId('chg'));
-    if (doubt.kind === 'give-back' && !made) await this.#giveBack(consumerId, doubt.amount, this.#makeId('chg'));
-    this.#doubts.delete(consumerId);
+  #unsettledOf(consumerId: string): Unsettled {
+    let unsettled = this.#unsettled.get(consumerId);
+    if (!unsettled) {
+      unsettled = { owed: 0n, doubt: undefined };
+      this.#unsettled.set(consumerId, unsettled);
+    }
+    return unsettled;
   }
 }
 
