@@ -29,7 +29,6 @@ function attempt(breaker: Breaker, record: ServiceRecord, ended: Judgement, nowM
 
 describe('what an outcome says about who served', () => {
   const table: [AttemptOutcome, boolean, Judgement][] = [
-<<<<<<< HEAD
     ['completed', false, 'served'],
     ['failed', false, 'failed'],
     ['failed', true, 'failed'],
@@ -38,16 +37,6 @@ describe('what an outcome says about who served', () => {
     ['refused', false, 'neutral'],
     ['busy', false, 'neutral'],
     ['cancelled', false, 'neutral'],
-=======
-    ['completed', false, 'success'],
-    ['failed', false, 'failure'],
-    ['failed', true, 'failure'],
-    ['lost', false, 'failure'],
-    ['lost', true, 'nothing'],
-    ['refused', false, 'nothing'],
-    ['busy', false, 'nothing'],
-    ['cancelled', false, 'nothing'],
->>>>>>> hub
   ];
   test.each(table)('%s (poisoned: %s) says %s', (outcome, poisoned, expected) => {
     expect(judgement(outcome, poisoned)).toBe(expected);
@@ -58,7 +47,6 @@ describe('from each state, each judgement leads where the table says', () => {
   const closed = newBreaker();
   const open: Breaker = { ...closed, state: 'open', consecutiveFailures: 5, openUntilMs: 5_000, openings: 1 };
   const table: [string, Breaker, Judgement, number, Partial<Breaker>][] = [
-<<<<<<< HEAD
     ['closed, success', { ...closed, consecutiveFailures: 4 }, 'served', 10, { state: 'closed', consecutiveFailures: 0 }],
     ['closed, failure', closed, 'failed', 10, { state: 'closed', consecutiveFailures: 1 }],
     ['closed, fifth failure', { ...closed, consecutiveFailures: 4 }, 'failed', 10, { state: 'open', openUntilMs: 5_010, openings: 1 }],
@@ -68,17 +56,6 @@ describe('from each state, each judgement leads where the table says', () => {
     ['trial, nothing', open, 'neutral', 5_001, { state: 'half-open', openings: 1, trialsUnderWay: 0 }],
     ['panic trial, success', open, 'served', 4_000, { state: 'closed', trialsUnderWay: 0 }],
     ['panic trial, failure', open, 'failed', 4_000, { state: 'open', openUntilMs: 5_000, openings: 1, trialsUnderWay: 0 }],
-=======
-    ['closed, success', { ...closed, consecutiveFailures: 4 }, 'success', 10, { state: 'closed', consecutiveFailures: 0 }],
-    ['closed, failure', closed, 'failure', 10, { state: 'closed', consecutiveFailures: 1 }],
-    ['closed, fifth failure', { ...closed, consecutiveFailures: 4 }, 'failure', 10, { state: 'open', openUntilMs: 5_010, openings: 1 }],
-    ['closed, nothing', { ...closed, consecutiveFailures: 4 }, 'nothing', 10, { state: 'closed', consecutiveFailures: 4 }],
-    ['trial, success', open, 'success', 5_001, { state: 'closed', consecutiveFailures: 0, openings: 1, trialsUnderWay: 0 }],
-    ['trial, failure', open, 'failure', 5_001, { state: 'open', openUntilMs: 15_001, openings: 2, trialsUnderWay: 0 }],
-    ['trial, nothing', open, 'nothing', 5_001, { state: 'half-open', openings: 1, trialsUnderWay: 0 }],
-    ['panic trial, success', open, 'success', 4_000, { state: 'closed', trialsUnderWay: 0 }],
-    ['panic trial, failure', open, 'failure', 4_000, { state: 'open', openUntilMs: 5_000, openings: 1, trialsUnderWay: 0 }],
->>>>>>> hub
   ];
   test.each(table)('%s', (_, before, ended, nowMs, after) => {
     const breaker = { ...before };
@@ -90,15 +67,9 @@ describe('from each state, each judgement leads where the table says', () => {
 test('a success rate below a half opens the circuit, but not before ten outcomes', () => {
   const few = { ...newRecord(), success: 0.3, outcomes: 8 };
   const breaker = newBreaker();
-<<<<<<< HEAD
   attempt(breaker, few, 'failed', 1);
   expect(breaker.state).toBe('closed');
   attempt(breaker, few, 'failed', 2);
-=======
-  attempt(breaker, few, 'failure', 1);
-  expect(breaker.state).toBe('closed');
-  attempt(breaker, few, 'failure', 2);
->>>>>>> hub
   expect(breaker.state).toBe('open');
 });
 
@@ -118,40 +89,23 @@ test('attempts from before the opening that end late do not move an open circuit
   const breaker = newBreaker();
   const record = newRecord();
   const early = Array.from({ length: 8 }, () => beginAttempt(breaker));
-<<<<<<< HEAD
   for (const trial of early.slice(0, 5)) endAttempt(breaker, record, { trial, judgement: 'failed' }, at(1));
   expect(breaker.state).toBe('open');
   const opened = { ...breaker };
   endAttempt(breaker, record, { trial: early[5] as boolean, judgement: 'served' }, at(2));
   endAttempt(breaker, record, { trial: early[6] as boolean, judgement: 'failed' }, at(3));
   endAttempt(breaker, record, { trial: early[7] as boolean, judgement: 'neutral' }, at(4));
-=======
-  for (const trial of early.slice(0, 5)) endAttempt(breaker, record, { trial, judgement: 'failure' }, at(1));
-  expect(breaker.state).toBe('open');
-  const opened = { ...breaker };
-  endAttempt(breaker, record, { trial: early[5] as boolean, judgement: 'success' }, at(2));
-  endAttempt(breaker, record, { trial: early[6] as boolean, judgement: 'failure' }, at(3));
-  endAttempt(breaker, record, { trial: early[7] as boolean, judgement: 'nothing' }, at(4));
->>>>>>> hub
   expect(breaker).toEqual(opened);
 });
 
 test('each opening lasts twice as long as the one before, up to five minutes', () => {
   const breaker = newBreaker();
   const record = newRecord();
-<<<<<<< HEAD
   for (let i = 0; i < 5; i++) attempt(breaker, record, 'failed', 0);
   const lengths = [breaker.openUntilMs];
   for (let i = 0; i < 8; i++) {
     const nowMs = breaker.openUntilMs;
     attempt(breaker, record, 'failed', nowMs);
-=======
-  for (let i = 0; i < 5; i++) attempt(breaker, record, 'failure', 0);
-  const lengths = [breaker.openUntilMs];
-  for (let i = 0; i < 8; i++) {
-    const nowMs = breaker.openUntilMs;
-    attempt(breaker, record, 'failure', nowMs);
->>>>>>> hub
     lengths.push(breaker.openUntilMs - nowMs);
   }
   expect(lengths).toEqual([5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000]);
@@ -161,11 +115,7 @@ test('a healthy while takes back one doubling, many take back all', () => {
   const opening = (healthyMs: number): number => {
     const breaker: Breaker = { ...newBreaker(), openings: 4, openUntilMs: 1_000, consecutiveFailures: 4 };
     const nowMs = 1_000 + healthyMs;
-<<<<<<< HEAD
     attempt(breaker, newRecord(), 'failed', nowMs);
-=======
-    attempt(breaker, newRecord(), 'failure', nowMs);
->>>>>>> hub
     return breaker.openUntilMs - nowMs;
   };
   expect(opening(HEALTHY_WHILE_MS - 1)).toBe(80_000);
@@ -175,17 +125,10 @@ test('a healthy while takes back one doubling, many take back all', () => {
 
 test('the eviction cap keeps a failing circuit closed, but gives no second chance to a failed trial', () => {
   const breaker = { ...newBreaker(), consecutiveFailures: 50 };
-<<<<<<< HEAD
   attempt(breaker, newRecord(), 'failed', 1, false);
   expect(breaker.state).toBe('closed');
   const tried: Breaker = { ...newBreaker(), state: 'half-open', openings: 1 };
   attempt(tried, newRecord(), 'failed', 1, false);
-=======
-  attempt(breaker, newRecord(), 'failure', 1, false);
-  expect(breaker.state).toBe('closed');
-  const tried: Breaker = { ...newBreaker(), state: 'half-open', openings: 1 };
-  attempt(tried, newRecord(), 'failure', 1, false);
->>>>>>> hub
   expect(tried.state).toBe('open');
 });
 
@@ -202,11 +145,7 @@ test('at most half of a fleet is shut out, and of a small one at least one may b
 test('whatever happens, trials never go below zero, openings stay within five minutes, and time alone reopens nothing', () => {
   const step = fc.record({
     waitMs: fc.nat(400_000),
-<<<<<<< HEAD
     ended: fc.constantFrom<Judgement>('served', 'failed', 'neutral'),
-=======
-    ended: fc.constantFrom<Judgement>('success', 'failure', 'nothing'),
->>>>>>> hub
     delay: fc.nat(3),
   });
   fc.assert(

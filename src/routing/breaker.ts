@@ -28,7 +28,6 @@ export const EVICTION_CAP = 0.5;
 export type AttemptOutcome = 'completed' | 'refused' | 'busy' | 'failed' | 'lost' | 'cancelled';
 
 /** What an outcome says about the candidate. */
-<<<<<<< HEAD
 export type Judgement = 'served' | 'failed' | 'neutral';
 
 /**
@@ -40,19 +39,6 @@ export function judgement(outcome: AttemptOutcome, poisoned = false): Judgement 
   if (outcome === 'failed') return 'failed';
   if (outcome === 'lost') return poisoned ? 'neutral' : 'failed';
   return 'neutral';
-=======
-export type Judgement = 'success' | 'failure' | 'nothing';
-
-/**
- * What `outcome` says about whoever served. The caller's own mistakes, a lack of room and our own cancelling say
- * nothing; neither does a lost link that the request itself caused (`poisoned`: the dispatcher knows).
- */
-export function judgement(outcome: AttemptOutcome, poisoned = false): Judgement {
-  if (outcome === 'completed') return 'success';
-  if (outcome === 'failed') return 'failure';
-  if (outcome === 'lost') return poisoned ? 'nothing' : 'failure';
-  return 'nothing';
->>>>>>> hub
 }
 
 /** The circuit of a candidate that just appeared. */
@@ -82,13 +68,8 @@ export function endAttempt(
   at: { nowMs: number; random: Randomness; mayOpen: () => boolean },
 ): void {
   if (attempt.trial) breaker.trialsUnderWay = Math.max(0, breaker.trialsUnderWay - 1);
-<<<<<<< HEAD
   if (attempt.judgement === 'neutral') return;
   const succeeded = attempt.judgement === 'served';
-=======
-  if (attempt.judgement === 'nothing') return;
-  const succeeded = attempt.judgement === 'success';
->>>>>>> hub
   noteOutcome(record, succeeded, at.nowMs);
   // Attempts from before the circuit opened end late. They say what is known already: only a trial moves an open circuit.
   if (breaker.state !== 'closed' && !attempt.trial) return;

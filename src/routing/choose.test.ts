@@ -280,11 +280,7 @@ describe('a plan without picks says why', () => {
     ['model-without-provider', [candidate('a', { eligible: false })], []],
     ['providers-busy', [candidate('a', { inFlight: 8 }), candidate('b', { draining: true })], []],
     ['prompt-too-large-for-providers', [candidate('a', { maxRequestBytes: 5 }), candidate('b', { draining: true })], []],
-<<<<<<< HEAD
     ['model-without-provider', [candidate('a'), candidate('b', { maxRequestBytes: 5 })], ['provider-a']],
-=======
-    ['provider-failed', [candidate('a')], ['provider-a']],
->>>>>>> hub
   ])('%s', (expected, fleet, tried) => {
     expect(code(fleet, tried)).toBe(expected);
   });

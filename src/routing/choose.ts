@@ -211,7 +211,6 @@ function counts(): Partial<Record<Reason, number>> {
   return rejected;
 }
 
-<<<<<<< HEAD
 /**
  * The code of the error table for a plan without picks. (After a failed attempt, the dispatcher tells that failure instead.)
  * Room that may appear in a moment comes before lasting reasons.
@@ -223,16 +222,6 @@ export function whyEmpty(
   if (rejected['model-full'] || rejected['link-full']) return 'providers-busy';
   const others = rejected['circuit-open'] || rejected['provider-tried'] || rejected['provider-excluded'];
   if (rejected['request-too-large'] && !others) return 'prompt-too-large-for-providers';
-=======
-/** The code of the error table for a plan without picks. Room that may appear in a moment comes before lasting reasons. */
-export function whyEmpty(
-  plan: Plan,
-): 'providers-busy' | 'prompt-too-large-for-providers' | 'provider-failed' | 'model-without-provider' {
-  const { rejected } = plan;
-  if (rejected['model-full'] || rejected['link-full']) return 'providers-busy';
-  if (rejected['provider-tried'] || rejected['provider-excluded']) return 'provider-failed';
-  if (rejected['request-too-large'] && !rejected['circuit-open']) return 'prompt-too-large-for-providers';
->>>>>>> hub
   return 'model-without-provider';
 }
 
