@@ -65,7 +65,7 @@ test('a good secret does not show when the configuration is printed', () => {
   const config = readConfig({ DATABASE_URL: 'postgres://u:hunter2@h/d' });
   expect(config.databaseUrl?.open()).toContain('hunter2');
   expect(inspect(config, { depth: 9 })).not.toContain('hunter2');
-  expect(`${config.databaseUrl}`).toBe('[sealed]');
+  expect(String(config.databaseUrl)).toBe('[sealed]');
 });
 
 test.each([

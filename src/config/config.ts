@@ -205,7 +205,9 @@ function crossChecks(config: Config): string[] {
   const { hub, limits, money } = config;
   const problems: string[] = [];
   if (config.gatewayPort !== 0 && config.gatewayPort === config.hubPort) {
-    problems.push(`CYGNET_GATEWAY_PORT and CYGNET_HUB_PORT are both ${config.gatewayPort}: they must differ.`);
+    problems.push(
+      `CYGNET_GATEWAY_PORT and CYGNET_HUB_PORT are both ${config.gatewayPort}: they must differ.`,
+    );
   }
   if (!Object.hasOwn(SPLIT_POLICIES, money.splitPolicy)) {
     problems.push(
@@ -228,12 +230,16 @@ function crossChecks(config: Config): string[] {
   }
   for (const [generation, bytes] of Object.entries(hub.agentFrameBytesByGeneration)) {
     if (bytes > hub.frameBytesMax) {
-      problems.push(`hub.agentFrameBytesByGeneration.${generation} is ${bytes}, more than hub.frameBytesMax.`);
+      problems.push(
+        `hub.agentFrameBytesByGeneration.${generation} is ${bytes}, more than hub.frameBytesMax.`,
+      );
     }
   }
   // The shortest read deadline an agent can have is two heartbeats; less would throw out healthy nodes.
   if (hub.heartbeatTimeoutMs <= hub.registerDeadlineMs) {
-    problems.push(`hub.heartbeatTimeoutMs is ${hub.heartbeatTimeoutMs}, not more than hub.registerDeadlineMs.`);
+    problems.push(
+      `hub.heartbeatTimeoutMs is ${hub.heartbeatTimeoutMs}, not more than hub.registerDeadlineMs.`,
+    );
   }
   return problems;
 }

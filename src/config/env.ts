@@ -93,7 +93,12 @@ export const VARIABLES = {
   ),
   dataFolder: plain('CYGNET_DATA_DIR', text, './.cygnet', 'Where this marketplace keeps its files.'),
   host: plain('CYGNET_HOST', text, '127.0.0.1', 'The address to listen on; 0.0.0.0 opens it to the network.'),
-  gatewayPort: plain('CYGNET_GATEWAY_PORT', port, '8100', 'The port of the consumer API; 0 takes any free one.'),
+  gatewayPort: plain(
+    'CYGNET_GATEWAY_PORT',
+    port,
+    '8100',
+    'The port of the consumer API; 0 takes any free one.',
+  ),
   hubPort: plain('CYGNET_HUB_PORT', port, '8081', 'The port that providers dial; 0 takes any free one.'),
   logLevel: plain(
     'CYGNET_LOG_LEVEL',
@@ -138,7 +143,12 @@ export const VARIABLES = {
     '10000000',
     'The largest request body, in bytes.',
   ),
-  messagesMax: plain('CYGNET_MESSAGES_MAX', whole(1, 1_000_000), '100', 'The most messages in one chat request.'),
+  messagesMax: plain(
+    'CYGNET_MESSAGES_MAX',
+    whole(1, 1_000_000),
+    '100',
+    'The most messages in one chat request.',
+  ),
   messageCharsMax: plain(
     'CYGNET_MESSAGE_CHARS_MAX',
     whole(1, 256 * MIB),
@@ -275,7 +285,12 @@ export const VARIABLES = {
     '4',
     'How many requests that agent generates at once.',
   ),
-  embeddedThreads: plain('CYGNET_EMBEDDED_THREADS', whole(1, 256), '1', 'How many CPU threads that agent computes with.'),
+  embeddedThreads: plain(
+    'CYGNET_EMBEDDED_THREADS',
+    whole(1, 256),
+    '1',
+    'How many CPU threads that agent computes with.',
+  ),
 } as const satisfies Record<string, Variable>;
 
 type Variables = typeof VARIABLES;

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ProviderState } from '#domain/party.ts';
 import { systemClock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import { silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
-import type { ProviderState } from '#domain/party.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { consumersNamed, createConsumer } from './consumers.ts';
 import { KeyRing } from './key-ring.ts';
-import { keepKey, type KeyKind, listKeys, makeKey, revokeKey } from './keys.ts';
+import { type KeyKind, keepKey, listKeys, makeKey, revokeKey } from './keys.ts';
 import { bindNode, nodesOf } from './nodes.ts';
 import { ProviderBook } from './provider-book.ts';
 import { createProvider, listProviders, setProviderState } from './providers.ts';
@@ -57,9 +57,16 @@ describe('keys', () => {
     const before = await key('consumer', ownerId);
     const keys = await ring();
     const after = await key('consumer', ownerId);
-    expect(keys.find(before.secret)).toMatchObject({ id: before.id, kind: 'consumer', ownerId, revoked: false });
+    expect(keys.find(before.secret)).toMatchObject({
+      id: before.id,
+      kind: 'consumer',
+      ownerId,
+      revoked: false,
+    });
     await expect.poll(() => keys.find(after.secret), withinASecond).toMatchObject({ id: after.id });
-    expect(JSON.stringify(await listKeys(fresh.database, { limit: 1000 }))).not.toContain(after.secret.slice(16));
+    expect(JSON.stringify(await listKeys(fresh.database, { limit: 1000 }))).not.toContain(
+      after.secret.slice(16),
+    );
   });
 
   test('a revoked key is refused within a second by every process', async () => {
@@ -67,7 +74,9 @@ describe('keys', () => {
     const [here, there] = [await ring(), await ring()];
     expect(here.find(secret)).toMatchObject({ id });
     expect(await revokeKey(fresh.database, { id, at })).toBe('revoked');
-    await expect.poll(() => [here.find(secret), there.find(secret)], withinASecond).toEqual(['revoked', 'revoked']);
+    await expect
+      .poll(() => [here.find(secret), there.find(secret)], withinASecond)
+      .toEqual(['revoked', 'revoked']);
   });
 
   test('a revocation is final, also for whoever writes SQL', async () => {
@@ -76,7 +85,9 @@ describe('keys', () => {
     await revokeKey(fresh.database, { id, at: at + 5_000 });
     const [listed] = (await listKeys(fresh.database, { limit: 1000 })).filter((each) => each.id === id);
     expect(listed?.revokedAt).toBe(at);
-    await expect(fresh.database.sql`update keys set revoked_at = null where id = ${id}`).rejects.toThrow('final');
+    await expect(fresh.database.sql`update keys set revoked_at = null where id = ${id}`).rejects.toThrow(
+      'final',
+    );
     await expect(fresh.database.sql`delete from keys where id = ${id}`).rejects.toThrow('never deleted');
     await fresh.database.sql`update keys set revoked_at = revoked_at where id = ${id}`;
     expect((await ring()).find(secret)).toMatch(/revoked|unknown/);
@@ -139,7 +150,9 @@ describe('keys', () => {
     await keepKey(fresh.database, { ...new_, ownerId });
     expect(await listKeys(fresh.database, { ownerId, limit: 10 })).toHaveLength(1);
     // A consumer is not a provider, whatever its id.
-    expect(await keepKey(fresh.database, { ...new_, id: makeId('key'), kind: 'provider', ownerId })).toBe('no-owner');
+    expect(await keepKey(fresh.database, { ...new_, id: makeId('key'), kind: 'provider', ownerId })).toBe(
+      'no-owner',
+    );
   });
 
   test('a ring keeps answering while the database is away, and closes all the same', async () => {
@@ -180,7 +193,9 @@ describe('providers', () => {
     expect(await to('active')).toBe('moved');
     expect(await to('removed')).toBe('moved');
     expect(await to('active')).toEqual({ refused: 'removed' });
-    expect(await setProviderState(fresh.database, { id: 'prov_x', to: 'active', reason: '', at })).toBe('unknown');
+    expect(await setProviderState(fresh.database, { id: 'prov_x', to: 'active', reason: '', at })).toBe(
+      'unknown',
+    );
   });
 
   test('of many moves at once, exactly one is made', async () => {
@@ -228,7 +243,13 @@ describe('nodes', () => {
   test('whatever an agent says of itself can be kept or is refused, and never throws', async () => {
     const claim = await binding(await provider());
     const odd = '\u0000\ud800\u001b[31m'.padEnd(5_000, 'x');
-    const hardware = { gpu_type: odd, vram_gb: Number.NaN, nested: { deep: [] }, 'Bad Name': 1, __proto__: { a: 1 } };
+    const hardware = {
+      gpu_type: odd,
+      vram_gb: Number.NaN,
+      nested: { deep: [] },
+      'Bad Name': 1,
+      __proto__: { a: 1 },
+    };
     expect(await bindNode(fresh.database, { ...claim, nodeId: nodeId(), name: odd, hardware })).toBe('bound');
     for (const id of ['', 'x'.repeat(201), 'a b', 'a\u0000']) {
       expect(await bindNode(fresh.database, { ...claim, nodeId: id })).toBe('malformed');

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import type { KeyRecord } from '#domain/party.ts';
 import type { Database } from '#db/database.ts';
+import type { KeyRecord } from '#domain/party.ts';
 import type { Randomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 

@@ -54,14 +54,19 @@ export async function bindNode(
     where (select count(*) from nodes where provider_id = ${providerId}) < ${node.nodesMax ?? NODES_PER_PROVIDER_MAX}::integer
     on conflict (node_id) do nothing returning node_id`;
   if (bound) return 'bound';
-  const [holder] = await sql<{ provider_id: string }[]>`select provider_id from nodes where node_id = ${nodeId}`;
+  const [holder] = await sql<
+    { provider_id: string }[]
+  >`select provider_id from nodes where node_id = ${nodeId}`;
   if (!holder) return 'too-many';
   // It may be ours by now: the same node registered twice at once.
   return holder.provider_id === providerId ? 'bound' : 'foreign';
 }
 
 /** The nodes of a provider, newest sign of life first, at most `limit`. */
-export async function nodesOf(database: Database, which: { providerId: string; limit: number }): Promise<Node[]> {
+export async function nodesOf(
+  database: Database,
+  which: { providerId: string; limit: number },
+): Promise<Node[]> {
   const rows = await database.sql<
     { node_id: string; name: string | null; hardware: Node['hardware']; first_seen: Date; last_seen: Date }[]
   >`
