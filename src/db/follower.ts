@@ -46,8 +46,7 @@ export async function follow(database: Database, options: FollowerOptions): Prom
   let closed = false;
 
   const run = async (): Promise<void> => {
-    while (waiting !== undefined && !closed) {
-      const change = waiting;
+    for (let change = waiting; change !== undefined && !closed; change = waiting) {
       waiting = undefined;
       try {
         await load(change);

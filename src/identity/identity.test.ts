@@ -22,7 +22,7 @@ beforeAll(async () => {
   fresh = await freshDatabase();
 });
 afterAll(async () => {
-  await Promise.all(rings.map((ring) => ring.close()));
+  await Promise.all(rings.map((opened) => opened.close()));
   await fresh.drop();
 });
 
@@ -143,14 +143,14 @@ describe('keys', () => {
 
   test('an owner who does not exist gets no key, and the same key sent twice is one key', async () => {
     const { prefix, hash } = makeKey('consumer', systemRandomness);
-    const new_ = { id: makeId('key'), kind: 'consumer' as const, name: 'n', prefix, hash, at };
-    expect(await keepKey(fresh.database, { ...new_, ownerId: 'cons_nobody' })).toBe('no-owner');
+    const unsent = { id: makeId('key'), kind: 'consumer' as const, name: 'n', prefix, hash, at };
+    expect(await keepKey(fresh.database, { ...unsent, ownerId: 'cons_nobody' })).toBe('no-owner');
     const ownerId = await consumer();
-    await keepKey(fresh.database, { ...new_, ownerId });
-    await keepKey(fresh.database, { ...new_, ownerId });
+    await keepKey(fresh.database, { ...unsent, ownerId });
+    await keepKey(fresh.database, { ...unsent, ownerId });
     expect(await listKeys(fresh.database, { ownerId, limit: 10 })).toHaveLength(1);
     // A consumer is not a provider, whatever its id.
-    expect(await keepKey(fresh.database, { ...new_, id: makeId('key'), kind: 'provider', ownerId })).toBe(
+    expect(await keepKey(fresh.database, { ...unsent, id: makeId('key'), kind: 'provider', ownerId })).toBe(
       'no-owner',
     );
   });
