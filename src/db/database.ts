@@ -23,7 +23,7 @@ export interface Database {
     heard: (payload: string) => void,
     listening?: () => void,
   ): Promise<{ stop(): Promise<void> }>;
-  /** Lets running statements end (at most five seconds), then closes every connection. */
+  /** Lets running statements end (at most two seconds), then closes every connection. */
   close(): Promise<void>;
 }
 
@@ -158,7 +158,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       }
     },
     async close() {
-      await raw.end({ timeout: 5 });
+      await raw.end({ timeout: 2 });
     },
   };
 }
