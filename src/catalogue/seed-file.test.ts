@@ -64,7 +64,7 @@ describe('the catalogue file', () => {
   it('offers at least 42 models besides the shipped one, in all five categories', () => {
     const others = models.filter((model) => model.id !== nano);
     expect(others.length).toBeGreaterThanOrEqual(42);
-    expect([...new Set(others.map((model) => model.category))].sort()).toEqual([...categories].sort());
+    expect([...new Set(others.map((model) => model.category))].toSorted()).toEqual([...categories].toSorted());
   });
 
   it('holds the shipped model at its own small limits', () => {
@@ -168,7 +168,7 @@ describe('prices', () => {
     const fields = (model: SeedModel) =>
       figures(model.price)
         .map(({ field }) => field)
-        .sort();
+        .toSorted();
     const expected = (model: SeedModel) => {
       if (readsTokens(model)) return ['inputMicroUsdPerMillion', 'outputMicroUsdPerMillion'];
       if (model.category === 'audio' && model.price.microUsdPerMinute !== undefined)
@@ -210,6 +210,6 @@ describe('prices', () => {
 
   it('claim the contract as their source only where it publishes one', () => {
     const claimed = models.filter((model) => model.price.source === 'contract').map((model) => model.slug);
-    expect(claimed.sort()).toEqual(Object.keys(published).sort());
+    expect(claimed.toSorted()).toEqual(Object.keys(published).toSorted());
   });
 });

@@ -4,7 +4,14 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { UsageRecord } from '#domain/usage-record.ts';
+import { systemClock } from '#kit/clock.ts';
+import { idMaker } from '#kit/id.ts';
+import { silentLog } from '#kit/log.ts';
 import { packageRoot } from '#kit/package-root.ts';
+import { systemRandomness } from '#kit/random.ts';
+import { Book } from '#ledger/book.ts';
+import { Leases } from '#ledger/leases.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 
 // The real program, bundled as it ships, in processes of its own.
@@ -148,6 +155,117 @@ test('a price is set now or for later, shown in the list and the history, and a 
   ]);
 });
 
+describe('money', () => {
+  test('credit is given once per id, and the balance shows it exactly', async () => {
+    const consumer = await answer('consumers', 'create', 'Payer');
+    const id = consumer['id'] as string;
+    expect(await answer('balance', id)).toMatchObject({ total: '0', held: '0', available: '0' });
+    for (let i = 0; i < 2; i++) {
+      expect(await answer('credit', id, '5.000000000001', '--id', 'gift-1')).toMatchObject({
+        total: '5000000000001',
+      });
+    }
+    expect((await cygnet(['balance', 'Payer'])).out).toContain('available  $5.000000000001');
+    expect(await refusal(1, 'credit', id, '6', '--id', 'gift-1')).toContain('other amounts');
+    for (const amount of ['0', '1e3', 'five']) {
+      expect(await refusal(2, 'credit', id, amount)).toContain('Not an amount');
+    }
+  });
+
+  test('usage lists what each request consumed and cost, corrections included', async () => {
+    const id = (await answer('consumers', 'create', 'Reader'))['id'] as string;
+    const { database } = fresh;
+    const clock = systemClock;
+    const book = new Book({ database, clock, log: silentLog, instance: 'test' });
+    await answer('credit', id, '1');
+    const lease = new Leases({ database, instance: 'test', makeId: idMaker(clock, systemRandomness) });
+    await lease.grow(id, { atLeast: 1_000n, want: 1_000_000n });
+    const served = usageRecord({
+      id: 'req_1',
+      consumerId: id,
+      charge: 900n,
+      inputTokens: 5,
+      outputTokens: 7,
+    });
+    await book.post([
+      { kind: 'usage', record: served },
+      {
+        kind: 'usage',
+        record: { ...served, id: 'req_2', outcome: 'broken', errorCode: 'provider-cut-off', charge: 0n },
+      },
+      {
+        kind: 'correction',
+        record: {
+          id: 'fix_req_1',
+          at: served.at,
+          requestId: 'req_1',
+          consumerId: id,
+          providerId: 'prov_1',
+          policy: 'standard-1',
+          inputTokens: 5,
+          outputTokens: 6,
+          refund: 100n,
+          originalCharge: 900n,
+        },
+      },
+    ]);
+    const lines = await answer<Record<string, unknown>[]>('usage', 'Reader');
+    expect(lines).toHaveLength(2);
+    expect(lines.find((line) => line['id'] === 'req_1')).toMatchObject({
+      inputTokens: 5,
+      outputTokens: 6,
+      charge: '800',
+      refund: '100',
+      ttftMs: 12.5,
+    });
+    const shown = await cygnet(['usage', '--limit', '5']);
+    expect(shown.out).toContain('broken (provider-cut-off)');
+    expect(shown.out).toContain('$0.0000000008');
+    expect(await refusal(2, 'usage', '--limit', 'all')).toContain('"all"');
+    expect(await answer('audit')).toMatchObject({ balanced: true, checkedUsage: 2 });
+  });
+
+  test('an audit of a book that somebody falsified says what is wrong and ends with 1', async () => {
+    await fresh.database.sql`update accounts set balance = balance + 1 where id = 'platform:fee'`;
+    const ended = await cygnet(['audit']);
+    expect(ended.code).toBe(1);
+    expect(ended.out).toContain('NOT balanced');
+    expect(ended.out).toContain('platform:fee');
+    await fresh.database.sql`update accounts set balance = balance - 1 where id = 'platform:fee'`;
+    expect(await cygnet(['audit'])).toMatchObject({ code: 0 });
+  });
+});
+
+function usageRecord(given: Partial<UsageRecord>): UsageRecord {
+  return {
+    id: 'req_0',
+    at: Date.UTC(2026, 10, 20),
+    consumerId: 'cons_0',
+    keyId: 'key_0',
+    modelId: 'cygnet/cygnet-nano',
+    providerId: 'prov_1',
+    nodeId: 'node_1',
+    attemptId: 'att_1',
+    mode: 'websocket',
+    streamed: true,
+    outcome: 'completed',
+    errorCode: null,
+    inputTokens: 0,
+    outputTokens: 0,
+    claimedInputTokens: null,
+    claimedOutputTokens: null,
+    events: 1,
+    bytes: 10,
+    attempts: 1,
+    ttftMs: 12.5,
+    totalMs: 40,
+    priceId: 'price_first_cygnet-nano',
+    policy: 'standard-1',
+    charge: 0n,
+    ...given,
+  };
+}
+
 describe('the program', () => {
   test('ends with 2 for a command line that means nothing', async () => {
     expect(await refusal(2, 'nonsense')).toContain('nonsense');
@@ -176,6 +294,17 @@ describe('the program', () => {
     expect((await cygnet(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
     const { out, code } = await cygnet(['--help']);
     expect(code).toBe(0);
-    for (const name of ['keys', 'consumers', 'providers', 'models', 'price']) expect(out).toContain(name);
+    for (const name of [
+      'keys',
+      'consumers',
+      'providers',
+      'models',
+      'price',
+      'balance',
+      'credit',
+      'usage',
+      'audit',
+    ])
+      expect(out).toContain(name);
   });
 });

@@ -24,4 +24,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "set a model's price, or show its history",
     load: async () => (await import('./price.ts')).price,
   },
+  balance: { summary: 'show what a consumer has', load: async () => (await import('./balance.ts')).balance },
+  credit: { summary: 'give a consumer credit', load: async () => (await import('./credit.ts')).credit },
+  usage: {
+    summary: 'list the latest requests and what they cost',
+    load: async () => (await import('./usage.ts')).usage,
+  },
+  audit: {
+    summary: 'rebuild every balance from the entries and compare',
+    load: async () => (await import('./audit.ts')).audit,
+  },
 };

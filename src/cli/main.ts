@@ -45,4 +45,6 @@ function sentence(error: unknown): string {
   return `Failed: ${String(error)}`;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const code = await main(process.argv.slice(2));
+// A command that answered may still have found something wrong (an audit) and said so in `exitCode`.
+process.exitCode = code === 0 ? process.exitCode : code;

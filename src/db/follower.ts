@@ -46,7 +46,8 @@ export async function follow(database: Database, options: FollowerOptions): Prom
   let closed = false;
 
   const run = async (): Promise<void> => {
-    for (let change = waiting; change !== undefined && !closed; change = waiting) {
+    for (let change = waiting; change !== undefined; change = waiting) {
+      if (closed) return;
       waiting = undefined;
       try {
         await load(change);
