@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { readCatalogueFile, seedCatalogue } from '#catalogue/seed.ts';
 import { type Config, readConfig } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
-import { type EmbeddedDatabase, openEmbeddedDatabase } from '#db/embedded.ts';
+import { type EmbeddedDatabase, openEmbeddedDatabase, type Progress } from '#db/embedded.ts';
 import { migrate } from '#db/migrate.ts';
 import { type Clock, systemClock } from '#kit/clock.ts';
 import { type IdMaker, idMaker } from '#kit/id.ts';
@@ -36,7 +36,7 @@ export async function openStore(options: {
   config: Config;
   clock: Clock;
   log: Logger;
-  progress?: (sentence: string) => void;
+  progress?: Progress;
   maxConnections?: number;
 }): Promise<OpenStore> {
   const { config, clock, log } = options;
@@ -89,9 +89,9 @@ export async function inSession(
     clock,
     log,
     maxConnections: 2,
-    // A command is quiet; only what takes seconds is announced.
-    progress: (sentence) => {
-      if (sentence.startsWith('Preparing')) process.stderr.write(`${sentence}\n`);
+    // Opening it takes a tenth of a second and happens with each command: no news.
+    progress: (step, sentence) => {
+      if (step !== 'open') process.stderr.write(`${sentence}\n`);
     },
   });
   try {

@@ -8,7 +8,7 @@ import { systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { packageRoot } from '#kit/package-root.ts';
 import { openDatabase } from './database.ts';
-import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded.ts';
+import { type EmbeddedDatabase, openEmbeddedDatabase, type Progress } from './embedded.ts';
 import { serverFolder, stopPostgresIn } from './postgres-server.ts';
 
 let dataFolder: string;
@@ -21,7 +21,7 @@ afterAll(async () => {
   rmSync(dataFolder, { recursive: true, force: true });
 });
 
-const open = (progress?: (sentence: string) => void): Promise<EmbeddedDatabase> =>
+const open = (progress?: Progress): Promise<EmbeddedDatabase> =>
   openEmbeddedDatabase({ dataFolder, clock: systemClock, ...(progress && { progress }) });
 
 async function ask<T>(embedded: EmbeddedDatabase, question: string): Promise<T[]> {
@@ -35,16 +35,16 @@ async function ask<T>(embedded: EmbeddedDatabase, question: string): Promise<T[]
 
 test('the first start makes a database, the next one finds its data, and a dead holder’s lock stops neither', async () => {
   const told: string[] = [];
-  const first = await open((sentence) => told.push(sentence));
+  const first = await open((step) => told.push(step));
   expect(first.started).toBe(true);
-  expect(told).toEqual(['Preparing the database (first start).']);
+  expect(told).toEqual(['prepare']);
   await ask(first, 'create table kept (n integer); insert into kept values (7)');
   expect(statSync(path.join(first.folder, 'secret')).mode & 0o077).toBe(0);
   expect(await first.leave()).toBe('stopped');
 
   writeFileSync(path.join(dataFolder, 'postgres.lock'), '999999999\n');
-  const second = await open((sentence) => told.push(sentence));
-  expect(told.at(-1)).toBe('Opening the database.');
+  const second = await open((step) => told.push(step));
+  expect(told.at(-1)).toBe('open');
   expect(await ask(second, 'select n from kept')).toEqual([{ n: 7 }]);
   expect(new URL(second.url.open()).port).toBe(new URL(first.url.open()).port);
   expect(await second.leave()).toBe('stopped');
@@ -59,7 +59,7 @@ test('of several that open at once one starts it, and the last to leave stops it
 });
 
 test('what a killed process leaves running is found and used by the next', async () => {
-  const holder = path.join(packageRoot(), 'test', 'support', 'hold-embedded-database.ts');
+  const holder = path.join(packageRoot(), 'test', 'support', 'hold-embedded-database.mjs');
   const child = spawn(process.execPath, ['--import', 'tsx', holder, dataFolder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

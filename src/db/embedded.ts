@@ -24,17 +24,22 @@ export interface EmbeddedDatabase {
   leave(): Promise<'stopped' | 'left-running'>;
 }
 
+/**
+ * Told of a step that may take noticeable time: `prepare` (the very first start), `open` (every other), `elsewhere` (the
+ * files are kept outside the data folder). The sentence is for people.
+ */
+export type Progress = (step: 'prepare' | 'open' | 'elsewhere', sentence: string) => void;
+
 const NAME = 'cygnet';
 const LOCK_WAIT_MS = 120_000;
 
 /**
- * Opens the embedded database of `dataFolder`, making and starting it as needed. `progress` is told each step that takes
- * noticeable time, as a sentence. Throws a `Fault` whose inner text says what the operator can do.
+ * Opens the embedded database of `dataFolder`, making and starting it as needed. Throws a `Fault` whose inner text says what the operator can do.
  */
 export async function openEmbeddedDatabase(options: {
   dataFolder: string;
   clock: Clock;
-  progress?: (sentence: string) => void;
+  progress?: Progress;
 }): Promise<EmbeddedDatabase> {
   const { dataFolder, clock } = options;
   const progress = options.progress ?? (() => {});
@@ -44,7 +49,8 @@ export async function openEmbeddedDatabase(options: {
     try {
       const folder = placeFor(dataFolder, progress);
       const fresh = !existsSync(path.join(folder, 'data', 'PG_VERSION'));
-      progress(fresh ? 'Preparing the database (first start).' : 'Opening the database.');
+      if (fresh) progress('prepare', 'Preparing the database (first start).');
+      else progress('open', 'Opening the database.');
       const server = await startPostgres({ folder, ...(await rememberedPort(folder)) });
       writeFileSync(path.join(folder, 'port'), `${server.port}\n`);
       const presence = await enter(server);
@@ -55,8 +61,9 @@ export async function openEmbeddedDatabase(options: {
         leave: () => locked({ lock, clock }, () => leave(server, presence)),
       };
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EACCES' && code !== 'EPERM') throw error;
+      const { code, message } = error as NodeJS.ErrnoException;
+      // The second is PostgreSQL's own programs' wording.
+      if (code !== 'EACCES' && code !== 'EPERM' && !message.includes('Permission denied')) throw error;
       throw new Fault('internal', {
         inner: `The database under ${dataFolder} belongs to another user. Run this as the user who made it, or set CYGNET_DATA_DIR to another folder.`,
         cause: error,
@@ -104,7 +111,7 @@ async function leave(server: PostgresServer, presence: Database): Promise<'stopp
  * The server's folder: below the data folder where its user can reach that, elsewhere otherwise. Where it went is written
  * down: a folder that becomes reachable (or unreachable) later must not make the market begin again with nothing.
  */
-function placeFor(dataFolder: string, progress: (sentence: string) => void): string {
+function placeFor(dataFolder: string, progress: Progress): string {
   const note = path.join(dataFolder, 'postgres.location');
   if (existsSync(note)) return readFileSync(note, 'utf8').trim();
   const wished = path.join(dataFolder, 'postgres');
@@ -117,6 +124,7 @@ function placeFor(dataFolder: string, progress: (sentence: string) => void): str
     });
   }
   progress(
+    'elsewhere',
     `The database is kept in ${folder}: started by root it runs as another user, who cannot reach ${wished}.`,
   );
   writeFileSync(note, `${folder}\n`);

@@ -12,12 +12,6 @@ export async function createConsumer(
   return made ? 'created' : 'known';
 }
 
-/** The consumer with this id. */
-export async function consumerById(database: Database, id: string): Promise<Consumer | undefined> {
-  const [found] = await database.sql<Consumer[]>`select id, name from consumers where id = ${id}`;
-  return found;
-}
-
 /** The consumers with this id or this name. Names are the operator's own and need not be unique: at most 20 come back. */
 export async function consumersNamed(database: Database, name: string): Promise<Consumer[]> {
   const rows = await database.sql<Consumer[]>`

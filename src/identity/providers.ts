@@ -19,7 +19,7 @@ const MOVES: Readonly<Record<ProviderState, readonly ProviderState[]>> = {
 };
 
 /** Whether a provider may go from one state to another. */
-export function mayMove(from: ProviderState, to: ProviderState): boolean {
+function mayMove(from: ProviderState, to: ProviderState): boolean {
   return MOVES[from].includes(to);
 }
 
@@ -51,7 +51,7 @@ export async function createProvider(
 }
 
 /** The provider with this id. */
-export async function providerById(database: Database, id: string): Promise<Provider | undefined> {
+async function providerById(database: Database, id: string): Promise<Provider | undefined> {
   const [found] = await database.sql<Provider[]>`select id, name, state from providers where id = ${id}`;
   return found;
 }
