@@ -22,7 +22,8 @@ export async function migrate(
     .filter((name) => name.endsWith('.sql'))
     .sort()
     .map((name) => {
-      const text = readFileSync(path.join(folder, name), 'utf8');
+      // A checkout on Windows may end lines otherwise; it is the same migration.
+      const text = readFileSync(path.join(folder, name), 'utf8').replaceAll('\r\n', '\n');
       return { name, text, sha256: createHash('sha256').update(text).digest('hex') };
     });
   return await database.transaction(async (sql) => {

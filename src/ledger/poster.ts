@@ -170,18 +170,26 @@ export class Poster {
     await this.#advance(end);
   }
 
+  /** Posts the next stretch from the disk, or finds that the disk has nothing more than the queue will have. */
   async #postFromDisk(): Promise<void> {
-    const { journal, disk } = this.#options;
     const { segment, offset } = this.#position;
-    const size = journal.segments().find((known) => known.segment === segment)?.size ?? 0;
+    const size = this.#sizeOf(segment);
+    if (offset < size) return await this.#postStretch(size);
+    const next = this.#options.journal.segments().find((known) => known.segment > segment);
+    if (next) await this.#advance({ segment: next.segment, offset: 0 });
+    // Decided without a pause since the sizes were read: no group was committed in between, and the next goes to the queue.
+    else this.#fromDisk = false;
+  }
+
+  async #postStretch(size: number): Promise<void> {
+    const { disk } = this.#options;
+    const { segment, offset } = this.#position;
     let length = Math.min(CHUNK, size - offset);
-    let bytes = await disk.read(segmentName(segment), offset, length);
-    let stretch = readLines(bytes);
-    // A line longer than the chunk: read the rest of the segment.
+    let stretch = readLines(await disk.read(segmentName(segment), offset, length));
     if (stretch.length === 0 && !stretch.bad && offset + length < size) {
+      // A line longer than the chunk.
       length = size - offset;
-      bytes = await disk.read(segmentName(segment), offset, length);
-      stretch = readLines(bytes);
+      stretch = readLines(await disk.read(segmentName(segment), offset, length));
     }
     await this.#post(stretch.records);
     const at = { segment, offset: offset + stretch.length };
@@ -192,11 +200,10 @@ export class Poster {
     } else {
       await this.#advance(at);
     }
-    // Decided without a pause, so that no group is committed in between: either more is on the disk, or the queue takes over.
-    if (this.#position.offset < (journal.segments().find((known) => known.segment === segment)?.size ?? 0)) return;
-    const next = journal.segments().find((known) => known.segment > segment);
-    if (next) await this.#advance({ segment: next.segment, offset: 0 });
-    else this.#fromDisk = false;
+  }
+
+  #sizeOf(segment: number): number {
+    return this.#options.journal.segments().find((known) => known.segment === segment)?.size ?? 0;
   }
 
   /** At `at` a segment stops making sense. A torn end is what a crash leaves; anything else is put aside, loudly. */
