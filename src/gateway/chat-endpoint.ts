@@ -23,7 +23,7 @@ export function chatEndpoint(
       refuse(request, reply, asFault(error));
       return;
     }
-    readBody(request, options.bodyBytesMax, (body) => {
+    readBody(request, reply, options.bodyBytesMax, (body) => {
       if (body instanceof Fault) {
         caller.leave();
         refuse(request, reply, body);
@@ -41,7 +41,12 @@ const REFUSED_BODY_BYTES_MAX = 1_048_576;
  * Collects the body. `done` is called once: with the bytes, or with the fault that ends the request. A client that
  * disappears in the middle is a fault too (nobody reads the answer).
  */
-function readBody(request: IncomingMessage, bytesMax: number, done: (body: Buffer | Fault) => void): void {
+function readBody(
+  request: IncomingMessage,
+  reply: HttpReply,
+  bytesMax: number,
+  done: (body: Buffer | Fault) => void,
+): void {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') return done(new Fault('encoding-unsupported'));
   const stated = request.headers['content-length'];
@@ -50,9 +55,9 @@ function readBody(request: IncomingMessage, bytesMax: number, done: (body: Buffe
   let size = 0;
   let over = false;
   const finish = (body: Buffer | Fault): void => {
-    if (over) return;
     over = true;
     parts = [];
+    reply.onGone = undefined;
     done(body);
   };
   request.on('data', (part: Buffer) => {
@@ -61,9 +66,12 @@ function readBody(request: IncomingMessage, bytesMax: number, done: (body: Buffe
     if (size > bytesMax) finish(new Fault('body-too-large'));
     else parts.push(part);
   });
-  request.on('end', () => finish(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)));
-  request.on('close', () => finish(new Fault('client-left')));
-  request.on('error', () => finish(new Fault('client-left')));
+  request.on('end', () => {
+    if (!over) finish(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
+  });
+  reply.onGone = () => {
+    if (!over) finish(new Fault('client-left'));
+  };
 }
 
 /**
@@ -72,7 +80,7 @@ function readBody(request: IncomingMessage, bytesMax: number, done: (body: Buffe
  */
 function refuse(request: IncomingMessage, reply: HttpReply, fault: Fault): void {
   if (request.complete) return sendError(reply, fault);
-  sendError(reply, fault, { connection: 'close' });
+  sendError(reply, fault, ['connection', 'close']);
   let thrownAway = 0;
   request.on('data', (part: Buffer) => {
     thrownAway += part.length;

@@ -11,15 +11,12 @@ import type { Completion } from '#hub/link.ts';
  * content. The shape is the one OpenAI documents for a chat completion chunk.
  */
 export function envelopeBytes(completionId: string, modelId: string): number {
-  const smallest = {
-    id: completionId,
-    object: 'chat.completion.chunk',
-    created: 1_000_000_000,
-    model: modelId,
-    choices: [{ index: 0, delta: { content: '' } }],
-  };
-  return Buffer.byteLength(`data: ${JSON.stringify(smallest)}\n\n`);
+  return SMALLEST_EVENT_BYTES + completionId.length + modelId.length;
 }
+
+const SMALLEST_EVENT_BYTES = Buffer.byteLength(
+  'data: {"id":"","object":"chat.completion.chunk","created":1000000000,"model":"","choices":[{"index":0,"delta":{"content":""}}]}\n\n',
+);
 
 /** UTF-8 bytes of everything a model wrote in an unstreamed completion: text, reasoning, tool calls. */
 export function contentBytesOf(completion: Completion): number {

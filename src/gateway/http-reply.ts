@@ -26,6 +26,11 @@ export class ReplyWriter {
   }
 }
 
+const ONE_PIECE_BYTES_MAX = 16_384;
+
+/** A connection that breaks is told by 'close'; the error itself says nothing more. */
+const nothingToDo = (): void => {};
+
 /** One answer. */
 export class HttpReply implements Reply {
   onGone: (() => void) | undefined;
@@ -47,24 +52,21 @@ export class HttpReply implements Reply {
       this.gone = true;
       if (!response.writableEnded) this.onGone?.();
     });
-    response.on('error', () => {
-      this.gone = true;
-    });
+    response.on('error', nothingToDo);
   }
 
   send(status: number, headers: Headers, body: Buffer): void {
     if (this.gone) return;
-    this.#response.writeHead(status, {
-      'x-request-id': this.#requestId,
-      ...headers,
-      'content-length': body.length,
-    });
-    this.#response.end(body);
+    const all = ['x-request-id', this.#requestId, 'content-length', String(body.length), ...headers];
+    this.#response.writeHead(status, all);
+    // As a byte string the body leaves in one piece with the head; as a buffer it would be a second one.
+    if (body.length <= ONE_PIECE_BYTES_MAX) this.#response.end(body.toString('latin1'), 'latin1');
+    else this.#response.end(body);
   }
 
   open(status: number, headers: Headers): void {
     if (this.gone) return;
-    this.#response.writeHead(status, { 'x-request-id': this.#requestId, ...headers });
+    this.#response.writeHead(status, ['x-request-id', this.#requestId, ...headers]);
     this.#response.on('drain', () => {
       this.congested = false;
       this.onDrained?.();

@@ -261,7 +261,7 @@ class PaidJob {
   #relay(events: Buffer, eventCount: number, tokenCount: number): void {
     if (this.#firstMs === undefined) {
       this.#firstMs = this.#sinceAccepted();
-      this.#reply.open(200, { ...STREAM_HEADERS, ...this.#commonHeaders() });
+      this.#reply.open(200, [...STREAM_HEADERS, ...this.#commonHeaders()]);
     }
     this.#events += eventCount;
     this.#tokens += tokenCount;
@@ -321,7 +321,7 @@ class PaidJob {
 
   #answerWhole(usage: Usage): void {
     if (!this.#ask.stream) {
-      const headers = { 'content-type': 'application/json', ...this.#commonHeaders() };
+      const headers = ['content-type', 'application/json', ...this.#commonHeaders()];
       this.#reply.send(200, headers, this.#billedResult(usage));
       return;
     }
@@ -413,12 +413,17 @@ class PaidJob {
   }
 
   #commonHeaders(): Headers {
-    return {
-      'x-swan-connection-mode': this.#mode,
-      'x-ratelimit-limit': this.#rate.limit,
-      'x-ratelimit-remaining': this.#rate.remaining,
-      'x-ratelimit-reset': this.#rate.resetS,
-    };
+    const { limit, remaining, resetS } = this.#rate;
+    return [
+      'x-swan-connection-mode',
+      this.#mode,
+      'x-ratelimit-limit',
+      String(limit),
+      'x-ratelimit-remaining',
+      String(remaining),
+      'x-ratelimit-reset',
+      String(resetS),
+    ];
   }
 
   #logServed(record: UsageRecord): void {
@@ -443,11 +448,14 @@ class PaidJob {
   }
 }
 
-const STREAM_HEADERS: Headers = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache',
-  'x-accel-buffering': 'no',
-};
+const STREAM_HEADERS: Headers = [
+  'content-type',
+  'text/event-stream; charset=utf-8',
+  'cache-control',
+  'no-cache',
+  'x-accel-buffering',
+  'no',
+];
 
 function usageBody(usage: Usage): Record<string, number> {
   return {

@@ -21,5 +21,5 @@ export interface Reply {
   onDrained: (() => void) | undefined;
 }
 
-/** Header names and values. */
-export type Headers = Readonly<Record<string, string | number>>;
+/** Header names and values in turn, as Node's raw headers are: building an object for each answer costs more. */
+export type Headers = readonly string[];

@@ -9,7 +9,6 @@ import { ReplyWriter } from './http-reply.ts';
 import type { InferenceRooms } from './inference.ts';
 import { modelBody } from './model-body.ts';
 import { providerStatus } from './provider-status.ts';
-import { errorHeaders } from './send-error.ts';
 
 /**
  * The map: every route of the gateway on one page. Chat completions are answered straight from node:http
@@ -44,7 +43,8 @@ export async function openGateway(rooms: GatewayRooms, address: { host: string; 
   app.setErrorHandler((error, request, reply) => {
     const fault = asFault(error);
     if (fault.code === 'internal') rooms.inference.log.error({ request: request.id, err: error }, 'A request met a bug.');
-    reply.code(errorRow(fault.code).status).headers(errorHeaders(fault)).send(errorBody(fault.code, fault));
+    if (fault.retryAfterS !== undefined) reply.header('retry-after', Math.ceil(fault.retryAfterS));
+    reply.code(errorRow(fault.code).status).send(errorBody(fault.code, fault));
   });
 
   app.route({ method: ['GET', 'PUT', 'PATCH', 'DELETE'], url: CHAT_PATH, handler: async () => {

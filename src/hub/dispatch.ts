@@ -7,6 +7,7 @@ import type { Randomness } from '#kit/random.ts';
 import { backoffMs, type RetryBudget } from '#kit/retry.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import type { Attempt, AttemptEnd, Completion, Link } from './link.ts';
+import { Roster } from './roster.ts';
 
 /**
  * Walks a request over candidates until one of them answers.
@@ -24,7 +25,7 @@ import type { Attempt, AttemptEnd, Completion, Link } from './link.ts';
 export class Dispatcher {
   readonly #parts: DispatchParts;
   readonly #settings: DispatchSettings;
-  readonly #active = new Set<Run>();
+  readonly #active = new Roster<Run>();
   readonly #wheel: Timer;
 
   constructor(parts: DispatchParts, settings: DispatchSettings) {
@@ -35,7 +36,7 @@ export class Dispatcher {
 
   /** Requests under way. */
   get active(): number {
-    return this.#active.size;
+    return this.#active.members.length;
   }
 
   /**
@@ -43,8 +44,7 @@ export class Dispatcher {
    * cancel (the consumer left) and pass on credit (the consumer took bytes).
    */
   run(order: Order, sink: DispatchSink): Run {
-    const run = new Run(this.#parts, this.#settings, order, sink, () => this.#active.delete(run));
-    this.#active.add(run);
+    const run = new Run(this.#parts, this.#settings, order, sink, this.#active);
     run.begin();
     return run;
   }
@@ -52,12 +52,14 @@ export class Dispatcher {
   /** Stops everything that still runs; each sink hears its end. */
   close(): void {
     this.#wheel.cancel();
-    for (const run of [...this.#active]) run.giveUp('shutting-down');
+    for (const run of [...this.#active.members]) run.giveUp('shutting-down');
   }
 
   #checkDeadlines(): void {
     const nowMs = this.#parts.clock.nowMs();
-    for (const run of this.#active) run.checkDeadlines(nowMs);
+    // Backwards: a run that ends here is replaced by the last one, which was looked at already.
+    const { members } = this.#active;
+    for (let i = members.length - 1; i >= 0; i--) members[i]?.checkDeadlines(nowMs);
   }
 }
 
@@ -140,11 +142,13 @@ export interface DispatchEnd {
 
 /** One request under way. */
 export class Run {
+  /** Its place in the dispatcher's roster. */
+  place = -1;
   readonly #parts: DispatchParts;
   readonly #settings: DispatchSettings;
   readonly #order: Order;
   readonly #sink: DispatchSink;
-  readonly #over: () => void;
+  readonly #active: Roster<Run>;
   readonly #startedMs: number;
   readonly #tried = new Set<string>();
   #attempts = 0;
@@ -160,13 +164,14 @@ export class Run {
   #lastFailure: string | undefined;
   #ended = false;
 
-  constructor(parts: DispatchParts, settings: DispatchSettings, order: Order, sink: DispatchSink, over: () => void) {
+  constructor(parts: DispatchParts, settings: DispatchSettings, order: Order, sink: DispatchSink, active: Roster<Run>) {
     this.#parts = parts;
     this.#settings = settings;
     this.#order = order;
     this.#sink = sink;
-    this.#over = over;
+    this.#active = active;
     this.#startedMs = parts.clock.nowMs();
+    active.add(this);
   }
 
   begin(): void {
@@ -353,7 +358,7 @@ export class Run {
     if (this.#ended) return;
     this.#ended = true;
     this.#retry?.cancel();
-    this.#over();
+    this.#active.remove(this);
     this.#sink.ended({
       ...end,
       candidate: this.#candidate,
