@@ -64,7 +64,9 @@ describe('the catalogue file', () => {
   it('offers at least 42 models besides the shipped one, in all five categories', () => {
     const others = models.filter((model) => model.id !== nano);
     expect(others.length).toBeGreaterThanOrEqual(42);
-    expect([...new Set(others.map((model) => model.category))].toSorted()).toEqual([...categories].toSorted());
+    expect([...new Set(others.map((model) => model.category))].toSorted()).toEqual(
+      [...categories].toSorted(),
+    );
   });
 
   it('holds the shipped model at its own small limits', () => {
