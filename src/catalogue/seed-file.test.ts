@@ -64,7 +64,9 @@ describe('the catalogue file', () => {
   it('offers at least 42 models besides the shipped one, in all five categories', () => {
     const others = models.filter((model) => model.id !== nano);
     expect(others.length).toBeGreaterThanOrEqual(42);
-    expect([...new Set(others.map((model) => model.category))].sort()).toEqual([...categories].sort());
+    expect([...new Set(others.map((model) => model.category))].toSorted()).toEqual(
+      [...categories].toSorted(),
+    );
   });
 
   it('holds the shipped model at its own small limits', () => {
@@ -100,7 +102,9 @@ describe('names', () => {
 
   it('include the repository name in lower case, underscores as dots', () => {
     const plain = (id: string) => (id.split('/')[1] ?? '').toLowerCase().replaceAll('_', '.');
-    expect(offenders((model) => ![model.slug, ...(model.aliases ?? [])].includes(plain(model.id)))).toEqual([]);
+    expect(offenders((model) => ![model.slug, ...(model.aliases ?? [])].includes(plain(model.id)))).toEqual(
+      [],
+    );
   });
 
   it.each([
@@ -120,7 +124,9 @@ describe('each model', () => {
     expect(offenders((model) => !categories.includes(model.category))).toEqual([]);
     expect(offenders((model) => !['free', 'standard', 'premium'].includes(model.tier))).toEqual([]);
     expect(offenders((model) => model.name.trim() === '')).toEqual([]);
-    expect(offenders((model) => model.license === '' || /non-?commercial|\bNC\b/i.test(model.license))).toEqual([]);
+    expect(
+      offenders((model) => model.license === '' || /non-?commercial|\bNC\b/i.test(model.license)),
+    ).toEqual([]);
   });
 
   it('states its memory in whole gigabytes', () => {
@@ -128,15 +134,19 @@ describe('each model', () => {
   });
 
   it('has a context exactly when it reads tokens', () => {
-    const fits = ({ contextTokens }: SeedModel) => Number.isInteger(contextTokens) && (contextTokens ?? 0) > 0;
-    expect(offenders((model) => (readsTokens(model) ? !fits(model) : model.contextTokens !== null))).toEqual([]);
+    const fits = ({ contextTokens }: SeedModel) =>
+      Number.isInteger(contextTokens) && (contextTokens ?? 0) > 0;
+    expect(offenders((model) => (readsTokens(model) ? !fits(model) : model.contextTokens !== null))).toEqual(
+      [],
+    );
   });
 
   it('has an output limit exactly when it writes tokens, at most 16,384 and at most its context', () => {
     expect(offenders((model) => generates(model) !== (model.maxOutputTokens !== undefined))).toEqual([]);
     expect(
       offenders(({ maxOutputTokens = 1, contextTokens }) => {
-        const within = maxOutputTokens <= 16_384 && maxOutputTokens <= (contextTokens ?? Number.POSITIVE_INFINITY);
+        const within =
+          maxOutputTokens <= 16_384 && maxOutputTokens <= (contextTokens ?? Number.POSITIVE_INFINITY);
         return !Number.isInteger(maxOutputTokens) || maxOutputTokens < 1 || !within;
       }),
     ).toEqual([]);
@@ -147,7 +157,10 @@ describe('prices', () => {
   it('are non-negative integers in strings, within $100 per million tokens and $1 per request or minute', () => {
     const wrong = models.flatMap((model) =>
       figures(model.price)
-        .filter(({ value, max }) => typeof value !== 'string' || !/^(0|[1-9]\d*)$/.test(value) || BigInt(value) > max)
+        .filter(
+          ({ value, max }) =>
+            typeof value !== 'string' || !/^(0|[1-9]\d*)$/.test(value) || BigInt(value) > max,
+        )
         .map(({ field, value }) => `${model.id} ${field} ${String(value)}`),
     );
     expect(wrong).toEqual([]);
@@ -157,7 +170,7 @@ describe('prices', () => {
     const fields = (model: SeedModel) =>
       figures(model.price)
         .map(({ field }) => field)
-        .sort();
+        .toSorted();
     const expected = (model: SeedModel) => {
       if (readsTokens(model)) return ['inputMicroUsdPerMillion', 'outputMicroUsdPerMillion'];
       if (model.category === 'audio' && model.price.microUsdPerMinute !== undefined)
@@ -169,9 +182,9 @@ describe('prices', () => {
   });
 
   it('never let a model be used for nothing', () => {
-    expect(offenders(({ price }) => price.inputMicroUsdPerMillion === '0' || price.microUsdPerRequest === '0')).toEqual(
-      [],
-    );
+    expect(
+      offenders(({ price }) => price.inputMicroUsdPerMillion === '0' || price.microUsdPerRequest === '0'),
+    ).toEqual([]);
   });
 
   it('cost nothing for the output of an embedding', () => {
@@ -199,6 +212,6 @@ describe('prices', () => {
 
   it('claim the contract as their source only where it publishes one', () => {
     const claimed = models.filter((model) => model.price.source === 'contract').map((model) => model.slug);
-    expect(claimed.sort()).toEqual(Object.keys(published).sort());
+    expect(claimed.toSorted()).toEqual(Object.keys(published).toSorted());
   });
 });
