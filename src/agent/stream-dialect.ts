@@ -304,8 +304,8 @@ class Stream implements BackendSink {
   addCredit(bytes: number): void {
     this.#credit = Math.min(CREDIT_MAX, this.#credit + bytes);
     this.#sendHeld();
-    this.roomAgain();
-    this.#finish();
+    if (this.#ended) this.#finish();
+    else this.roomAgain();
   }
 
   /** Lets the backend go on if nothing keeps it any more. */

@@ -42,8 +42,10 @@ const GOES_ON = Buffer.from('"finish_reason":null');
 const NO_CONTENT = Buffer.from('"content":""');
 const CLOSING = Buffer.from('}');
 const DONE = Buffer.from('[DONE]');
-/** The fields that may stand before `choices` for a beginning to be replaced by ours. */
-const LEARNABLE = new Set(['id', 'object', 'created', 'model', 'service_tier', 'system_fingerprint', 'choices']);
+/** The fields that must stand before `choices` for a beginning to be replaced by ours (else one could come after it) … */
+const IDENTITY_FIELDS = ['id', 'object', 'created', 'model'];
+/** … and those that may. */
+const LEARNABLE = new Set([...IDENTITY_FIELDS, 'service_tier', 'system_fingerprint', 'choices']);
 
 const usageSchema = z.looseObject({
   prompt_tokens: z.number().int().nonnegative(),
@@ -335,7 +337,10 @@ class Exchange implements Serving, Dispatcher.DispatchHandler {
     if (at < 0) return;
     try {
       const beginning = JSON.parse(`${data.toString('utf8', 0, at)}"choices":[]}`) as Record<string, unknown>;
-      if (Object.keys(beginning).every((key) => LEARNABLE.has(key))) this.#learnt = Buffer.from(data.subarray(0, at));
+      const replaceable =
+        IDENTITY_FIELDS.every((key) => Object.hasOwn(beginning, key)) &&
+        Object.keys(beginning).every((key) => LEARNABLE.has(key));
+      if (replaceable) this.#learnt = Buffer.from(data.subarray(0, at));
     } catch {
       // `"choices":` stood inside something else: nothing to learn.
     }
