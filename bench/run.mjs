@@ -30,7 +30,7 @@ const HELP = `npm run bench -- [options]
   --scenarios a,b      of ${Object.keys(SCENARIOS).join(', ')} (default all but soak)
   --rounds N           rounds over all targets (3)
   --secs N             seconds of an ordinary measurement (2)
-  --budget N           minutes after which no further round begins (14)
+  --budget N           minutes after which no further round begins (13)
   --quick              one round of 1 s, no database stall: under three minutes, for a first look
   --quiet N            wait up to N seconds before each measurement until others use under 25 % of both CPUs (0)
   --out DIR            where results go (bench/results)
@@ -48,7 +48,7 @@ function options() {
       scenarios: { type: 'string' },
       rounds: { type: 'string' },
       secs: { type: 'string' },
-      budget: { type: 'string', default: '14' },
+      budget: { type: 'string', default: '13' },
       quiet: { type: 'string', default: '0' },
       quick: { type: 'boolean', default: false },
       out: { type: 'string', default: path.join(here, 'results') },
