@@ -12,10 +12,13 @@ import { ChatMLChatWrapper, getLlama, LlamaChat } from 'node-llama-cpp';
 
 const root = new URL('../', import.meta.url);
 const file = new URL('test/vectors/nano-tokens.json', root);
+/** @type {{ texts: [string, number][], chats: [{ role: 'system' | 'user' | 'assistant', content: string }[]][] }} */
 const vectors = JSON.parse(readFileSync(file, 'utf8'));
 
 const llama = await getLlama({ gpu: false, build: 'never', skipDownload: true });
-const model = await llama.loadModel({ modelPath: fileURLToPath(new URL('models/cygnet-nano-q8_0.gguf', root)) });
+const model = await llama.loadModel({
+  modelPath: fileURLToPath(new URL('models/cygnet-nano-q8_0.gguf', root)),
+});
 const context = await model.createContext({ contextSize: 512, sequences: 1, threads: 1 });
 const sequence = context.getSequence();
 
@@ -25,7 +28,9 @@ const chats = [];
 for (const [messages] of vectors.chats) {
   const chat = new LlamaChat({ contextSequence: sequence, chatWrapper: new ChatMLChatWrapper() });
   const history = messages.map(({ role, content }) =>
-    role === 'assistant' ? { type: 'model', response: [content] } : { type: role, text: content },
+    role === 'assistant'
+      ? { type: /** @type {const} */ ('model'), response: [content] }
+      : { type: role, text: content },
   );
   const before = sequence.tokenMeter.getState();
   const { response, metadata } = await chat.generateResponse([...history, { type: 'model', response: [] }], {
@@ -38,6 +43,7 @@ for (const [messages] of vectors.chats) {
   await sequence.clearHistory();
 }
 
+/** @param {unknown[]} rows */
 const lines = (rows) => `[\n${rows.map((row) => `    ${JSON.stringify(row)}`).join(',\n')}\n  ]`;
 writeFileSync(file, `{\n  "texts": ${lines(texts)},\n  "chats": ${lines(chats)}\n}\n`);
 await llama.dispose();

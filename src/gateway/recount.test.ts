@@ -2,12 +2,19 @@ import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { UsageRecord } from '#domain/usage-record.ts';
 import { systemClock } from '#kit/clock.ts';
 import { packageRoot } from '#kit/package-root.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
-import { type CountingThread, COUNT_DEADLINE_MS, MOST_BYTES, MOST_WAITING, openRecounter, type RecountJob } from './recount.ts';
-import type { UsageRecord } from '#domain/usage-record.ts';
 import { DeliveredText } from './delivered.ts';
+import {
+  COUNT_DEADLINE_MS,
+  type CountingThread,
+  MOST_BYTES,
+  MOST_WAITING,
+  openRecounter,
+  type RecountJob,
+} from './recount.ts';
 import { answerCounter } from './recount-answer.ts';
 import type { ExactCount } from './verdict.ts';
 
@@ -20,9 +27,13 @@ const vectors: {
 
 const bytes = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 const completion = (text: string, finish: string | null = 'length', more: object = {}): Uint8Array =>
-  bytes({ choices: [{ index: 0, message: { role: 'assistant', content: text, ...more }, finish_reason: finish }] });
+  bytes({
+    choices: [{ index: 0, message: { role: 'assistant', content: text, ...more }, finish_reason: finish }],
+  });
 const event = (content: string | undefined, finish: string | null = null, index = 0): Buffer =>
-  Buffer.from(`data: ${JSON.stringify({ choices: [{ index, delta: { content }, finish_reason: finish }] })}\n\n`);
+  Buffer.from(
+    `data: ${JSON.stringify({ choices: [{ index, delta: { content }, finish_reason: finish }] })}\n\n`,
+  );
 const none = new Uint8Array();
 
 describe('the count', () => {
@@ -31,7 +42,9 @@ describe('the count', () => {
   test('of each text is the count of llama.cpp', () => {
     expect(vectors.texts.length).toBeGreaterThanOrEqual(500);
     const differing = vectors.texts.filter(
-      ([text, tokens]) => count({ modelId: NANO, request: none, answer: completion(text), streamed: false }).outputTokens !== tokens,
+      ([text, tokens]) =>
+        count({ modelId: NANO, request: none, answer: completion(text), streamed: false }).outputTokens !==
+        tokens,
     );
     expect(differing).toEqual([]);
   });
@@ -39,26 +52,47 @@ describe('the count', () => {
   test('of each conversation is the prompt that llama.cpp consumed, and of its answer what it generated', () => {
     for (const [messages, consumed, answer, generated, stop] of vectors.chats) {
       const finish = stop === 'eogToken' ? 'stop' : 'length';
-      const exact = count({ modelId: NANO, request: bytes({ messages }), answer: completion(answer, finish), streamed: false });
+      const exact = count({
+        modelId: NANO,
+        request: bytes({ messages }),
+        answer: completion(answer, finish),
+        streamed: false,
+      });
       expect((exact.outputTokens as number) + exact.stopTokens).toBe(generated);
       // The meter of node-llama-cpp leaves out the last token of a prompt, and its wrapper joins or leaves out some messages.
-      const plain = messages.every(({ role, content }, i) => content !== '' && (role !== 'system' || messages[i - 1]?.role !== 'system'));
+      const plain = messages.every(
+        ({ role, content }, i) => content !== '' && (role !== 'system' || messages[i - 1]?.role !== 'system'),
+      );
       if (plain) expect(exact.inputTokens).toBe(consumed + 1);
       else expect(exact.inputTokens).toBeGreaterThan(consumed);
     }
   });
 
   test('of a stream is that of its joined text, however it was cut into events', () => {
-    const text = vectors.texts.slice(0, 20).map(([one]) => one).join(' ');
+    const text = vectors.texts
+      .slice(0, 20)
+      .map(([one]) => one)
+      .join(' ');
     const whole = count({ modelId: NANO, request: none, answer: completion(text, 'stop'), streamed: false });
-    const events = Buffer.concat([...[...text].map((character) => event(character)), event(undefined, 'stop'), Buffer.from('data: [DONE]\n\n')]);
+    const events = Buffer.concat([
+      ...[...text].map((character) => event(character)),
+      event(undefined, 'stop'),
+      Buffer.from('data: [DONE]\n\n'),
+    ]);
     expect(count({ modelId: NANO, request: none, answer: events, streamed: true })).toEqual(whole);
     expect(whole).toMatchObject({ stopTokens: 1, complete: true });
   });
 
   test('of several choices is their sum', () => {
-    const answer = Buffer.concat([event('one', null, 0), event('two', null, 1), event('', 'stop', 1), event('', 'length', 0)]);
-    const one = (text: string) => count({ modelId: NANO, request: none, answer: completion(text), streamed: false }).outputTokens as number;
+    const answer = Buffer.concat([
+      event('one', null, 0),
+      event('two', null, 1),
+      event('', 'stop', 1),
+      event('', 'length', 0),
+    ]);
+    const one = (text: string) =>
+      count({ modelId: NANO, request: none, answer: completion(text), streamed: false })
+        .outputTokens as number;
     expect(count({ modelId: NANO, request: none, answer, streamed: true })).toMatchObject({
       outputTokens: one('one') + one('two'),
       stopTokens: 1,
@@ -67,26 +101,59 @@ describe('the count', () => {
   });
 
   test('of what is not only text, or not understood, is not made up', () => {
-    const called = count({ modelId: NANO, request: bytes({ messages: [], tools: [{}] }), answer: completion('', 'tool_calls', { tool_calls: [{}] }), streamed: false });
+    const called = count({
+      modelId: NANO,
+      request: bytes({ messages: [], tools: [{}] }),
+      answer: completion('', 'tool_calls', { tool_calls: [{}] }),
+      streamed: false,
+    });
     expect(called).toMatchObject({ inputTokens: undefined, outputTokens: undefined });
-    for (const messages of [undefined, 'x', [null], [{ role: 'tool', content: 'x' }], [{ role: 'user', content: [{ type: 'image_url' }] }]]) {
-      expect(count({ modelId: NANO, request: bytes({ messages }), answer: completion('x'), streamed: false }).inputTokens).toBeUndefined();
+    for (const messages of [
+      undefined,
+      'x',
+      [null],
+      [{ role: 'tool', content: 'x' }],
+      [{ role: 'user', content: [{ type: 'image_url' }] }],
+    ]) {
+      expect(
+        count({ modelId: NANO, request: bytes({ messages }), answer: completion('x'), streamed: false })
+          .inputTokens,
+      ).toBeUndefined();
     }
-    for (const answer of ['', 'nonsense', '[]', 'null', '{"choices":{}}', '{"choices":[null,1,"x"]}', 'data: {"choices":[{"delta":1}]}']) {
+    for (const answer of [
+      '',
+      'nonsense',
+      '[]',
+      'null',
+      '{"choices":{}}',
+      '{"choices":[null,1,"x"]}',
+      'data: {"choices":[{"delta":1}]}',
+    ]) {
       for (const streamed of [true, false]) {
-        expect(count({ modelId: NANO, request: Buffer.from('{'), answer: Buffer.from(answer), streamed })).toMatchObject({ inputTokens: undefined, outputTokens: 0 });
+        expect(
+          count({ modelId: NANO, request: Buffer.from('{'), answer: Buffer.from(answer), streamed }),
+        ).toMatchObject({ inputTokens: undefined, outputTokens: 0 });
       }
     }
-    expect(count({ modelId: 'other', request: none, answer: completion('x'), streamed: false }).outputTokens).toBeUndefined();
+    expect(
+      count({ modelId: 'other', request: none, answer: completion('x'), streamed: false }).outputTokens,
+    ).toBeUndefined();
   });
 
   test('of a cut stream says that it is cut', () => {
-    expect(count({ modelId: NANO, request: none, answer: event('half'), streamed: true }).complete).toBe(false);
+    expect(count({ modelId: NANO, request: none, answer: event('half'), streamed: true }).complete).toBe(
+      false,
+    );
   });
 
   test.each(['a', ' ', '1', 'ab', ' \n'])('of 100,000 characters of %j comes within seconds', (piece) => {
     const started = performance.now();
-    count({ modelId: NANO, request: none, answer: completion(piece.repeat(100_000 / piece.length)), streamed: false });
+    count({
+      modelId: NANO,
+      request: none,
+      answer: completion(piece.repeat(100_000 / piece.length)),
+      streamed: false,
+    });
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 });
@@ -227,7 +294,10 @@ describe('the queue', () => {
 
 describe('the real thread', () => {
   const results = new EventEmitter();
-  const recounter = openRecounter({ clock: systemClock, onResult: ({ record, exact }) => results.emit(record.id, exact) });
+  const recounter = openRecounter({
+    clock: systemClock,
+    onResult: ({ record, exact }) => results.emit(record.id, exact),
+  });
   afterAll(() => recounter.close());
 
   test('counts as llama.cpp does', async () => {
@@ -236,7 +306,17 @@ describe('the real thread', () => {
     const delivered = new DeliveredText(10_000);
     delivered.add(event(answer));
     delivered.add(event(undefined, 'stop'));
-    recounter.submit({ record: { id: 'req_1', modelId: NANO } as UsageRecord, price: PRICE, body: bytes({ messages }), answer: delivered });
-    expect((await counted)[0]).toEqual({ inputTokens: consumed + 1, outputTokens: generated - 1, stopTokens: 1, complete: true });
+    recounter.submit({
+      record: { id: 'req_1', modelId: NANO } as UsageRecord,
+      price: PRICE,
+      body: bytes({ messages }),
+      answer: delivered,
+    });
+    expect((await counted)[0]).toEqual({
+      inputTokens: consumed + 1,
+      outputTokens: generated - 1,
+      stopTokens: 1,
+      complete: true,
+    });
   });
 });

@@ -1,10 +1,10 @@
 import type { EventEmitter } from 'node:events';
 import path from 'node:path';
+import type { Price } from '#domain/price.ts';
+import type { UsageRecord } from '#domain/usage-record.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import { packageRoot } from '#kit/package-root.ts';
 import { startThread } from '#kit/thread.ts';
-import type { Price } from '#domain/price.ts';
-import type { UsageRecord } from '#domain/usage-record.ts';
 import type { DeliveredText } from './delivered.ts';
 import type { RecountWork } from './recount-answer.ts';
 import type { ExactCount } from './verdict.ts';
@@ -84,7 +84,11 @@ export function openRecounter(parts: {
   onResult: (found: Recounted) => void;
   start?: () => CountingThread;
 }): Recounter {
-  return new ThreadedRecounter(parts.clock, parts.onResult, parts.start ?? (() => startThread('recount', import.meta.url)));
+  return new ThreadedRecounter(
+    parts.clock,
+    parts.onResult,
+    parts.start ?? (() => startThread('recount', import.meta.url)),
+  );
 }
 
 class ThreadedRecounter implements Recounter {

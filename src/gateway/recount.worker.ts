@@ -1,5 +1,5 @@
-import { parentPort } from 'node:worker_threads';
 import path from 'node:path';
+import { parentPort } from 'node:worker_threads';
 import { packageRoot } from '#kit/package-root.ts';
 import { answerCounter, type RecountWork } from './recount-answer.ts';
 import type { ExactCount } from './verdict.ts';

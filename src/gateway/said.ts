@@ -54,7 +54,9 @@ function text(bytes: Uint8Array): string {
 function choicesOf(json: string): Record<string, unknown>[] {
   try {
     const choices: unknown = JSON.parse(json)?.choices;
-    return Array.isArray(choices) ? choices.filter((choice) => typeof choice === 'object' && choice !== null) : [];
+    return Array.isArray(choices)
+      ? choices.filter((choice) => typeof choice === 'object' && choice !== null)
+      : [];
   } catch {
     return [];
   }

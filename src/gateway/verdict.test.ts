@@ -3,7 +3,12 @@ import { describe, expect, test } from 'vitest';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import { claimOf, correctionOf, type ExactCount, verdict } from './verdict.ts';
 
-const exact = (input: number | undefined, output: number | undefined, stopTokens = 1, complete = true): ExactCount => ({
+const exact = (
+  input: number | undefined,
+  output: number | undefined,
+  stopTokens = 1,
+  complete = true,
+): ExactCount => ({
   inputTokens: input,
   outputTokens: output,
   stopTokens,
@@ -21,27 +26,49 @@ describe('claimed against counted', () => {
     ['two per cent of a long answer are tolerated', [0, 1_022], exact(0, 1_000, 0), [0, 1_000], false],
     ['and not more', [0, 1_023], exact(0, 1_000, 0), [0, 1_000], true],
     ['of a cut answer more was honestly made', [100, 90], exact(100, 50, 0, false), [100, 50], false],
-    ['what cannot be counted stands as claimed', [500, 900], exact(undefined, undefined, 0), [500, 900], false],
+    [
+      'what cannot be counted stands as claimed',
+      [500, 900],
+      exact(undefined, undefined, 0),
+      [500, 900],
+      false,
+    ],
     ['nothing said, much claimed', [0, 40], exact(0, 0), [0, 1], true],
   ];
-  test.each(table)('%s', (_, [inputTokens, outputTokens], counted, [billedInput, billedOutput], overclaimed) => {
-    expect(verdict({ inputTokens, outputTokens }, counted)).toMatchObject({
-      bill: { inputTokens: billedInput, outputTokens: billedOutput },
-      overclaimed,
-    });
-  });
+  test.each(table)(
+    '%s',
+    (_, [inputTokens, outputTokens], counted, [billedInput, billedOutput], overclaimed) => {
+      expect(verdict({ inputTokens, outputTokens }, counted)).toMatchObject({
+        bill: { inputTokens: billedInput, outputTokens: billedOutput },
+        overclaimed,
+      });
+    },
+  );
 });
 
 test('the bill is never above the claim, never above the count, and says what was cut', () => {
   const tokens = fc.nat(1_000_000);
   const maybe = fc.option(tokens, { nil: undefined });
   fc.assert(
-    fc.property(tokens, tokens, maybe, maybe, fc.nat(8), fc.boolean(), (inputTokens, outputTokens, input, output, stops, complete) => {
-      const { bill, excess } = verdict({ inputTokens, outputTokens }, exact(input, output, stops, complete));
-      expect(bill.inputTokens).toBe(Math.min(inputTokens, input ?? Number.POSITIVE_INFINITY));
-      expect(bill.outputTokens).toBe(Math.min(outputTokens, output === undefined ? Number.POSITIVE_INFINITY : output + stops));
-      expect(excess).toBe(inputTokens - bill.inputTokens + outputTokens - bill.outputTokens);
-    }),
+    fc.property(
+      tokens,
+      tokens,
+      maybe,
+      maybe,
+      fc.nat(8),
+      fc.boolean(),
+      (inputTokens, outputTokens, input, output, stops, complete) => {
+        const { bill, excess } = verdict(
+          { inputTokens, outputTokens },
+          exact(input, output, stops, complete),
+        );
+        expect(bill.inputTokens).toBe(Math.min(inputTokens, input ?? Number.POSITIVE_INFINITY));
+        expect(bill.outputTokens).toBe(
+          Math.min(outputTokens, output === undefined ? Number.POSITIVE_INFINITY : output + stops),
+        );
+        expect(excess).toBe(inputTokens - bill.inputTokens + outputTokens - bill.outputTokens);
+      },
+    ),
   );
 });
 

@@ -33,7 +33,10 @@ export function verdict(claimed: Usage, exact: ExactCount): Verdict {
   const inputExcess = excess(claimed.inputTokens, exact.inputTokens);
   const outputExcess = excess(claimed.outputTokens, mostOutput);
   return {
-    bill: { inputTokens: claimed.inputTokens - inputExcess, outputTokens: claimed.outputTokens - outputExcess },
+    bill: {
+      inputTokens: claimed.inputTokens - inputExcess,
+      outputTokens: claimed.outputTokens - outputExcess,
+    },
     overclaimed:
       beyondTolerance(inputExcess, exact.inputTokens) ||
       (exact.complete && beyondTolerance(outputExcess, mostOutput)),

@@ -21,7 +21,13 @@ const noJitter = { bytes: () => Buffer.alloc(0), float: () => 1 };
 const at = (nowMs: number, mayOpen = true) => ({ nowMs, random: noJitter, mayOpen: () => mayOpen });
 
 /** An attempt from begin to end; whether it was a trial. */
-function attempt(breaker: Breaker, record: ServiceRecord, ended: Judgement, nowMs: number, mayOpen = true): boolean {
+function attempt(
+  breaker: Breaker,
+  record: ServiceRecord,
+  ended: Judgement,
+  nowMs: number,
+  mayOpen = true,
+): boolean {
   const trial = beginAttempt(breaker);
   endAttempt(breaker, record, { trial, judgement: ended }, at(nowMs, mayOpen));
   return trial;
@@ -47,15 +53,51 @@ describe('from each state, each judgement leads where the table says', () => {
   const closed = newBreaker();
   const open: Breaker = { ...closed, state: 'open', consecutiveFailures: 5, openUntilMs: 5_000, openings: 1 };
   const table: [string, Breaker, Judgement, number, Partial<Breaker>][] = [
-    ['closed, success', { ...closed, consecutiveFailures: 4 }, 'served', 10, { state: 'closed', consecutiveFailures: 0 }],
+    [
+      'closed, success',
+      { ...closed, consecutiveFailures: 4 },
+      'served',
+      10,
+      { state: 'closed', consecutiveFailures: 0 },
+    ],
     ['closed, failure', closed, 'failed', 10, { state: 'closed', consecutiveFailures: 1 }],
-    ['closed, fifth failure', { ...closed, consecutiveFailures: 4 }, 'failed', 10, { state: 'open', openUntilMs: 5_010, openings: 1 }],
-    ['closed, nothing', { ...closed, consecutiveFailures: 4 }, 'neutral', 10, { state: 'closed', consecutiveFailures: 4 }],
-    ['trial, success', open, 'served', 5_001, { state: 'closed', consecutiveFailures: 0, openings: 1, trialsUnderWay: 0 }],
-    ['trial, failure', open, 'failed', 5_001, { state: 'open', openUntilMs: 15_001, openings: 2, trialsUnderWay: 0 }],
+    [
+      'closed, fifth failure',
+      { ...closed, consecutiveFailures: 4 },
+      'failed',
+      10,
+      { state: 'open', openUntilMs: 5_010, openings: 1 },
+    ],
+    [
+      'closed, nothing',
+      { ...closed, consecutiveFailures: 4 },
+      'neutral',
+      10,
+      { state: 'closed', consecutiveFailures: 4 },
+    ],
+    [
+      'trial, success',
+      open,
+      'served',
+      5_001,
+      { state: 'closed', consecutiveFailures: 0, openings: 1, trialsUnderWay: 0 },
+    ],
+    [
+      'trial, failure',
+      open,
+      'failed',
+      5_001,
+      { state: 'open', openUntilMs: 15_001, openings: 2, trialsUnderWay: 0 },
+    ],
     ['trial, nothing', open, 'neutral', 5_001, { state: 'half-open', openings: 1, trialsUnderWay: 0 }],
     ['panic trial, success', open, 'served', 4_000, { state: 'closed', trialsUnderWay: 0 }],
-    ['panic trial, failure', open, 'failed', 4_000, { state: 'open', openUntilMs: 5_000, openings: 1, trialsUnderWay: 0 }],
+    [
+      'panic trial, failure',
+      open,
+      'failed',
+      4_000,
+      { state: 'open', openUntilMs: 5_000, openings: 1, trialsUnderWay: 0 },
+    ],
   ];
   test.each(table)('%s', (_, before, ended, nowMs, after) => {
     const breaker = { ...before };
@@ -75,13 +117,16 @@ test('a success rate below a half opens the circuit, but not before ten outcomes
 
 test('the callers’ own mistakes, busy answers and poisoned losses never open a circuit', () => {
   fc.assert(
-    fc.property(fc.array(fc.constantFrom<AttemptOutcome>('refused', 'busy', 'cancelled', 'lost'), { maxLength: 100 }), (outcomes) => {
-      const breaker = newBreaker();
-      const record = newRecord();
-      for (const outcome of outcomes) attempt(breaker, record, judgement(outcome, true), 1);
-      expect(breaker).toEqual(newBreaker());
-      expect(record).toEqual(newRecord());
-    }),
+    fc.property(
+      fc.array(fc.constantFrom<AttemptOutcome>('refused', 'busy', 'cancelled', 'lost'), { maxLength: 100 }),
+      (outcomes) => {
+        const breaker = newBreaker();
+        const record = newRecord();
+        for (const outcome of outcomes) attempt(breaker, record, judgement(outcome, true), 1);
+        expect(breaker).toEqual(newBreaker());
+        expect(record).toEqual(newRecord());
+      },
+    ),
   );
 });
 
@@ -139,7 +184,9 @@ test('at most half of a fleet is shut out, and of a small one at least one may b
   expect(mayEvict(fleet(3, 1))).toBe(false);
   expect(mayEvict(fleet(10, 4))).toBe(true);
   expect(mayEvict(fleet(10, 5))).toBe(false);
-  expect(mayEvict([...fleet(2, 0), ...fleet(8, 0).map((gone) => Object.assign(gone, { draining: true }))])).toBe(true);
+  expect(
+    mayEvict([...fleet(2, 0), ...fleet(8, 0).map((gone) => Object.assign(gone, { draining: true }))]),
+  ).toBe(true);
 });
 
 test('whatever happens, trials never go below zero, openings stay within five minutes, and time alone reopens nothing', () => {
@@ -160,7 +207,13 @@ test('whatever happens, trials never go below zero, openings stay within five mi
         if (breaker.trialsUnderWay === 0) underWay.push({ trial: beginAttempt(breaker), ended, left: delay });
         for (const one of underWay.splice(0)) {
           if (one.left-- > 0) underWay.push(one);
-          else endAttempt(breaker, record, { trial: one.trial, judgement: one.ended }, { nowMs, random, mayOpen: () => true });
+          else
+            endAttempt(
+              breaker,
+              record,
+              { trial: one.trial, judgement: one.ended },
+              { nowMs, random, mayOpen: () => true },
+            );
         }
         expect(breaker.trialsUnderWay).toBe(underWay.filter(({ trial }) => trial).length);
         expect(breaker.openUntilMs - nowMs).toBeLessThanOrEqual(LONGEST_OPENING_MS);

@@ -40,7 +40,8 @@ const anyFleet = fc
   .array(anyCandidate, { maxLength: 40 })
   .map((all) => all.map((given, i) => candidate(`${i}`, given)));
 
-const tier = (one: Candidate): number => (one.mode === 'external' ? 2 : 0) + (one.health === 'degraded' ? 1 : 0);
+const tier = (one: Candidate): number =>
+  (one.mode === 'external' ? 2 : 0) + (one.health === 'degraded' ? 1 : 0);
 
 const strategies: [string, () => Strategy][] = [
   ['health-aware', healthAware],
@@ -57,22 +58,35 @@ describe.each(strategies)('%s', (name, make) => {
 
   test('never plans a candidate that may not serve, nor a provider twice, nor more than three', () => {
     fc.assert(
-      fc.property(anyFleet, fc.subarray(['p0', 'p1', 'p2']), fc.subarray(['p3', 'p4']), fc.nat(), (fleet, tried, excluded, seed) => {
-        const state = { tried: new Set(tried), excluded: new Set(excluded) };
-        const result = choose(smallNeed, fleet, { strategy: make(), nowMs: NOW, random: seededRandomness(seed), ...state });
-        for (const pick of result.picks) {
-          expect(whyNot(pick, smallNeed, { ...state, ignoreCircuits: result.panic }, NOW)).toBeUndefined();
-        }
-        expect(new Set(result.picks.map(({ providerId }) => providerId)).size).toBe(result.picks.length);
-        const able = fleet.filter((one) => !whyNot(one, smallNeed, { ...state, ignoreCircuits: result.panic }, NOW));
-        const turnedAway = Object.values(result.rejected).reduce((sum, count) => sum + count, 0);
-        expect(result.considered).toBe(fleet.length);
-        expect(turnedAway).toBe(fleet.length - able.length);
-        const sure = able.filter((one) => result.panic || one.breaker.state === 'closed');
-        const sureProviders = new Set(sure.map(({ providerId }) => providerId)).size;
-        expect(result.picks.length).toBeGreaterThanOrEqual(Math.min(MOST_PICKS, sureProviders));
-        expect(result.picks.length > 0).toBe(able.length > 0);
-      }),
+      fc.property(
+        anyFleet,
+        fc.subarray(['p0', 'p1', 'p2']),
+        fc.subarray(['p3', 'p4']),
+        fc.nat(),
+        (fleet, tried, excluded, seed) => {
+          const state = { tried: new Set(tried), excluded: new Set(excluded) };
+          const result = choose(smallNeed, fleet, {
+            strategy: make(),
+            nowMs: NOW,
+            random: seededRandomness(seed),
+            ...state,
+          });
+          for (const pick of result.picks) {
+            expect(whyNot(pick, smallNeed, { ...state, ignoreCircuits: result.panic }, NOW)).toBeUndefined();
+          }
+          expect(new Set(result.picks.map(({ providerId }) => providerId)).size).toBe(result.picks.length);
+          const able = fleet.filter(
+            (one) => !whyNot(one, smallNeed, { ...state, ignoreCircuits: result.panic }, NOW),
+          );
+          const turnedAway = Object.values(result.rejected).reduce((sum, count) => sum + count, 0);
+          expect(result.considered).toBe(fleet.length);
+          expect(turnedAway).toBe(fleet.length - able.length);
+          const sure = able.filter((one) => result.panic || one.breaker.state === 'closed');
+          const sureProviders = new Set(sure.map(({ providerId }) => providerId)).size;
+          expect(result.picks.length).toBeGreaterThanOrEqual(Math.min(MOST_PICKS, sureProviders));
+          expect(result.picks.length > 0).toBe(able.length > 0);
+        },
+      ),
     );
   });
 
@@ -91,12 +105,15 @@ describe.each(strategies)('%s', (name, make) => {
         const strategy = make();
         const { picks } = plan(sound, seed, make());
         const best = Math.min(
-          ...sound.filter((one) => !whyNot(one, smallNeed, FRESH, NOW)).map(({ record }) => record.ttftMs ?? Number.POSITIVE_INFINITY),
+          ...sound
+            .filter((one) => !whyNot(one, smallNeed, FRESH, NOW))
+            .map(({ record }) => record.ttftMs ?? Number.POSITIVE_INFINITY),
         );
         for (let i = 1; i < picks.length; i++) {
           const [a, b] = [picks[i - 1] as Candidate, picks[i] as Candidate];
           expect(tier(a)).toBeLessThanOrEqual(tier(b));
-          if (tier(a) === tier(b)) expect(strategy.score(a, NOW, best)).toBeGreaterThanOrEqual(strategy.score(b, NOW, best));
+          if (tier(a) === tier(b))
+            expect(strategy.score(a, NOW, best)).toBeGreaterThanOrEqual(strategy.score(b, NOW, best));
         }
         // The first pick is the best there is, whoever's it is.
         const first = picks[0];
@@ -134,7 +151,8 @@ describe.each(strategies)('%s', (name, make) => {
         const { picks, rejected } = plan(fleet, seed);
         const rows = explain(smallNeed, fleet, { strategy: make(), nowMs: NOW });
         expect(rows).toHaveLength(fleet.length);
-        for (const pick of picks) expect(rows.find((row) => row.candidateId === pick.id)?.reason).toBeUndefined();
+        for (const pick of picks)
+          expect(rows.find((row) => row.candidateId === pick.id)?.reason).toBeUndefined();
         for (const [reason, count] of Object.entries(rejected)) {
           expect(rows.filter((row) => row.reason === reason)).toHaveLength(count);
         }
@@ -143,7 +161,9 @@ describe.each(strategies)('%s', (name, make) => {
   });
 
   test('a thousand candidates are planned in microseconds', () => {
-    const fleet = Array.from({ length: 1_000 }, (_, i) => candidate(`${i}`, { inFlight: i % 8, record: { ttftMs: 20 + (i % 100) } }));
+    const fleet = Array.from({ length: 1_000 }, (_, i) =>
+      candidate(`${i}`, { inFlight: i % 8, record: { ttftMs: 20 + (i % 100) } }),
+    );
     const strategy = make();
     const random = seededRandomness(1);
     let bestUs = Number.POSITIVE_INFINITY;
@@ -159,27 +179,36 @@ describe.each(strategies)('%s', (name, make) => {
 
 describe('health-aware', () => {
   const first = (...fleet: Candidate[]): string | undefined =>
-    choose(smallNeed, fleet, { strategy: healthAware(), nowMs: NOW, random: seededRandomness(1) }).picks[0]?.id;
+    choose(smallNeed, fleet, { strategy: healthAware(), nowMs: NOW, random: seededRandomness(1) }).picks[0]
+      ?.id;
 
   test('prefers who succeeds, who is fast, who has room and who is honest', () => {
     const plain = candidate('plain', { record: { success: 0.9, ttftMs: 100 }, inFlight: 4 });
     const given = { record: { success: 0.9, ttftMs: 100 }, inFlight: 4 };
-    expect(first(plain, candidate('sure', { ...given, record: { ...given.record, success: 1 } }))).toBe('sure/model');
-    expect(first(plain, candidate('fast', { ...given, record: { ...given.record, ttftMs: 50 } }))).toBe('fast/model');
+    expect(first(plain, candidate('sure', { ...given, record: { ...given.record, success: 1 } }))).toBe(
+      'sure/model',
+    );
+    expect(first(plain, candidate('fast', { ...given, record: { ...given.record, ttftMs: 50 } }))).toBe(
+      'fast/model',
+    );
     expect(first(plain, candidate('idle', { ...given, inFlight: 1 }))).toBe('idle/model');
-    expect(first(plain, candidate('liar', { ...given, record: { ...given.record, overclaim: 0.2 } }))).toBe('plain/model');
+    expect(first(plain, candidate('liar', { ...given, record: { ...given.record, overclaim: 0.2 } }))).toBe(
+      'plain/model',
+    );
   });
 
   test('a newcomer counts with a tenth of its capacity at first and with all of it after half a minute', () => {
     const busy = candidate('old', { inFlight: 4 });
-    const newcomer = (ageMs: number, inFlight: number) => candidate('new', { connectedAtMs: NOW - ageMs, inFlight });
+    const newcomer = (ageMs: number, inFlight: number) =>
+      candidate('new', { connectedAtMs: NOW - ageMs, inFlight });
     expect(first(busy, newcomer(0, 0))).toBe('new/model');
     expect(first(busy, newcomer(0, 1))).toBe('old/model');
     expect(first(busy, newcomer(SLOW_START_MS, 1))).toBe('new/model');
   });
 
   test('an old bad record is forgiven in time', () => {
-    const failing = (lastOutcomeMs: number) => candidate('failing', { record: { success: 0.1, lastOutcomeMs }, vramGb: 48 });
+    const failing = (lastOutcomeMs: number) =>
+      candidate('failing', { record: { success: 0.1, lastOutcomeMs }, vramGb: 48 });
     const neutral = candidate('neutral');
     expect(first(neutral, failing(NOW))).toBe('neutral/model');
     expect(first(neutral, failing(NOW - 24 * 3_600_000))).toBe('failing/model');
@@ -209,12 +238,21 @@ test('round-robin is even over many requests, also when some candidates come, go
 });
 
 test('least-connections takes the least loaded relative to its capacity', () => {
-  const load = fc.record({ inFlight: fc.nat(20), capacity: fc.integer({ min: 1, max: 20 }), linkInFlight: fc.nat(20), linkCapacity: fc.integer({ min: 1, max: 20 }) });
+  const load = fc.record({
+    inFlight: fc.nat(20),
+    capacity: fc.integer({ min: 1, max: 20 }),
+    linkInFlight: fc.nat(20),
+    linkCapacity: fc.integer({ min: 1, max: 20 }),
+  });
   fc.assert(
     fc.property(fc.array(load, { minLength: 1, maxLength: 30 }), fc.nat(), (loads, seed) => {
       const fleet = loads.map((given, i) => candidate(`${i}`, given));
       const able = fleet.filter((one) => !whyNot(one, smallNeed, FRESH, NOW));
-      const [first] = choose(smallNeed, fleet, { strategy: leastConnections(), nowMs: NOW, random: seededRandomness(seed) }).picks;
+      const [first] = choose(smallNeed, fleet, {
+        strategy: leastConnections(),
+        nowMs: NOW,
+        random: seededRandomness(seed),
+      }).picks;
       if (first) expect(loadOf(first)).toBe(Math.min(...able.map(loadOf)));
       else expect(able).toEqual([]);
     }),
@@ -245,7 +283,10 @@ describe('circuits', () => {
     const gone = Array.from({ length: 9 }, (_, i) => candidate(`gone${i}`, { eligible: false }));
     expect(plan([candidate('a'), candidate('b', shut), ...gone]).panic).toBe(false);
     const busy = Array.from({ length: 9 }, (_, i) => candidate(`busy${i}`, { inFlight: 8 }));
-    expect(plan([candidate('b', shut), candidate('c', shut), ...busy])).toMatchObject({ panic: false, picks: [] });
+    expect(plan([candidate('b', shut), candidate('c', shut), ...busy])).toMatchObject({
+      panic: false,
+      picks: [],
+    });
   });
 
   test('one whose opening is over is mostly the last resort and leads one plan in ten', () => {
@@ -274,12 +315,23 @@ describe('circuits', () => {
 
 describe('a plan without picks says why', () => {
   const code = (fleet: Candidate[], tried: string[] = []): string =>
-    whyEmpty(choose(smallNeed, fleet, { strategy: healthAware(), nowMs: NOW, random: seededRandomness(1), tried: new Set(tried) }));
+    whyEmpty(
+      choose(smallNeed, fleet, {
+        strategy: healthAware(),
+        nowMs: NOW,
+        random: seededRandomness(1),
+        tried: new Set(tried),
+      }),
+    );
   test.each([
     ['model-without-provider', [], []],
     ['model-without-provider', [candidate('a', { eligible: false })], []],
     ['providers-busy', [candidate('a', { inFlight: 8 }), candidate('b', { draining: true })], []],
-    ['prompt-too-large-for-providers', [candidate('a', { maxRequestBytes: 5 }), candidate('b', { draining: true })], []],
+    [
+      'prompt-too-large-for-providers',
+      [candidate('a', { maxRequestBytes: 5 }), candidate('b', { draining: true })],
+      [],
+    ],
     ['model-without-provider', [candidate('a'), candidate('b', { maxRequestBytes: 5 })], ['provider-a']],
   ])('%s', (expected, fleet, tried) => {
     expect(code(fleet, tried)).toBe(expected);

@@ -1,6 +1,15 @@
 import type { Randomness } from '#kit/random.ts';
 import type { Candidate, Need } from './candidate.ts';
-import { CIRCUIT_GATE, FRESH, GATES, gateOf, OPEN, type Reason, type RoutingState, whyNot } from './eligible.ts';
+import {
+  CIRCUIT_GATE,
+  FRESH,
+  GATES,
+  gateOf,
+  OPEN,
+  type Reason,
+  type RoutingState,
+  whyNot,
+} from './eligible.ts';
 import type { Strategy } from './strategies/strategy.ts';
 
 /**
@@ -243,7 +252,11 @@ export interface Explained {
 }
 
 /** Every candidate with what `choose` makes of it, best first, those that may not serve after them. */
-export function explain(need: Need, candidates: readonly Candidate[], choice: Omit<Choice, 'random'>): Explained[] {
+export function explain(
+  need: Need,
+  candidates: readonly Candidate[],
+  choice: Omit<Choice, 'random'>,
+): Explained[] {
   const { strategy, nowMs } = choice;
   const tried = choice.tried ?? FRESH.tried;
   const excluded = choice.excluded ?? FRESH.excluded;
@@ -254,7 +267,9 @@ export function explain(need: Need, candidates: readonly Candidate[], choice: Om
   const shut = gates.filter((gate) => gate === CIRCUIT_GATE).length;
   const state: RoutingState = { tried, excluded, ignoreCircuits: shut > fleet * PANIC_SHARE };
   const bestTtftMs = Math.min(
-    ...candidates.filter((_, i) => gates[i] === OPEN).map(({ record }) => record.ttftMs ?? Number.POSITIVE_INFINITY),
+    ...candidates
+      .filter((_, i) => gates[i] === OPEN)
+      .map(({ record }) => record.ttftMs ?? Number.POSITIVE_INFINITY),
   );
 
   const rows = candidates.map((candidate) => {

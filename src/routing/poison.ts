@@ -45,7 +45,8 @@ export class PoisonTable {
     const losses = this.#losses.get(fingerprint) ?? { count: 0, providers: new Set(), lastMs: nowMs };
     if (providerId === undefined || !losses.providers.has(providerId)) {
       losses.count = Math.min(losses.count + 1, LOSSES_TO_QUARANTINE);
-      if (providerId !== undefined && losses.providers.size < LOSSES_TO_QUARANTINE) losses.providers.add(providerId);
+      if (providerId !== undefined && losses.providers.size < LOSSES_TO_QUARANTINE)
+        losses.providers.add(providerId);
     }
     losses.lastMs = nowMs;
     this.#losses.delete(fingerprint);

@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FORGET_MS, FRESH_MS, NEUTRAL_SUCCESS, newRecord, noteClaim, noteOutcome, noteTokensPerSecond, noteTtft, successAt } from './score.ts';
+import {
+  FORGET_MS,
+  FRESH_MS,
+  NEUTRAL_SUCCESS,
+  newRecord,
+  noteClaim,
+  noteOutcome,
+  noteTokensPerSecond,
+  noteTtft,
+  successAt,
+} from './score.ts';
 
 test('one outcome moves the success rate by a tenth of the way', () => {
   const record = newRecord();
@@ -20,19 +30,25 @@ test('silence forgets: nothing in the first minute, half after ten more, in the 
 
 test('the success rate stays between 0 and 1 and silence only draws it towards neutral', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat(3_600_000)), { maxLength: 60 }), fc.nat(1e9), (outcomes, silenceMs) => {
-      const record = newRecord();
-      let nowMs = 0;
-      for (const [succeeded, waitMs] of outcomes) {
-        nowMs += waitMs;
-        noteOutcome(record, succeeded, nowMs);
-        expect(record.success).toBeGreaterThanOrEqual(0);
-        expect(record.success).toBeLessThanOrEqual(1);
-      }
-      const later = successAt(record, nowMs + silenceMs);
-      expect(Math.abs(later - NEUTRAL_SUCCESS)).toBeLessThanOrEqual(Math.abs(record.success - NEUTRAL_SUCCESS) + 1e-12);
-      expect((later - NEUTRAL_SUCCESS) * (record.success - NEUTRAL_SUCCESS)).toBeGreaterThanOrEqual(0);
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.boolean(), fc.nat(3_600_000)), { maxLength: 60 }),
+      fc.nat(1e9),
+      (outcomes, silenceMs) => {
+        const record = newRecord();
+        let nowMs = 0;
+        for (const [succeeded, waitMs] of outcomes) {
+          nowMs += waitMs;
+          noteOutcome(record, succeeded, nowMs);
+          expect(record.success).toBeGreaterThanOrEqual(0);
+          expect(record.success).toBeLessThanOrEqual(1);
+        }
+        const later = successAt(record, nowMs + silenceMs);
+        expect(Math.abs(later - NEUTRAL_SUCCESS)).toBeLessThanOrEqual(
+          Math.abs(record.success - NEUTRAL_SUCCESS) + 1e-12,
+        );
+        expect((later - NEUTRAL_SUCCESS) * (record.success - NEUTRAL_SUCCESS)).toBeGreaterThanOrEqual(0);
+      },
+    ),
   );
 });
 

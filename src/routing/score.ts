@@ -20,7 +20,14 @@ export const FORGET_MS = 600_000;
 
 /** The record of a candidate that nothing is known of. */
 export function newRecord(): ServiceRecord {
-  return { success: NEUTRAL_SUCCESS, ttftMs: null, tokensPerSecond: null, outcomes: 0, lastOutcomeMs: null, overclaim: 0 };
+  return {
+    success: NEUTRAL_SUCCESS,
+    ttftMs: null,
+    tokensPerSecond: null,
+    outcomes: 0,
+    lastOutcomeMs: null,
+    overclaim: 0,
+  };
 }
 
 /**

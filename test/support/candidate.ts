@@ -1,5 +1,5 @@
-import type { Breaker, Candidate, Need, ServiceRecord } from '#routing/candidate.ts';
 import { newBreaker } from '#routing/breaker.ts';
+import type { Breaker, Candidate, Need, ServiceRecord } from '#routing/candidate.ts';
 import { newRecord } from '#routing/score.ts';
 
 type Given = Partial<Omit<Candidate, 'breaker' | 'record'>> & {

@@ -32,7 +32,8 @@ function healthScore(candidate: Candidate, nowMs: number, bestTtftMs: number): n
   const { record } = candidate;
   let load = loadOf(candidate);
   const age = nowMs - candidate.connectedAtMs;
-  if (age < SLOW_START_MS) load /= SLOW_START_FROM + (1 - SLOW_START_FROM) * (age > 0 ? age / SLOW_START_MS : 0);
+  if (age < SLOW_START_MS)
+    load /= SLOW_START_FROM + (1 - SLOW_START_FROM) * (age > 0 ? age / SLOW_START_MS : 0);
   const room = load < 1 ? 1 - load : 0;
   // The best may be 0 ms: a candidate as fast as the best has full speed whatever the quotient says.
   const ttftMs = record.ttftMs;

@@ -28,5 +28,7 @@ export function roomy(candidate: Candidate): number {
 export function loadOf(candidate: Candidate): number {
   const { inFlight, capacity, linkInFlight, linkCapacity } = candidate;
   // Compared by multiplying: a division is the dearest thing here.
-  return inFlight * linkCapacity > linkInFlight * capacity ? inFlight / capacity : linkInFlight / linkCapacity;
+  return inFlight * linkCapacity > linkInFlight * capacity
+    ? inFlight / capacity
+    : linkInFlight / linkCapacity;
 }
