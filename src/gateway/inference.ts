@@ -4,7 +4,7 @@ import type { Model } from '#domain/model.ts';
 import { priceOf } from '#domain/price.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
-import type { Dispatcher, DispatchEnd, Order, Run } from '#hub/dispatch.ts';
+import type { Dispatcher, DispatchEnd, Order, PickNext, Run } from '#hub/dispatch.ts';
 import type { Completion } from '#hub/link.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -47,9 +47,9 @@ export interface InferenceRooms {
   readonly journal: UsageJournal;
   readonly dispatcher: Dispatcher;
   readonly readBody: (bytes: Buffer) => ChatRequest | Fault | Promise<ChatRequest | Fault>;
-  /** Could anybody serve this now? The code of the refusal otherwise. */
-  readonly servable: (order: Order) => string | undefined;
-  readonly quarantined: (order: Order) => boolean;
+  /** Who should serve this first; the code of the refusal when nobody can. */
+  readonly pick: PickNext;
+  readonly isQuarantined: (order: Order) => boolean;
   readonly recounter: { has(modelId: string): boolean; submit(job: RecountJob): void };
   /** Told of each request that reached a provider, once, when it is over. */
   readonly served: (record: UsageRecord, candidate: Candidate | undefined) => void;
@@ -81,6 +81,7 @@ export interface Caller {
   readonly leave: () => void;
 }
 
+const NOBODY_TRIED: ReadonlySet<string> = new Set();
 const UNREAD: Usage = { inputTokens: 0, outputTokens: 0 };
 const DONE = Buffer.from('data: [DONE]\n\n');
 const SMALLEST_DEFAULT_OUTPUT = 16;
@@ -122,11 +123,11 @@ export async function serveChat(rooms: InferenceRooms, caller: Caller, bytes: Bu
     const rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
     if (!rate.allowed) throw overRate(rate, model.category);
     const job = new PaidJob(rooms, caller, ask, model, rate, bytes, reply);
-    const refusal = rooms.servable(job.order);
-    if (refusal) throw new Fault(refusal, { retryAfterS: 5 });
-    if (rooms.quarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
+    if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
+    const picked = rooms.pick(job.order, NOBODY_TRIED);
+    if ('none' in picked) throw new Fault(picked.none, { retryAfterS: 5 });
     await job.hold();
-    await job.serve();
+    await job.serve(picked.candidate);
   } catch (error) {
     const fault = error instanceof Fault ? error : new Fault('internal', { cause: error });
     if (!(error instanceof Fault)) rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
@@ -152,7 +153,6 @@ class PaidJob {
   #outputCeiling: number;
   #reserved: Pico = 0n;
   #run: Run | undefined;
-  #over: () => void = () => {};
   #firstMs: number | undefined;
   #events = 0;
   #bytes = 0;
@@ -189,6 +189,7 @@ class PaidJob {
     this.#text = rooms.recounter.has(model.id) ? new DeliveredText(rooms.settings.recountBytesMax) : undefined;
     this.order = {
       requestId: caller.requestId,
+      consumerId: caller.key.ownerId,
       modelId: model.id,
       completionId,
       createdS: Math.floor(rooms.clock.wallMs() / 1000),
@@ -226,19 +227,18 @@ class PaidJob {
   }
 
   /** Dispatches and relays. Resolves when the request is over, charged and answered. */
-  serve(): Promise<void> {
+  serve(first: Candidate): Promise<void> {
     if (this.#reply.gone) {
       this.#rooms.holds.release(this.consumerId, this.#reserved);
       return Promise.resolve();
     }
     return new Promise((resolve) => {
-      this.#over = resolve;
       this.#reply.onGone = () => {
         this.#left = true;
         this.#run?.cancel();
       };
       this.#reply.onDrained = () => this.#consume(0);
-      this.#run = this.#rooms.dispatcher.run(this.order, {
+      this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
         },

@@ -4,12 +4,14 @@ import { silentLog } from '#kit/log.ts';
 import { seededRandomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
 import type { Candidate } from '#routing/candidate.ts';
-import { candidate, FakeLink } from '#support/fake-link.ts';
+import { candidate } from '#support/candidate.ts';
+import { FakeLink } from '#support/fake-link.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { type AttemptOutcome, type DispatchEnd, Dispatcher, type Order } from './dispatch.ts';
 
 const order: Order = {
   requestId: 'req_1',
+  consumerId: 'con_1',
   modelId: 'm',
   completionId: 'chatcmpl-1',
   createdS: 1,
@@ -22,14 +24,15 @@ let clock: VirtualClock;
 let links: Map<string, FakeLink>;
 let heard: string[];
 let end: DispatchEnd | undefined;
-let outcomes: [string, AttemptOutcome['verdict']][];
+let outcomes: [string, AttemptOutcome['judgement']][];
 let poison: boolean;
 let dispatcher: Dispatcher;
+let candidates: Candidate[];
 
 const link = (provider: string): FakeLink => links.get(provider) as FakeLink;
 
 function open(providers: readonly string[], burst = 10): void {
-  const candidates = providers.map((id) => candidate(id));
+  candidates = providers.map((id) => candidate(id, { providerId: id }));
   links = new Map(providers.map((id) => [id, new FakeLink(id)]));
   const random = seededRandomness(1);
   dispatcher = new Dispatcher(
@@ -45,8 +48,8 @@ function open(providers: readonly string[], burst = 10): void {
       },
       linkOf: (one: Candidate) => links.get(one.providerId),
       outcomes: {
-        started: () => {},
-        finished: (one, outcome) => outcomes.push([one.providerId, outcome.verdict]),
+        started: () => false,
+        finished: (one, _model, outcome) => outcomes.push([one.providerId, outcome.judgement]),
         linkLost: () => poison,
       },
     },
@@ -64,6 +67,7 @@ function open(providers: readonly string[], burst = 10): void {
 function run(change: Partial<Order> = {}): ReturnType<Dispatcher['run']> {
   return dispatcher.run(
     { ...order, ...change },
+    candidates[0] ?? candidate('gone'),
     {
       began: (one) => heard.push(`began ${one.providerId}`),
       data: (events) => heard.push(events.toString()),

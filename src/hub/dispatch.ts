@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import type { Usage } from '#domain/usage.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
 import { backoffMs, type RetryBudget } from '#kit/retry.ts';
+import { type Judgement, judgement } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import type { Attempt, AttemptEnd, Completion, Link } from './link.ts';
 import { Roster } from './roster.ts';
@@ -40,12 +40,12 @@ export class Dispatcher {
   }
 
   /**
-   * Starts. `sink` hears of everything after this call has returned, never from within it. The answer lets the caller
+   * Starts with the candidate that was chosen when the request was admitted. `sink` hears of everything after this call has returned, never from within it. The answer lets the caller
    * cancel (the consumer left) and pass on credit (the consumer took bytes).
    */
-  run(order: Order, sink: DispatchSink): Run {
+  run(order: Order, first: Candidate, sink: DispatchSink): Run {
     const run = new Run(this.#parts, this.#settings, order, sink, this.#active);
-    run.begin();
+    run.begin(first);
     return run;
   }
 
@@ -77,18 +77,24 @@ export interface DispatchParts {
 /** The next candidate for an order, or why there is none. Providers in `tried` are not tried again. */
 export type PickNext = (order: Order, tried: ReadonlySet<string>) => { candidate: Candidate } | { none: ErrorCodeOfNone };
 
-export type ErrorCodeOfNone = 'model-without-provider' | 'providers-busy' | 'prompt-too-large-for-providers';
+export type ErrorCodeOfNone =
+  | 'model-without-provider'
+  | 'providers-busy'
+  | 'provider-failed'
+  | 'prompt-too-large-for-providers';
 
 /** What happened on a candidate, for its circuit and its record. Called once per attempt, at its end. */
 export interface Outcomes {
-  started(candidate: Candidate): void;
-  finished(candidate: Candidate, outcome: AttemptOutcome): void;
-  /** A link was lost while it worked on a request with this fingerprint. True when that makes it a poison request. */
-  linkLost(fingerprint: string): boolean;
+  /** True when the attempt is a trial of an open circuit; handed back in its outcome. */
+  started(candidate: Candidate): boolean;
+  finished(candidate: Candidate, modelId: string, outcome: AttemptOutcome): void;
+  /** A link of `providerId` was lost while it worked on `order`. True when that makes the request a poisonous one. */
+  linkLost(order: Order, providerId: string): boolean;
 }
 
 export interface AttemptOutcome {
-  readonly verdict: 'served' | 'failed' | 'neutral';
+  readonly trial: boolean;
+  readonly judgement: Judgement;
   readonly ttftMs: number | undefined;
   readonly durationMs: number;
   readonly tokens: number;
@@ -108,6 +114,7 @@ export interface DispatchSettings {
 /** A request to be served. */
 export interface Order {
   readonly requestId: string;
+  readonly consumerId: string;
   readonly modelId: string;
   readonly completionId: string;
   readonly createdS: number;
@@ -156,6 +163,7 @@ export class Run {
   #attemptId: string | undefined;
   #candidate: Candidate | undefined;
   #attemptStartedMs = 0;
+  #trial = false;
   #firstContentMs: number | undefined;
   #lastProgressMs = 0;
   #tokens = 0;
@@ -174,9 +182,9 @@ export class Run {
     active.add(this);
   }
 
-  begin(): void {
+  begin(first: Candidate): void {
     this.#parts.retryBudget.earn();
-    this.#tryNext();
+    this.#try(first);
   }
 
   /** The consumer took `bytes` of what was handed over. */
@@ -228,20 +236,24 @@ export class Run {
       );
       return;
     }
-    const { candidate } = picked;
+    this.#try(picked.candidate);
+  }
+
+  #try(candidate: Candidate): void {
     const link = this.#parts.linkOf(candidate);
-    this.#tried.add(candidate.providerId);
     if (!link) {
+      // It left since it was chosen: the next choice will not find it.
       this.#tryNext();
       return;
     }
+    this.#tried.add(candidate.providerId);
     const attemptId = this.#parts.ids('att');
     this.#attempts += 1;
     this.#candidate = candidate;
     this.#attemptId = attemptId;
     this.#attemptStartedMs = this.#parts.clock.nowMs();
     this.#lastProgressMs = this.#attemptStartedMs;
-    this.#parts.outcomes.started(candidate);
+    this.#trial = this.#parts.outcomes.started(candidate);
     this.#sink.began(candidate, attemptId);
     const order = this.#order;
     // Events of an attempt that was given up must not reach the consumer: each sink knows the attempt it belongs to.
@@ -304,8 +316,9 @@ export class Run {
         this.#lastFailure = 'providers-busy';
         break;
       case 'lost': {
-        const poison = this.#parts.outcomes.linkLost(fingerprintOf(this.#order));
-        this.#closeAttempt(poison ? 'neutral' : 'failed');
+        const providerId = this.#candidate?.providerId ?? '';
+        const poison = this.#parts.outcomes.linkLost(this.#order, providerId);
+        this.#closeAttempt(judgement('lost', poison));
         this.#lastFailure = 'provider-cut-off';
         if (poison && !hadContent) {
           return this.#finish({ outcome: 'failed', errorCode: 'request-quarantined', usage: undefined });
@@ -341,13 +354,14 @@ export class Run {
     return this.#firstContentMs !== undefined;
   }
 
-  #closeAttempt(verdict: AttemptOutcome['verdict']): void {
+  #closeAttempt(said: Judgement): void {
     const candidate = this.#candidate;
     if (!candidate || !this.#attempt) return;
     this.#attempt = undefined;
     const nowMs = this.#parts.clock.nowMs();
-    this.#parts.outcomes.finished(candidate, {
-      verdict,
+    this.#parts.outcomes.finished(candidate, this.#order.modelId, {
+      trial: this.#trial,
+      judgement: said,
       ttftMs: this.#firstContentMs === undefined ? undefined : this.#firstContentMs - this.#attemptStartedMs,
       durationMs: nowMs - this.#attemptStartedMs,
       tokens: this.#tokens,
@@ -379,11 +393,4 @@ export class Run {
       'An attempt did not complete.',
     );
   }
-}
-
-/**
- * What makes two requests "the same" when links die over them: the model and the body's bytes. Computed only then.
- */
-export function fingerprintOf(order: Pick<Order, 'modelId' | 'body'>): string {
-  return createHash('sha256').update(order.modelId).update('\n').update(order.body).digest('base64');
 }

@@ -1,5 +1,4 @@
 import type { Attempt, AttemptEnd, AttemptSink, Job, Link } from '#hub/link.ts';
-import type { Candidate } from '#routing/candidate.ts';
 
 /** A link whose every move is made by the test. */
 export class FakeLink implements Link {
@@ -38,29 +37,4 @@ export class FakeLink implements Link {
   ends(end: Partial<AttemptEnd> & Pick<AttemptEnd, 'outcome'>): void {
     this.last.sink.end({ usage: undefined, inner: undefined, errorCode: undefined, ...end });
   }
-}
-
-/** A candidate that could serve, named after its provider. */
-export function candidate(providerId: string, change: Partial<Candidate> = {}): Candidate {
-  return {
-    id: `${providerId}/model`,
-    linkId: `link-${providerId}`,
-    nodeId: `node-${providerId}`,
-    providerId,
-    mode: 'websocket',
-    health: 'healthy',
-    eligible: true,
-    ineligibleBecause: undefined,
-    draining: false,
-    inFlight: 0,
-    linkInFlight: 0,
-    capacity: 10,
-    linkCapacity: 50,
-    maxRequestBytes: 1_000_000,
-    vramGb: null,
-    connectedAtMs: -1e6,
-    breaker: { state: 'closed', consecutiveFailures: 0, openUntilMs: 0, openings: 0, trialsUnderWay: 0 },
-    record: { success: 1, ttftMs: null, tokensPerSecond: null, outcomes: 0, lastOutcomeMs: null, overclaim: 0 },
-    ...change,
-  };
 }
