@@ -59,7 +59,11 @@ test('large bodies are read one after another, each answered with its own', asyn
   const reads = [pool.read(large()), pool.read(large()), pool.read(large())];
   expect(threads[0]?.works).toHaveLength(1);
   for (let i = 0; i < 3; i++) threads[0]?.emit('message', { request: { model: `${i}` } });
-  expect(await Promise.all(reads)).toEqual([{ model: '0' }, { model: '1' }, { model: '2' }]);
+  expect(await Promise.all(reads.map(async (read) => read))).toEqual([
+    { model: '0' },
+    { model: '1' },
+    { model: '2' },
+  ]);
 });
 
 test('too many large bodies at once are turned away', () => {

@@ -197,7 +197,7 @@ function read(body: Record<string, unknown>, bodyBytes: number, limits: BodyLimi
     refuse('max_tokens', "'max_tokens' and 'max_completion_tokens' cannot both be set.");
   }
   return {
-    model: reading.model as string,
+    model: reading.model,
     stream: reading.stream,
     includeUsage: readStreamOptions(reading.streamOptions, reading.stream),
     maxTokens: maxTokens ?? maxCompletionTokens,

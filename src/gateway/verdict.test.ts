@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import { claimOf, correctionOf, type ExactCount, verdict } from './verdict.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { withMembers } from './json-members.ts';
 
@@ -62,7 +62,7 @@ test('whatever the bytes are, it ends and does not throw', () => {
         fc.string().map((text) => Buffer.from(`{${text}`)),
       ),
       (bytes) => {
-        withMembers(Buffer.from(bytes), { drop: new Set(['a']), set: { b: 1 } });
+        expect(() => withMembers(Buffer.from(bytes), { drop: new Set(['a']), set: { b: 1 } })).not.toThrow();
       },
     ),
   );

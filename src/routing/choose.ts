@@ -71,10 +71,10 @@ const emptyPlace = (): Place => ({ candidate: undefined, tier: 0, score: 0, inde
 const places: [Place, Place, Place] = [emptyPlace(), emptyPlace(), emptyPlace()];
 const turnedAway = new Int32Array(GATES.length);
 
-function before(tier: number, score: number, index: number, place: Place, seed: number): boolean {
-  if (tier !== place.tier) return tier < place.tier;
-  if (score !== place.score) return score > place.score;
-  return lot(index, seed) < lot(place.index, seed);
+function before(tier: number, score: number, index: number, held: Place, seed: number): boolean {
+  if (tier !== held.tier) return tier < held.tier;
+  if (score !== held.score) return score > held.score;
+  return lot(index, seed) < lot(held.index, seed);
 }
 
 /** Puts a candidate among the best if it belongs there: one place per provider. */
@@ -287,11 +287,11 @@ export function explain(
   });
   // While there is no panic, whoever is on trial stands behind everyone else.
   const doubt = (row: Explained): number => (row.trial && !state.ignoreCircuits ? 1 : 0);
-  const able = rows
+  const ranked = rows
     .filter((row) => row.reason === undefined)
-    .sort((a, b) => doubt(a) - doubt(b) || a.tier - b.tier || (b.score as number) - (a.score as number));
-  able.forEach((row, i) => {
+    .toSorted((a, b) => doubt(a) - doubt(b) || a.tier - b.tier || (b.score as number) - (a.score as number));
+  ranked.forEach((row, i) => {
     row.rank = i + 1;
   });
-  return [...able, ...rows.filter((row) => row.reason !== undefined)];
+  return [...ranked, ...rows.filter((row) => row.reason !== undefined)];
 }
