@@ -225,9 +225,11 @@ export class Holds {
 
   async #serveWaiters(consumerId: string, purse: Purse): Promise<void> {
     let recalls = 0;
+    let refused = false;
     for (;;) {
       this.#serveFromPurse(purse);
-      const [first] = purse.waiters;
+      // Whoever came first, until somebody was refused; then whoever needs least: if that is too much, it is for all.
+      const first = refused ? smallest(purse.waiters) : purse.waiters[0];
       if (!first) return;
       const free = purse.granted - purse.reserved;
       const missing = first.amount - free;
@@ -237,11 +239,12 @@ export class Holds {
       if ('granted' in reply) {
         assert(reply.granted >= missing, 'a lease grows by what is needed');
         this.#grown(purse, reply.granted, first.amount);
+        refused = false;
         continue;
       }
-      // Meanwhile a request here may have ended, or the first may have stopped waiting.
+      // Meanwhile a request here may have ended, or this one may have stopped waiting.
       this.#serveFromPurse(purse);
-      if (purse.waiters[0] !== first) continue;
+      if (!purse.waiters.includes(first)) continue;
       const waitedMs = this.#clock.nowMs() - first.sinceMs;
       if (reply.leasedElsewhere > 0n && recalls < 3 && waitedMs < RECALL_WITHIN_MS) {
         recalls += 1;
@@ -253,6 +256,7 @@ export class Holds {
       const short = purse.waiters.filter(({ amount }) => amount >= first.amount);
       purse.waiters = purse.waiters.filter(({ amount }) => amount < first.amount);
       for (const waiter of short) answer(waiter, 'short');
+      refused = true;
       purse.nextFillMs = this.#clock.nowMs() + ROUND_MS;
     }
   }
@@ -314,6 +318,12 @@ export class Holds {
       else if (purse.granted === 0n) this.#purses.delete(consumerId);
     }
   }
+}
+
+function smallest(waiters: readonly Waiter[]): Waiter | undefined {
+  let least = waiters[0];
+  for (const waiter of waiters) if (least && waiter.amount < least.amount) least = waiter;
+  return least;
 }
 
 function answer(waiter: Waiter, reply: Reserved): void {
