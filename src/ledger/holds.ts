@@ -1,5 +1,5 @@
 import { assert } from '#kit/assert.ts';
-import type { Clock, Timer } from '#kit/clock.ts';
+import { type Clock, pause, type Timer } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
 import { least, type Pico } from '#domain/money.ts';
@@ -153,16 +153,22 @@ export class Holds {
     return { purses: this.#purses.size, granted, reserved };
   }
 
-  /** Accepts nothing more, answers who waits, and gives back everything free. Reservations may still be settled. */
+  /**
+   * Accepts nothing more, answers who waits, and gives back everything free. Reservations may still be settled. A store
+   * that does not answer is not waited for: the next start returns what it still holds for us.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#rounds.close();
     for (const purse of this.#purses.values()) {
       for (const waiter of purse.waiters.splice(0)) answer(waiter, 'unavailable');
     }
-    while (this.#asking.size > 0) await Promise.all(this.#asking);
-    for (const [consumerId, purse] of this.#purses) this.#giveBackFree(consumerId, purse);
-    while (this.#asking.size > 0) await Promise.all(this.#asking);
+    const giveBackAll = async (): Promise<void> => {
+      while (this.#asking.size > 0) await Promise.all(this.#asking);
+      for (const [consumerId, purse] of this.#purses) this.#giveBackFree(consumerId, purse);
+      while (this.#asking.size > 0) await Promise.all(this.#asking);
+    };
+    await Promise.race([giveBackAll(), pause(this.#clock, this.#storeWaitMs)]);
   }
 
   #wait(consumerId: string, amount: Pico): Promise<Reserved> {
@@ -249,7 +255,7 @@ export class Holds {
       if (reply.leasedElsewhere > 0n && recalls < 3 && waitedMs < RECALL_WITHIN_MS) {
         recalls += 1;
         await this.#store.recall(consumerId);
-        await new Promise<void>((resolve) => this.#clock.after(RECALL_PAUSE_MS, resolve));
+        await pause(this.#clock, RECALL_PAUSE_MS);
         continue;
       }
       // Nobody behind it who needs as much or more can fare better.
