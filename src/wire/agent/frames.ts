@@ -64,6 +64,8 @@ export interface JobEnd {
   finish_reason?: string | null;
   /** Exact counts of what was read and generated, after a cancel too. */
   usage?: { prompt_tokens: number; completion_tokens: number };
+  /** Why, in an OpenAI error code where one exists: `context_length_exceeded`. */
+  code?: string;
   /** For the operator's log; never shown to a consumer. */
   error?: string;
 }
