@@ -1,5 +1,5 @@
 import { assert } from '#kit/assert.ts';
-import type { Clock, Timer } from '#kit/clock.ts';
+import { type Clock, pause, type Timer } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
 import { least, type Pico } from '#domain/money.ts';
@@ -153,16 +153,22 @@ export class Holds {
     return { purses: this.#purses.size, granted, reserved };
   }
 
-  /** Accepts nothing more, answers who waits, and gives back everything free. Reservations may still be settled. */
+  /**
+   * Accepts nothing more, answers who waits, and gives back everything free. Reservations may still be settled. A store
+   * that does not answer is not waited for: the next start returns what it still holds for us.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#rounds.close();
     for (const purse of this.#purses.values()) {
       for (const waiter of purse.waiters.splice(0)) answer(waiter, 'unavailable');
     }
-    while (this.#asking.size > 0) await Promise.all(this.#asking);
-    for (const [consumerId, purse] of this.#purses) this.#giveBackFree(consumerId, purse);
-    while (this.#asking.size > 0) await Promise.all(this.#asking);
+    const giveBackAll = async (): Promise<void> => {
+      while (this.#asking.size > 0) await Promise.all(this.#asking);
+      for (const [consumerId, purse] of this.#purses) this.#giveBackFree(consumerId, purse);
+      while (this.#asking.size > 0) await Promise.all(this.#asking);
+    };
+    await Promise.race([giveBackAll(), pause(this.#clock, this.#storeWaitMs)]);
   }
 
   #wait(consumerId: string, amount: Pico): Promise<Reserved> {
@@ -225,9 +231,11 @@ export class Holds {
 
   async #serveWaiters(consumerId: string, purse: Purse): Promise<void> {
     let recalls = 0;
+    let refused = false;
     for (;;) {
       this.#serveFromPurse(purse);
-      const [first] = purse.waiters;
+      // Whoever came first, until somebody was refused; then whoever needs least: if that is too much, it is for all.
+      const first = refused ? smallest(purse.waiters) : purse.waiters[0];
       if (!first) return;
       const free = purse.granted - purse.reserved;
       const missing = first.amount - free;
@@ -237,22 +245,24 @@ export class Holds {
       if ('granted' in reply) {
         assert(reply.granted >= missing, 'a lease grows by what is needed');
         this.#grown(purse, reply.granted, first.amount);
+        refused = false;
         continue;
       }
-      // Meanwhile a request here may have ended, or the first may have stopped waiting.
+      // Meanwhile a request here may have ended, or this one may have stopped waiting.
       this.#serveFromPurse(purse);
-      if (purse.waiters[0] !== first) continue;
+      if (!purse.waiters.includes(first)) continue;
       const waitedMs = this.#clock.nowMs() - first.sinceMs;
       if (reply.leasedElsewhere > 0n && recalls < 3 && waitedMs < RECALL_WITHIN_MS) {
         recalls += 1;
         await this.#store.recall(consumerId);
-        await new Promise<void>((resolve) => this.#clock.after(RECALL_PAUSE_MS, resolve));
+        await pause(this.#clock, RECALL_PAUSE_MS);
         continue;
       }
       // Nobody behind it who needs as much or more can fare better.
       const short = purse.waiters.filter(({ amount }) => amount >= first.amount);
       purse.waiters = purse.waiters.filter(({ amount }) => amount < first.amount);
       for (const waiter of short) answer(waiter, 'short');
+      refused = true;
       purse.nextFillMs = this.#clock.nowMs() + ROUND_MS;
     }
   }
@@ -314,6 +324,12 @@ export class Holds {
       else if (purse.granted === 0n) this.#purses.delete(consumerId);
     }
   }
+}
+
+function smallest(waiters: readonly Waiter[]): Waiter | undefined {
+  let least = waiters[0];
+  for (const waiter of waiters) if (least && waiter.amount < least.amount) least = waiter;
+  return least;
 }
 
 function answer(waiter: Waiter, reply: Reserved): void {

@@ -1,7 +1,6 @@
 import type { Pico } from '#domain/money.ts';
 import type { IdMaker } from '#kit/id.ts';
 import { databaseGone, type Database, type Sql } from '#db/database.ts';
-import { consumerAccount } from './chart.ts';
 import type { LeaseStore } from './ports.ts';
 
 const CHANNEL = 'lease_recall';
@@ -14,8 +13,8 @@ interface Unsettled {
 }
 
 /**
- * Leases in PostgreSQL. Each change is one conditional statement that takes the account's row first and the lease's row
- * second, as every writer does.
+ * Leases in PostgreSQL. Each change is one call of a function of the schema, which locks the account's row first and the
+ * lease's row second, as every writer does.
  *
  * A connection can die between a statement and its answer. So each change leaves its id on the lease; the next change for
  * that consumer first looks whether the doubtful one was made. A grant that was made and not heard is owed back, and so is
@@ -45,28 +44,12 @@ export class Leases implements LeaseStore {
     const change = this.#makeId('chg');
     const [row] = await this.#change(consumerId, { change, kind: 'grow', amount: 0n }, (sql) =>
       sql<{ granted: Pico | null; elsewhere: Pico }[]>`
-      with account as (
-        select id, balance - held as available from accounts
-        where id = ${consumerAccount(consumerId)} for no key update
-      ), taken as (
-        update accounts a
-        set held = a.held + least(${want}::numeric, greatest(${atLeast}::numeric, trunc(account.available / 2)))
-        from account where a.id = account.id and account.available >= ${atLeast}::numeric
-        returning least(${want}::numeric, greatest(${atLeast}::numeric, trunc(account.available / 2))) as granted
-      ), leased as (
-        insert into leases as l (instance, consumer_id, amount, last_change, last_amount)
-        select ${this.#instance}, ${consumerId}, granted, ${change}, granted from taken
-        on conflict (instance, consumer_id) do update
-        set amount = l.amount + excluded.amount, last_change = excluded.last_change, last_amount = excluded.last_amount
-        returning 1
-      )
       select
-        (select granted from taken) as granted,
+        grow_lease(${this.#instance}, ${consumerId}, ${atLeast}::numeric, ${want}::numeric, ${change}) as granted,
         (
           select coalesce(sum(amount), 0) from leases
           where consumer_id = ${consumerId} and instance <> ${this.#instance}
-        ) as elsewhere,
-        (select count(*) from leased) as leased`,
+        ) as elsewhere`,
     );
     if (row?.granted) return { granted: row.granted };
     return { short: true, leasedElsewhere: row?.elsewhere ?? 0n };
@@ -117,21 +100,11 @@ export class Leases implements LeaseStore {
     if (owed > 0n) {
       const change = this.#makeId('chg');
       const [row] = await this.#change(consumerId, { change, kind: 'give-back', amount: owed }, (sql) =>
-        sql<{ given: bigint }[]>`
-        with account as (
-          select id from accounts where id = ${consumerAccount(consumerId)} for no key update
-        ), given as (
-          update leases l set amount = l.amount - ${owed}::numeric, last_change = ${change}, last_amount = ${owed}::numeric
-          from account
-          where l.instance = ${this.#instance} and l.consumer_id = ${consumerId} and l.amount >= ${owed}::numeric
-          returning account.id
-        ), freed as (
-          update accounts a set held = a.held - ${owed}::numeric from given where a.id = given.id returning 1
-        )
-        select count(*) as given from freed`,
+        sql<{ given: boolean }[]>`
+        select give_back_lease(${this.#instance}, ${consumerId}, ${owed}::numeric, ${change}) as given`,
       );
       this.#unsettled.delete(consumerId);
-      if (row?.given !== 1n) throw new RangeError('More was given back than is leased.');
+      if (!row?.given) throw new RangeError('More was given back than is leased.');
     }
     this.#unsettled.delete(consumerId);
   }

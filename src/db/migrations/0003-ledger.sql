@@ -27,6 +27,42 @@ create table leases (
 );
 create index leases_by_consumer on leases (consumer_id);
 
+-- Sets money aside for a process: up to `want`, at least `at_least`, and beyond that at most half of what is available.
+-- Null: less than `at_least` is available. A function and not one statement with a locking subquery: after waiting for
+-- the row, such a statement goes on with a mixture of old and new values; here the row is read when it is locked.
+create function grow_lease(of_instance text, consumer text, at_least numeric, want numeric, change text)
+returns numeric language plpgsql as $$
+declare
+  available numeric;
+  granted numeric;
+begin
+  select balance - held into available from accounts where id = 'consumer:' || consumer for no key update;
+  if available is null or available < at_least then
+    return null;
+  end if;
+  granted := least(want, greatest(at_least, trunc(available / 2)));
+  update accounts set held = held + granted where id = 'consumer:' || consumer;
+  insert into leases as l (instance, consumer_id, amount, last_change, last_amount)
+  values (of_instance, consumer, granted, change, granted)
+  on conflict (instance, consumer_id) do update
+  set amount = l.amount + excluded.amount, last_change = excluded.last_change, last_amount = excluded.last_amount;
+  return granted;
+end $$;
+
+-- Returns leased money to what is available. False, and nothing changed, when less than `given` is leased.
+create function give_back_lease(of_instance text, consumer text, given numeric, change text)
+returns boolean language plpgsql as $$
+begin
+  perform from accounts where id = 'consumer:' || consumer for no key update;
+  update leases set amount = amount - given, last_change = change, last_amount = given
+  where instance = of_instance and consumer_id = consumer and amount >= given;
+  if not found then
+    return false;
+  end if;
+  update accounts set held = held - given where id = 'consumer:' || consumer;
+  return true;
+end $$;
+
 create function legs_balance(accounts text[], amounts numeric[]) returns boolean
 language sql immutable strict parallel safe
 return cardinality(accounts) >= 2
