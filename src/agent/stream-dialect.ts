@@ -308,9 +308,13 @@ class Stream implements BackendSink {
     else this.roomAgain();
   }
 
-  /** Lets the backend go on if nothing keeps it any more. */
+  /**
+   * Lets the backend go on if nothing keeps it any more. It waits for half of the first credit, because stopping and
+   * going for every few events costs a backend behind a socket more than the events do.
+   */
   roomAgain(): void {
     if (!this.#paused || this.#held.length > 0 || this.#piece || this.#dialect.congested()) return;
+    if (this.#credit < this.header.credit / 2) return;
     this.#paused = false;
     this.job?.resume();
   }

@@ -54,8 +54,9 @@ export class TinyHub {
     server.on('connection', (socket) => this.#connected(socket));
   }
 
-  static async open(options: { extension: boolean }): Promise<TinyHub> {
-    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', path: '/ws', perMessageDeflate: false });
+  static async open(options: { extension: boolean; port?: number }): Promise<TinyHub> {
+    const { port = 0 } = options;
+    const server = new WebSocketServer({ port, host: '127.0.0.1', path: '/ws', perMessageDeflate: false });
     await once(server, 'listening');
     return new TinyHub(server, options.extension);
   }

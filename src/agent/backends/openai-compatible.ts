@@ -297,7 +297,7 @@ class Exchange implements Serving, Dispatcher.DispatchHandler {
   #readEvent(data: Buffer): void {
     if (data.equals(DONE)) {
       this.#done = true;
-      return;
+      return this.#endOfStream();
     }
     let event: Record<string, unknown>;
     try {
