@@ -28,9 +28,9 @@ import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { Poster } from '#ledger/poster.ts';
 import { noteClaim } from '#routing/score.ts';
-import { HealthAware } from '#routing/strategies/health-aware.ts';
-import { LeastConnections } from '#routing/strategies/least-connections.ts';
-import { RoundRobin } from '#routing/strategies/round-robin.ts';
+import { healthAware } from '#routing/strategies/health-aware.ts';
+import { leastConnections } from '#routing/strategies/least-connections.ts';
+import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 
 /**
@@ -308,9 +308,9 @@ function settleRecount(
 }
 
 function strategyNamed(name: Config['routing']['strategy']): Strategy {
-  if (name === 'round-robin') return new RoundRobin();
-  if (name === 'least-connections') return new LeastConnections();
-  return new HealthAware();
+  if (name === 'round-robin') return roundRobin();
+  if (name === 'least-connections') return leastConnections();
+  return healthAware();
 }
 
 function health(hub: Hub, dispatcher: Dispatcher, money: Money): Health {

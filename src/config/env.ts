@@ -334,3 +334,16 @@ export function readEnvironment(source: EnvironmentSource = process.env): {
   );
   return { values: values as Environment, problems, strangers };
 }
+
+/**
+ * What a child process of ours inherits: this process's environment without our own settings and secrets, which are none
+ * of its business.
+ */
+export function childEnvironment(source: EnvironmentSource = process.env): Record<string, string> {
+  const inherited: Record<string, string> = {};
+  for (const [name, value] of Object.entries(source)) {
+    if (value === undefined || name === 'DATABASE_URL' || name.startsWith('CYGNET_')) continue;
+    inherited[name] = value;
+  }
+  return inherited;
+}

@@ -49,6 +49,11 @@ export class Registry {
     return this.#byLink.get(candidate.linkId)?.link;
   }
 
+  /** What was measured of a node on a model, connected or not; undefined when nothing is remembered. */
+  recordOf(providerId: string, nodeId: string, modelId: string): ServiceRecord | undefined {
+    return this.#remembered.peek(`${providerId} ${nodeId} ${modelId}`)?.record;
+  }
+
   /** The state of a provider, as the house knows it. */
   providerState(providerId: string): ProviderState | undefined {
     return this.#providers.stateOf(providerId);

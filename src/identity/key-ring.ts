@@ -18,6 +18,8 @@ export class KeyRing {
   readonly #clock: Clock;
   /** By the SHA-256 of the key, in hex. */
   #entries = new Map<string, Entry>();
+  /** Ids of keys that were revoked, as far as they are remembered. */
+  #revoked = new Set<string>();
   /** The database's own time when the last load began; changes since then (and a margin) are recent. */
   #lookedAt: string | undefined;
   #today: number;
@@ -61,6 +63,11 @@ export class KeyRing {
     return entry.record;
   }
 
+  /** Was this key revoked? For whoever found it valid a while ago. */
+  isRevoked(keyId: string): boolean {
+    return this.#revoked.has(keyId);
+  }
+
   /** How many keys are known, revoked ones included. */
   get size(): number {
     return this.#entries.size;
@@ -79,18 +86,23 @@ export class KeyRing {
     const [now] = await sql<{ at: string }[]>`select clock_timestamp()::text as at`;
     if (change === 'all') {
       const entries = new Map<string, Entry>();
+      const revoked = new Set<string>();
       let after = '';
       for (;;) {
         const rows = await sql<Row[]>`
           ${this.#columns()}
           where id > ${after} and (revoked_at is null or revoked_at > now() - interval '30 days')
           order by id limit ${PAGE}`;
-        for (const row of rows) entries.set(row.hash, this.#entry(row));
+        for (const row of rows) {
+          entries.set(row.hash, this.#entry(row));
+          if (row.revoked) revoked.add(row.id);
+        }
         const last = rows.at(-1);
         if (!last || rows.length < PAGE) break;
         after = last.id;
       }
       this.#entries = entries;
+      this.#revoked = revoked;
     } else {
       const rows =
         change === 'recent'
@@ -99,7 +111,10 @@ export class KeyRing {
               ${this.#columns()}
               where changed_at > ${this.#lookedAt ?? '-infinity'}::timestamptz - interval '10 minutes'`
           : await sql<Row[]>`${this.#columns()} where id = any(${[...change]})`;
-      for (const row of rows) this.#entries.set(row.hash, this.#entry(row));
+      for (const row of rows) {
+        this.#entries.set(row.hash, this.#entry(row));
+        if (row.revoked) this.#revoked.add(row.id);
+      }
     }
     this.#lookedAt = now?.at;
   }
