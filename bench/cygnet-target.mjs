@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { commandOf, descendants } from './machine.mjs';
+import { descendants } from './machine.mjs';
 import { folder, freePort, listening, runCommand, sleep, start, tail } from './processes.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -67,7 +67,7 @@ export async function startCygnet(name, served, setting) {
   const env = serveSettings({ dataDir, gatewayPort, hubPort, databaseUrl: setting.databaseUrl });
   const cygnet = start(name, setting.cpus.target, ['node', CYGNET, 'serve'], { env });
   await healthy(gatewayPort, cygnet);
-  const databaseProcesses = moveDatabase(cygnet.pid, setting.cpus.load);
+  const databaseProcesses = moveDatabase(dataDir, setting.cpus.load);
 
   const command = async (argv) => JSON.parse(await runCommand(['node', CYGNET, ...argv], { env }));
   await command(COMMAND.createConsumer);
@@ -84,12 +84,12 @@ export async function startCygnet(name, served, setting) {
     headers: { authorization: `Bearer ${consumerKey}` },
     refusedHeaders: { authorization: `Bearer ${keyIn(refused, 'sk-swan-')}` },
     pids: [cygnet.pid],
-    others: { agent: () => [agent.pid], database: () => databaseOf(cygnet.pid) },
+    others: { agent: () => [agent.pid], database: () => databaseOf(dataDir) },
     diaryUrl: agent.diaryUrl,
     log: cygnet.log,
     stall: {
-      pause: () => signalAll(databaseOf(cygnet.pid), 'SIGSTOP'),
-      resume: () => signalAll(databaseOf(cygnet.pid), 'SIGCONT'),
+      pause: () => signalAll(databaseOf(dataDir), 'SIGSTOP'),
+      resume: () => signalAll(databaseOf(dataDir), 'SIGCONT'),
       possible: databaseProcesses > 0,
     },
     charges: async () => chargesIn(await command(COMMAND.usage)),
@@ -132,11 +132,17 @@ async function healthy(port, cygnet, deadlineMs = 90_000) {
   throw new Error(`the gateway did not come up: ${tail(cygnet.log)}`);
 }
 
-const databaseOf = (pid) => descendants(pid).filter((each) => /\bpostgres\b/.test(commandOf(each)));
+/** The embedded PostgreSQL is a daemon of its own: its process id stands in its folder. */
+function databaseOf(dataDir) {
+  const file = path.join(dataDir, 'postgres/data/postmaster.pid');
+  if (!fs.existsSync(file)) return [];
+  const postmaster = Number(fs.readFileSync(file, 'utf8').split('\n')[0]);
+  return [postmaster, ...descendants(postmaster)];
+}
 
 /** Moves the embedded PostgreSQL to another CPU; what it starts from now on follows. */
-function moveDatabase(pid, cpu) {
-  const pids = databaseOf(pid);
+function moveDatabase(dataDir, cpu) {
+  const pids = databaseOf(dataDir);
   for (const each of pids) execFileSync('taskset', ['-apc', String(cpu), String(each)], { stdio: 'ignore' });
   return pids.length;
 }
