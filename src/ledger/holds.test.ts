@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { silentLog } from '#kit/log.ts';
 import { MemoryLedger } from '#support/memory-ledger.ts';
+import { usageOf } from '#support/records.ts';
 import { settlePromises, VirtualClock } from '#support/virtual-clock.ts';
 import { Holds, type Reserved } from './holds.ts';
 
@@ -72,6 +73,24 @@ describe('reserving', () => {
     const asked = holds.reserve('d', 5n);
     holds.release('d', 10n);
     expect(await answered(asked)).toBe(true);
+  });
+
+  test('never promises again what was charged, and promises again what was not', async () => {
+    await ledger.grant('d', 100n, 'd');
+    expect(await answered(holds.reserve('d', 100n))).toBe(true);
+    holds.settle('d', 100n, 60n);
+    expect(await answered(holds.reserve('d', 41n))).toBe('short');
+    expect(await answered(holds.reserve('d', 40n))).toBe(true);
+  });
+
+  test('gives back no more than the charges leave, so that every charge finds its lease', async () => {
+    expect(await answered(holds.reserve('c', 100n))).toBe(true);
+    holds.settle('c', 100n, 70n);
+    await clock.advance(7_000);
+    expect((await ledger.balance('c')).held).toBe(70n);
+    await ledger.postingOf('a').post([usageOf({ id: 'req_c', consumerId: 'c', charge: 70n })]);
+    expect(ledger.rejected.size).toBe(0);
+    expect(await ledger.balance('c')).toEqual({ total: 999_930n, held: 0n, available: 999_930n });
   });
 
   test('uses a balance to its last pico-dollar', async () => {
