@@ -26,7 +26,12 @@ chmodSync(folder, 0o755);
 const CONSUMERS = 50;
 const record = () => {
   const n = Math.floor(systemRandomness.float() * CONSUMERS);
-  return usageOf({ id: makeId('req'), consumerId: `con_${n}`, providerId: `prov_${n % 7}`, charge: 1_234_567n });
+  return usageOf({
+    id: makeId('req'),
+    consumerId: `con_${n}`,
+    providerId: `prov_${n % 7}`,
+    charge: 1_234_567n,
+  });
 };
 const cpuMs = (since?: NodeJS.CpuUsage): number => {
   const { user, system } = process.cpuUsage(since);
@@ -81,7 +86,9 @@ console.log(
 );
 const againFrom = performance.now();
 for (const batch of batches.slice(2)) await book.post(batch);
-console.log(`post again (all known): ${Math.round(20_000 / ((performance.now() - againFrom) / 1000))} records/s`);
+console.log(
+  `post again (all known): ${Math.round(20_000 / ((performance.now() - againFrom) / 1000))} records/s`,
+);
 
 // The holds.
 const holds = new Holds({ store: leases, clock: systemClock, log: silentLog });

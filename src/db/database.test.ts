@@ -86,7 +86,9 @@ describe('a database that cannot be used is a fault, soon', () => {
     const database = openDatabase({ url: 'postgres://u:p@127.0.0.1:1/none', log: silentLog });
     const error = await database.sql`select 1`.then(undefined, (reason) => reason);
     expect(databaseGone(error)).toBe(true);
-    expect(databaseGone(await database.transaction(async () => 1).then(undefined, (reason) => reason))).toBe(true);
+    expect(databaseGone(await database.transaction(async () => 1).then(undefined, (reason) => reason))).toBe(
+      true,
+    );
     await database.close();
   });
 

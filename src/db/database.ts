@@ -22,7 +22,7 @@ export interface Database {
     channel: string,
     heard: (payload: string) => void,
     listening?: () => void,
-  ): Promise<{ stop(): Promise<void> }>;
+  ): Promise<{ stop: () => Promise<void> }>;
   /** Lets running statements end (at most two seconds), then closes every connection. */
   close(): Promise<void>;
 }
@@ -49,9 +49,9 @@ export interface DatabaseOptions {
 
 type Query = postgres.PendingQuery<postgres.Row[]> & {
   executed: boolean;
-  handle(): unknown;
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
+  handle: (this: unknown) => unknown;
+  resolve: (this: void, value: unknown) => void;
+  reject: (this: void, error: unknown) => void;
 };
 
 /** SQLSTATE classes and driver codes that say "no server there", as opposed to "the server said no". */
@@ -87,7 +87,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     query.handle = () => {
       if (!query.executed) {
         const timer = clock.after(deadlineMs, () => {
-          query.reject(new Fault('database-unreachable', { inner: `No answer from the database in ${deadlineMs} ms.` }));
+          query.reject(
+            new Fault('database-unreachable', { inner: `No answer from the database in ${deadlineMs} ms.` }),
+          );
         });
         query.resolve = (value) => {
           timer.cancel();
@@ -113,7 +115,8 @@ export function openDatabase(options: DatabaseOptions): Database {
       get(target, name) {
         const value = Reflect.get(target, name);
         if (name === 'unsafe') return (...args: unknown[]) => guarded(value(...args));
-        if (name === 'savepoint') return (work: (sql: Sql) => unknown) => value((inner: object) => work(guard(inner)));
+        if (name === 'savepoint')
+          return (work: (sql: Sql) => unknown) => value((inner: object) => work(guard(inner)));
         return value;
       },
     }) as Sql;
@@ -132,27 +135,38 @@ export function openDatabase(options: DatabaseOptions): Database {
     sql,
     async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
       let late = false;
-      return await new Promise<T>((resolve, reject) => {
-        // The server's own rollback follows when the connection answers again or dies.
-        const timer = clock.after(deadlineMs, () => {
-          late = true;
-          reject(new Fault('database-unreachable', { inner: `No end of the transaction in ${deadlineMs} ms.` }));
-        });
-        const run = raw.begin(async (inner) => {
-          const done = await work(guard(inner));
-          // Whoever waited was told that it failed; committing now would make that a lie.
-          if (late) throw new Fault('database-unreachable', { inner: 'The transaction came too late.' });
-          return done;
-        });
-        run
-          .then((done) => resolve(done as T), (error) => reject(asFault(error)))
-          .finally(() => timer.cancel());
+      const run = async (): Promise<T> => {
+        try {
+          const made = await raw.begin(async (inner) => {
+            const done = await work(guard(inner));
+            // Whoever waited was told that it failed; committing now would make that a lie.
+            if (late) throw new Fault('database-unreachable', { inner: 'The transaction came too late.' });
+            return done;
+          });
+          return made as T;
+        } catch (error) {
+          throw asFault(error);
+        } finally {
+          timer.cancel();
+        }
+      };
+      let refuse = (_error: Fault): void => {};
+      const deadline = new Promise<never>((_resolve, reject) => {
+        refuse = reject;
       });
+      // The server's own rollback follows when the connection answers again or dies.
+      const timer = clock.after(deadlineMs, () => {
+        late = true;
+        refuse(
+          new Fault('database-unreachable', { inner: `No end of the transaction in ${deadlineMs} ms.` }),
+        );
+      });
+      return await Promise.race([run(), deadline]);
     },
     async listen(channel, heard, listening) {
       try {
-        const { unlisten } = await raw.listen(channel, heard, listening);
-        return { stop: unlisten };
+        const listener = await raw.listen(channel, heard, listening);
+        return { stop: () => listener.unlisten() };
       } catch (error) {
         throw asFault(error);
       }
@@ -172,10 +186,15 @@ function asFault(error: unknown): unknown {
   const code = (error as { code?: unknown } | null)?.code;
   if (error instanceof Fault || typeof code !== 'string' || !GONE.test(code)) return error;
   // The driver's message names host and port; it stays inside.
-  return new Fault('database-unreachable', { inner: `The database cannot be reached (${code}).`, cause: error });
+  return new Fault('database-unreachable', {
+    inner: `The database cannot be reached (${code}).`,
+    cause: error,
+  });
 }
 
 function parseWhole(text: string): bigint {
   if (/^-?\d+$/.test(text)) return BigInt(text);
-  throw new RangeError(`A number with a fraction was read from SQL: ${text}. Cast it to text or double precision.`);
+  throw new RangeError(
+    `A number with a fraction was read from SQL: ${text}. Cast it to text or double precision.`,
+  );
 }

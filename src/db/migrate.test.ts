@@ -29,7 +29,7 @@ test('migrations are applied once each, in order', async () => {
 
 test('two processes that start together apply each once', async () => {
   const applied = await Promise.all([migrate(fresh.database, folder), migrate(fresh.another(), folder)]);
-  expect(applied.flat().sort()).toEqual(['0001-a.sql', '0002-b.sql']);
+  expect(applied.flat().toSorted()).toEqual(['0001-a.sql', '0002-b.sql']);
   expect(await fresh.database.sql`select * from a`).toHaveLength(1);
 });
 

@@ -20,7 +20,7 @@ export async function migrate(
 ): Promise<string[]> {
   const files = readdirSync(folder)
     .filter((name) => name.endsWith('.sql'))
-    .sort()
+    .toSorted()
     .map((name) => {
       // A checkout on Windows may end lines otherwise; it is the same migration.
       const text = readFileSync(path.join(folder, name), 'utf8').replaceAll('\r\n', '\n');
@@ -44,7 +44,9 @@ export async function migrate(
       applied.delete(name);
       if (known === sha256) continue;
       if (known !== undefined) {
-        throw new Fault('internal', { inner: `The migration ${name} was changed after it was applied. Add a new one.` });
+        throw new Fault('internal', {
+          inner: `The migration ${name} was changed after it was applied. Add a new one.`,
+        });
       }
       await sql.unsafe(text).simple();
       await sql`insert into migrations (name, sha256) values (${name}, ${sha256})`;
@@ -52,7 +54,9 @@ export async function migrate(
     }
     const [foreign] = applied.keys();
     if (foreign !== undefined) {
-      throw new Fault('internal', { inner: `The database has the migration ${foreign}, which this version lacks.` });
+      throw new Fault('internal', {
+        inner: `The database has the migration ${foreign}, which this version lacks.`,
+      });
     }
     return fresh;
   });

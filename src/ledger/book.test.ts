@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { VirtualClock } from '#support/virtual-clock.ts';
+import type { Pico } from '#domain/money.ts';
+import { systemClock } from '#kit/clock.ts';
+import { idMaker } from '#kit/id.ts';
+import { silentLog } from '#kit/log.ts';
+import { systemRandomness } from '#kit/random.ts';
+import { ledgerSuite } from '#support/ledger-suite.ts';
 import { MemoryLedger } from '#support/memory-ledger.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { usageOf } from '#support/records.ts';
-import { idMaker } from '#kit/id.ts';
-import { silentLog } from '#kit/log.ts';
-import { systemClock } from '#kit/clock.ts';
-import { systemRandomness } from '#kit/random.ts';
-import type { Pico } from '#domain/money.ts';
+import { VirtualClock } from '#support/virtual-clock.ts';
 import { audit } from './audit.ts';
 import { Book } from './book.ts';
 import { Leases } from './leases.ts';
-import { ledgerSuite } from './ledger.suite.ts';
 
 let fresh: FreshDatabase;
 beforeAll(async () => {
@@ -32,7 +32,9 @@ ledgerSuite('postgres', async () => ({
   grant: (consumerId, amount, id) => bookOf('a').grant(consumerId, amount, id),
   balance: (consumerId) => bookOf('a').balance(consumerId),
   async on(account) {
-    const [row] = await fresh.database.sql<{ balance: Pico }[]>`select balance from accounts where id = ${account}`;
+    const [row] = await fresh.database.sql<
+      { balance: Pico }[]
+    >`select balance from accounts where id = ${account}`;
     return row?.balance ?? 0n;
   },
   async rejectedIds() {
@@ -123,7 +125,7 @@ describe('the audit', () => {
     await sql`insert into leases values ('x', 'con_x', 5, '', 0)`;
     const report = await audit(fresh.database);
     expect(report.balanced).toBe(false);
-    expect(report.differences.map(({ what }) => what).sort()).toEqual([
+    expect(report.differences.map(({ what }) => what).toSorted()).toEqual([
       'A balance is not the sum of its entries.',
       'All balances together are not zero.',
       'What is held is not the sum of the leases.',
@@ -140,7 +142,12 @@ describe('the audit', () => {
       values ('req_lost', now(), 'con_x', 'k', 'm', 'p', true, 'completed', 1, 1, 1, 1, 1, 1, 'p', 'standard-1', 7)`);
     const report = await audit(fresh.database);
     expect(report.differences).toEqual([
-      { what: 'A charged request and its charge differ.', where: 'charge:req_lost', found: 'null', expected: '7' },
+      {
+        what: 'A charged request and its charge differ.',
+        where: 'charge:req_lost',
+        found: 'null',
+        expected: '7',
+      },
     ]);
   });
 });

@@ -1,13 +1,13 @@
-import { Fault } from '#kit/fault.ts';
-import type { Logger } from '#kit/log.ts';
-import type { Clock } from '#kit/clock.ts';
+import type { Database, Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage-record.ts';
-import type { Database, Sql } from '#db/database.ts';
+import type { Clock } from '#kit/clock.ts';
+import { Fault } from '#kit/fault.ts';
+import type { Logger } from '#kit/log.ts';
 import { accountKind, consumerAccount } from './chart.ts';
 import { depositEntry, type Entry, grantEntry } from './entries.ts';
-import { type CorrectedUsage, type PostingPlan, planPosting, sumsOf } from './posting.ts';
 import type { UsagePosting } from './ports.ts';
+import { type CorrectedUsage, type PostingPlan, planPosting, sumsOf } from './posting.ts';
 import { encodeRecord } from './record-text.ts';
 
 /** What a consumer has, in pico-USD. `held` is set aside for running requests; `available` can be set aside still. */
@@ -57,7 +57,10 @@ export class Book implements UsagePosting {
     try {
       const plan = await this.#database.transaction((sql) => this.#post(sql, records));
       for (const { id, reason } of plan.rejected) {
-        this.#log.error({ record: id, reason }, 'A usage record was rejected by the ledger; a person must look at it.');
+        this.#log.error(
+          { record: id, reason },
+          'A usage record was rejected by the ledger; a person must look at it.',
+        );
       }
     } catch (error) {
       if (!refusedByData(error)) throw error;
@@ -71,7 +74,10 @@ export class Book implements UsagePosting {
       const record = records[0] as JournalRecord;
       const reason = `refused by the database (${(error as { code: string }).code})`;
       await this.#reject(this.#database.sql, [{ id: record.record.id, reason, record }]);
-      this.#log.error({ record: record.record.id, reason }, 'A usage record was rejected by the ledger; a person must look at it.');
+      this.#log.error(
+        { record: record.record.id, reason },
+        'A usage record was rejected by the ledger; a person must look at it.',
+      );
     }
   }
 
@@ -81,12 +87,16 @@ export class Book implements UsagePosting {
     const consumers = new Set<string>();
     const accounts = new Set<string>();
     // A first plan without knowledge names every account that can be touched.
-    const wide = planPosting(records, { known: new Set(), leased: anyLease, originals: originalsAsClaimed(records) });
+    const wide = planPosting(records, {
+      known: new Set(),
+      leased: anyLease,
+      originals: originalsAsClaimed(records),
+    });
     for (const { legs } of wide.entries) for (const { account } of legs) accounts.add(account);
     for (const id of wide.charged.keys()) consumers.add(id);
-    for (const { record } of records) ids.push(String(record.id).replaceAll('\0', ''));
+    for (const { record } of records) ids.push(record.id.replaceAll('\0', ''));
     for (const { requestId } of wide.corrections) requests.push(requestId);
-    const accountIds = [...accounts].sort();
+    const accountIds = [...accounts].toSorted();
     const providers = accountIds.filter((id) => accountKind(id) === 'provider');
 
     if (providers.length > 0) {
@@ -98,7 +108,7 @@ export class Book implements UsagePosting {
     await sql`select from accounts where id = any(${accountIds}::text[]) order by id for no key update`;
     const leases = await sql<{ consumer_id: string; amount: Pico }[]>`
       select consumer_id, amount from leases
-      where instance = ${this.#instance} and consumer_id = any(${[...consumers].sort()}::text[])
+      where instance = ${this.#instance} and consumer_id = any(${[...consumers].toSorted()}::text[])
       order by consumer_id for no key update`;
     const known = await sql<{ id: string }[]>`
       select id from usage where id = any(${ids}::text[])
@@ -137,7 +147,11 @@ export class Book implements UsagePosting {
         update leases l set amount = l.amount - t.charged
         from unnest(${who}::text[], ${much}::numeric[]) as t(id, charged)
         where l.instance = ${this.#instance} and l.consumer_id = t.id`;
-      await moveBalances(sql, sumsOf(plan.entries), new Map(charged.map(([id, amount]) => [consumerAccount(id), amount])));
+      await moveBalances(
+        sql,
+        sumsOf(plan.entries),
+        new Map(charged.map(([id, amount]) => [consumerAccount(id), amount])),
+      );
     } else if (plan.entries.length > 0) {
       await moveBalances(sql, sumsOf(plan.entries), new Map());
     }
@@ -147,7 +161,7 @@ export class Book implements UsagePosting {
 
   async #reject(sql: Sql, rejected: PostingPlan['rejected']): Promise<void> {
     if (rejected.length === 0) return;
-    const ids = rejected.map(({ id }) => String(id).replaceAll('\0', ''));
+    const ids = rejected.map(({ id }) => id.replaceAll('\0', ''));
     const reasons = rejected.map(({ reason }) => reason);
     const texts = rejected.map(({ record }) => encodeRecord(record));
     await sql`
@@ -171,13 +185,18 @@ export class Book implements UsagePosting {
     await this.#database.transaction(async (sql) => {
       await sql`
         insert into accounts (id, kind) values (${consumerAccount(consumerId)}, 'consumer') on conflict (id) do nothing`;
-      const accounts = entry.legs.map(({ account }) => account).sort();
+      const accounts = entry.legs.map(({ account }) => account).toSorted();
       await sql`select from accounts where id = any(${accounts}::text[]) order by id for no key update`;
       const [known] = await sql<{ accounts: string[]; amounts: Pico[] }[]>`
         select accounts, amounts from entries where id = ${entry.id}`;
       if (known) {
-        const same = entry.legs.every(({ account, amount }, i) => known.accounts[i] === account && known.amounts[i] === amount);
-        if (!same) throw new Fault('internal', { inner: `The entry ${entry.id} exists with other amounts or parties.` });
+        const same = entry.legs.every(
+          ({ account, amount }, i) => known.accounts[i] === account && known.amounts[i] === amount,
+        );
+        if (!same)
+          throw new Fault('internal', {
+            inner: `The entry ${entry.id} exists with other amounts or parties.`,
+          });
         return;
       }
       await insertEntries(sql, [entry]);
@@ -207,7 +226,11 @@ export class Book implements UsagePosting {
 }
 
 /** Adds grouped sums to the balances, and takes what was charged out of what is held. The accounts exist and are locked. */
-async function moveBalances(sql: Sql, sums: ReadonlyMap<string, Pico>, released: ReadonlyMap<string, Pico>): Promise<void> {
+async function moveBalances(
+  sql: Sql,
+  sums: ReadonlyMap<string, Pico>,
+  released: ReadonlyMap<string, Pico>,
+): Promise<void> {
   const accounts = [...sums.keys()];
   const moved = await sql`
     update accounts a set balance = a.balance + t.amount, held = a.held - t.released
@@ -288,7 +311,8 @@ const anyLease = { get: () => 10n ** 37n } as unknown as ReadonlyMap<string, Pic
 function originalsAsClaimed(records: readonly JournalRecord[]): Map<string, CorrectedUsage> {
   const originals = new Map<string, CorrectedUsage>();
   for (const line of records) {
-    if (line.kind === 'correction') originals.set(line.record.requestId, { ...line.record, charge: line.record.originalCharge });
+    if (line.kind === 'correction')
+      originals.set(line.record.requestId, { ...line.record, charge: line.record.originalCharge });
   }
   return originals;
 }

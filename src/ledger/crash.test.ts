@@ -61,17 +61,32 @@ test(`after ${KILLS} kills every acknowledged record is in the ledger exactly on
     acknowledged.push(...(await liveAndDie(`life${life}`, 40 + life * 37)));
     const disk = await openJournalDisk(folder);
     const journal = await Journal.open({ disk, clock: systemClock, log: silentLog });
-    const parts = { journal, disk, posting: book, clock: systemClock, random: systemRandomness, log: silentLog };
+    const parts = {
+      journal,
+      disk,
+      posting: book,
+      clock: systemClock,
+      random: systemRandomness,
+      log: silentLog,
+    };
     const poster = new Poster(parts);
     // Every other time the replay itself is cut short after its first posting, and begun anew.
     if (life % 2 === 1) await poster.close();
-    else expect(await poster.drain(20_000)).toBe(true);
+    const drained = life % 2 === 1 || (await poster.drain(20_000));
+    expect(drained).toBe(true);
     await journal.close();
     await poster.close();
   }
   const disk = await openJournalDisk(folder);
   const journal = await Journal.open({ disk, clock: systemClock, log: silentLog });
-  const poster = new Poster({ journal, disk, posting: book, clock: systemClock, random: systemRandomness, log: silentLog });
+  const poster = new Poster({
+    journal,
+    disk,
+    posting: book,
+    clock: systemClock,
+    random: systemRandomness,
+    log: silentLog,
+  });
   expect(await poster.drain(20_000)).toBe(true);
   await poster.close();
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SPLIT_POLICIES } from '#domain/policy.ts';
 import { correctionRecord, usageRecord } from '#support/records.ts';
@@ -8,9 +8,10 @@ import { chargeEntry, correctionEntry, depositEntry, type Entry, grantEntry } fr
 const amount = fc.bigInt({ min: 1n, max: 10n ** 30n });
 const policy = fc.constantFrom(...Object.keys(SPLIT_POLICIES));
 const sum = (entry: Entry): bigint => entry.legs.reduce((total, leg) => total + leg.amount, 0n);
-const on = (entry: Entry, account: string): bigint => entry.legs.find((leg) => leg.account === account)?.amount ?? 0n;
-const charge = (amount: bigint, version: string): Entry =>
-  chargeEntry(usageRecord({ charge: amount, policy: version, consumerId: 'c', providerId: 'p' }));
+const on = (entry: Entry, account: string): bigint =>
+  entry.legs.find((leg) => leg.account === account)?.amount ?? 0n;
+const charge = (gross: bigint, version: string): Entry =>
+  chargeEntry(usageRecord({ charge: gross, policy: version, consumerId: 'c', providerId: 'p' }));
 
 describe('every entry', () => {
   test('adds up to zero and has no empty leg', () => {
@@ -18,7 +19,9 @@ describe('every entry', () => {
       fc.property(amount, policy, fc.bigInt({ min: 1n, max: 10n ** 30n }), (gross, version, part) => {
         const refund = (part % gross) + 1n;
         const event = { id: 'e', at: 0, consumerId: 'c', amount: gross };
-        const correction = correctionEntry(correctionRecord({ originalCharge: gross, refund, policy: version }));
+        const correction = correctionEntry(
+          correctionRecord({ originalCharge: gross, refund, policy: version }),
+        );
         for (const entry of [charge(gross, version), correction, grantEntry(event), depositEntry(event)]) {
           expect(sum(entry)).toBe(0n);
           expect(entry.legs.every((leg) => leg.amount !== 0n)).toBe(true);
@@ -68,7 +71,13 @@ describe('a correction', () => {
         const refund = (part % gross) + 1n;
         const wrong = charge(gross, version);
         const fix = correctionEntry(
-          correctionRecord({ originalCharge: gross, refund, policy: version, consumerId: 'c', providerId: 'p' }),
+          correctionRecord({
+            originalCharge: gross,
+            refund,
+            policy: version,
+            consumerId: 'c',
+            providerId: 'p',
+          }),
         );
         const right = gross > refund ? charge(gross - refund, version) : undefined;
         for (const account of [consumerAccount('c'), providerAccount('p'), FEE, TREASURY, BURN]) {
@@ -79,6 +88,8 @@ describe('a correction', () => {
   });
 
   test('larger than its charge is a bug', () => {
-    expect(() => correctionEntry(correctionRecord({ originalCharge: 5n, refund: 6n }))).toThrow(/part of its charge/);
+    expect(() => correctionEntry(correctionRecord({ originalCharge: 5n, refund: 6n }))).toThrow(
+      /part of its charge/,
+    );
   });
 });

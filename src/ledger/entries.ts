@@ -1,7 +1,7 @@
-import { assert } from '#kit/assert.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy, shareOut } from '#domain/policy.ts';
 import type { CorrectionRecord, UsageRecord } from '#domain/usage-record.ts';
+import { assert } from '#kit/assert.ts';
 import { BURN, CASH, consumerAccount, FEE, PROMO, providerAccount, TREASURY } from './chart.ts';
 
 /**

@@ -35,7 +35,9 @@ export function lockFolder(folder: string): () => void {
     const present = readLock(file);
     if (present === undefined) continue;
     if (alive(present)) {
-      throw new Fault('internal', { inner: `Another process (${pidOf(present)}) uses the folder ${folder}.` });
+      throw new Fault('internal', {
+        inner: `Another process (${pidOf(present)}) uses the folder ${folder}.`,
+      });
     }
     // Moved away rather than removed: if a third process took the lock meanwhile, it is put back.
     const dead = `${file}.dead.${process.pid}`;

@@ -1,7 +1,8 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { silentLog } from '#kit/log.ts';
 import { MemoryLedger } from '#support/memory-ledger.ts';
+import { usageOf } from '#support/records.ts';
 import { settlePromises, VirtualClock } from '#support/virtual-clock.ts';
 import { Holds, type Reserved } from './holds.ts';
 
@@ -21,13 +22,12 @@ const open = (instance: string, exposureMax?: bigint): Holds => {
 };
 /** Waits for an answer while time goes on. */
 const answered = async (asked: true | Promise<Reserved>): Promise<Reserved> => {
-  let reply: Reserved | undefined;
-  void Promise.resolve(asked).then((value) => {
-    reply = value;
-  });
-  for (let i = 0; i < 100 && reply === undefined; i++) await clock.advance(50);
-  if (reply === undefined) throw new Error('No answer within five seconds.');
-  return reply;
+  const replies: Reserved[] = [];
+  const asking = (async () => void replies.push(await asked))();
+  for (let i = 0; i < 100 && replies.length === 0; i++) await clock.advance(50);
+  if (replies.length === 0) throw new Error('No answer within five seconds.');
+  await asking;
+  return replies[0] as Reserved;
 };
 
 beforeEach(async () => {
@@ -73,6 +73,24 @@ describe('reserving', () => {
     const asked = holds.reserve('d', 5n);
     holds.release('d', 10n);
     expect(await answered(asked)).toBe(true);
+  });
+
+  test('never promises again what was charged, and promises again what was not', async () => {
+    await ledger.grant('d', 100n, 'd');
+    expect(await answered(holds.reserve('d', 100n))).toBe(true);
+    holds.settle('d', 100n, 60n);
+    expect(await answered(holds.reserve('d', 41n))).toBe('short');
+    expect(await answered(holds.reserve('d', 40n))).toBe(true);
+  });
+
+  test('gives back no more than the charges leave, so that every charge finds its lease', async () => {
+    expect(await answered(holds.reserve('c', 100n))).toBe(true);
+    holds.settle('c', 100n, 70n);
+    await clock.advance(7_000);
+    expect((await ledger.balance('c')).held).toBe(70n);
+    await ledger.postingOf('a').post([usageOf({ id: 'req_c', consumerId: 'c', charge: 70n })]);
+    expect(ledger.rejected.size).toBe(0);
+    expect(await ledger.balance('c')).toEqual({ total: 999_930n, held: 0n, available: 999_930n });
   });
 
   test('uses a balance to its last pico-dollar', async () => {
@@ -213,42 +231,47 @@ test('whatever happens in whatever order, two processes never promise more than 
     size: fc.bigInt({ min: 1n, max: 40n }),
   });
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.bigInt({ min: 1n, max: 200n }), async (steps, balance) => {
-      clock = new VirtualClock();
-      ledger = new MemoryLedger(clock);
-      await ledger.grant('c', balance, 'g');
-      const parts = [open('a'), open('b')];
-      const promised: bigint[][] = [[], []];
-      let charged = 0n;
-      for (const { who, act, size } of steps) {
-        const part = parts[who] as Holds;
-        const mine = promised[who] as bigint[];
-        if (act === 'reserve') {
-          const asked = part.reserve('c', size);
-          if (asked === true) mine.push(size);
-          else void asked.then((reply) => reply === true && mine.push(size));
-        } else if (act === 'recall') {
-          part.recalled('c');
-        } else if (act === 'outage') {
-          ledger.down = !ledger.down;
-        } else if (act === 'wait') {
-          await clock.advance(Number(size) * 40);
-        } else {
-          const reserved = mine.pop();
-          if (reserved !== undefined) {
-            const charge = act === 'settle' && size < reserved ? size : 0n;
-            part.settle('c', reserved, charge);
-            charged += charge;
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 60 }),
+      fc.bigInt({ min: 1n, max: 200n }),
+      async (steps, balance) => {
+        clock = new VirtualClock();
+        ledger = new MemoryLedger(clock);
+        await ledger.grant('c', balance, 'g');
+        const parts = [open('a'), open('b')];
+        const promised: bigint[][] = [[], []];
+        let charged = 0n;
+        for (const { who, act, size } of steps) {
+          const part = parts[who] as Holds;
+          const mine = promised[who] as bigint[];
+          if (act === 'reserve') {
+            const asked = part.reserve('c', size);
+            if (asked === true) mine.push(size);
+            else void asked.then((reply) => reply === true && mine.push(size));
+          } else if (act === 'recall') {
+            part.recalled('c');
+          } else if (act === 'outage') {
+            ledger.down = !ledger.down;
+          } else if (act === 'wait') {
+            await clock.advance(Number(size) * 40);
+          } else {
+            const reserved = mine.pop();
+            if (reserved !== undefined) {
+              const charge = act === 'settle' && size < reserved ? size : 0n;
+              part.settle('c', reserved, charge);
+              charged += charge;
+            }
           }
+          await settlePromises();
+          const all = promised.flat().reduce((sum, amount) => sum + amount, 0n);
+          expect(all + charged).toBeLessThanOrEqual(balance);
+          for (const { granted, reserved } of parts.map((each) => each.totals()))
+            expect(reserved <= granted).toBe(true);
+          const granted = parts.reduce((sum, each) => sum + each.totals().granted, 0n);
+          expect(granted + charged).toBeLessThanOrEqual(balance);
         }
-        await settlePromises();
-        const all = promised.flat().reduce((sum, amount) => sum + amount, 0n);
-        expect(all + charged).toBeLessThanOrEqual(balance);
-        for (const { granted, reserved } of parts.map((each) => each.totals())) expect(reserved <= granted).toBe(true);
-        const granted = parts.reduce((sum, each) => sum + each.totals().granted, 0n);
-        expect(granted + charged).toBeLessThanOrEqual(balance);
-      }
-    }),
+      },
+    ),
     { numRuns: 60 },
   );
 });

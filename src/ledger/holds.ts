@@ -1,8 +1,8 @@
+import { least, type Pico } from '#domain/money.ts';
 import { assert } from '#kit/assert.ts';
 import { type Clock, pause, type Timer } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
-import { least, type Pico } from '#domain/money.ts';
 import type { LeaseStore } from './ports.ts';
 
 /** `short`: the consumer does not have it. `unavailable`: that could not be found out in time. */
@@ -76,7 +76,7 @@ export class Holds {
   readonly #exposureMax: Pico;
   readonly #storeWaitMs: number;
   readonly #purses = new Map<string, Purse>();
-  readonly #asking = new Set<Promise<void>>();
+  readonly #asking = new Set<Promise<unknown>>();
   readonly #rounds: Rounds;
   #closed = false;
 
@@ -105,7 +105,8 @@ export class Holds {
       if (free >= amount) {
         purse.reserved += amount;
         purse.lastUsedMs = this.#clock.nowMs();
-        if (free - amount < purse.lowMark && purse.busySinceMs === undefined) this.#fill(consumerId, purse, amount);
+        if (free - amount < purse.lowMark && purse.busySinceMs === undefined)
+          this.#fill(consumerId, purse, amount);
         return true;
       }
     }
@@ -184,7 +185,8 @@ export class Holds {
         answer(waiter, 'unavailable');
       });
       purse.waiters.push(waiter);
-      if (purse.busySinceMs === undefined) this.#ask(consumerId, purse, () => this.#serveWaiters(consumerId, purse));
+      if (purse.busySinceMs === undefined)
+        this.#ask(consumerId, purse, () => this.#serveWaiters(consumerId, purse));
     });
   }
 
@@ -209,24 +211,26 @@ export class Holds {
   /** Asks the store on behalf of one purse, one question at a time. */
   #ask(consumerId: string, purse: Purse, question: () => Promise<void>): void {
     purse.busySinceMs = this.#clock.nowMs();
-    const asking = question()
-      .then(() => {
-        purse.doubtful = false;
-      })
-      .catch((error: unknown) => {
-        purse.doubtful = true;
-        this.#log.warn({ err: error, consumer: consumerId }, 'The ledger could not be asked about a balance.');
-        for (const waiter of purse.waiters.splice(0)) answer(waiter, 'unavailable');
-      })
-      .then(() => {
-        purse.busySinceMs = undefined;
-        this.#asking.delete(asking);
-        if (this.#closed) return;
-        // Who came between the last look and now.
-        if (purse.waiters.length > 0) this.#ask(consumerId, purse, () => this.#serveWaiters(consumerId, purse));
-        else if (purse.recalled) this.#giveBackFree(consumerId, purse);
-      });
+    const asking: Promise<unknown> = this.#heard(consumerId, purse, question).then(() =>
+      this.#asking.delete(asking),
+    );
     this.#asking.add(asking);
+  }
+
+  async #heard(consumerId: string, purse: Purse, question: () => Promise<void>): Promise<void> {
+    try {
+      await question();
+      purse.doubtful = false;
+    } catch (error) {
+      purse.doubtful = true;
+      this.#log.warn({ err: error, consumer: consumerId }, 'The ledger could not be asked about a balance.');
+      for (const waiter of purse.waiters.splice(0)) answer(waiter, 'unavailable');
+    }
+    purse.busySinceMs = undefined;
+    if (this.#closed) return;
+    // Who came between the last look and now.
+    if (purse.waiters.length > 0) this.#ask(consumerId, purse, () => this.#serveWaiters(consumerId, purse));
+    else if (purse.recalled) this.#giveBackFree(consumerId, purse);
   }
 
   async #serveWaiters(consumerId: string, purse: Purse): Promise<void> {
@@ -241,7 +245,10 @@ export class Holds {
       const missing = first.amount - free;
       let wanted = this.#target(purse, first.amount) - free;
       for (const { amount } of purse.waiters) wanted += amount;
-      const reply = await this.#store.grow(consumerId, { atLeast: missing, want: wanted > missing ? wanted : missing });
+      const reply = await this.#store.grow(consumerId, {
+        atLeast: missing,
+        want: wanted > missing ? wanted : missing,
+      });
       if ('granted' in reply) {
         assert(reply.granted >= missing, 'a lease grows by what is needed');
         this.#grown(purse, reply.granted, first.amount);
@@ -327,9 +334,9 @@ export class Holds {
 }
 
 function smallest(waiters: readonly Waiter[]): Waiter | undefined {
-  let least = waiters[0];
-  for (const waiter of waiters) if (least && waiter.amount < least.amount) least = waiter;
-  return least;
+  let found = waiters[0];
+  for (const waiter of waiters) if (found && waiter.amount < found.amount) found = waiter;
+  return found;
 }
 
 function answer(waiter: Waiter, reply: Reserved): void {

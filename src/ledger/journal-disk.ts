@@ -28,7 +28,9 @@ export async function openJournalDisk(folder: string): Promise<JournalDisk> {
   return {
     async list() {
       const names = await fs.promises.readdir(folder);
-      return await Promise.all(names.map(async (name) => ({ name, size: (await fs.promises.stat(at(name))).size })));
+      return await Promise.all(
+        names.map(async (name) => ({ name, size: (await fs.promises.stat(at(name))).size })),
+      );
     },
     async create(name) {
       const handle = await fs.promises.open(at(name), 'ax', 0o600);
@@ -71,7 +73,8 @@ function openFile(handle: fs.promises.FileHandle): JournalFile {
         };
         write(0);
       }),
-    sync: () => new Promise((resolve, reject) => fs.fdatasync(fd, (error) => (error ? reject(error) : resolve()))),
+    sync: () =>
+      new Promise((resolve, reject) => fs.fdatasync(fd, (error) => (error ? reject(error) : resolve()))),
     close: () => handle.close(),
   };
 }

@@ -12,7 +12,8 @@ import { encodeLine, hasLineAfterDamage, readLines } from './segment.ts';
 
 const open = (disk: MemoryDisk, more: { sizeMax?: number; segmentSizeMax?: number } = {}): Promise<Journal> =>
   Journal.open({ disk, clock: systemClock, log: silentLog, ...more });
-const record = (n: number) => usageOf({ id: `req_${n}`, charge: BigInt(n) * 10n ** 20n, modelId: 'modèle/语言' });
+const record = (n: number) =>
+  usageOf({ id: `req_${n}`, charge: BigInt(n) * 10n ** 20n, modelId: 'modèle/语言' });
 
 describe('lines', () => {
   test('come back as they went in, amounts beyond 64 bits and any script included', () => {
@@ -26,7 +27,10 @@ describe('lines', () => {
     const lines = Array.from({ length: 12 }, (_, n) => encodeLine(record(n)));
     const bytes = Buffer.from(lines.join(''));
     expect(bytes.length).toBeGreaterThan(4096);
-    const ends = lines.reduce<number[]>((all, line) => [...all, (all.at(-1) ?? 0) + Buffer.byteLength(line)], []);
+    const ends = lines.reduce<number[]>(
+      (all, line) => [...all, (all.at(-1) ?? 0) + Buffer.byteLength(line)],
+      [],
+    );
     for (let cut = bytes.length - 4096; cut <= bytes.length; cut++) {
       const { records, length } = readLines(bytes.subarray(0, cut));
       const whole = ends.filter((end) => end <= cut).length;
@@ -51,21 +55,25 @@ describe('lines', () => {
 describe('appending', () => {
   test('resolves only when the record survives a crash', async () => {
     const disk = new MemoryDisk();
-    let open_ = (): void => {};
+    let openGate = (): void => {};
     disk.gate = new Promise((resolve) => {
-      open_ = resolve;
+      openGate = resolve;
     });
     const journal = await open(disk);
     let durable = false;
-    const appended = journal.append(record(1)).then(() => {
+    const appended = (async () => {
+      await journal.append(record(1));
       durable = true;
-    });
+    })();
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     expect(durable).toBe(false);
-    open_();
+    openGate();
     await appended;
     disk.crash();
-    expect(readLines((await disk.list()).length ? await disk.read(segmentName(1), 0, 1e6) : Buffer.alloc(0)).records).toEqual([record(1)]);
+    expect(
+      readLines((await disk.list()).length ? await disk.read(segmentName(1), 0, 1e6) : Buffer.alloc(0))
+        .records,
+    ).toEqual([record(1)]);
   });
 
   test('groups what comes together into one sync', async () => {

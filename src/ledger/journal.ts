@@ -1,7 +1,7 @@
+import type { JournalRecord } from '#domain/usage-record.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
-import type { JournalRecord } from '#domain/usage-record.ts';
 import type { JournalDisk, JournalFile } from './journal-disk.ts';
 import type { UsageJournal } from './ports.ts';
 import { encodeLine } from './segment.ts';
@@ -31,8 +31,8 @@ export interface JournalOptions {
 interface Waiting {
   readonly record: JournalRecord;
   readonly line: string;
-  resolve(): void;
-  reject(error: unknown): void;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** What may be written above `sizeMax`: requests that were admitted before still leave their records. */
@@ -118,7 +118,9 @@ export class Journal implements UsageJournal {
 
   /** The segments that exist, oldest first, with the bytes known to be in them. */
   segments(): { segment: number; size: number }[] {
-    return [...this.#sizes].map(([segment, size]) => ({ segment, size })).sort((a, b) => a.segment - b.segment);
+    return [...this.#sizes]
+      .map(([segment, size]) => ({ segment, size }))
+      .toSorted((a, b) => a.segment - b.segment);
   }
 
   append(record: JournalRecord): Promise<void> {
@@ -153,7 +155,8 @@ export class Journal implements UsageJournal {
   #refusal(): Fault | undefined {
     if (this.#broken) return this.#broken;
     if (this.#closed) return new Fault('shutting-down', { inner: 'The journal is closed.' });
-    if (this.#size >= this.#sizeMax + RESERVE) return new Fault('ledger-unavailable', { inner: 'The journal is full.' });
+    if (this.#size >= this.#sizeMax + RESERVE)
+      return new Fault('ledger-unavailable', { inner: 'The journal is full.' });
     return undefined;
   }
 
@@ -164,8 +167,14 @@ export class Journal implements UsageJournal {
       try {
         await this.#writeGroup(group);
       } catch (cause) {
-        this.#broken ??= new Fault('ledger-unavailable', { inner: 'The disk refused the usage journal.', cause });
-        this.#log.error({ err: cause }, 'The usage journal failed; no paid work is accepted until a restart.');
+        this.#broken ??= new Fault('ledger-unavailable', {
+          inner: 'The disk refused the usage journal.',
+          cause,
+        });
+        this.#log.error(
+          { err: cause },
+          'The usage journal failed; no paid work is accepted until a restart.',
+        );
         for (const { reject } of [...group, ...this.#waiting]) reject(this.#broken);
         this.#waiting = [];
       }

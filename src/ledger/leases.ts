@@ -1,6 +1,6 @@
+import { type Database, databaseGone, type Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import type { IdMaker } from '#kit/id.ts';
-import { databaseGone, type Database, type Sql } from '#db/database.ts';
 import type { LeaseStore } from './ports.ts';
 
 const CHANNEL = 'lease_recall';
@@ -42,8 +42,11 @@ export class Leases implements LeaseStore {
   ): Promise<{ granted: Pico } | { short: true; leasedElsewhere: Pico }> {
     await this.#settle(consumerId);
     const change = this.#makeId('chg');
-    const [row] = await this.#change(consumerId, { change, kind: 'grow', amount: 0n }, (sql) =>
-      sql<{ granted: Pico | null; elsewhere: Pico }[]>`
+    const [row] = await this.#change(
+      consumerId,
+      { change, kind: 'grow', amount: 0n },
+      (sql) =>
+        sql<{ granted: Pico | null; elsewhere: Pico }[]>`
       select
         grow_lease(${this.#instance}, ${consumerId}, ${atLeast}::numeric, ${want}::numeric, ${change}) as granted,
         (
@@ -99,8 +102,11 @@ export class Leases implements LeaseStore {
     const { owed } = unsettled;
     if (owed > 0n) {
       const change = this.#makeId('chg');
-      const [row] = await this.#change(consumerId, { change, kind: 'give-back', amount: owed }, (sql) =>
-        sql<{ given: boolean }[]>`
+      const [row] = await this.#change(
+        consumerId,
+        { change, kind: 'give-back', amount: owed },
+        (sql) =>
+          sql<{ given: boolean }[]>`
         select give_back_lease(${this.#instance}, ${consumerId}, ${owed}::numeric, ${change}) as given`,
       );
       this.#unsettled.delete(consumerId);
@@ -139,7 +145,7 @@ export class Leases implements LeaseStore {
 export async function hearRecalls(
   options: { database: Database; instance: string },
   recalled: (consumerId: string) => void,
-): Promise<{ stop(): Promise<void> }> {
+): Promise<{ stop: () => Promise<void> }> {
   return await options.database.listen(CHANNEL, (payload) => {
     const { from, consumer } = JSON.parse(payload) as { from: string; consumer: string };
     if (from !== options.instance) recalled(consumer);

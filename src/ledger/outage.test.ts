@@ -40,7 +40,14 @@ test('while the database is stopped the lease serves, and afterwards everything 
   const holds = new Holds({ store: leases, clock: systemClock, log: silentLog });
   const disk = new MemoryDisk();
   const journal = await Journal.open({ disk, clock: systemClock, log: silentLog });
-  const poster = new Poster({ journal, disk, posting: book, clock: systemClock, random: systemRandomness, log: silentLog });
+  const poster = new Poster({
+    journal,
+    disk,
+    posting: book,
+    clock: systemClock,
+    random: systemRandomness,
+    log: silentLog,
+  });
   await book.grant('con_o', 1_000_000n, 'start');
   let charged = 0n;
   const serve = async (): Promise<unknown> => {

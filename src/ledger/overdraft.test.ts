@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
@@ -69,7 +69,10 @@ test('whatever the sizes, two processes never charge more than the balance, and 
   const gateways = await Promise.all([openGateway('gw3'), openGateway('gw4')]);
   const book = new Book({ database: fresh.database, instance: 'x', clock: systemClock, log: silentLog });
   let serial = 0;
-  const request = fc.record({ price: fc.bigInt({ min: 1n, max: 500n }), part: fc.bigInt({ min: 0n, max: 500n }) });
+  const request = fc.record({
+    price: fc.bigInt({ min: 1n, max: 500n }),
+    part: fc.bigInt({ min: 0n, max: 500n }),
+  });
   const charges = new Map<string, { balance: bigint; charged: bigint }>();
   await fc.assert(
     fc.asyncProperty(
@@ -80,14 +83,16 @@ test('whatever the sizes, two processes never charge more than the balance, and 
         const consumer = `con_any_${serial}`;
         await book.grant(consumer, balance, consumer);
         let charged = 0n;
+        const refusals = new Set<unknown>(['short']);
         await Promise.all(
           requests.map(async ({ price, part }, i) => {
             const charge = part < price ? part : price;
             const reply = await (gateways[i % 2] as (typeof gateways)[0]).serve(consumer, price, charge);
             if (reply === true) charged += charge;
-            else expect(reply).toBe('short');
+            else refusals.add(reply);
           }),
         );
+        expect(refusals).toEqual(new Set(['short']));
         expect(charged).toBeLessThanOrEqual(balance);
         expect((await book.balance(consumer)).total).toBe(balance - charged);
         charges.set(consumer, { balance, charged });

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { JournalRecord } from '#domain/usage-record.ts';
 import { Fault } from '#kit/fault.ts';
 import { silentLog } from '#kit/log.ts';
 import { seededRandomness } from '#kit/random.ts';
-import type { JournalRecord } from '#domain/usage-record.ts';
 import { MemoryDisk } from '#support/memory-disk.ts';
 import { usageOf } from '#support/records.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
@@ -33,8 +33,21 @@ const numbers = (from: number, to: number): number[] => Array.from({ length: to 
 const ids = (from: number, to: number): string[] => numbers(from, to).map((n) => `req_${n}`);
 const startLife = async (more: { queueMax?: number; segmentSizeMax?: number } = {}): Promise<Poster> => {
   const { segmentSizeMax, ...options } = more;
-  journal = await Journal.open({ disk, clock, log: silentLog, ...(segmentSizeMax ? { segmentSizeMax } : {}) });
-  return new Poster({ journal, disk, posting: book, clock, random: seededRandomness(1), log: silentLog, ...options });
+  journal = await Journal.open({
+    disk,
+    clock,
+    log: silentLog,
+    ...(segmentSizeMax ? { segmentSizeMax } : {}),
+  });
+  return new Poster({
+    journal,
+    disk,
+    posting: book,
+    clock,
+    random: seededRandomness(1),
+    log: silentLog,
+    ...options,
+  });
 };
 const append = async (from: number, to: number): Promise<void> => {
   const appended = Promise.all(numbers(from, to).map((n) => journal.append(record(n))));

@@ -1,8 +1,8 @@
+import type { JournalRecord } from '#domain/usage-record.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
 import { backoffMs } from '#kit/retry.ts';
-import type { JournalRecord } from '#domain/usage-record.ts';
 import { type Committed, type Journal, type Position, segmentName } from './journal.ts';
 import type { JournalDisk } from './journal-disk.ts';
 import type { UsagePosting } from './ports.ts';
@@ -74,7 +74,8 @@ export class Poster {
       if (segment === this.#position.segment) bytes += Math.max(0, size - this.#position.offset);
       if (segment > this.#position.segment) bytes += size;
     }
-    const sinceMs = this.#waitingSinceMs === undefined ? 0 : this.#options.clock.nowMs() - this.#waitingSinceMs;
+    const sinceMs =
+      this.#waitingSinceMs === undefined ? 0 : this.#options.clock.nowMs() - this.#waitingSinceMs;
     return { bytes, sinceMs, failures: this.#failures };
   }
 
@@ -109,7 +110,8 @@ export class Poster {
 
   #take(group: Committed): void {
     this.#waitingSinceMs ??= this.#options.clock.nowMs();
-    if (!this.#fromDisk && this.#queued + group.records.length > this.#options.queueMax) this.#fromDisk = true;
+    if (!this.#fromDisk && this.#queued + group.records.length > this.#options.queueMax)
+      this.#fromDisk = true;
     if (!this.#fromDisk) {
       this.#queue.push(group);
       this.#queued += group.records.length;
@@ -149,7 +151,10 @@ export class Poster {
       } catch (error) {
         const waitMs = backoffMs(this.#failures, BACKOFF, this.#options.random);
         this.#failures += 1;
-        this.#options.log.warn({ err: error, failures: this.#failures }, 'Posting usage failed; it will be tried again.');
+        this.#options.log.warn(
+          { err: error, failures: this.#failures },
+          'Posting usage failed; it will be tried again.',
+        );
         await this.#pause(waitMs);
       }
     }
@@ -212,7 +217,10 @@ export class Poster {
     const name = segmentName(at.segment);
     const rest = await disk.read(name, at.offset, size - at.offset);
     if (!hasLineAfterDamage(rest)) {
-      log.info({ segment: at.segment, offset: at.offset, bytes: rest.length }, 'A journal segment ends in a torn record.');
+      log.info(
+        { segment: at.segment, offset: at.offset, bytes: rest.length },
+        'A journal segment ends in a torn record.',
+      );
       return;
     }
     const aside = `damaged-${String(at.segment).padStart(8, '0')}-at-${at.offset}`;

@@ -113,11 +113,18 @@ function flawOf(line: JournalRecord): string | undefined {
   if (line.kind === 'usage') {
     const { record: usage } = line;
     texts.push(usage.keyId, usage.modelId, usage.nodeId, usage.attemptId, usage.errorCode, usage.priceId);
-    counts.push(usage.claimedInputTokens, usage.claimedOutputTokens, usage.events, usage.bytes, usage.attempts);
+    counts.push(
+      usage.claimedInputTokens,
+      usage.claimedOutputTokens,
+      usage.events,
+      usage.bytes,
+      usage.attempts,
+    );
     times.push(usage.ttftMs, usage.totalMs);
     amounts.push(usage.charge);
     if (!OUTCOMES.has(usage.outcome)) return 'the outcome is not known';
-    if (usage.mode !== null && usage.mode !== 'websocket' && usage.mode !== 'external') return 'the mode is not known';
+    if (usage.mode !== null && usage.mode !== 'websocket' && usage.mode !== 'external')
+      return 'the mode is not known';
     if (usage.totalMs === null || typeof usage.streamed !== 'boolean') return 'a field is missing';
     if (usage.charge > 0n) {
       if (usage.outcome === 'broken' || usage.outcome === 'failed') return 'a broken answer is charged';
@@ -126,21 +133,27 @@ function flawOf(line: JournalRecord): string | undefined {
   } else {
     texts.push(line.record.requestId);
     amounts.push(line.record.refund, line.record.originalCharge);
-    if (line.record.id !== `fix_${line.record.requestId}`) return 'the correction is not named after its request';
+    if (line.record.id !== `fix_${line.record.requestId}`)
+      return 'the correction is not named after its request';
     if (line.record.providerId === null) return 'a field is missing';
-    if (line.record.refund <= 0n || line.record.refund > line.record.originalCharge) return 'the refund is not a part of the charge';
+    if (line.record.refund <= 0n || line.record.refund > line.record.originalCharge)
+      return 'the refund is not a part of the charge';
   }
   if (record.inputTokens === null || record.outputTokens === null) return 'a field is missing';
   if (!texts.every((text) => text === null || storable(text))) return 'a text cannot be stored';
-  if (!counts.every((count) => count === null || (Number.isSafeInteger(count) && count >= 0))) return 'a count is not a whole number';
+  if (!counts.every((count) => count === null || (Number.isSafeInteger(count) && count >= 0)))
+    return 'a count is not a whole number';
   if (!times.every((time) => time === null || Number.isFinite(time))) return 'a duration is not a number';
   if (!Number.isFinite(record.at) || Math.abs(record.at) > 8.64e15) return 'the time is not a time';
-  if (!amounts.every((amount) => typeof amount === 'bigint' && amount >= 0n && amount <= AMOUNT_MAX)) return 'an amount is out of bounds';
+  if (!amounts.every((amount) => typeof amount === 'bigint' && amount >= 0n && amount <= AMOUNT_MAX))
+    return 'an amount is out of bounds';
   if (!Object.hasOwn(SPLIT_POLICIES, record.policy)) return 'the split policy is not known';
   return undefined;
 }
 
 /** PostgreSQL stores neither NUL nor half a character. */
 function storable(text: unknown): boolean {
-  return typeof text === 'string' && text.length <= 500 && !text.includes('\0') && !/\p{Surrogate}/u.test(text);
+  return (
+    typeof text === 'string' && text.length <= 500 && !text.includes('\0') && !/\p{Surrogate}/u.test(text)
+  );
 }

@@ -1,7 +1,7 @@
-import { type Clock, pause } from '#kit/clock.ts';
-import { Fault } from '#kit/fault.ts';
 import { least, type Pico } from '#domain/money.ts';
 import type { JournalRecord, UsageRecord } from '#domain/usage-record.ts';
+import { type Clock, pause } from '#kit/clock.ts';
+import { Fault } from '#kit/fault.ts';
 import { consumerAccount } from '#ledger/chart.ts';
 import { type Entry, grantEntry } from '#ledger/entries.ts';
 import type { LeaseStore, UsagePosting } from '#ledger/ports.ts';
@@ -9,7 +9,7 @@ import { planPosting, type Rejection, sumsOf } from '#ledger/posting.ts';
 
 /**
  * The ledger in memory, for simulations and for tests of what stands on it: the same promises as the one in PostgreSQL,
- * held to them by the same suite (`src/ledger/ledger.suite.ts`). It can be slow (`latencyMs`, on the given clock) and
+ * held to them by the same suite (`test/support/ledger-suite.ts`). It can be slow (`latencyMs`, on the given clock) and
  * away (`down`); a change asked for while it is away is not made.
  */
 export class MemoryLedger {
@@ -42,7 +42,8 @@ export class MemoryLedger {
         const available = this.#available(consumerId);
         if (available < atLeast || available <= 0n) {
           let leasedElsewhere = 0n;
-          for (const [other, map] of this.leases) if (other !== instance) leasedElsewhere += map.get(consumerId) ?? 0n;
+          for (const [other, map] of this.leases)
+            if (other !== instance) leasedElsewhere += map.get(consumerId) ?? 0n;
           return { short: true, leasedElsewhere };
         }
         const half = available / 2n;
@@ -100,7 +101,11 @@ export class MemoryLedger {
     const entry = grantEntry({ id, at: this.#clock.wallMs(), consumerId, amount });
     const known = this.entries.get(entry.id);
     if (!known) this.#enter(entry);
-    else if (known.legs.some((leg, i) => leg.amount !== entry.legs[i]?.amount || leg.account !== entry.legs[i]?.account)) {
+    else if (
+      known.legs.some(
+        (leg, i) => leg.amount !== entry.legs[i]?.amount || leg.account !== entry.legs[i]?.account,
+      )
+    ) {
       throw new Fault('internal', { inner: `The entry ${entry.id} exists with other amounts or parties.` });
     }
   }
@@ -116,7 +121,8 @@ export class MemoryLedger {
     const found: string[] = [];
     const rebuilt = sumsOf([...this.entries.values()]);
     for (const [account, balance] of this.balances) {
-      if (balance !== (rebuilt.get(account) ?? 0n)) found.push(`A balance is not the sum of its entries. ${account}`);
+      if (balance !== (rebuilt.get(account) ?? 0n))
+        found.push(`A balance is not the sum of its entries. ${account}`);
     }
     for (const [consumerId, held] of this.held) {
       let leased = 0n;
@@ -125,7 +131,8 @@ export class MemoryLedger {
     }
     for (const { id, charge } of this.usage.values()) {
       const entry = this.entries.get(`charge:${id}`);
-      if (-(entry?.legs[0]?.amount ?? 0n) !== charge) found.push(`A charged request and its charge differ. ${id}`);
+      if (-(entry?.legs[0]?.amount ?? 0n) !== charge)
+        found.push(`A charged request and its charge differ. ${id}`);
     }
     return found;
   }
@@ -143,7 +150,8 @@ export class MemoryLedger {
 
   #enter(entry: Entry): void {
     this.entries.set(entry.id, entry);
-    for (const [account, sum] of sumsOf([entry])) this.balances.set(account, (this.balances.get(account) ?? 0n) + sum);
+    for (const [account, sum] of sumsOf([entry]))
+      this.balances.set(account, (this.balances.get(account) ?? 0n) + sum);
   }
 
   async #turn(): Promise<void> {

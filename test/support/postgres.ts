@@ -3,7 +3,6 @@ import { connect } from 'node:net';
 import { inject } from 'vitest';
 import { type Database, openDatabase } from '#db/database.ts';
 import { silentLog } from '#kit/log.ts';
-import type {} from './global-setup.ts';
 
 /** A database of one's own on the test run's PostgreSQL. */
 export interface FreshDatabase {

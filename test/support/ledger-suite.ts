@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Pico } from '#domain/money.ts';
-import { correctionOf, usageOf } from '#support/records.ts';
-import type { LeaseStore, UsagePosting } from './ports.ts';
+import type { LeaseStore, UsagePosting } from '#ledger/ports.ts';
+import { correctionOf, usageOf } from './records.ts';
 
 /** What the suite needs of a ledger. */
 export interface LedgerUnderTest {
@@ -41,15 +41,25 @@ export function ledgerSuite(name: string, open: () => Promise<LedgerUnderTest>):
 
     test('leave half of what is available to others, unless the need is greater', async () => {
       await ledger.grant(consumer, 1_000n, `g_${consumer}`);
-      expect(await ledger.leasesOf('a').grow(consumer, { atLeast: 10n, want: 5_000n })).toEqual({ granted: 500n });
-      expect(await ledger.leasesOf('b').grow(consumer, { atLeast: 400n, want: 5_000n })).toEqual({ granted: 400n });
+      expect(await ledger.leasesOf('a').grow(consumer, { atLeast: 10n, want: 5_000n })).toEqual({
+        granted: 500n,
+      });
+      expect(await ledger.leasesOf('b').grow(consumer, { atLeast: 400n, want: 5_000n })).toEqual({
+        granted: 400n,
+      });
     });
 
     test('are refused when less than needed is available, and tell what others lease', async () => {
       await ledger.grant(consumer, 100n, `g_${consumer}`);
       await ledger.leasesOf('a').grow(consumer, { atLeast: 60n, want: 60n });
-      expect(await ledger.leasesOf('b').grow(consumer, { atLeast: 41n, want: 41n })).toEqual({ short: true, leasedElsewhere: 60n });
-      expect(await ledger.leasesOf('a').grow(consumer, { atLeast: 41n, want: 41n })).toEqual({ short: true, leasedElsewhere: 0n });
+      expect(await ledger.leasesOf('b').grow(consumer, { atLeast: 41n, want: 41n })).toEqual({
+        short: true,
+        leasedElsewhere: 60n,
+      });
+      expect(await ledger.leasesOf('a').grow(consumer, { atLeast: 41n, want: 41n })).toEqual({
+        short: true,
+        leasedElsewhere: 0n,
+      });
     });
 
     test('are refused to a consumer nobody knows', async () => {
@@ -60,7 +70,9 @@ export function ledgerSuite(name: string, open: () => Promise<LedgerUnderTest>):
     test('cannot set the same money aside twice, however many ask at once', async () => {
       await ledger.grant(consumer, 100n, `g_${consumer}`);
       const answers = await Promise.all(
-        Array.from({ length: 30 }, (_, i) => ledger.leasesOf(`p${i}`).grow(consumer, { atLeast: 9n, want: 9n })),
+        Array.from({ length: 30 }, (_, i) =>
+          ledger.leasesOf(`p${i}`).grow(consumer, { atLeast: 9n, want: 9n }),
+        ),
       );
       expect(answers.filter((answer) => 'granted' in answer)).toHaveLength(11);
       expect(await ledger.balance(consumer)).toEqual({ total: 100n, held: 99n, available: 1n });
@@ -73,7 +85,7 @@ export function ledgerSuite(name: string, open: () => Promise<LedgerUnderTest>):
       await leases.grow(consumer, { atLeast: 50n, want: 50n });
       await leases.giveBack(consumer, 20n);
       expect((await ledger.balance(consumer)).held).toBe(30n);
-      await expect(leases.giveBack(consumer, 31n)).rejects.toThrow();
+      await expect(leases.giveBack(consumer, 31n)).rejects.toThrow(/than is leased/);
       expect((await ledger.balance(consumer)).held).toBe(30n);
     });
 
@@ -105,7 +117,7 @@ export function ledgerSuite(name: string, open: () => Promise<LedgerUnderTest>):
       await ledger.leasesOf('a').grow(consumer, { atLeast: 2_000n, want: 2_000n });
       const batch = [served('r1', 100n), served('r2', 0n), served('r1', 100n), served('r3', 200n)];
       await Promise.all([1, 2, 3, 4].map(() => ledger.postingOf('a').post(batch)));
-      await ledger.postingOf('a').post([...batch].reverse());
+      await ledger.postingOf('a').post(batch.toReversed());
       expect(await ledger.balance(consumer)).toEqual({ total: 4_700n, held: 1_700n, available: 3_000n });
       expect(await ledger.differences()).toEqual([]);
     });
@@ -148,7 +160,13 @@ export function ledgerSuite(name: string, open: () => Promise<LedgerUnderTest>):
       await ledger.grant(consumer, 5_000n, `g_${consumer}`);
       await ledger.leasesOf('a').grow(consumer, { atLeast: 2_000n, want: 2_000n });
       const requestId = `r1_${consumer}`;
-      const about = { requestId, consumerId: consumer, providerId: provider, originalCharge: 1_000n, refund: 400n };
+      const about = {
+        requestId,
+        consumerId: consumer,
+        providerId: provider,
+        originalCharge: 1_000n,
+        refund: 400n,
+      };
       await ledger.postingOf('a').post([served('r1', 1_000n), correctionOf(about)]);
       await Promise.all([1, 2].map(() => ledger.postingOf('a').post([correctionOf(about)])));
       expect(await ledger.balance(consumer)).toEqual({ total: 4_400n, held: 1_000n, available: 3_400n });
