@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import WebSocket from 'ws';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -179,6 +180,9 @@ class Line {
   readonly #settings: ConnectionSettings;
   readonly #parts: ConnectionParts;
   readonly #socket: WebSocket;
+  /** What the WebSocket runs over, once it does. */
+  #wire: Socket | undefined;
+  #corked = false;
   readonly #lost: (outcome: { was: LineState; heldMs: number; why: string }) => void;
   readonly #json: JsonDialect;
   #streams: StreamDialect | undefined;
@@ -226,6 +230,9 @@ class Line {
       followRedirects: false,
       generateMask: (mask) => this.#mask(mask, privateLine),
     });
+    this.#socket.on('upgrade', (response) => {
+      this.#wire = response.socket;
+    });
     this.#socket.on('open', () => this.#opened());
     this.#socket.on('message', (data, isBinary) => this.#received(data as Buffer, isBinary));
     this.#socket.on('pong', () => this.#signOfLife());
@@ -259,6 +266,7 @@ class Line {
     return new Promise((resolve) => {
       this.#closed.push(resolve);
       this.#streams?.outbox.flush();
+      this.#uncork();
       this.#socket.close(1000);
       this.#timers.push(this.#parts.clock.after(FAREWELL_MS, () => this.#socket.terminate()));
     });
@@ -468,9 +476,21 @@ class Line {
 
   #send(message: string | Buffer, binary: boolean): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
+    // What one turn of the event loop sends goes to the network in one call: a Swan hub gets a message per token.
+    if (!this.#corked && this.#wire) {
+      this.#corked = true;
+      this.#wire.cork();
+      this.#parts.clock.endOfTurn(this.#uncork);
+    }
     this.#socket.send(message, { binary }, this.#sent);
     if (this.#socket.bufferedAmount > STUCK_BYTES) this.#giveUp('the hub does not read');
   }
+
+  readonly #uncork = (): void => {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#wire?.uncork();
+  };
 
   /** Something was passed on to the network. */
   readonly #sent = (): void => {

@@ -63,7 +63,7 @@ const SWAN_GENERATION = '0.6.0';
 export async function runAgent(settings: AgentSettings, parts: AgentParts): Promise<RunningAgent> {
   const { clock, randomness, log } = parts;
   const node = nodeId(settings.folder, randomness);
-  const models = await openModels(settings.models, parts);
+  const models = await openModels(settings, parts);
   const desk = new Desk({
     models,
     limits: { concurrent: settings.concurrency, waiting: WAITING, waitMsMax: WAIT_MS_MAX },
@@ -159,13 +159,13 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
   };
 }
 
-async function openModels(settings: readonly ModelSetting[], parts: AgentParts): Promise<Map<string, ServedModel>> {
+async function openModels(settings: AgentSettings, parts: AgentParts): Promise<Map<string, ServedModel>> {
   const models = new Map<string, ServedModel>();
   try {
-    for (const model of settings) {
+    for (const model of settings.models) {
       const backend = await openBackend(model, parts);
       const parallel = backend.facts.parallel ?? DEFAULT_MODEL_CONCURRENCY;
-      const concurrent = model.concurrency ?? parallel;
+      const concurrent = Math.min(settings.concurrency, model.concurrency ?? parallel);
       models.set(model.id, { id: model.id, backend, concurrent });
     }
   } catch (error) {

@@ -50,6 +50,7 @@ const NUMBERS = ['tokens', 'paced', 'first', 'prompt', 'cut', 'status', 'giant',
 const WORDS = ['silent', 'endless', 'wrong', 'down'] as const;
 const GIANT_BYTES_MAX = 8 * 1_048_576;
 const DEFAULT_TOKENS = 64;
+const PARALLEL = 4_096;
 
 /** Reads a list of words as above; `base` holds what it leaves open. Throws on a word that is none of them. */
 export function parseRehearsal(text: string, base?: Rehearsal): Rehearsal {
@@ -99,7 +100,7 @@ const LENGTH_TAIL = eventTail('{}', 'length');
 const WRONG_TAIL = Buffer.from('"choices":"wrong"}');
 
 export class RehearsalBackend implements Backend {
-  readonly facts: BackendFacts = { engine: 'rehearsal' };
+  readonly facts: BackendFacts = { engine: 'rehearsal', parallel: PARALLEL };
   readonly #clock: Clock;
   readonly #plan: Rehearsal;
   readonly #tickers = new Map<number, Ticker>();
