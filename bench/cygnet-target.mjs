@@ -24,7 +24,6 @@ const COMMAND = {
   createProvider: ['providers', 'create', PROVIDER, '--json'],
   createProviderKey: ['keys', 'create', '--provider', PROVIDER, '--json'],
   revokeKey: (id) => ['keys', 'revoke', id, '--json'],
-  usage: ['usage', CONSUMER, '--json'],
   audit: ['audit', '--json'],
 };
 
@@ -46,11 +45,12 @@ const agentArguments = ({ hubUrl, key, model, backend, dataDir }) => [
   `--key=${key}`,
   `--folder=${dataDir}`,
   `--model=${model}=${backend}`,
+  '--concurrency=4096',
 ];
-const AGENT_SETTINGS = { CYGNET_AGENT_CONCURRENCY: '4096', NODE_ENV: 'production' };
+const AGENT_SETTINGS = { NODE_ENV: 'production' };
 
-/** How many charges the answer of `cygnet usage` speaks of. */
-const chargesIn = (usage) => numberNamed(usage, ['requests', 'charges', 'count', 'rows']);
+/** How many charged requests the answer of `cygnet audit` speaks of. */
+const chargesIn = (audit) => numberNamed(audit, ['checkedUsage']);
 
 export function whyNoCygnet() {
   const absent = [CYGNET, AGENT].filter((file) => !fs.existsSync(file));
@@ -92,7 +92,7 @@ export async function startCygnet(name, served, setting) {
       resume: () => signalAll(databaseOf(dataDir), 'SIGCONT'),
       possible: databaseProcesses > 0,
     },
-    charges: async () => chargesIn(await command(COMMAND.usage)),
+    charges: async () => chargesIn(await command(COMMAND.audit)),
     audit: () =>
       command(COMMAND.audit).then(
         () => 'passed',

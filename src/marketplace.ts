@@ -4,9 +4,9 @@ import { CatalogueView } from '#catalogue/models.ts';
 import type { Config } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
-import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { openRecounter, type Recounted, type Recounter } from '#gateway/recount.ts';
+import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { claimOf, correctionOf, verdict } from '#gateway/verdict.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
 import { Hub } from '#hub/hub.ts';
@@ -20,8 +20,8 @@ import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
-import { lockFolder } from '#ledger/folder-lock.ts';
 import { Book } from '#ledger/book.ts';
+import { lockFolder } from '#ledger/folder-lock.ts';
 import { Holds } from '#ledger/holds.ts';
 import { Journal } from '#ledger/journal.ts';
 import { openJournalDisk } from '#ledger/journal-disk.ts';
@@ -288,10 +288,7 @@ function instanceOf(dataFolder: string, makeId: (prefix: string) => string): str
   return readFileSync(file, 'utf8').trim();
 }
 
-function settleRecount(
-  found: Recounted,
-  rooms: { hub: Hub; money: Money; clock: Clock; log: Logger },
-): void {
+function settleRecount(found: Recounted, rooms: { hub: Hub; money: Money; clock: Clock; log: Logger }): void {
   const { record, price, exact } = found;
   const judged = verdict(claimOf(record), exact);
   const served = rooms.hub.registry.recordOf(record.providerId ?? '', record.nodeId ?? '', record.modelId);
@@ -299,7 +296,12 @@ function settleRecount(
   const correction = correctionOf(record, price, exact, rooms.clock.wallMs());
   if (!correction) return;
   rooms.log.warn(
-    { request: record.id, provider: record.providerId, excess: judged.excess, refundPico: correction.refund.toString() },
+    {
+      request: record.id,
+      provider: record.providerId,
+      excess: judged.excess,
+      refundPico: correction.refund.toString(),
+    },
     'A provider claimed more than was counted: the difference goes back.',
   );
   rooms.money.journal.append({ kind: 'correction', record: correction }).catch((error: unknown) => {

@@ -14,7 +14,7 @@ import { findHardware, gpuFigures, type RunProgram } from './hardware.ts';
 import { HealthWatch } from './model-health.ts';
 import { nodeId } from './node-key.ts';
 import { Desk, type ServedModel } from './serve.ts';
-import { type AgentSettings, DEFAULT_MODEL_CONCURRENCY, type ModelSetting, SettingsError } from './settings.ts';
+import { type AgentSettings, type ModelSetting, SettingsError } from './settings.ts';
 import { tellStanding } from './standing.ts';
 
 /**
@@ -164,7 +164,7 @@ async function openModels(settings: AgentSettings, parts: AgentParts): Promise<M
   try {
     for (const model of settings.models) {
       const backend = await openBackend(model, parts);
-      const parallel = backend.facts.parallel ?? DEFAULT_MODEL_CONCURRENCY;
+      const parallel = backend.facts.parallel ?? settings.concurrency;
       const concurrent = Math.min(settings.concurrency, model.concurrency ?? parallel);
       models.set(model.id, { id: model.id, backend, concurrent });
     }
@@ -214,7 +214,10 @@ function declarationsOf(
       ...(context === undefined ? {} : { context_source: source }),
       ...(engine === undefined || engine === 'rehearsal' ? {} : { engine }),
       input_modalities: [
-        { type: 'text', ...(context === undefined ? {} : { max_context_length: { value: context, unit: 'token' } }) },
+        {
+          type: 'text',
+          ...(context === undefined ? {} : { max_context_length: { value: context, unit: 'token' } }),
+        },
       ],
       output_modalities: [{ type: 'text', streaming: true }],
       capacity: [{ type: 'concurrency', unit: 'request', value: model.concurrent }],

@@ -29,7 +29,7 @@ export interface ModelSetting {
   /** The catalogue's id. */
   readonly id: string;
   readonly source: ModelSource;
-  /** Requests of this model at once; by default what the backend can compute together, or `DEFAULT_MODEL_CONCURRENCY`. */
+  /** Requests of this model at once; by default what the backend can compute together, or `AgentSettings.concurrency`. */
   readonly concurrency: number | undefined;
   readonly contextLength: number | undefined;
   readonly format: string | undefined;
@@ -70,7 +70,6 @@ export interface AgentOptions {
   readonly logLevel?: string | undefined;
 }
 
-export const DEFAULT_MODEL_CONCURRENCY = 64;
 const DEFAULT_CONCURRENCY = 256;
 const CONCURRENCY_MAX = 4_096;
 const DEFAULT_SEQUENCES = 4;
@@ -109,14 +108,17 @@ export function readSettings(options: AgentOptions, env: AgentEnv): AgentSetting
   };
   if (!['auto', 'off', undefined].includes(options.gpu)) throw new SettingsError('--gpu is auto or off.');
   const given = options.model?.length ? options.model : (env.CYGNET_AGENT_MODELS?.split(/\s+/) ?? []);
-  const models = given.length > 0 ? given.map((text) => parseModel(text, embedded)) : swan.models.map(modelOfSwan);
-  if (models.length === 0) throw new SettingsError('Which model? Give --model <id>=<url, .gguf file or rehearsal:>.');
+  const models =
+    given.length > 0 ? given.map((text) => parseModel(text, embedded)) : swan.models.map(modelOfSwan);
+  if (models.length === 0)
+    throw new SettingsError('Which model? Give --model <id>=<url, .gguf file or rehearsal:>.');
   const ids = models.map(({ id }) => id);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice !== undefined) throw new SettingsError(`The model ${twice} is given twice.`);
 
   const logLevel = options.logLevel ?? env.CYGNET_AGENT_LOG_LEVEL ?? 'info';
-  if (!LOG_LEVELS.includes(logLevel)) throw new SettingsError(`--log-level is one of ${LOG_LEVELS.join(', ')}.`);
+  if (!LOG_LEVELS.includes(logLevel))
+    throw new SettingsError(`--log-level is one of ${LOG_LEVELS.join(', ')}.`);
   return {
     hubUrl,
     key: new Sealed(key),
@@ -139,7 +141,8 @@ export function parseModel(
   const at = text.indexOf('=');
   const id = text.slice(0, at).trim();
   const rest = text.slice(at + 1).trim();
-  if (at < 0 || id === '' || rest === '') throw new SettingsError(`--model ${text}: write <id>=<url, file or rehearsal:>.`);
+  if (at < 0 || id === '' || rest === '')
+    throw new SettingsError(`--model ${text}: write <id>=<url, file or rehearsal:>.`);
   return {
     id,
     source: sourceOf(rest, embedded),
@@ -150,7 +153,10 @@ export function parseModel(
   };
 }
 
-function sourceOf(text: string, embedded: { sequences: number; threads: number; gpu: 'auto' | false }): ModelSource {
+function sourceOf(
+  text: string,
+  embedded: { sequences: number; threads: number; gpu: 'auto' | false },
+): ModelSource {
   if (/^https?:\/\//i.test(text)) {
     const hash = text.indexOf('#');
     const url = hash < 0 ? text : text.slice(0, hash);

@@ -64,7 +64,9 @@ export class AgentProcess {
     this.#child = child;
     if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => this.#said(line));
     if (child.stderr) {
-      createInterface({ input: child.stderr }).on('line', (line) => log.info({ line }, 'The agent wrote to its log.'));
+      createInterface({ input: child.stderr }).on('line', (line) =>
+        log.info({ line }, 'The agent wrote to its log.'),
+      );
     }
     child.on('error', (error) => log.error({ err: error }, 'The agent could not be started.'));
     child.on('exit', (code, signal) => {

@@ -14,7 +14,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'run a whole market here: database, gateway, hub, and an agent with the shipped model',
     load: async () => (await import('./start.ts')).start,
   },
-  serve: { summary: 'run the market: gateway, hub and ledger', load: async () => (await import('./serve.ts')).serve },
+  serve: {
+    summary: 'run the market: gateway, hub and ledger',
+    load: async () => (await import('./serve.ts')).serve,
+  },
   agent: { summary: 'serve models to a market', load: async () => (await import('./agent.ts')).agent },
   keys: { summary: 'make, list and revoke keys', load: async () => (await import('./keys.ts')).keys },
   consumers: {

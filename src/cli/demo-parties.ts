@@ -1,15 +1,15 @@
-import { Book } from '#ledger/book.ts';
-import { createConsumer, consumersNamed } from '#identity/consumers.ts';
-import { keepKey, listKeys, makeKey, revokeKey } from '#identity/keys.ts';
-import { createProvider, providersNamed } from '#identity/providers.ts';
 import type { Config } from '#config/config.ts';
 import type { Database } from '#db/database.ts';
-import type { Clock } from '#kit/clock.ts';
+import { consumersNamed, createConsumer } from '#identity/consumers.ts';
+import { keepKey, listKeys, makeKey, revokeKey } from '#identity/keys.ts';
+import { createProvider, providersNamed } from '#identity/providers.ts';
 import { assert } from '#kit/assert.ts';
+import type { Clock } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
 import type { Sealed } from '#kit/sealed.ts';
+import { Book } from '#ledger/book.ts';
 
 /**
  * Who `cygnet start` works for: the consumer `demo`, who gets some credit once, and the provider `demo`, whose agent runs
@@ -23,7 +23,12 @@ export async function demoParties(parts: {
   log: Logger;
   makeId: IdMaker;
   randomness: Randomness;
-}): Promise<{ consumerId: string; consumerKey: Sealed<string>; providerKey: Sealed<string>; firstTime: boolean }> {
+}): Promise<{
+  consumerId: string;
+  consumerKey: Sealed<string>;
+  providerKey: Sealed<string>;
+  firstTime: boolean;
+}> {
   const { config, database, clock, log, makeId } = parts;
   const at = clock.wallMs();
   const [known] = await consumersNamed(database, NAME);
@@ -59,10 +64,19 @@ async function freshKey(
   for (const key of await listKeys(database, { ownerId, limit: KEYS_LOOKED_AT })) {
     const ours = key.name === KEY_NAME && key.revokedAt === null;
     // Nobody else can have the provider's key: it went to the agent of that start and nowhere else.
-    if (ours && (kind === 'provider' || key.lastUsedOn === null)) await revokeKey(database, { id: key.id, at });
+    if (ours && (kind === 'provider' || key.lastUsedOn === null))
+      await revokeKey(database, { id: key.id, at });
   }
   const { secret, prefix, hash } = makeKey(kind, parts.randomness);
-  const kept = await keepKey(database, { id: parts.makeId('key'), kind, ownerId, name: KEY_NAME, prefix, hash, at });
+  const kept = await keepKey(database, {
+    id: parts.makeId('key'),
+    kind,
+    ownerId,
+    name: KEY_NAME,
+    prefix,
+    hash,
+    at,
+  });
   assert(kept === 'kept', 'the owner of a fresh key exists');
   return secret;
 }

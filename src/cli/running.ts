@@ -5,7 +5,7 @@ import { type LogFile, type Logger, openLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { Refusal } from './refusal.ts';
-import { openStore, type OpenStore } from './session.ts';
+import { type OpenStore, openStore } from './session.ts';
 
 /** A market that runs in this process, with the store it runs on. */
 export interface RunningMarket {
@@ -29,7 +29,12 @@ export async function openRunningMarket(options: {
   const log = openLog({ level: config.logLevel, destination: options.destination });
   for (const name of config.strangers) options.progress(`${name} is set and means nothing here.`);
   const clock = systemClock;
-  const store = await openStore({ config, clock, log, progress: (_step, sentence) => options.progress(sentence) });
+  const store = await openStore({
+    config,
+    clock,
+    log,
+    progress: (_step, sentence) => options.progress(sentence),
+  });
   try {
     options.progress('Opening the market.');
     const market = await openMarketplace({

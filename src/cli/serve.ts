@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { systemClock } from '#kit/clock.ts';
 import { openLogFile } from '#kit/log.ts';
 import { askedToStop, openRunningMarket } from './running.ts';
 
@@ -7,7 +8,7 @@ const STDOUT = 1;
 /** `cygnet serve`: the market alone, its log on stdout, until it is asked to stop. */
 export function serve(command: Command): void {
   command.action(async () => {
-    const destination = openLogFile(STDOUT);
+    const destination = openLogFile(systemClock, STDOUT);
     const stop = askedToStop();
     const running = await openRunningMarket({
       destination,
@@ -21,6 +22,6 @@ export function serve(command: Command): void {
     running.log.info('The market is closing.');
     await running.close();
     running.log.info('The market is closed.');
-    destination.flushSync();
+    destination.close();
   });
 }

@@ -1,13 +1,13 @@
 import path from 'node:path';
 import type { Command } from 'commander';
+import { readConfig } from '#config/config.ts';
+import { childEnvironment } from '#config/env.ts';
 import { formatUsd } from '#domain/money.ts';
 import { systemClock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import { openLogFile } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import type { Sealed } from '#kit/sealed.ts';
-import { readConfig } from '#config/config.ts';
-import { childEnvironment } from '#config/env.ts';
 import { agentProgram } from './agent.ts';
 import { AgentProcess } from './agent-process.ts';
 import { demoParties } from './demo-parties.ts';
@@ -30,7 +30,7 @@ export function start(command: Command): void {
       process.stdout.write(`${seconds} s  ${sentence}\n`);
     };
     const logPath = path.join(readConfig().dataFolder, 'cygnet.log');
-    const destination = openLogFile(logPath);
+    const destination = openLogFile(systemClock, logPath);
     const stop = askedToStop();
     const running = await openRunningMarket({ destination, progress: say });
     let agent: AgentProcess | undefined;
@@ -46,7 +46,10 @@ export function start(command: Command): void {
       if (running.config.embeddedAgent.enabled) {
         say('Starting the agent with the shipped model.');
         agent = startAgent(running, parties.providerKey);
-        const ready = await Promise.race([agent.registered(AGENT_WAIT_MS), stop.then(() => 'stopping' as const)]);
+        const ready = await Promise.race([
+          agent.registered(AGENT_WAIT_MS),
+          stop.then(() => 'stopping' as const),
+        ]);
         if (ready === false) say('The agent has not registered yet; it goes on trying. See the log.');
       }
       for (const line of welcome(running, { ...parties, logPath })) process.stdout.write(`${line}\n`);
@@ -55,7 +58,7 @@ export function start(command: Command): void {
     } finally {
       // The agent first stops asking for work; the market waits for what it still computes.
       await Promise.all([agent?.stop(), running.close()]);
-      destination.flushSync();
+      destination.close();
     }
     say('Closed. Everything is kept; start again with: npm start');
   });

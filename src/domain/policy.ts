@@ -42,6 +42,10 @@ export interface Shared {
 
 /** Shares out `gross` (≥ 0) under `policy`. */
 export function shareOut(gross: Pico, policy: SplitPolicy): Shared {
-  const { fee, net } = split(gross, { fee: policy.feeBasisPoints, net: 10_000 - policy.feeBasisPoints }, 'net');
+  const { fee, net } = split(
+    gross,
+    { fee: policy.feeBasisPoints, net: 10_000 - policy.feeBasisPoints },
+    'net',
+  );
   return { fee, ...split(net, policy.shares, policy.remainderTo) };
 }

@@ -13,7 +13,11 @@ export type Shares = Readonly<Record<string, number>>;
  * Divides `amount` (≥ 0) by `shares`; `remainderTo` names the share that also receives what rounding leaves over (fewer
  * units than there are shares).
  */
-export function split<S extends Shares>(amount: bigint, shares: S, remainderTo: keyof S): Record<keyof S, bigint> {
+export function split<S extends Shares>(
+  amount: bigint,
+  shares: S,
+  remainderTo: keyof S,
+): Record<keyof S, bigint> {
   assert(amount >= 0n, 'a divided amount is not negative');
   const names = Object.keys(shares) as (keyof S)[];
   const total = names.reduce((sum, name) => sum + (shares[name] as number), 0);

@@ -15,13 +15,41 @@ const whole: Served = {
 describe('what is billed', () => {
   test.each<[string, Partial<Served>, { inputTokens: number; outputTokens: number }]>([
     ['an honest statement stands', {}, { inputTokens: 20, outputTokens: 10 }],
-    ['a prompt cannot be more tokens than its bytes allow', { stated: { inputTokens: 9_999, outputTokens: 10 } }, { inputTokens: 100, outputTokens: 10 }],
-    ['an answer cannot be more tokens than the consumer allowed', { stated: { inputTokens: 20, outputTokens: 9_999 }, passedContentBytes: 1e6 }, { inputTokens: 20, outputTokens: 50 }],
-    ['an answer cannot be more tokens than it has bytes, the end marker aside', { stated: { inputTokens: 20, outputTokens: 49 } }, { inputTokens: 20, outputTokens: 41 }],
-    ['a stated zero is a value', { stated: { inputTokens: 0, outputTokens: 0 } }, { inputTokens: 0, outputTokens: 0 }],
-    ['without a statement our own count stands', { stated: undefined }, { inputTokens: 15, outputTokens: 10 }],
-    ['who leaves pays for what was passed on, not for what was generated', { cutShort: true, passedTokens: 4 }, { inputTokens: 20, outputTokens: 4 }],
-    ['who leaves before anything was passed on pays nothing', { cutShort: true, passedTokens: 0 }, { inputTokens: 0, outputTokens: 0 }],
+    [
+      'a prompt cannot be more tokens than its bytes allow',
+      { stated: { inputTokens: 9_999, outputTokens: 10 } },
+      { inputTokens: 100, outputTokens: 10 },
+    ],
+    [
+      'an answer cannot be more tokens than the consumer allowed',
+      { stated: { inputTokens: 20, outputTokens: 9_999 }, passedContentBytes: 1e6 },
+      { inputTokens: 20, outputTokens: 50 },
+    ],
+    [
+      'an answer cannot be more tokens than it has bytes, the end marker aside',
+      { stated: { inputTokens: 20, outputTokens: 49 } },
+      { inputTokens: 20, outputTokens: 41 },
+    ],
+    [
+      'a stated zero is a value',
+      { stated: { inputTokens: 0, outputTokens: 0 } },
+      { inputTokens: 0, outputTokens: 0 },
+    ],
+    [
+      'without a statement our own count stands',
+      { stated: undefined },
+      { inputTokens: 15, outputTokens: 10 },
+    ],
+    [
+      'who leaves pays for what was passed on, not for what was generated',
+      { cutShort: true, passedTokens: 4 },
+      { inputTokens: 20, outputTokens: 4 },
+    ],
+    [
+      'who leaves before anything was passed on pays nothing',
+      { cutShort: true, passedTokens: 0 },
+      { inputTokens: 0, outputTokens: 0 },
+    ],
   ])('%s', (_promise, change, billed) => {
     expect(billedUsage({ ...whole, ...change })).toEqual(billed);
   });
@@ -30,7 +58,13 @@ describe('what is billed', () => {
     const count = fc.nat({ max: 1_000_000 });
     fc.assert(
       fc.property(count, count, count, count, fc.boolean(), (input, output, passed, bytes, cutShort) => {
-        const served = { ...whole, stated: { inputTokens: input, outputTokens: output }, passedTokens: passed, passedContentBytes: bytes, cutShort };
+        const served = {
+          ...whole,
+          stated: { inputTokens: input, outputTokens: output },
+          passedTokens: passed,
+          passedContentBytes: bytes,
+          cutShort,
+        };
         const billed = billedUsage(served);
         expect(billed.inputTokens).toBeLessThanOrEqual(served.inputCeiling);
         expect(billed.outputTokens).toBeLessThanOrEqual(served.outputCeiling);

@@ -84,7 +84,8 @@ function refuse(request: IncomingMessage, reply: HttpReply, fault: Fault): void 
   let thrownAway = 0;
   request.on('data', (part: Buffer) => {
     thrownAway += part.length;
-    if (thrownAway > REFUSED_BODY_BYTES_MAX + Number(request.headers['content-length'] ?? 0)) request.destroy();
+    if (thrownAway > REFUSED_BODY_BYTES_MAX + Number(request.headers['content-length'] ?? 0))
+      request.destroy();
   });
   request.resume();
 }

@@ -27,7 +27,8 @@ export function contentBytesOf(completion: Completion): number {
       const text = message[field];
       if (typeof text === 'string') bytes += Buffer.byteLength(text);
     }
-    if (Array.isArray(message['tool_calls'])) bytes += Buffer.byteLength(JSON.stringify(message['tool_calls']));
+    if (Array.isArray(message['tool_calls']))
+      bytes += Buffer.byteLength(JSON.stringify(message['tool_calls']));
   }
   return bytes;
 }

@@ -1,10 +1,10 @@
-import type { KeyRecord } from '#domain/party.ts';
-import type { Pico } from '#domain/money.ts';
 import type { Model } from '#domain/model.ts';
+import type { Pico } from '#domain/money.ts';
+import type { KeyRecord } from '#domain/party.ts';
 import { priceOf } from '#domain/price.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
-import type { Dispatcher, DispatchEnd, Order, PickNext, Run } from '#hub/dispatch.ts';
+import type { DispatchEnd, Dispatcher, Order, PickNext, Run } from '#hub/dispatch.ts';
 import type { Completion } from '#hub/link.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -95,7 +95,8 @@ export function admit(rooms: InferenceRooms, authorization: string | undefined, 
   if (key === 'revoked') throw new Fault('key-revoked');
   if (typeof key === 'string') throw new Fault('key-unknown');
   if (key.kind !== 'consumer') throw new Fault('key-of-provider');
-  if (!rooms.journal.healthy) throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
+  if (!rooms.journal.healthy)
+    throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
   if (!rooms.limits.enter(key.id)) throw new Fault('too-many-at-once', { retryAfterS: 1 });
   let inside = true;
   return {
@@ -110,7 +111,12 @@ export function admit(rooms: InferenceRooms, authorization: string | undefined, 
 }
 
 /** Serves one chat completion. Never throws: every failure becomes an answer. Resolves when the request is over. */
-export async function serveChat(rooms: InferenceRooms, caller: Caller, bytes: Buffer, reply: Reply): Promise<void> {
+export async function serveChat(
+  rooms: InferenceRooms,
+  caller: Caller,
+  bytes: Buffer,
+  reply: Reply,
+): Promise<void> {
   try {
     const read = rooms.readBody(bytes);
     const ask = read instanceof Promise ? await read : read;
@@ -118,7 +124,10 @@ export async function serveChat(rooms: InferenceRooms, caller: Caller, bytes: Bu
     const model = rooms.models.resolve(ask.model);
     if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
     if (model.price.unit !== 'token' || model.maxOutputTokens === null) {
-      throw new Fault('request-invalid', { outer: `${model.id} does not answer chat completions.`, param: 'model' });
+      throw new Fault('request-invalid', {
+        outer: `${model.id} does not answer chat completions.`,
+        param: 'model',
+      });
     }
     const rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
     if (!rate.allowed) throw overRate(rate, model.category);
@@ -130,7 +139,8 @@ export async function serveChat(rooms: InferenceRooms, caller: Caller, bytes: Bu
     await job.serve(picked.candidate);
   } catch (error) {
     const fault = error instanceof Fault ? error : new Fault('internal', { cause: error });
-    if (!(error instanceof Fault)) rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
+    if (!(error instanceof Fault))
+      rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
     sendError(reply, fault);
     logRefusal(rooms, caller, fault);
   } finally {
@@ -186,7 +196,9 @@ class PaidJob {
     if (ask.model !== model.id) set['model'] = model.id;
     const completionId = `chatcmpl-${caller.requestId.slice(4)}`;
     this.#envelopeBytes = envelopeBytes(completionId, model.id);
-    this.#text = rooms.recounter.has(model.id) ? new DeliveredText(rooms.settings.recountBytesMax) : undefined;
+    this.#text = rooms.recounter.has(model.id)
+      ? new DeliveredText(rooms.settings.recountBytesMax)
+      : undefined;
     this.order = {
       requestId: caller.requestId,
       consumerId: caller.key.ownerId,
@@ -213,13 +225,15 @@ class PaidJob {
         this.#reserved = ceiling;
         break;
       }
-      if (verdict === 'unavailable') throw new Fault('ledger-unavailable', { inner: 'no lease', retryAfterS: 2 });
+      if (verdict === 'unavailable')
+        throw new Fault('ledger-unavailable', { inner: 'no lease', retryAfterS: 2 });
       if (asked || this.#outputCeiling <= floor) throw new Fault('balance-short');
       this.#outputCeiling = Math.max(floor, Math.floor(this.#outputCeiling / 4));
     }
     // A limit that the caller did not set is ours to set, or the answer could cost more than is held.
     const perChoice = Math.floor(this.#outputCeiling / this.#ask.n);
-    if (this.#ask.maxTokens !== perChoice) (this.order.set as Record<string, unknown>)['max_tokens'] = perChoice;
+    if (this.#ask.maxTokens !== perChoice)
+      (this.order.set as Record<string, unknown>)['max_tokens'] = perChoice;
   }
 
   get consumerId(): string {
@@ -250,7 +264,10 @@ class PaidJob {
         },
         ended: (end) => {
           this.#end(end).then(resolve, (error) => {
-            this.#rooms.log.error({ request: this.#caller.requestId, err: error }, 'The end of a request met a bug.');
+            this.#rooms.log.error(
+              { request: this.#caller.requestId, err: error },
+              'The end of a request met a bug.',
+            );
             resolve();
           });
         },
@@ -333,7 +350,11 @@ class PaidJob {
   #answerFailure(code: string): void {
     if (this.#firstMs === undefined || !this.#ask.stream) {
       const row = errorRow(code);
-      sendError(this.#reply, new Fault(code, row.status === 503 ? { retryAfterS: 5 } : {}), this.#commonHeaders());
+      sendError(
+        this.#reply,
+        new Fault(code, row.status === 503 ? { retryAfterS: 5 } : {}),
+        this.#commonHeaders(),
+      );
       return;
     }
     this.#reply.write(Buffer.from(`event: error\ndata: ${JSON.stringify(errorBody(code))}\n\n`));
@@ -343,8 +364,12 @@ class PaidJob {
   /** The unstreamed answer, stating the usage that is billed. The bytes pass untouched when they already do. */
   #billedResult(usage: Usage): Buffer {
     const completion = this.#completion as Completion;
-    const stated = completion.usage as { prompt_tokens?: unknown; completion_tokens?: unknown } | null | undefined;
-    const agrees = stated?.prompt_tokens === usage.inputTokens && stated.completion_tokens === usage.outputTokens;
+    const stated = completion.usage as
+      | { prompt_tokens?: unknown; completion_tokens?: unknown }
+      | null
+      | undefined;
+    const agrees =
+      stated?.prompt_tokens === usage.inputTokens && stated.completion_tokens === usage.outputTokens;
     if (agrees) return this.#result as Buffer;
     return Buffer.from(JSON.stringify({ ...completion, usage: usageBody(usage) }));
   }

@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MemoryLimits } from './limits.ts';
 
-const settings = { requestsPerMinute: { llm: 200, image: 60, embedding: 500, other: 200 }, concurrentPerKey: 3 };
+const settings = {
+  requestsPerMinute: { llm: 200, image: 60, embedding: 500, other: 200 },
+  concurrentPerKey: 3,
+};
 
 describe('requests a minute', () => {
   test('a whole minute of requests may come at once, the next one is refused with the time to wait', () => {

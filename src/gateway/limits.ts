@@ -29,7 +29,12 @@ export interface RateVerdict {
 }
 
 export interface LimitSettings {
-  readonly requestsPerMinute: { readonly llm: number; readonly image: number; readonly embedding: number; readonly other: number };
+  readonly requestsPerMinute: {
+    readonly llm: number;
+    readonly image: number;
+    readonly embedding: number;
+    readonly other: number;
+  };
   readonly concurrentPerKey: number;
 }
 

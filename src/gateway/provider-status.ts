@@ -14,7 +14,8 @@ export function providerStatus(
 ): { status: number; body: Record<string, unknown> } {
   const secret = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
   const key = secret === undefined ? 'unknown' : rooms.keys.find(secret);
-  const provider = typeof key === 'object' && key.kind === 'provider' ? rooms.providers.find(key.ownerId) : undefined;
+  const provider =
+    typeof key === 'object' && key.kind === 'provider' ? rooms.providers.find(key.ownerId) : undefined;
   if (typeof key === 'string' || !provider || provider.state === 'removed') {
     const message = 'This provider key is not known or was revoked.';
     return {
@@ -57,8 +58,16 @@ export function providerStatus(
 const LABELS = ['Key generated', 'Connected', 'Collateral', 'Approval', 'Active'];
 
 const STAGES: Readonly<Record<ProviderState, { step: number; message: string; next: string[] }>> = {
-  pending: { step: 2, message: 'Connected providers are approved by the operator.', next: ['Connect your agent.'] },
-  under_review: { step: 4, message: 'The operator is reviewing this provider.', next: ['Wait for approval.'] },
+  pending: {
+    step: 2,
+    message: 'Connected providers are approved by the operator.',
+    next: ['Connect your agent.'],
+  },
+  under_review: {
+    step: 4,
+    message: 'The operator is reviewing this provider.',
+    next: ['Wait for approval.'],
+  },
   approved: { step: 3, message: 'Approved.', next: ['Deposit collateral.'] },
   activating: { step: 4, message: 'Activation is under way.', next: ['Keep your agent connected.'] },
   active: { step: 5, message: 'Active and earning.', next: [] },

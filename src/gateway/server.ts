@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { Model } from '#domain/model.ts';
 import type { KeyRecord, ProviderState } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
-import type { Model } from '#domain/model.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
 import { chatEndpoint } from './chat-endpoint.ts';
 import { ReplyWriter } from './http-reply.ts';
@@ -14,10 +14,17 @@ import { providerStatus } from './provider-status.ts';
  * The map: every route of the gateway on one page. Chat completions are answered straight from node:http
  * (`chat-endpoint.ts`); everything else, where a microsecond is nothing, by Fastify.
  */
-export async function openGateway(rooms: GatewayRooms, address: { host: string; port: number }): Promise<Gateway> {
+export async function openGateway(
+  rooms: GatewayRooms,
+  address: { host: string; port: number },
+): Promise<Gateway> {
   let closing = false;
   const writer = new ReplyWriter(rooms.inference.clock);
-  const chat = chatEndpoint(rooms.inference, { bodyBytesMax: rooms.bodyBytesMax, writer, closing: () => closing });
+  const chat = chatEndpoint(rooms.inference, {
+    bodyBytesMax: rooms.bodyBytesMax,
+    writer,
+    closing: () => closing,
+  });
   let http: Server | undefined;
   const app: FastifyInstance = Fastify({
     genReqId: () => rooms.inference.ids('req'),
@@ -25,10 +32,13 @@ export async function openGateway(rooms: GatewayRooms, address: { host: string; 
     logger: false,
     routerOptions: { maxParamLength: 300 },
     serverFactory: (control) => {
-      http = createServer({ noDelay: true, requestTimeout: 60_000, headersTimeout: 20_000, keepAliveTimeout: 75_000 }, (request, response) => {
-        if (request.method === 'POST' && isChatPath(request.url)) chat(request, response);
-        else control(request, response);
-      });
+      http = createServer(
+        { noDelay: true, requestTimeout: 60_000, headersTimeout: 20_000, keepAliveTimeout: 75_000 },
+        (request, response) => {
+          if (request.method === 'POST' && isChatPath(request.url)) chat(request, response);
+          else control(request, response);
+        },
+      );
       http.maxRequestsPerSocket = 0;
       return http;
     },
@@ -42,14 +52,19 @@ export async function openGateway(rooms: GatewayRooms, address: { host: string; 
   });
   app.setErrorHandler((error, request, reply) => {
     const fault = asFault(error);
-    if (fault.code === 'internal') rooms.inference.log.error({ request: request.id, err: error }, 'A request met a bug.');
+    if (fault.code === 'internal')
+      rooms.inference.log.error({ request: request.id, err: error }, 'A request met a bug.');
     if (fault.retryAfterS !== undefined) reply.header('retry-after', Math.ceil(fault.retryAfterS));
     reply.code(errorRow(fault.code).status).send(errorBody(fault.code, fault));
   });
 
-  app.route({ method: ['GET', 'PUT', 'PATCH', 'DELETE'], url: CHAT_PATH, handler: async () => {
-    throw new Fault('method-not-allowed', { outer: 'Chat completions are asked for with POST.' });
-  } });
+  app.route({
+    method: ['GET', 'PUT', 'PATCH', 'DELETE'],
+    url: CHAT_PATH,
+    handler: async () => {
+      throw new Fault('method-not-allowed', { outer: 'Chat completions are asked for with POST.' });
+    },
+  });
   app.get('/health', async (_request, reply) => {
     const health = rooms.health();
     return reply.code(health.status === 'ok' ? 200 : 503).send(health);
@@ -60,7 +75,10 @@ export async function openGateway(rooms: GatewayRooms, address: { host: string; 
   });
   app.get('/v1/models', async () => ({
     object: 'list',
-    data: rooms.models.list().filter((model) => model.active).map((model) => modelBody(model, rooms.providersOf(model.id))),
+    data: rooms.models
+      .list()
+      .filter((model) => model.active)
+      .map((model) => modelBody(model, rooms.providersOf(model.id))),
   }));
   app.get<{ Params: { '*': string } }>('/v1/models/*', async (request) => {
     const model = rooms.models.resolve(request.params['*']);
@@ -121,6 +139,7 @@ function asFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   const status = (error as { statusCode?: number }).statusCode;
   if (status === 413) return new Fault('body-too-large');
-  if (status !== undefined && status >= 400 && status < 500) return new Fault('request-invalid', { cause: error });
+  if (status !== undefined && status >= 400 && status < 500)
+    return new Fault('request-invalid', { cause: error });
   return new Fault('internal', { cause: error });
 }

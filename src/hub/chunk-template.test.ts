@@ -8,7 +8,11 @@ const head = eventHead(testJob());
 const ID = 'att_1';
 
 function message(chunk: unknown, over: Record<string, unknown> = {}): string {
-  return JSON.stringify({ type: 'stream_chunk', request_id: ID, payload: { request_id: ID, chunk, done: false, ...over } });
+  return JSON.stringify({
+    type: 'stream_chunk',
+    request_id: ID,
+    payload: { request_id: ID, chunk, done: false, ...over },
+  });
 }
 
 function chunk(content: string, over: Record<string, unknown> = {}): Record<string, unknown> {
@@ -42,14 +46,20 @@ describe('a template of a stream', () => {
     const template = learnt();
     const frame = message(chunk('@@'));
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom('"', '\\', '\n', '\r', 'u', '0', 'a', '}', ',', '\u0000', '{', 'n'), maxLength: 12 }), (inside) => {
-        const text = frame.replace('@@', () => inside);
-        const event = template.event(text);
-        if (event === undefined) return;
-        const parsed = JSON.parse(text).payload.chunk.choices[0].delta;
-        expect(JSON.parse(event.slice(6)).choices[0].delta).toEqual(parsed);
-        expect(event.slice(0, -2)).not.toMatch(/[\r\n]/);
-      }),
+      fc.property(
+        fc.string({
+          unit: fc.constantFrom('"', '\\', '\n', '\r', 'u', '0', 'a', '}', ',', '\u0000', '{', 'n'),
+          maxLength: 12,
+        }),
+        (inside) => {
+          const text = frame.replace('@@', () => inside);
+          const event = template.event(text);
+          if (event === undefined) return;
+          const parsed = JSON.parse(text).payload.chunk.choices[0].delta;
+          expect(JSON.parse(event.slice(6)).choices[0].delta).toEqual(parsed);
+          expect(event.slice(0, -2)).not.toMatch(/[\r\n]/);
+        },
+      ),
       { numRuns: 2_000 },
     );
   });
@@ -60,7 +70,11 @@ describe('a template of a stream', () => {
       message(chunk('a', { model: 'other' })),
       message(chunk('a'), { done: true }),
       message(chunk('a')).replaceAll(ID, 'att_2'),
-      message(chunk('a', { choices: [{ index: 0, delta: { content: 'a' }, logprobs: null, finish_reason: 'stop' }] })),
+      message(
+        chunk('a', {
+          choices: [{ index: 0, delta: { content: 'a' }, logprobs: null, finish_reason: 'stop' }],
+        }),
+      ),
       message(chunk('')),
     ]) {
       expect(template.event(text)).toBeUndefined();
@@ -73,7 +87,12 @@ describe('a template of a stream', () => {
       message(chunk('x', { usage: { prompt_tokens: 1 } })),
       message(chunk('x', { choices: [{ delta: { content: 'x' }, finish_reason: 'stop' }] })),
       message(chunk('x'), { error: 'trouble' }),
-      message(chunk('cygnet:the-place-of-the-text', { model: 'cygnet:the-place-of-the-text', x: 'cygnet:the-place-of-the-text' })),
+      message(
+        chunk('cygnet:the-place-of-the-text', {
+          model: 'cygnet:the-place-of-the-text',
+          x: 'cygnet:the-place-of-the-text',
+        }),
+      ),
       message(chunk('x')).replace('"content":"x"', '"content":"x","\\u0063ontent":"y"'),
       message(chunk('x')).replace('"content":"x"', '"content":"x","content":"y"'),
       message(chunk('x')).replace('"delta"', '"a\\"content":"q","delta"'),

@@ -70,7 +70,8 @@ const STRING_INSIDE = /^(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})
 /** The event of the marked message, when the marker is the whole text of its only choice's delta. */
 function provenEvent(marked: string, key: string, attemptId: string, head: string): string | undefined {
   const message: unknown = JSON.parse(marked);
-  if (!isFields(message) || message['type'] !== 'stream_chunk' || message['request_id'] !== attemptId) return undefined;
+  if (!isFields(message) || message['type'] !== 'stream_chunk' || message['request_id'] !== attemptId)
+    return undefined;
   const payload = message['payload'];
   if (!isFields(payload) || payload['request_id'] !== attemptId) return undefined;
   if (payload['done'] || payload['error'] !== undefined) return undefined;

@@ -65,18 +65,14 @@ function open(providers: readonly string[], burst = 10): void {
 }
 
 function run(change: Partial<Order> = {}): ReturnType<Dispatcher['run']> {
-  return dispatcher.run(
-    { ...order, ...change },
-    candidates[0] ?? candidate('gone'),
-    {
-      began: (one) => heard.push(`began ${one.providerId}`),
-      data: (events) => heard.push(events.toString()),
-      result: (body) => heard.push(`result ${body.toString()}`),
-      ended: (ended) => {
-        end = ended;
-      },
+  return dispatcher.run({ ...order, ...change }, candidates[0] ?? candidate('gone'), {
+    began: (one) => heard.push(`began ${one.providerId}`),
+    data: (events) => heard.push(events.toString()),
+    result: (body) => heard.push(`result ${body.toString()}`),
+    ended: (ended) => {
+      end = ended;
     },
-  );
+  });
 }
 
 beforeEach(() => {
@@ -96,7 +92,11 @@ describe('an answer', () => {
     link('a').ends({ outcome: 'completed', usage: { inputTokens: 3, outputTokens: 2 } });
     link('a').ends({ outcome: 'failed' });
     expect(heard).toEqual(['began a', 'one', 'two']);
-    expect(end).toMatchObject({ outcome: 'completed', attempts: 1, usage: { inputTokens: 3, outputTokens: 2 } });
+    expect(end).toMatchObject({
+      outcome: 'completed',
+      attempts: 1,
+      usage: { inputTokens: 3, outputTokens: 2 },
+    });
     expect(outcomes).toEqual([['a', 'served']]);
     expect(dispatcher.active).toBe(0);
   });
@@ -117,13 +117,16 @@ describe('an answer', () => {
 });
 
 describe('before the first content', () => {
-  test.each(['failed', 'lost', 'busy'] as const)('an attempt that is %s is followed by another provider', async (outcome) => {
-    open(['a', 'b']);
-    run();
-    link('a').ends({ outcome });
-    await clock.advance(1000);
-    expect(heard).toEqual(['began a', 'began b']);
-  });
+  test.each(['failed', 'lost', 'busy'] as const)(
+    'an attempt that is %s is followed by another provider',
+    async (outcome) => {
+      open(['a', 'b']);
+      run();
+      link('a').ends({ outcome });
+      await clock.advance(1000);
+      expect(heard).toEqual(['began a', 'began b']);
+    },
+  );
 
   test('there are at most three attempts, each on another provider', async () => {
     open(['a', 'b', 'c', 'd']);
@@ -197,15 +200,18 @@ describe('before the first content', () => {
 });
 
 describe('after the first content', () => {
-  test.each(['failed', 'lost', 'busy', 'refused', 'cancelled'] as const)('an attempt that is %s breaks the answer; there is no second try', async (outcome) => {
-    open(['a', 'b']);
-    run();
-    link('a').says('half');
-    link('a').ends({ outcome });
-    await clock.advance(5000);
-    expect(heard).toEqual(['began a', 'half']);
-    expect(end?.outcome).toBe('broken');
-  });
+  test.each(['failed', 'lost', 'busy', 'refused', 'cancelled'] as const)(
+    'an attempt that is %s breaks the answer; there is no second try',
+    async (outcome) => {
+      open(['a', 'b']);
+      run();
+      link('a').says('half');
+      link('a').ends({ outcome });
+      await clock.advance(5000);
+      expect(heard).toEqual(['began a', 'half']);
+      expect(end?.outcome).toBe('broken');
+    },
+  );
 
   test('a provider that falls silent breaks the answer at the gap deadline', async () => {
     open(['a', 'b']);

@@ -75,7 +75,10 @@ export interface DispatchParts {
 }
 
 /** The next candidate for an order, or why there is none. Providers in `tried` are not tried again. */
-export type PickNext = (order: Order, tried: ReadonlySet<string>) => { candidate: Candidate } | { none: ErrorCodeOfNone };
+export type PickNext = (
+  order: Order,
+  tried: ReadonlySet<string>,
+) => { candidate: Candidate } | { none: ErrorCodeOfNone };
 
 export type ErrorCodeOfNone =
   | 'model-without-provider'
@@ -172,7 +175,13 @@ export class Run {
   #lastFailure: string | undefined;
   #ended = false;
 
-  constructor(parts: DispatchParts, settings: DispatchSettings, order: Order, sink: DispatchSink, active: Roster<Run>) {
+  constructor(
+    parts: DispatchParts,
+    settings: DispatchSettings,
+    order: Order,
+    sink: DispatchSink,
+    active: Roster<Run>,
+  ) {
     this.#parts = parts;
     this.#settings = settings;
     this.#order = order;
@@ -223,8 +232,10 @@ export class Run {
     this.#closeAttempt('failed');
     attempt.cancel('attempt_timeout');
     this.#lastFailure = 'provider-too-slow';
-    if (this.#hasContent()) this.#finish({ outcome: 'broken', errorCode: 'provider-cut-off', usage: undefined });
-    else if (requestOver) this.#finish({ outcome: 'failed', errorCode: 'provider-too-slow', usage: undefined });
+    if (this.#hasContent())
+      this.#finish({ outcome: 'broken', errorCode: 'provider-cut-off', usage: undefined });
+    else if (requestOver)
+      this.#finish({ outcome: 'failed', errorCode: 'provider-too-slow', usage: undefined });
     else this.#retryLater();
   }
 
@@ -266,7 +277,10 @@ export class Run {
         stream: order.stream,
         body: order.body,
         set: order.set,
-        deadlineMs: Math.max(1, this.#settings.requestDeadlineMs - (this.#attemptStartedMs - this.#startedMs)),
+        deadlineMs: Math.max(
+          1,
+          this.#settings.requestDeadlineMs - (this.#attemptStartedMs - this.#startedMs),
+        ),
       },
       {
         data: (events, eventCount, tokenCount) => {

@@ -81,9 +81,9 @@ export const DEFAULT_HUB_SETTINGS: HubSettings = {
   unknownHardwareAllowed: true,
 
   modelCapacityDefault: 10,
-  modelCapacityMax: 256,
+  modelCapacityMax: 4_096,
   linkCapacityDefault: 50,
-  linkCapacityMax: 1_024,
+  linkCapacityMax: 4_096,
 
   requestBytesMaxOld: 1_000_000,
   requestBytesMaxNew: 60_000_000,

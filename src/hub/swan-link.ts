@@ -177,7 +177,10 @@ export class SwanLink implements Link, AttemptHost {
     const attempt = this.#find(message);
     if (typeof attempt === 'string') return attempt;
     const payload = message.payload as Record<string, unknown>;
-    attempt.usage = lowerUsage(attempt.usage, statedTotals(payload['tokens_input'], payload['tokens_output']));
+    attempt.usage = lowerUsage(
+      attempt.usage,
+      statedTotals(payload['tokens_input'], payload['tokens_output']),
+    );
     const text = typeof payload['error'] === 'string' ? payload['error'] : undefined;
     const status = payload['status_code'];
     if (text || !(status === undefined || status === null || status === 0 || status === 200)) {

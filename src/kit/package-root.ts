@@ -12,7 +12,8 @@ export function packageRoot(): string {
     const manifest = path.join(folder, 'package.json');
     if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).name === 'cygnet') return folder;
     const parent = path.dirname(folder);
-    if (parent === folder) throw new Error('The folder of the cygnet package was not found above this program.');
+    if (parent === folder)
+      throw new Error('The folder of the cygnet package was not found above this program.');
     folder = parent;
   }
 }

@@ -4,7 +4,11 @@ import type { Randomness } from './random.ts';
  * The wait before retry number `attempt` (0 for the first retry): exponential with full jitter, so that a herd that
  * failed together does not return together. Milliseconds, in [0, min(capMs, baseMs·2^attempt)).
  */
-export function backoffMs(attempt: number, bounds: { baseMs: number; capMs: number }, random: Randomness): number {
+export function backoffMs(
+  attempt: number,
+  bounds: { baseMs: number; capMs: number },
+  random: Randomness,
+): number {
   const ceiling = Math.min(bounds.capMs, bounds.baseMs * 2 ** Math.min(attempt, 30));
   return random.float() * ceiling;
 }

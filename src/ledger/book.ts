@@ -7,7 +7,7 @@ import type { Logger } from '#kit/log.ts';
 import { accountKind, consumerAccount } from './chart.ts';
 import { depositEntry, type Entry, grantEntry } from './entries.ts';
 import type { UsagePosting } from './ports.ts';
-import { type CorrectedUsage, type PostingPlan, planPosting, sumsOf } from './posting.ts';
+import { type CorrectedUsage, type PostingPlan, partiesOf, planPosting, sumsOf } from './posting.ts';
 import { encodeRecord } from './record-text.ts';
 
 /** What a consumer has, in pico-USD. `held` is set aside for running requests; `available` can be set aside still. */
@@ -82,22 +82,13 @@ export class Book implements UsagePosting {
   }
 
   async #post(sql: Sql, records: readonly JournalRecord[]): Promise<PostingPlan> {
+    const { accounts: accountIds, providers, consumers } = partiesOf(records);
     const ids: string[] = [];
     const requests: string[] = [];
-    const consumers = new Set<string>();
-    const accounts = new Set<string>();
-    // A first plan without knowledge names every account that can be touched.
-    const wide = planPosting(records, {
-      known: new Set(),
-      leased: anyLease,
-      originals: originalsAsClaimed(records),
-    });
-    for (const { legs } of wide.entries) for (const { account } of legs) accounts.add(account);
-    for (const id of wide.charged.keys()) consumers.add(id);
-    for (const { record } of records) ids.push(record.id.replaceAll('\0', ''));
-    for (const { requestId } of wide.corrections) requests.push(requestId);
-    const accountIds = [...accounts].toSorted();
-    const providers = accountIds.filter((id) => accountKind(id) === 'provider');
+    for (const line of records) {
+      ids.push(line.record.id.replaceAll('\0', ''));
+      if (line.kind === 'correction') requests.push(line.record.requestId.replaceAll('\0', ''));
+    }
 
     if (providers.length > 0) {
       await sql`
@@ -108,7 +99,7 @@ export class Book implements UsagePosting {
     await sql`select from accounts where id = any(${accountIds}::text[]) order by id for no key update`;
     const leases = await sql<{ consumer_id: string; amount: Pico }[]>`
       select consumer_id, amount from leases
-      where instance = ${this.#instance} and consumer_id = any(${[...consumers].toSorted()}::text[])
+      where instance = ${this.#instance} and consumer_id = any(${consumers}::text[])
       order by consumer_id for no key update`;
     const known = await sql<{ id: string }[]>`
       select id from usage where id = any(${ids}::text[])
@@ -303,18 +294,6 @@ function correctionRow(record: CorrectionRecord): Record<string, unknown> {
     refund: record.refund.toString(),
     original_charge: record.originalCharge.toString(),
   };
-}
-
-/** For the plan that only collects accounts: every lease suffices, every correction fits. */
-const anyLease = { get: () => 10n ** 37n } as unknown as ReadonlyMap<string, Pico>;
-
-function originalsAsClaimed(records: readonly JournalRecord[]): Map<string, CorrectedUsage> {
-  const originals = new Map<string, CorrectedUsage>();
-  for (const line of records) {
-    if (line.kind === 'correction')
-      originals.set(line.record.requestId, { ...line.record, charge: line.record.originalCharge });
-  }
-  return originals;
 }
 
 /** Errors that the same rows would meet again: SQLSTATE classes 22 (data) and 23 (constraints). */

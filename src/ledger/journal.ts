@@ -1,5 +1,5 @@
 import type { JournalRecord } from '#domain/usage-record.ts';
-import type { Clock } from '#kit/clock.ts';
+import { type Clock, pause } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 import type { JournalDisk, JournalFile } from './journal-disk.ts';
@@ -35,6 +35,9 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** Writes follow each other at this distance; one that comes alone goes at once. */
+const GROUP_SPACING_MS = 1;
+
 /** What may be written above `sizeMax`: requests that were admitted before still leave their records. */
 const RESERVE = 64 * 1024 * 1024;
 
@@ -63,6 +66,7 @@ export class Journal implements UsageJournal {
   #offset = 0;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
+  #lastWriteMs = Number.NEGATIVE_INFINITY;
   #broken: Fault | undefined;
   #closed = false;
 
@@ -162,6 +166,10 @@ export class Journal implements UsageJournal {
 
   async #writeGroups(): Promise<void> {
     while (this.#waiting.length > 0) {
+      // Under load groups gather for a millisecond: a sync costs the same for one record as for a hundred.
+      const earlyMs = this.#lastWriteMs + GROUP_SPACING_MS - this.#clock.nowMs();
+      if (earlyMs > 0 && !this.#closed) await pause(this.#clock, earlyMs);
+      this.#lastWriteMs = this.#clock.nowMs();
       const group = this.#waiting;
       this.#waiting = [];
       try {

@@ -1,6 +1,7 @@
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES } from '#domain/policy.ts';
 import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage-record.ts';
+import { BURN, consumerAccount, FEE, providerAccount, TREASURY } from './chart.ts';
 import { chargeEntry, correctionEntry, type Entry } from './entries.ts';
 
 /**
@@ -78,6 +79,37 @@ export function planPosting(records: readonly JournalRecord[], view: PostingView
   return plan;
 }
 
+/**
+ * Whom a batch can touch, before anything is known: the accounts of all its parties and our own, and the consumers whose
+ * leases may be charged. What is not flawed is planned again when these are locked.
+ */
+export function partiesOf(records: readonly JournalRecord[]): {
+  accounts: string[];
+  providers: string[];
+  consumers: string[];
+} {
+  const consumers = new Set<string>();
+  const providers = new Set<string>();
+  let last: UsageRecord | CorrectionRecord | undefined;
+  for (const { record } of records) {
+    // In a batch most neighbours have the same parties: two comparisons instead of two look-ups.
+    if (last?.consumerId === record.consumerId && last.providerId === record.providerId) continue;
+    if (!storable(record.consumerId) || record.providerId === null || !storable(record.providerId)) continue;
+    last = record;
+    providers.add(record.providerId);
+    consumers.add(record.consumerId);
+  }
+  const providerAccounts = [...providers].map(providerAccount).toSorted();
+  const accounts = [
+    ...[...consumers].map(consumerAccount),
+    ...providerAccounts,
+    FEE,
+    TREASURY,
+    BURN,
+  ].toSorted();
+  return { accounts, providers: providerAccounts, consumers: [...consumers].toSorted() };
+}
+
 /** The grouped sums of the entries' legs, by account. */
 export function sumsOf(entries: readonly Entry[]): Map<string, Pico> {
   const sums = new Map<string, Pico>();
@@ -153,7 +185,5 @@ function flawOf(line: JournalRecord): string | undefined {
 
 /** PostgreSQL stores neither NUL nor half a character. */
 function storable(text: unknown): boolean {
-  return (
-    typeof text === 'string' && text.length <= 500 && !text.includes('\0') && !/\p{Surrogate}/u.test(text)
-  );
+  return typeof text === 'string' && text.length <= 500 && !text.includes('\0') && text.isWellFormed();
 }

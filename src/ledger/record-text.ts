@@ -2,7 +2,18 @@ import type { JournalRecord } from '#domain/usage-record.ts';
 
 /** The JSON text of a record: amounts as decimal strings, everything else as it is. */
 export function encodeRecord(line: JournalRecord): string {
-  return JSON.stringify(line, (_name, value) => (typeof value === 'bigint' ? value.toString() : value));
+  // Field by field: a replacer function would be called for every one of them, on the path of every request.
+  if (line.kind === 'usage') {
+    return JSON.stringify({
+      kind: line.kind,
+      record: { ...line.record, charge: line.record.charge.toString() },
+    });
+  }
+  const { refund, originalCharge } = line.record;
+  return JSON.stringify({
+    kind: line.kind,
+    record: { ...line.record, refund: refund.toString(), originalCharge: originalCharge.toString() },
+  });
 }
 
 /**
