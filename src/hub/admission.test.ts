@@ -12,7 +12,15 @@ const ask = (admission: Admission, address = '192.0.2.1'): boolean => admission.
 describe('the door', () => {
   it('lets an address in five times at once, then once every five seconds', async () => {
     const { clock, admission } = door();
-    expect(Array.from({ length: 7 }, () => ask(admission))).toEqual([true, true, true, true, true, false, false]);
+    expect(Array.from({ length: 7 }, () => ask(admission))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ]);
     expect(admission.ask('192.0.2.1')).toEqual({ admitted: false, retryAfterS: 5 });
     await clock.advance(5_000);
     expect([ask(admission), ask(admission)]).toEqual([true, false]);
@@ -48,7 +56,11 @@ describe('the door', () => {
     const strict = door({ burst: 1 }).admission;
     expect([ask(strict, '127.0.0.1'), ask(strict, '127.0.0.1')]).toEqual([true, false]);
     const lenient = door({ burst: 1, exemptLoopback: true }).admission;
-    expect([ask(lenient, '127.0.0.1'), ask(lenient, '::1'), ask(lenient, '127.0.0.1')]).toEqual([true, true, true]);
+    expect([ask(lenient, '127.0.0.1'), ask(lenient, '::1'), ask(lenient, '127.0.0.1')]).toEqual([
+      true,
+      true,
+      true,
+    ]);
   });
 
   it('holds no more sockets open for one address than it may have', () => {

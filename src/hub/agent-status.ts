@@ -17,7 +17,8 @@ const FAILED: StatusMeaning = { outcome: 'failed', errorCode: 'provider-failed' 
 const SLOW: StatusMeaning = { outcome: 'failed', errorCode: 'provider-too-slow' };
 
 /** Backends say a prompt is too long with 400 and a sentence; vLLM, SGLang, llama.cpp and TGI use one of these words. */
-const LENGTH_WORDS = /context[ _](?:length|size|window)|maximum context|too (?:long|many tokens)|inputs? tokens|exceed_context/i;
+const LENGTH_WORDS =
+  /context[ _](?:length|size|window)|maximum context|too (?:long|many tokens)|inputs? tokens|exceed_context/i;
 
 /** The meaning of a status and the error text that came with it. */
 export function meaningOf(status: unknown, text: string | undefined): StatusMeaning {
@@ -39,5 +40,7 @@ export function meaningOf(status: unknown, text: string | undefined): StatusMean
 
 /** The status as a number for a log line: 502 when it is none between 400 and 599. */
 export function shownStatus(status: unknown): number {
-  return typeof status === 'number' && Number.isInteger(status) && status >= 400 && status <= 599 ? status : 502;
+  return typeof status === 'number' && Number.isInteger(status) && status >= 400 && status <= 599
+    ? status
+    : 502;
 }

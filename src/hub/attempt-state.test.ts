@@ -2,7 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { type AttemptEvent, type Phase, stepAttempt } from './attempt-state.ts';
 
 const EVENTS: readonly AttemptEvent[] = [
-  'content', 'mark', 'trouble', 'end-whole', 'end-cut', 'end-error', 'result', 'result-error', 'violation', 'cancel', 'abandon', 'expire', 'lost',
+  'content',
+  'mark',
+  'trouble',
+  'end-whole',
+  'end-cut',
+  'end-error',
+  'result',
+  'result-error',
+  'violation',
+  'cancel',
+  'abandon',
+  'expire',
+  'lost',
 ];
 
 /** One row per phase, one cell per event in the order above: `effect`, with `>phase` where it changes. */

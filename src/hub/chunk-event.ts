@@ -1,4 +1,4 @@
-import { isFields, areChoices } from './completion.ts';
+import { areChoices, isFields } from './completion.ts';
 import type { Job } from './link.ts';
 
 type Fields = Record<string, unknown>;
@@ -55,7 +55,8 @@ function carriesAnswer(delta: Fields): boolean {
   for (const name of Object.keys(delta)) {
     if (name === 'role') continue;
     const value = delta[name];
-    if (typeof value === 'string' ? value !== '' : Array.isArray(value) ? value.length > 0 : isFields(value)) return true;
+    if (typeof value === 'string' ? value !== '' : Array.isArray(value) ? value.length > 0 : isFields(value))
+      return true;
   }
   return false;
 }

@@ -8,7 +8,11 @@ const head = eventHead(testJob());
 const ID = 'att_1';
 
 function message(chunk: unknown, over: Record<string, unknown> = {}): string {
-  return JSON.stringify({ type: 'stream_chunk', request_id: ID, payload: { request_id: ID, chunk, done: false, ...over } });
+  return JSON.stringify({
+    type: 'stream_chunk',
+    request_id: ID,
+    payload: { request_id: ID, chunk, done: false, ...over },
+  });
 }
 
 function chunk(content: string, over: Record<string, unknown> = {}): Record<string, unknown> {
@@ -30,7 +34,7 @@ describe('a template of a stream', () => {
     const template = learnt();
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60, minLength: 1 }), (text) => {
-        const event = template.event(message(chunk(text)));
+        const event = template.event(Buffer.from(message(chunk(text))))?.toString();
         const full = chunkEvent(head, chunk(text))?.text;
         expect(event).toBe(full);
       }),
@@ -42,14 +46,20 @@ describe('a template of a stream', () => {
     const template = learnt();
     const frame = message(chunk('@@'));
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom('"', '\\', '\n', '\r', 'u', '0', 'a', '}', ',', '\u0000', '{', 'n'), maxLength: 12 }), (inside) => {
-        const text = frame.replace('@@', () => inside);
-        const event = template.event(text);
-        if (event === undefined) return;
-        const parsed = JSON.parse(text).payload.chunk.choices[0].delta;
-        expect(JSON.parse(event.slice(6)).choices[0].delta).toEqual(parsed);
-        expect(event.slice(0, -2)).not.toMatch(/[\r\n]/);
-      }),
+      fc.property(
+        fc.string({
+          unit: fc.constantFrom('"', '\\', '\n', '\r', 'u', '0', 'a', '}', ',', '\u0000', '{', 'n'),
+          maxLength: 12,
+        }),
+        (inside) => {
+          const text = frame.replace('@@', () => inside);
+          const event = template.event(Buffer.from(text))?.toString();
+          if (event === undefined) return;
+          const parsed = JSON.parse(text).payload.chunk.choices[0].delta;
+          expect(JSON.parse(event.slice(6)).choices[0].delta).toEqual(parsed);
+          expect(event.slice(0, -2)).not.toMatch(/[\r\n]/);
+        },
+      ),
       { numRuns: 2_000 },
     );
   });
@@ -60,10 +70,14 @@ describe('a template of a stream', () => {
       message(chunk('a', { model: 'other' })),
       message(chunk('a'), { done: true }),
       message(chunk('a')).replaceAll(ID, 'att_2'),
-      message(chunk('a', { choices: [{ index: 0, delta: { content: 'a' }, logprobs: null, finish_reason: 'stop' }] })),
+      message(
+        chunk('a', {
+          choices: [{ index: 0, delta: { content: 'a' }, logprobs: null, finish_reason: 'stop' }],
+        }),
+      ),
       message(chunk('')),
     ]) {
-      expect(template.event(text)).toBeUndefined();
+      expect(template.event(Buffer.from(text))).toBeUndefined();
     }
   });
 
@@ -73,7 +87,12 @@ describe('a template of a stream', () => {
       message(chunk('x', { usage: { prompt_tokens: 1 } })),
       message(chunk('x', { choices: [{ delta: { content: 'x' }, finish_reason: 'stop' }] })),
       message(chunk('x'), { error: 'trouble' }),
-      message(chunk('cygnet:the-place-of-the-text', { model: 'cygnet:the-place-of-the-text', x: 'cygnet:the-place-of-the-text' })),
+      message(
+        chunk('cygnet:the-place-of-the-text', {
+          model: 'cygnet:the-place-of-the-text',
+          x: 'cygnet:the-place-of-the-text',
+        }),
+      ),
       message(chunk('x')).replace('"content":"x"', '"content":"x","\\u0063ontent":"y"'),
       message(chunk('x')).replace('"content":"x"', '"content":"x","content":"y"'),
       message(chunk('x')).replace('"delta"', '"a\\"content":"q","delta"'),
@@ -81,7 +100,7 @@ describe('a template of a stream', () => {
     for (const text of bad) {
       const template = ChunkTemplate.learn(text, ID, head);
       // Where one was learnt all the same, it must be right.
-      const event = template?.event(text);
+      const event = template?.event(Buffer.from(text))?.toString();
       if (event) expect(event).toBe(chunkEvent(head, JSON.parse(text).payload.chunk)?.text);
     }
     expect(ChunkTemplate.learn(bad[0] as string, ID, head)).toBeUndefined();
@@ -89,9 +108,31 @@ describe('a template of a stream', () => {
     expect(ChunkTemplate.learn(bad[2] as string, ID, head)).toBeUndefined();
   });
 
+  it('does not accept bytes that are not UTF-8', () => {
+    const template = learnt();
+    const [before, after] = message(chunk('@@'))
+      .split('@@')
+      .map((part) => Buffer.from(part)) as [Buffer, Buffer];
+    const withInside = (bytes: number[]): Buffer => Buffer.concat([before, Buffer.from(bytes), after]);
+    expect(template.event(withInside([0xc3, 0xa4]))).toBeDefined();
+    for (const bad of [
+      [0xff],
+      [0xc3],
+      [0x61, 0xed, 0xa0, 0x80],
+      [0x5c],
+      [0x5c, 0x75, 0x30, 0x30, 0x30],
+      [0x0a],
+      [0x22],
+    ]) {
+      expect(template.event(withInside(bad)), bad.join()).toBeUndefined();
+    }
+  });
+
   it('is learnt from reasoning too', () => {
     const reasoning = (text: string) => chunk('', { choices: [{ delta: { reasoning_content: text } }] });
     const template = ChunkTemplate.learn(message(reasoning('hm')), ID, head);
-    expect(template?.event(message(reasoning('so')))).toBe(chunkEvent(head, reasoning('so'))?.text);
+    expect(template?.event(Buffer.from(message(reasoning('so'))))?.toString()).toBe(
+      chunkEvent(head, reasoning('so'))?.text,
+    );
   });
 });

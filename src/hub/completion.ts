@@ -42,7 +42,10 @@ export function lowerUsage(a: Usage | undefined, b: Usage | undefined): Usage | 
 /** Is this a list of choices that may be shown: at least `least` objects, and not absurdly many? */
 export function areChoices(value: unknown, least: number): value is Fields[] {
   return (
-    Array.isArray(value) && value.length >= least && value.length <= CHOICES_MAX && value.every((each) => isFields(each))
+    Array.isArray(value) &&
+    value.length >= least &&
+    value.length <= CHOICES_MAX &&
+    value.every((each) => isFields(each))
   );
 }
 
@@ -50,7 +53,10 @@ export function areChoices(value: unknown, least: number): value is Fields[] {
  * An unstreamed answer as the consumer may see it: our id, our time, the catalogue's model name, everything else as the
  * backend wrote it. Undefined when it is no completion.
  */
-export function ownCompletion(response: Fields, job: Job): { body: Buffer; completion: Completion } | undefined {
+export function ownCompletion(
+  response: Fields,
+  job: Job,
+): { body: Buffer; completion: Completion } | undefined {
   if (!areChoices(response['choices'], 1)) return undefined;
   if (!response['choices'].every((choice) => isFields(choice['message']))) return undefined;
   const { id: _id, object: _object, created: _created, model: _model, error: _error, ...rest } = response;

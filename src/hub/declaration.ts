@@ -1,5 +1,5 @@
-import type { Hardware, RegisterRead } from '#wire/agent/messages.ts';
 import { STREAM_EXTENSION } from '#wire/agent/frames.ts';
+import type { Hardware, RegisterRead } from '#wire/agent/messages.ts';
 import type { ModelFinder } from './ports.ts';
 import type { HubSettings } from './settings.ts';
 
@@ -27,7 +27,11 @@ export interface Declaration {
 }
 
 /** Reads a registration. Pure: the same words and the same catalogue give the same declaration. */
-export function readDeclaration(register: RegisterRead, models: ModelFinder, settings: HubSettings): Declaration {
+export function readDeclaration(
+  register: RegisterRead,
+  models: ModelFinder,
+  settings: HubSettings,
+): Declaration {
   const dialect: Dialect = register.capabilities.includes(STREAM_EXTENSION) ? 'stream' : 'swan';
   const generation = generationOf(register.cp_version, settings.generationCFrom);
   const declares = dialect === 'stream' || generation === 'C';
@@ -49,7 +53,8 @@ export function readDeclaration(register: RegisterRead, models: ModelFinder, set
     together += capacity;
     accepted.set(model.id, { modelId: model.id, name, capacity });
   }
-  const linkLimit = dialect === 'stream' ? settings.linkCapacityMax : Math.max(settings.linkCapacityDefault, largest);
+  const linkLimit =
+    dialect === 'stream' ? settings.linkCapacityMax : Math.max(settings.linkCapacityDefault, largest);
   return {
     generation,
     dialect,
@@ -111,7 +116,8 @@ function refusal(
   if (!hardware) return settings.unknownHardwareAllowed ? undefined : 'the hardware is unknown';
   const { vramFloorGb, vramToleranceGb } = settings;
   if (hardware.perGpuGb + vramToleranceGb < vramFloorGb) return `a GPU needs ${vramFloorGb} GB`;
-  if (hardware.totalGb + vramToleranceGb * hardware.gpus < model.minVramGb) return `needs ${model.minVramGb} GB`;
+  if (hardware.totalGb + vramToleranceGb * hardware.gpus < model.minVramGb)
+    return `needs ${model.minVramGb} GB`;
   return undefined;
 }
 

@@ -39,7 +39,16 @@ describe('events of the binary extension', () => {
   it('say what they were told to say, or are refused', () => {
     expect(areEventsFor(Buffer.from(event() + event()), job)).toBe(true);
     expect(areEventsFor(Buffer.from(event({ usage: null })), job)).toBe(true);
-    for (const lie of [{ id: 'other' }, { model: 'other' }, { created: 1 }, { object: 'x' }, { choices: [] }, { choices: 'x' }, { choices: [1] }, { usage: {} }]) {
+    for (const lie of [
+      { id: 'other' },
+      { model: 'other' },
+      { created: 1 },
+      { object: 'x' },
+      { choices: [] },
+      { choices: 'x' },
+      { choices: [1] },
+      { usage: {} },
+    ]) {
       expect(areEventsFor(Buffer.from(event() + event(lie)), job), JSON.stringify(lie)).toBe(false);
     }
     expect(areEventsFor(Buffer.from('data: {"x}\n\n'), job)).toBe(false);

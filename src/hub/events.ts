@@ -24,7 +24,11 @@ export function providerDisconnected(
   log.info({ event: 'provider-disconnected', ...node, ...about }, 'A provider disconnected.');
 }
 
-export function registrationRefused(log: Logger, linkId: string, about: { address: string; why: string }): void {
+export function registrationRefused(
+  log: Logger,
+  linkId: string,
+  about: { address: string; why: string },
+): void {
   log.warn({ event: 'registration-refused', linkId, ...about }, 'A registration was refused.');
 }
 
@@ -34,6 +38,7 @@ export function linkFlooded(log: Logger, linkId: string, about: { address: strin
 
 /** A bug of ours. The stack names only our files; the message may quote input, so it stays out. */
 export function messageFailed(log: Logger, linkId: string, error: unknown): void {
-  const stack = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
+  const stack =
+    error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
   log.error({ event: 'message-failed', linkId, stack: stack.slice(0, 8) }, 'Handling a message failed.');
 }

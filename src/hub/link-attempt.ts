@@ -141,12 +141,20 @@ export class LinkAttempt implements Attempt {
   }
 
   /** Lets the table decide about an event without content, and does what it says. */
-  happen(event: AttemptEvent, about: { status?: unknown; text?: string | undefined; inner?: string } = {}): void {
+  happen(
+    event: AttemptEvent,
+    about: { status?: unknown; text?: string | undefined; inner?: string } = {},
+  ): void {
     const { phase, effect } = stepAttempt(this.phase, event);
     const status = shownStatus(about.status);
     switch (effect) {
       case 'complete':
-        return this.#finish({ outcome: 'completed', usage: this.usage, inner: undefined, errorCode: undefined });
+        return this.#finish({
+          outcome: 'completed',
+          usage: this.usage,
+          inner: undefined,
+          errorCode: undefined,
+        });
       case 'refuse': {
         const { outcome, errorCode } = meaningOf(about.status, about.text);
         return this.#finish({ outcome, usage: undefined, inner: `status ${status}`, errorCode });
@@ -154,11 +162,19 @@ export class LinkAttempt implements Attempt {
       case 'empty':
         return this.#fail('provider-failed', 'the stream ended without an answer');
       case 'cut-off':
-        return this.#fail('provider-cut-off', event === 'end-cut' ? 'nothing finished the answer' : `status ${status}`);
+        return this.#fail(
+          'provider-cut-off',
+          event === 'end-cut' ? 'nothing finished the answer' : `status ${status}`,
+        );
       case 'violate':
         return this.#fail('provider-failed', about.inner ?? `${event} came while ${this.phase}`);
       case 'cancelled':
-        return this.#finish({ outcome: 'cancelled', usage: this.usage, inner: undefined, errorCode: undefined });
+        return this.#finish({
+          outcome: 'cancelled',
+          usage: this.usage,
+          inner: undefined,
+          errorCode: undefined,
+        });
       case 'lost':
         return this.#finish({
           outcome: 'lost',

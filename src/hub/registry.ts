@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { ProviderState } from '#domain/party.ts';
-import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
 import { newBreaker } from '#routing/breaker.ts';
+import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
 import { newRecord } from '#routing/score.ts';
 import type { DeclaredModel } from './declaration.ts';
 import type { Link } from './link.ts';
@@ -164,7 +164,9 @@ export class Registry {
   buffered(presence: Presence, delta: number): boolean {
     presence.bufferedBytes += delta;
     this.#bufferedBytes += delta;
-    return presence.bufferedBytes <= this.#bufferBytesMax.link && this.#bufferedBytes <= this.#bufferBytesMax.hub;
+    return (
+      presence.bufferedBytes <= this.#bufferBytesMax.link && this.#bufferedBytes <= this.#bufferBytesMax.hub
+    );
   }
 
   #count(presence: Presence, by: 1 | -1): void {
@@ -230,7 +232,10 @@ export class Registry {
     candidate.ineligibleBecause = 'the agent does not serve this model any more';
     // Touched when it goes, so that those who left last are forgotten last.
     const { breaker, record } = candidate;
-    this.#remembered.set(`${presence.providerId} ${presence.nodeId} ${candidate.modelId}`, { breaker, record });
+    this.#remembered.set(`${presence.providerId} ${presence.nodeId} ${candidate.modelId}`, {
+      breaker,
+      record,
+    });
   }
 
   #refresh(presence: Presence, candidate: PresentCandidate): void {

@@ -22,7 +22,10 @@ export class HubServer {
   readonly #sockets: WebSocketServer;
 
   /** Listens. Rejects when the port is taken. */
-  static async open(hub: Hub, parts: { clock: Clock; settings?: Partial<HubServerSettings> }): Promise<HubServer> {
+  static async open(
+    hub: Hub,
+    parts: { clock: Clock; settings?: Partial<HubServerSettings> },
+  ): Promise<HubServer> {
     const server = new HubServer(hub, parts.clock, { ...DEFAULT_HUB_SERVER, ...parts.settings });
     await server.#listen();
     return server;
@@ -47,7 +50,9 @@ export class HubServer {
     this.#http.on('request', (request, response) => {
       const healthy = request.url?.split('?')[0] === '/health';
       response.writeHead(healthy ? 200 : 404, { 'content-type': 'application/json', connection: 'close' });
-      response.end(healthy ? `{"status":"ok","links":${hub.links}}` : '{"error":"There is nothing at this address."}');
+      response.end(
+        healthy ? `{"status":"ok","links":${hub.links}}` : '{"error":"There is nothing at this address."}',
+      );
     });
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as Socket, head));
   }
@@ -149,12 +154,16 @@ export function addressOf(request: IncomingMessage, trustedProxies: number): str
   const direct = request.socket.remoteAddress ?? 'unknown';
   if (trustedProxies === 0) return direct;
   const header = request.headers['x-forwarded-for'];
-  const hops = (Array.isArray(header) ? header.join(',') : (header ?? '')).split(',').map((hop) => hop.trim());
+  const hops = (Array.isArray(header) ? header.join(',') : (header ?? ''))
+    .split(',')
+    .map((hop) => hop.trim());
   return hops.at(-trustedProxies)?.slice(0, 64) || direct;
 }
 
 /** Refuses an upgrade. Unlike a socket that is opened and closed, a refusal makes every agent wait before it dials again. */
 function refuse(socket: Socket, status: string, retryAfterS?: number): void {
   const retry = retryAfterS === undefined ? '' : `Retry-After: ${retryAfterS}\r\n`;
-  socket.end(`HTTP/1.1 ${status}\r\n${retry}Connection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+  socket.end(`HTTP/1.1 ${status}\r\n${retry}Connection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+    socket.destroy(),
+  );
 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import type { Candidate } from '#routing/candidate.ts';
+import { MemoryTransport } from '#support/memory-transport.ts';
 import { RecordedSink } from '#support/recorded-sink.ts';
 import { dialMemory, SwanAgent, type SwanAgentOptions } from '#support/swan-agent.ts';
-import { MemoryTransport } from '#support/memory-transport.ts';
 import { MODEL, SECOND_MODEL, testHub, testJob } from '#support/test-hub.ts';
 import { settlePromises, VirtualClock } from '#support/virtual-clock.ts';
-import type { Candidate } from '#routing/candidate.ts';
 import type { Link } from './link.ts';
 import type { HubSettings } from './settings.ts';
 
@@ -48,7 +48,14 @@ describe('a registration', () => {
     expect(agent.lastAck?.['message']).toContain('nobody/knows: not in the catalogue');
     expect(agent.lastAck?.['message']).toContain('glm-4.7-flash: listed twice');
     expect(agent.lastAck).not.toHaveProperty('extensions');
-    expect(first()).toMatchObject({ nodeId: NODE, providerId: 'prov_one', eligible: true, health: 'healthy', capacity: 10, linkCapacity: 10 });
+    expect(first()).toMatchObject({
+      nodeId: NODE,
+      providerId: 'prov_one',
+      eligible: true,
+      health: 'healthy',
+      capacity: 10,
+      linkCapacity: 10,
+    });
     expect(hub.candidates('nobody/knows')).toEqual([]);
   });
 
@@ -60,8 +67,16 @@ describe('a registration', () => {
     ['unknown memory', { hardware: { vram_gb: 0, gpu_count: 1 }, models: [MODEL] }, [MODEL]],
     ['a rounded card', { hardware: { vram_gb: 23, gpu_count: 1 }, models: [MODEL] }, [MODEL]],
     ['two small cards', { hardware: { vram_gb: 12, gpu_count: 2 }, models: [MODEL] }, [MODEL]],
-    ['too little memory for the model', { hardware: { vram_gb: 16, gpu_count: 1 }, models: [MODEL, SECOND_MODEL] }, [SECOND_MODEL]],
-    ['too little memory for anything', { hardware: { vram_gb: 6, gpu_count: 8 }, models: [MODEL, SECOND_MODEL] }, []],
+    [
+      'too little memory for the model',
+      { hardware: { vram_gb: 16, gpu_count: 1 }, models: [MODEL, SECOND_MODEL] },
+      [SECOND_MODEL],
+    ],
+    [
+      'too little memory for anything',
+      { hardware: { vram_gb: 6, gpu_count: 8 }, models: [MODEL, SECOND_MODEL] },
+      [],
+    ],
   ])('with %s is accepted', async (_, over, accepted) => {
     const { join } = world();
     const agent = await join({ register: over });
@@ -182,7 +197,11 @@ describe('two connections', () => {
         transport.toAgent = (data) => on.message(data);
         transport.agentHearsClose = () => on.closed();
         hub.attach(transport);
-        return Promise.resolve({ send: (data) => transport.arrive(data), ping: on.pong, cut: () => transport.cut() });
+        return Promise.resolve({
+          send: (data) => transport.arrive(data),
+          ping: on.pong,
+          cut: () => transport.cut(),
+        });
       },
     });
     const sink = ask();
@@ -221,7 +240,11 @@ describe('a registered session', () => {
     hub.attach(transport);
     transports.push(transport);
     transport.arrive(
-      JSON.stringify({ type: 'register', request_id: 'r', payload: { node_id: NODE, token: 'sk-prov-one', models: [MODEL] } }),
+      JSON.stringify({
+        type: 'register',
+        request_id: 'r',
+        payload: { node_id: NODE, token: 'sk-prov-one', models: [MODEL] },
+      }),
     );
     await settlePromises();
     expect(hub.candidates(MODEL)).toHaveLength(1);
@@ -330,8 +353,16 @@ describe('a registered session', () => {
 
 describe('generations', () => {
   it('declare capacity where they are believed to', async () => {
-    const declared = { model_declarations: [{ model_id: MODEL, capacity: [{ type: 'concurrency', unit: 'request', value: 64 }] }] };
-    for (const [generation, capacity, limit] of [['A', 10, 1_000_000], ['B', 10, 1_000_000], ['C', 64, 60_000_000]] as const) {
+    const declared = {
+      model_declarations: [
+        { model_id: MODEL, capacity: [{ type: 'concurrency', unit: 'request', value: 64 }] },
+      ],
+    };
+    for (const [generation, capacity, limit] of [
+      ['A', 10, 1_000_000],
+      ['B', 10, 1_000_000],
+      ['C', 64, 60_000_000],
+    ] as const) {
       const { join, first } = world();
       await join({ generation, register: declared });
       expect(first()).toMatchObject({ capacity, linkCapacity: capacity, maxRequestBytes: limit });

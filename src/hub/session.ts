@@ -14,7 +14,13 @@ import {
 import { Allowance } from './allowance.ts';
 import type { HubCounters } from './counters.ts';
 import { type Declaration, readDeclaration } from './declaration.ts';
-import { linkFlooded, messageFailed, providerConnected, providerDisconnected, registrationRefused } from './events.ts';
+import {
+  linkFlooded,
+  messageFailed,
+  providerConnected,
+  providerDisconnected,
+  registrationRefused,
+} from './events.ts';
 import type { Occupancy } from './link-attempt.ts';
 import type { KeyFinder, ModelFinder, NodeBinder } from './ports.ts';
 import { Presence, type Registry } from './registry.ts';
@@ -144,8 +150,8 @@ export class Session {
       this.#parts.counters.oversize += 1;
       return this.#flooded(1009, 'a message that is too large');
     }
+    if (swan?.takeKnown(data)) return;
     const text = data.toString();
-    if (swan?.takeKnown(text)) return;
     const message = parseEnvelope(text);
     if (!message) return this.#malformed();
     this.#message(message, text);
@@ -235,7 +241,11 @@ export class Session {
     const parsed = registerSchema.safeParse(message.payload);
     if (!parsed.success) {
       this.#malformed();
-      return this.#refuse(message, { code: 400, why: 'unreadable', said: 'The registration could not be read.' });
+      return this.#refuse(message, {
+        code: 400,
+        why: 'unreadable',
+        said: 'The registration could not be read.',
+      });
     }
     const register = parsed.data;
     const key = this.#parts.keys.find(register.token ?? '');
@@ -253,7 +263,11 @@ export class Session {
       });
     }
     if (this.#parts.registry.providerState(key.ownerId) === 'removed') {
-      return this.#refuse(message, { code: 403, why: 'provider removed', said: 'This provider was removed.' });
+      return this.#refuse(message, {
+        code: 403,
+        why: 'provider removed',
+        said: 'This provider was removed.',
+      });
     }
     if (!NODE_ID.test(register.node_id)) {
       return this.#refuse(message, { code: 400, why: 'node id', said: 'The node id is not one.' });
@@ -289,7 +303,11 @@ export class Session {
           said: 'This node is registered under another provider.',
         });
       } else {
-        this.#refuse(message, { code: 503, why: 'look-up failed', said: 'Registration is not possible right now.' });
+        this.#refuse(message, {
+          code: 503,
+          why: 'look-up failed',
+          said: 'Registration is not possible right now.',
+        });
       }
       this.#replay();
     };
@@ -408,11 +426,14 @@ export class Session {
     this.#depart(1008, 'key revoked');
     this.#state = 'awaiting-register';
     this.#registerTries = 0;
-    this.#refuse({ type: 'register', payload: {} }, {
-      code: 401,
-      why: 'key revoked',
-      said: 'This provider key was revoked.',
-    });
+    this.#refuse(
+      { type: 'register', payload: {} },
+      {
+        code: 401,
+        why: 'key revoked',
+        said: 'This provider key was revoked.',
+      },
+    );
   }
 
   // --- while registered -----------------------------------------------------------------------------------------------
@@ -496,7 +517,9 @@ export class Session {
   }
 
   #say(type: string, request: string | undefined, payload: Record<string, unknown>): void {
-    this.#transport.send(encodeMessage(type, request, request === undefined ? payload : { request_id: request, ...payload }));
+    this.#transport.send(
+      encodeMessage(type, request, request === undefined ? payload : { request_id: request, ...payload }),
+    );
   }
 }
 
@@ -548,7 +571,9 @@ const REASONS_SHOWN_MAX = 5;
 function acceptance(declaration: Declaration): string {
   const { models, refused } = declaration;
   if (refused.length === 0) return `Registered with ${models.length} models.`;
-  const reasons = refused.slice(0, REASONS_SHOWN_MAX).map(({ name, reason }) => `${name.slice(0, 80)}: ${reason}`);
+  const reasons = refused
+    .slice(0, REASONS_SHOWN_MAX)
+    .map(({ name, reason }) => `${name.slice(0, 80)}: ${reason}`);
   const more = refused.length > REASONS_SHOWN_MAX ? `; and ${refused.length - REASONS_SHOWN_MAX} more` : '';
   return `Registered with ${models.length} models. Not accepted: ${reasons.join('; ')}${more}.`;
 }

@@ -41,7 +41,13 @@ describe('the binary extension', () => {
     const { agent, ask, hub } = await world();
     const body = Buffer.from('{ "messages": [],  "x": 1e2 }');
     const { sink, stream, header } = ask({ body, set: { max_tokens: 5 } });
-    expect(header).toMatchObject({ model: MODEL, completion: 'chatcmpl-test', stream: true, set: { max_tokens: 5 }, body_bytes: body.length });
+    expect(header).toMatchObject({
+      model: MODEL,
+      completion: 'chatcmpl-test',
+      stream: true,
+      set: { max_tokens: 5 },
+      body_bytes: body.length,
+    });
     expect(agent.body(stream)).toBe(body.toString());
     agent.data(stream, agent.event(header, 'one ') + agent.event(header, 'two'), 2);
     agent.end(stream, DONE);
@@ -56,7 +62,11 @@ describe('the binary extension', () => {
     const { agent, ask } = await world();
     const asked = [ask(), ask(), ask()];
     agent.transport.arrive(
-      Buffer.concat(asked.map(({ stream, header }, i) => encodeDataFrame(stream, 1, 1, Buffer.from(agent.event(header, `to ${i}`))))),
+      Buffer.concat(
+        asked.map(({ stream, header }, i) =>
+          encodeDataFrame(stream, 1, 1, Buffer.from(agent.event(header, `to ${i}`))),
+        ),
+      ),
     );
     expect(asked.map(({ sink }) => sink.text)).toEqual(['to 0', 'to 1', 'to 2']);
   });
@@ -69,7 +79,9 @@ describe('the binary extension', () => {
       object: 'chat.completion',
       created: header.created,
       model: MODEL,
-      choices: [{ index: 0, message: { role: 'assistant', content: 'x🦢'.repeat(20_000) }, finish_reason: 'stop' }],
+      choices: [
+        { index: 0, message: { role: 'assistant', content: 'x🦢'.repeat(20_000) }, finish_reason: 'stop' },
+      ],
     });
     agent.result(stream, answer);
     agent.end(stream, DONE);
@@ -222,9 +234,21 @@ describe('a long prompt', () => {
 describe('a liar', () => {
   it.each([
     ['another id', (agent: StreamAgent, header: JobHeader) => agent.event(header, 'x', { id: 'other' }), 1],
-    ['another model', (agent: StreamAgent, header: JobHeader) => agent.event(header, 'x', { model: 'other' }), 1],
-    ['usage', (agent: StreamAgent, header: JobHeader) => agent.event(header, 'x', { usage: { prompt_tokens: 1 } }), 1],
-    ['an end mark', (agent: StreamAgent, header: JobHeader) => `${agent.event(header, 'x')}data: [DONE]\n\n`, 2],
+    [
+      'another model',
+      (agent: StreamAgent, header: JobHeader) => agent.event(header, 'x', { model: 'other' }),
+      1,
+    ],
+    [
+      'usage',
+      (agent: StreamAgent, header: JobHeader) => agent.event(header, 'x', { usage: { prompt_tokens: 1 } }),
+      1,
+    ],
+    [
+      'an end mark',
+      (agent: StreamAgent, header: JobHeader) => `${agent.event(header, 'x')}data: [DONE]\n\n`,
+      2,
+    ],
     ['a wrong count', (agent: StreamAgent, header: JobHeader) => agent.event(header, 'x'), 2],
     ['no JSON', () => 'data: {nonsense}\n\n', 1],
     ['nothing', () => '', 1],
@@ -249,16 +273,32 @@ describe('a liar', () => {
 
   it.each([
     ['an answer for a stream', true, (agent: StreamAgent, stream: number) => agent.result(stream, '{}')],
-    ['events for an unstreamed answer', false, (agent: StreamAgent, stream: number, header: JobHeader) => agent.data(stream, agent.event(header, 'x'))],
-    ['an end that is no JSON', true, (agent: StreamAgent, stream: number) => agent.frame(FRAME.end, stream, Buffer.from('{'))],
-    ['an end within an event', true, (agent: StreamAgent, stream: number) => {
-      agent.data(stream, 'data: {"x', 0, 0);
-      agent.end(stream, DONE);
-    }],
-    ['an answer that is no completion', false, (agent: StreamAgent, stream: number) => {
-      agent.result(stream, '{"choices":[]}');
-      agent.end(stream, DONE);
-    }],
+    [
+      'events for an unstreamed answer',
+      false,
+      (agent: StreamAgent, stream: number, header: JobHeader) => agent.data(stream, agent.event(header, 'x')),
+    ],
+    [
+      'an end that is no JSON',
+      true,
+      (agent: StreamAgent, stream: number) => agent.frame(FRAME.end, stream, Buffer.from('{')),
+    ],
+    [
+      'an end within an event',
+      true,
+      (agent: StreamAgent, stream: number) => {
+        agent.data(stream, 'data: {"x', 0, 0);
+        agent.end(stream, DONE);
+      },
+    ],
+    [
+      'an answer that is no completion',
+      false,
+      (agent: StreamAgent, stream: number) => {
+        agent.result(stream, '{"choices":[]}');
+        agent.end(stream, DONE);
+      },
+    ],
   ])('that sends %s fails', async (_, stream, act) => {
     const { agent, ask } = await world();
     const asked = ask({ stream });

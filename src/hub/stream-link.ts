@@ -119,7 +119,10 @@ export class StreamLink implements Link, AttemptHost {
 
   #refusal(frame: Buffer, job: Job): Parameters<LinkAttempt['turnAway']> | undefined {
     if (this.#lost) return ['lost', 'provider-cut-off', 'the link is gone'];
-    if (frame.length > FRAME_HEADER_BYTES + MAX_FRAME_PAYLOAD_BYTES || job.body.length > this.settings.requestBytesMaxNew) {
+    if (
+      frame.length > FRAME_HEADER_BYTES + MAX_FRAME_PAYLOAD_BYTES ||
+      job.body.length > this.settings.requestBytesMaxNew
+    ) {
       return ['refused', 'prompt-too-large-for-providers', 'larger than the agent can read'];
     }
     return undefined;
@@ -132,7 +135,9 @@ export class StreamLink implements Link, AttemptHost {
     this.#transport.send(encodeFrame(FRAME.cancel, stream, NOTHING));
     this.#transport.flush();
     if (attempt.phase === 'cancelling') {
-      (attempt as StreamAttempt).expiry = this.#clock.after(this.settings.cancelWaitMs, () => attempt.happen('expire'));
+      (attempt as StreamAttempt).expiry = this.#clock.after(this.settings.cancelWaitMs, () =>
+        attempt.happen('expire'),
+      );
     }
   }
 
@@ -216,7 +221,8 @@ export class StreamLink implements Link, AttemptHost {
     const sampled = attempt.frames % SAMPLE_EVERY === 0;
     attempt.frames += 1;
     if (!isFramed(sse, events)) return attempt.violate('events that are not framed as agreed');
-    if (sampled && !areEventsFor(sse, attempt.job)) return attempt.violate('events that say what they were not told to');
+    if (sampled && !areEventsFor(sse, attempt.job))
+      return attempt.violate('events that say what they were not told to');
     this.counters.chunks += events;
     attempt.content(attempt.undelivered > COPY_ABOVE_BYTES ? Buffer.from(sse) : sse, events, tokens);
   }
@@ -254,7 +260,8 @@ export class StreamLink implements Link, AttemptHost {
     if (attempt.phase === 'cancelling') return;
     if (attempt.job.stream) return attempt.violate('an unstreamed answer for a stream');
     attempt.resultBytes += payload.length;
-    if (attempt.resultBytes > this.settings.resultBytesMax) return attempt.violate('an answer larger than the hub takes');
+    if (attempt.resultBytes > this.settings.resultBytesMax)
+      return attempt.violate('an answer larger than the hub takes');
     // The parts are copied: the message they came in may hold other streams' frames, and would be kept for this one.
     attempt.result.push(Buffer.from(payload));
   }

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { RecordedSink } from '#support/recorded-sink.ts';
-import { answerPlainly, dialMemory, HOSTILE, type Script, type Served, SwanAgent } from '#support/swan-agent.ts';
+import {
+  answerPlainly,
+  dialMemory,
+  HOSTILE,
+  type Script,
+  type Served,
+  SwanAgent,
+} from '#support/swan-agent.ts';
 import { MODEL, SLUG, testHub, testJob } from '#support/test-hub.ts';
 import { settlePromises, VirtualClock } from '#support/virtual-clock.ts';
 import type { Job, Link } from './link.ts';
@@ -48,7 +55,12 @@ describe('a stream of the Swan protocol', () => {
     expect(sink.text).toBe('one two three');
     expect(sink.tokens).toBe(3);
     for (const chunk of sink.chunks) {
-      expect(chunk).toMatchObject({ id: 'chatcmpl-test', model: MODEL, object: 'chat.completion.chunk', created: 1_763_600_000 });
+      expect(chunk).toMatchObject({
+        id: 'chatcmpl-test',
+        model: MODEL,
+        object: 'chat.completion.chunk',
+        created: 1_763_600_000,
+      });
       expect(chunk).not.toHaveProperty('usage');
       expect(chunk.choices.length).toBeGreaterThan(0);
     }
@@ -129,7 +141,10 @@ describe('a stream of the Swan protocol', () => {
   });
 
   it('fails when the backend reports an error in place of a chunk, even if the agent calls it a success', async () => {
-    for (const trouble of [{ error: { message: 'CUDA out of memory at /root/x' } }, { object: 'error', message: 'boom' }]) {
+    for (const trouble of [
+      { error: { message: 'CUDA out of memory at /root/x' } },
+      { object: 'error', message: 'boom' },
+    ]) {
       const { ask } = await servedBy((served) => {
         served.token('x');
         served.chunk(trouble);
@@ -145,8 +160,14 @@ describe('a stream of the Swan protocol', () => {
   it("waits for the status behind generation C's error chunk", async () => {
     const { ask } = await servedBy(
       (served) => {
-        served.chunk(null, { done: true, error: 'model server returned HTTP 400: maximum context length is 8192' });
-        served.end({ status_code: 400, error: 'model server returned HTTP 400: maximum context length is 8192' });
+        served.chunk(null, {
+          done: true,
+          error: 'model server returned HTTP 400: maximum context length is 8192',
+        });
+        served.end({
+          status_code: 400,
+          error: 'model server returned HTTP 400: maximum context length is 8192',
+        });
       },
       { generation: 'C' },
     );
@@ -192,7 +213,12 @@ describe('an unstreamed answer', () => {
     const { ask } = await servedBy(answerPlainly);
     const { sink } = ask({ stream: false });
     const body = JSON.parse((sink.body as Buffer).toString());
-    expect(body).toMatchObject({ id: 'chatcmpl-test', model: MODEL, created: 1_763_600_000, usage: { prompt_tokens: 7 } });
+    expect(body).toMatchObject({
+      id: 'chatcmpl-test',
+      model: MODEL,
+      created: 1_763_600_000,
+      usage: { prompt_tokens: 7 },
+    });
     expect(body.choices[0].message.content).toBe('one two three');
     expect(sink.ending).toMatchObject({ outcome: 'completed', usage: { inputTokens: 7, outputTokens: 3 } });
   });
@@ -259,14 +285,20 @@ describe('an unstreamed answer', () => {
 describe('what the agent is sent', () => {
   it("is the consumer's body, byte for byte, inside the envelope", async () => {
     const { ask, hub, agent } = await servedBy(nothing);
-    const body = Buffer.from(`{ "messages" : [{"role":"user","content":"\\u00e4 <&> 🦢"}], "x":1e2,"model":"${MODEL}","stream":true}`);
+    const body = Buffer.from(
+      `{ "messages" : [{"role":"user","content":"\\u00e4 <&> 🦢"}], "x":1e2,"model":"${MODEL}","stream":true}`,
+    );
     const raw: string[] = [];
     const found = [...hub.registry.present()][0];
     expect(found).toBeDefined();
     agent.options.script = (served) => raw.push(JSON.stringify(served.request));
     ask({ body });
     expect(raw[0]).toBe(JSON.stringify(JSON.parse(body.toString())));
-    expect(agent.inferences[0]).toMatchObject({ stream: true, operation: 'chat/completions', modelId: MODEL });
+    expect(agent.inferences[0]).toMatchObject({
+      stream: true,
+      operation: 'chat/completions',
+      modelId: MODEL,
+    });
   });
 
   it('never contradicts itself about streaming', async () => {
@@ -305,7 +337,8 @@ describe('what the agent is sent', () => {
     await clock.advance(0);
     expect(agent.overlong).toBe(0);
     expect(agent.inferences).toHaveLength(refused ? 0 : 1);
-    if (refused) expect(sink.ending).toMatchObject({ outcome: 'refused', errorCode: 'prompt-too-large-for-providers' });
+    if (refused)
+      expect(sink.ending).toMatchObject({ outcome: 'refused', errorCode: 'prompt-too-large-for-providers' });
     expect(candidate().inFlight).toBe(refused ? 0 : 1);
   });
 
@@ -319,23 +352,26 @@ describe('what the agent is sent', () => {
 });
 
 describe('a cancel', () => {
-  it.each(['A', 'B', 'C'] as const)('ends the attempt at once for generation %s, and nothing of it counts afterwards', async (generation) => {
-    const { ask, agent, hub, candidate } = await servedBy((served) => served.token('one'), { generation });
-    const { sink, attempt } = ask();
-    const served = agent.inferences[0] as Served;
-    served.token('two');
-    attempt.cancel('consumer_disconnected');
-    attempt.cancel('consumer_disconnected');
-    expect(sink.ending).toMatchObject({ outcome: 'cancelled' });
-    expect(served.cancelled).toBe(generation === 'C');
-    expect(agent.unknownTypes).toEqual([]);
-    expect(candidate().inFlight).toBe(0);
-    served.token('three');
-    served.end();
-    expect(sink.text).toBe('onetwo');
-    expect(hub.counters.lateFrames).toBe(generation === 'C' ? 0 : 2);
-    expect(hub.counters.foreignFrames).toBe(0);
-  });
+  it.each(['A', 'B', 'C'] as const)(
+    'ends the attempt at once for generation %s, and nothing of it counts afterwards',
+    async (generation) => {
+      const { ask, agent, hub, candidate } = await servedBy((served) => served.token('one'), { generation });
+      const { sink, attempt } = ask();
+      const served = agent.inferences[0] as Served;
+      served.token('two');
+      attempt.cancel('consumer_disconnected');
+      attempt.cancel('consumer_disconnected');
+      expect(sink.ending).toMatchObject({ outcome: 'cancelled' });
+      expect(served.cancelled).toBe(generation === 'C');
+      expect(agent.unknownTypes).toEqual([]);
+      expect(candidate().inFlight).toBe(0);
+      served.token('three');
+      served.end();
+      expect(sink.text).toBe('onetwo');
+      expect(hub.counters.lateFrames).toBe(generation === 'C' ? 0 : 2);
+      expect(hub.counters.foreignFrames).toBe(0);
+    },
+  );
 
   it('comes by itself for a consumer that does not read, and for nobody else', async () => {
     const flood: Script = (served) => {
@@ -390,7 +426,10 @@ describe('a hostile agent', () => {
     });
     await thief.start();
     await settlePromises();
-    thief.send('stream_chunk', 'att_known', { request_id: 'att_known', chunk: { choices: [{ delta: { content: 'forged' } }] } });
+    thief.send('stream_chunk', 'att_known', {
+      request_id: 'att_known',
+      chunk: { choices: [{ delta: { content: 'forged' } }] },
+    });
     thief.send('stream_end', 'att_known', { request_id: 'att_known' });
     thief.send('ack', 'att_known', { request_id: 'att_known', response: { choices: [] } });
     thief.send('error', 'att_known', { request_id: 'att_known', code: 400, message: 'x' });

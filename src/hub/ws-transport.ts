@@ -22,7 +22,13 @@ export class WsTransport implements Transport {
   #guard: (() => void) | undefined;
 
   /** `anonymousBytesMax`: what the socket may send before `trust`, counted below the protocol, so that nothing larger is ever held. */
-  constructor(about: { ws: WebSocket; socket: Socket; address: string; clock: Clock; anonymousBytesMax: number }) {
+  constructor(about: {
+    ws: WebSocket;
+    socket: Socket;
+    address: string;
+    clock: Clock;
+    anonymousBytesMax: number;
+  }) {
     this.#ws = about.ws;
     this.#socket = about.socket;
     this.address = about.address;

@@ -1,5 +1,14 @@
-import { eachFrame, encodeDataFrame, encodeFrame, encodeJsonFrame, FRAME, type JobEnd, type JobHeader, STREAM_EXTENSION } from '#wire/agent/frames.ts';
 import type { Hub } from '#hub/hub.ts';
+import {
+  eachFrame,
+  encodeDataFrame,
+  encodeFrame,
+  encodeJsonFrame,
+  FRAME,
+  type JobEnd,
+  type JobHeader,
+  STREAM_EXTENSION,
+} from '#wire/agent/frames.ts';
 import { MemoryTransport } from './memory-transport.ts';
 
 /** A double of an agent that speaks `cygnet.stream.v1`, over a socket in memory. It does nothing by itself. */
@@ -37,11 +46,16 @@ export class StreamAgent {
 
   /** The streams that were offered, with their headers. */
   get jobs(): { stream: number; header: JobHeader }[] {
-    return this.of(FRAME.job).map(({ stream, payload }) => ({ stream, header: JSON.parse(payload.toString()) }));
+    return this.of(FRAME.job).map(({ stream, payload }) => ({
+      stream,
+      header: JSON.parse(payload.toString()),
+    }));
   }
 
   of(type: number, stream?: number): { stream: number; payload: Buffer }[] {
-    return this.frames.filter((each) => each.type === type && (stream === undefined || each.stream === stream));
+    return this.frames.filter(
+      (each) => each.type === type && (stream === undefined || each.stream === stream),
+    );
   }
 
   body(stream: number): string {
@@ -66,7 +80,8 @@ export class StreamAgent {
 
   result(stream: number, body: string): void {
     const bytes = Buffer.from(body);
-    for (let at = 0; at < bytes.length; at += 16_384) this.frame(FRAME.result, stream, bytes.subarray(at, at + 16_384));
+    for (let at = 0; at < bytes.length; at += 16_384)
+      this.frame(FRAME.result, stream, bytes.subarray(at, at + 16_384));
   }
 
   end(stream: number, end: JobEnd): void {
