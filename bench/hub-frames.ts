@@ -38,7 +38,7 @@ async function open(
   const payload = { node_id: 'bench', token: 'sk-prov-one', models: [MODEL], capabilities };
   transport.arrive(JSON.stringify({ type: 'register', payload }));
   await new Promise((resolve) => setImmediate(resolve));
-  const link = hub.linkOf(hub.candidates(MODEL)[0] as never) as Link;
+  const link = hub.linkOf(hub.candidates(MODEL)[0]) as Link;
   const start = (): Job => {
     const job = testJob();
     let attempt: { consumed(bytes: number): void } | undefined;
@@ -84,9 +84,9 @@ const stream = await open(['inference', STREAM_EXTENSION]);
 const event = (job: Job): string =>
   `data: ${JSON.stringify({ id: job.completionId, object: 'chat.completion.chunk', created: job.createdS, model: MODEL, choices: [{ index: 0, delta: { content: ' tok1' }, finish_reason: null }] })}\n\n`;
 const jobs = Array.from({ length: 32 }, () => stream.start());
-const single = encodeDataFrame(1, 1, 1, Buffer.from(event(jobs[0] as Job)));
+const single = encodeDataFrame(1, 1, 1, Buffer.from(event(jobs[0])));
 const step = Buffer.concat(jobs.map((job, i) => encodeDataFrame(i + 1, 1, 1, Buffer.from(event(job)))));
-const bytes = Buffer.from(event(jobs[0] as Job));
+const bytes = Buffer.from(event(jobs[0]));
 
 best('bytes copied', TOKENS, () => {
   for (let i = 0; i < TOKENS; i++) taken = Buffer.from(bytes);

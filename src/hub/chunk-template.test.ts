@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { testJob } from '#support/test-hub.ts';
 import { chunkEvent, eventHead } from './chunk-event.ts';
@@ -7,11 +7,11 @@ import { ChunkTemplate } from './chunk-template.ts';
 const head = eventHead(testJob());
 const ID = 'att_1';
 
-function message(chunk: unknown, over: Record<string, unknown> = {}): string {
+function message(body: unknown, over: Record<string, unknown> = {}): string {
   return JSON.stringify({
     type: 'stream_chunk',
     request_id: ID,
-    payload: { request_id: ID, chunk, done: false, ...over },
+    payload: { request_id: ID, chunk: body, done: false, ...over },
   });
 }
 
@@ -98,10 +98,11 @@ describe('a template of a stream', () => {
       message(chunk('x')).replace('"delta"', '"a\\"content":"q","delta"'),
     ];
     for (const text of bad) {
+      const full = chunkEvent(head, JSON.parse(text).payload.chunk)?.text;
       const template = ChunkTemplate.learn(text, ID, head);
       // Where one was learnt all the same, it must be right.
       const event = template?.event(Buffer.from(text))?.toString();
-      if (event) expect(event).toBe(chunkEvent(head, JSON.parse(text).payload.chunk)?.text);
+      expect([undefined, full]).toContain(event);
     }
     expect(ChunkTemplate.learn(bad[0] as string, ID, head)).toBeUndefined();
     expect(ChunkTemplate.learn(bad[5] as string, ID, head)).toBeUndefined();
@@ -124,7 +125,7 @@ describe('a template of a stream', () => {
       [0x0a],
       [0x22],
     ]) {
-      expect(template.event(withInside(bad)), bad.join()).toBeUndefined();
+      expect(template.event(withInside(bad))).toBeUndefined();
     }
   });
 

@@ -97,7 +97,7 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
 const HEX4 = /^[0-9a-fA-F]{4}$/;
-const SHORT_ESCAPES: readonly number[] = [...'"\\/bfnrt'].map((character) => character.charCodeAt(0));
+const SHORT_ESCAPES: readonly number[] = [...Buffer.from('"\\/bfnrt')];
 
 /** The event of the marked message, when the marker is the whole text of its only choice's delta. */
 function provenEvent(marked: string, key: string, attemptId: string, head: string): string | undefined {

@@ -11,7 +11,7 @@ import type { HubSettings } from './settings.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
+  for (const close of closers.splice(0).toReversed()) await close();
 });
 
 async function open(settings: Partial<HubSettings> = {}, server: Partial<HubServerSettings> = {}) {

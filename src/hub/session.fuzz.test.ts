@@ -5,7 +5,6 @@ import { RecordedSink } from '#support/recorded-sink.ts';
 import { MODEL, testHub, testJob } from '#support/test-hub.ts';
 import { settlePromises, VirtualClock } from '#support/virtual-clock.ts';
 import { encodeDataFrame, encodeFrame } from '#wire/agent/frames.ts';
-import type { Link } from './link.ts';
 
 const FRAMES = 100_000;
 const JOB = testJob();
@@ -133,7 +132,7 @@ function fuzz(seed: number, dialect: 'swan' | 'stream') {
     streams += 1;
     ids.push(job.attemptId);
     if (ids.length > 12) ids.splice(1, 1);
-    const attempt = (link as Link).start(job, sink);
+    const attempt = link.start(job, sink);
     if (int(5) === 0) attempt.cancel('consumer_disconnected');
   };
 

@@ -457,7 +457,9 @@ export function dialSocket(url: string): Dial {
   return (on) =>
     new Promise((resolve, reject) => {
       const ws = new WebSocket(url, { perMessageDeflate: false, handshakeTimeout: 10_000 });
-      ws.on('message', (data, isBinary) => on.message(isBinary ? (data as Buffer) : data.toString()));
+      ws.on('message', (data, isBinary) =>
+        on.message(isBinary ? (data as Buffer) : (data as Buffer).toString()),
+      );
       ws.on('pong', () => on.pong());
       ws.on('close', () => on.closed());
       ws.on('error', reject);
