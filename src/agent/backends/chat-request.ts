@@ -1,0 +1,89 @@
+import { z } from 'zod';
+
+/**
+ * The part of an OpenAI chat request that a model run in this process understands. Text only: what cannot be honoured
+ * (images, several choices, a forced tool, a forced format) is refused rather than ignored; what merely helps (logprobs,
+ * penalties, offered tools) is ignored.
+ */
+
+const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
+const content = z.union([z.string(), z.array(textPart).transform((parts) => parts.map(({ text }) => text).join(''))]);
+
+const messageSchema = z.discriminatedUnion('role', [
+  z.looseObject({ role: z.enum(['system', 'developer']), content }),
+  z.looseObject({ role: z.literal('user'), content }),
+  z.looseObject({
+    role: z.literal('assistant'),
+    content: content.nullish(),
+    tool_calls: z.array(z.unknown()).nullish(),
+  }),
+  z.looseObject({ role: z.literal('tool'), content }),
+]);
+
+const nothingOr = <T extends z.ZodType>(schema: T) =>
+  schema.nullish().transform((value) => (value === null ? undefined : value));
+
+const chatRequestSchema = z.looseObject({
+  messages: z.array(messageSchema).min(1),
+  temperature: nothingOr(z.number().min(0).max(2)),
+  top_p: nothingOr(z.number().gt(0).max(1)),
+  seed: nothingOr(z.number().int()),
+  max_tokens: nothingOr(z.number().int().min(1)),
+  max_completion_tokens: nothingOr(z.number().int().min(1)),
+  stop: nothingOr(z.union([z.string(), z.array(z.string()).max(16)])),
+  n: nothingOr(z.literal(1, 'this model gives one choice')),
+  tool_choice: nothingOr(
+    z.custom((value) => value === 'auto' || value === 'none', 'this model cannot be made to call a tool'),
+  ),
+  response_format: nothingOr(z.looseObject({ type: z.literal('text', 'this model answers in plain text') })),
+});
+
+export interface ChatTurn {
+  readonly type: 'system' | 'user' | 'model';
+  readonly text: string;
+}
+
+export interface ChatRequest {
+  readonly turns: readonly ChatTurn[];
+  readonly temperature: number | undefined;
+  readonly topP: number | undefined;
+  readonly seed: number | undefined;
+  readonly maxTokens: number | undefined;
+  /** Texts that end the answer and are not part of it. */
+  readonly stops: readonly string[];
+}
+
+/** Reads a request, or says in one sentence why it cannot be served. */
+export function readChatRequest(body: unknown): ChatRequest | { refusal: string } {
+  const parsed = chatRequestSchema.safeParse(body);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    return { refusal: `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not valid'}` };
+  }
+  const request = parsed.data;
+  const stop = request.stop ?? [];
+  return {
+    turns: request.messages.map(turnOf),
+    temperature: request.temperature,
+    topP: request.top_p,
+    seed: request.seed,
+    maxTokens: request.max_completion_tokens ?? request.max_tokens,
+    stops: (typeof stop === 'string' ? [stop] : stop).filter((text) => text !== ''),
+  };
+}
+
+function turnOf(message: z.output<typeof messageSchema>): ChatTurn {
+  switch (message.role) {
+    case 'system':
+    case 'developer':
+      return { type: 'system', text: message.content };
+    case 'assistant': {
+      const calls = message.tool_calls?.length ? JSON.stringify(message.tool_calls) : '';
+      return { type: 'model', text: (message.content ?? '') + calls };
+    }
+    case 'user':
+    case 'tool':
+      // The templates know no turn for a tool's answer; it is told to the model as the user's word.
+      return { type: 'user', text: message.content };
+  }
+}

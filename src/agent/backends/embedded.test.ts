@@ -1,0 +1,191 @@
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { silentLog } from '#kit/log.ts';
+import { packageRoot } from '#kit/package-root.ts';
+import type { BackendEnd, BackendSink } from './backend.ts';
+import { EmbeddedBackend } from './embedded.ts';
+
+const MODEL = path.join(packageRoot(), 'models', 'cygnet-nano-q8_0.gguf');
+
+let backend: EmbeddedBackend;
+
+beforeAll(async () => {
+  backend = await EmbeddedBackend.open({ path: MODEL, sequences: 4, threads: 1, gpu: false }, { log: silentLog });
+}, 30_000);
+afterAll(() => backend.close());
+
+/** Serves `body` and gathers everything that is said. `onEvent` may cancel or refuse more. */
+function serve(
+  body: Record<string, unknown>,
+  options: { stream?: boolean; onEvent?: (count: number) => 'cancel' | 'pause' | undefined } = {},
+) {
+  const said = { text: '', tokens: 0, events: [] as Record<string, unknown>[], answer: undefined as unknown };
+  let serving: ReturnType<EmbeddedBackend['serve']> | undefined;
+  const ended = new Promise<BackendEnd>((resolve) => {
+    const sink: BackendSink = {
+      event(head, tail, tokens) {
+        const event = JSON.parse(Buffer.concat([head, tail]).toString());
+        said.events.push(event);
+        said.text += event.choices[0].delta.content ?? '';
+        said.tokens += tokens;
+        const wish = options.onEvent?.(said.events.length);
+        if (wish === 'cancel') serving?.cancel();
+        return wish !== 'pause';
+      },
+      answer(json) {
+        said.answer = JSON.parse(json.toString());
+      },
+      end: resolve,
+    };
+    serving = backend.serve(
+      {
+        body,
+        stream: options.stream ?? true,
+        identity: { completion: 'chatcmpl-1', model: 'cygnet-nano', createdS: 7 },
+      },
+      sink,
+    );
+  });
+  return { said, ended, resume: () => serving?.resume() };
+}
+
+const ask = (question: string) => [{ role: 'user', content: question }];
+
+describe('the embedded model', () => {
+  it('computes its answers and streams them token by token, with exact counts', async () => {
+    const { said, ended } = serve({ messages: ask('What is 17 + 25?') });
+    const end = await ended;
+    expect(said.text).toBe('17 + 25 = 42.');
+    expect(end).toMatchObject({ status: 200, finishReason: 'stop' });
+    expect(end.usage?.completion_tokens).toBe(said.tokens);
+    expect(end.usage?.prompt_tokens).toBeGreaterThan(8);
+    expect(said.events[0]).toMatchObject({
+      id: 'chatcmpl-1',
+      object: 'chat.completion.chunk',
+      created: 7,
+      model: 'cygnet-nano',
+      choices: [{ index: 0, delta: { role: 'assistant' }, finish_reason: null }],
+    });
+    expect(said.events.at(-1)).toMatchObject({ choices: [{ delta: {}, finish_reason: 'stop' }] });
+    expect(said.events.length).toBeGreaterThan(5);
+  });
+
+  it('answers unstreamed with one completion', async () => {
+    const { said, ended } = serve({ messages: ask('What is 3 + 4?') }, { stream: false });
+    const end = await ended;
+    expect(said.answer).toMatchObject({
+      id: 'chatcmpl-1',
+      object: 'chat.completion',
+      model: 'cygnet-nano',
+      choices: [{ message: { role: 'assistant', content: '3 + 4 = 7.' }, finish_reason: 'stop' }],
+      usage: { ...end.usage, total_tokens: (end.usage?.prompt_tokens ?? 0) + (end.usage?.completion_tokens ?? 0) },
+    });
+  });
+
+  it('gives the same answer when the sequence has served before', async () => {
+    const texts: string[] = [];
+    for (let i = 0; i < 6; i++) {
+      const { said, ended } = serve({ messages: ask('What is the capital of France?') });
+      await ended;
+      texts.push(said.text);
+      await serve({ messages: ask(`What is ${i} + 9?`) }).ended;
+    }
+    expect(new Set(texts).size).toBe(1);
+  });
+
+  it('serves four at once, and a fifth as soon as one ends', async () => {
+    const runs = [11, 12, 13, 14, 15].map((n) => serve({ messages: ask(`What is ${n} + 20?`) }));
+    await Promise.all(runs.map(({ ended }) => ended));
+    expect(runs.map(({ said }) => said.text)).toEqual([11, 12, 13, 14, 15].map((n) => `${n} + 20 = ${n + 20}.`));
+  });
+
+  it('stops at max_tokens and says so', async () => {
+    const { said, ended } = serve({ messages: ask('What is 17 + 25?'), max_tokens: 3 });
+    const end = await ended;
+    expect(end).toMatchObject({ status: 200, finishReason: 'length', usage: { completion_tokens: 3 } });
+    expect(said.tokens).toBe(3);
+  });
+
+  it('ends before a stop text, wherever its pieces are cut', async () => {
+    const { said, ended } = serve({ messages: ask('What is 17 + 25?'), stop: [' = 4'] });
+    const end = await ended;
+    expect(said.text).toBe('17 + 25');
+    expect(end).toMatchObject({ status: 200, finishReason: 'stop' });
+  });
+
+  it('refuses a prompt over the context before generating anything', async () => {
+    const { said, ended } = serve({ messages: ask('count the words '.repeat(400)) });
+    const end = await ended;
+    expect(end).toMatchObject({ status: 400, code: 'context_length_exceeded' });
+    expect(said.events).toEqual([]);
+    const huge = serve({ messages: ask('x'.repeat(2_000_000)) });
+    expect(await huge.ended).toMatchObject({ status: 400, code: 'context_length_exceeded' });
+  });
+
+  it('never generates past the context', async () => {
+    const { ended } = serve({
+      messages: ask('Tell me a story.'),
+      max_tokens: 100_000,
+      temperature: 2,
+      seed: 5,
+    });
+    const end = await ended;
+    const { prompt_tokens: prompt = 0, completion_tokens: completion = 0 } = end.usage ?? {};
+    expect(prompt + completion).toBeLessThanOrEqual(512);
+  });
+
+  it('stops within a token of a cancel and states what was generated until then', async () => {
+    const { said, ended } = serve(
+      { messages: ask('Tell me a story.'), temperature: 1, seed: 3 },
+      { onEvent: (count) => (count === 4 ? 'cancel' : undefined) },
+    );
+    const end = await ended;
+    expect(end).toMatchObject({ status: 499, usage: { completion_tokens: 4 } });
+    expect(said.events.length).toBe(4);
+    // Its sequence is free again: four at once still work.
+    await Promise.all([1, 2, 3, 4].map((n) => serve({ messages: ask(`What is ${n} + 1?`) }).ended));
+  });
+
+  it('computes nothing while it is asked to pause', async () => {
+    const { said, ended, resume } = serve(
+      { messages: ask('What is 17 + 25?') },
+      { onEvent: (count) => (count === 3 ? 'pause' : undefined) },
+    );
+    // Another request runs to its end meanwhile.
+    await serve({ messages: ask('What is 1 + 1?') }).ended;
+    expect(said.events.length).toBe(3);
+    resume();
+    await ended;
+    expect(said.text).toBe('17 + 25 = 42.');
+  });
+
+  it('repeats itself for the same seed', async () => {
+    const body = { messages: ask('Tell me a story.'), temperature: 0.9, seed: 11, max_tokens: 40 };
+    const [one, two] = [serve(body), serve(body)];
+    await Promise.all([one.ended, two.ended]);
+    expect(one.said.text).toBe(two.said.text);
+  });
+
+  it('understands system turns, earlier answers and content in parts', async () => {
+    const { said, ended } = serve({
+      messages: [
+        { role: 'system', content: 'Be brief.' },
+        { role: 'user', content: 'My name is Nina.' },
+        { role: 'assistant', content: 'Nice to meet you, Nina.' },
+        { role: 'user', content: [{ type: 'text', text: 'What is ' }, { type: 'text', text: '2 + 2?' }] },
+      ],
+    });
+    expect((await ended).status).toBe(200);
+    expect(said.text).toContain('4');
+  });
+
+  it.each([
+    ['images', { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] }],
+    ['no messages', { messages: [] }],
+    ['several choices', { messages: ask('Hi'), n: 2 }],
+    ['a temperature that is none', { messages: ask('Hi'), temperature: 'hot' }],
+    ['a forced tool', { messages: ask('Hi'), tool_choice: 'required' }],
+  ])('refuses %s with status 400', async (_what, body) => {
+    expect((await serve(body).ended).status).toBe(400);
+  });
+});

@@ -1,0 +1,25 @@
+/**
+ * The agent's variables: name and meaning. This file is the only reader of `process.env` in the agent. What the command
+ * line says wins over a variable, and a variable over a file. The first three are the Swan agent's own.
+ */
+export const AGENT_VARIABLES = {
+  INFERENCE_WS_URL: 'The hub, for example ws://127.0.0.1:8081.',
+  INFERENCE_API_KEY: 'The provider key, sk-prov-….',
+  CP_PATH: "The folder of the node's key and settings, where CYGNET_AGENT_FOLDER is not set.",
+  CYGNET_AGENT_FOLDER: "The folder of the node's key and settings.",
+  CYGNET_AGENT_NAME: 'A name for this node.',
+  CYGNET_AGENT_MODELS: 'Models to serve, as for --model, separated by spaces.',
+  CYGNET_AGENT_LOG_LEVEL: 'trace, debug, info, warn, error or silent.',
+} as const;
+
+export type AgentEnv = Partial<Record<keyof typeof AGENT_VARIABLES, string>>;
+
+/** The agent's variables; empty ones count as absent. */
+export function readAgentEnv(env: NodeJS.ProcessEnv = process.env): AgentEnv {
+  const read: AgentEnv = {};
+  for (const name of Object.keys(AGENT_VARIABLES) as (keyof typeof AGENT_VARIABLES)[]) {
+    const value = env[name]?.trim();
+    if (value) read[name] = value;
+  }
+  return read;
+}

@@ -1,0 +1,62 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { runAgent, type RunningAgent } from '#agent/run.ts';
+import { type AgentSettings, parseModel } from '#agent/settings.ts';
+import { type Clock, systemClock } from '#kit/clock.ts';
+import { silentLog } from '#kit/log.ts';
+import { seededRandomness } from '#kit/random.ts';
+import { Sealed } from '#kit/sealed.ts';
+
+let seed = 1;
+
+/** Starts an agent in this process, with a folder of its own that goes when it leaves. Models as for `--model`. */
+export async function startAgent(
+  hubUrl: string,
+  models: readonly string[],
+  more: Partial<AgentSettings> & { clock?: Clock; perModel?: number } = {},
+): Promise<RunningAgent & { folder: string }> {
+  const { clock = systemClock, perModel, ...settings } = more;
+  const folder = settings.folder ?? mkdtempSync(path.join(tmpdir(), 'cygnet-agent-'));
+  const agent = await runAgent(
+    {
+      hubUrl,
+      key: new Sealed('sk-prov-test'),
+      folder,
+      name: 'test',
+      models: models.map((text) => ({
+        ...parseModel(text, { sequences: 4, threads: 1, gpu: false }),
+        concurrency: perModel,
+      })),
+      concurrency: 1_024,
+      drainMs: 5_000,
+      serviceUrl: undefined,
+      json: false,
+      logLevel: 'silent',
+      ...settings,
+    },
+    {
+      clock,
+      randomness: seededRandomness(seed++),
+      log: silentLog,
+      program: () => Promise.resolve(undefined),
+      machine: { platform: 'linux', arch: 'x64' },
+      version: '0.0.0-test',
+    },
+  );
+  const tidy = async (leave: () => Promise<void>): Promise<void> => {
+    await leave();
+    if (settings.folder === undefined) rmSync(folder, { recursive: true, force: true });
+  };
+  return {
+    folder,
+    nodeId: agent.nodeId,
+    registered: agent.registered,
+    refused: agent.refused,
+    get connected() {
+      return agent.connected;
+    },
+    drain: () => tidy(() => agent.drain()),
+    close: () => tidy(() => agent.close()),
+  };
+}
