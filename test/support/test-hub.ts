@@ -41,12 +41,14 @@ export class TestRooms {
   readonly keys = new Map<string, KeyRecord>([
     ['sk-prov-one', key('key_one', 'provider', 'prov_one')],
     ['sk-prov-two', key('key_two', 'provider', 'prov_two')],
+    ['sk-prov-test', key('key_test', 'provider', 'prov_test')],
     ['sk-swan-consumer', key('key_consumer', 'consumer', 'cons_one')],
   ]);
   readonly revoked = new Set<string>();
   readonly states = new Map<string, ProviderState>([
     ['prov_one', 'active'],
     ['prov_two', 'active'],
+    ['prov_test', 'active'],
   ]);
   readonly owners = new Map<string, string>();
   readonly models = new Map<string, Model>();
