@@ -93,6 +93,7 @@ export class Outbox {
     const bytes = head.length + tail.length + SSE_EXTRA_BYTES;
     const joins =
       this.#openStream === stream &&
+      this.#at + bytes <= this.#slab.length &&
       this.#at + bytes - this.#start <= this.#messageMax &&
       this.#at - this.#openAt - FRAME_HEADER_BYTES + bytes <= MAX_FRAME_PAYLOAD_BYTES &&
       this.#openEvents < EVENTS_PER_FRAME_MAX &&

@@ -45,7 +45,8 @@ export class DeliveredText {
 
   add(events: Buffer): void {
     this.#bytes += events.length;
-    if (this.#bytes <= this.#bytesMax) this.#parts.push(events);
+    // A copy: the events are a view of a whole message, which would be kept with them.
+    if (this.#bytes <= this.#bytesMax) this.#parts.push(Buffer.from(events));
     else this.#parts = [];
   }
 

@@ -332,7 +332,7 @@ class PaidJob {
     this.#rooms.served(record, end.candidate);
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
-    else if (end.outcome !== 'cancelled') this.#answerFailure(end.errorCode ?? 'provider-failed');
+    else if (!this.#left) this.#answerFailure(end.errorCode ?? 'provider-failed');
     if (record.charge > 0n && this.#text) this.#submitRecount(record);
   }
 

@@ -200,7 +200,7 @@ describe('before the first content', () => {
 });
 
 describe('after the first content', () => {
-  test.each(['failed', 'lost', 'busy', 'refused', 'cancelled'] as const)(
+  test.each(['failed', 'lost', 'busy', 'refused'] as const)(
     'an attempt that is %s breaks the answer; there is no second try',
     async (outcome) => {
       open(['a', 'b']);
@@ -264,4 +264,13 @@ test('closing ends what runs, and nothing outlives it', () => {
   dispatcher.close();
   expect(end).toMatchObject({ outcome: 'broken', errorCode: 'shutting-down' });
   expect(dispatcher.active).toBe(0);
+});
+
+test('a link that gives up on a consumer who does not read blames nobody, and the bill is for what was passed on', () => {
+  open(['a', 'b']);
+  run();
+  link('a').says('half');
+  link('a').ends({ outcome: 'cancelled', usage: { inputTokens: 3, outputTokens: 9 } });
+  expect(end).toMatchObject({ outcome: 'cancelled', errorCode: 'client-too-slow', attempts: 1 });
+  expect(outcomes).toEqual([['a', 'neutral']]);
 });

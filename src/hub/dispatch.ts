@@ -339,8 +339,11 @@ export class Run {
         }
         break;
       }
-      case 'failed':
       case 'cancelled':
+        // Not by us: the link gave up because the consumer did not take what had arrived.
+        this.#closeAttempt('neutral');
+        return this.#finish({ outcome: 'cancelled', errorCode: 'client-too-slow', usage: end.usage });
+      case 'failed':
         this.#closeAttempt('failed');
         this.#lastFailure = end.errorCode ?? 'provider-failed';
         break;

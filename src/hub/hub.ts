@@ -94,13 +94,13 @@ export class Hub {
     }
     this.#watch.cancel();
     this.#stopWatching();
-    for (const session of [...this.#sessions]) session.close(1001, 'restarting');
+    for (const session of this.#sessions) session.close(1001, 'restarting');
   }
 
   #tick(): void {
     const nowMs = this.#parts.clock.nowMs();
     for (const session of this.#sessions) session.tick(nowMs);
-    for (const presence of [...this.registry.present()]) {
+    for (const presence of this.registry.present()) {
       // Revocation is announced by `endSessionsOfKey`; this is for the day the announcement is lost.
       if (this.#parts.isRevoked?.(presence.keyId)) presence.evict('key-revoked');
     }

@@ -29,14 +29,20 @@ export interface Job {
 
 /** Under way. */
 export interface Attempt {
-  /** Stops it. The sink still receives `end` (with the exact usage where the agent tells it). Harmless after the end. */
+  /**
+   * Stops it. The sink still receives `end`: from within this call where the agent will say nothing more, otherwise with
+   * the exact usage, within a second. Nothing else is delivered in between. Harmless after the end.
+   */
   cancel(reason: 'consumer_disconnected' | 'attempt_timeout' | 'shutting_down'): void;
   /** The consumer has taken `bytes` of what was delivered: the agent may send as many more. */
   consumed(bytes: number): void;
 }
 
 export interface AttemptSink {
-  /** Whole server-sent events, ready for the consumer: our id, the catalogue's model name, no usage, no `[DONE]`. */
+  /**
+   * Whole server-sent events, ready for the consumer: our id, the catalogue's model name, no usage, no `[DONE]`. Events
+   * without a token wait for the first one with one. `events` may be a view of a larger message: copy what is kept.
+   */
   data(events: Buffer, eventCount: number, tokenCount: number): void;
   /** The whole unstreamed answer: a parsed completion with our id and the catalogue's model name, and its bytes. */
   result(body: Buffer, completion: Completion): void;

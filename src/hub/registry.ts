@@ -111,7 +111,7 @@ export class Registry {
 
   /** A node has left: none of its candidates is offered any more. */
   leave(presence: Presence): void {
-    for (const candidate of [...presence.serving.values()]) this.#withdraw(presence, candidate);
+    for (const candidate of presence.serving.values()) this.#withdraw(presence, candidate);
     this.#byLink.delete(presence.linkId);
     if (this.#byNode.get(presence.nodeId) === presence) this.#byNode.delete(presence.nodeId);
   }

@@ -199,7 +199,7 @@ describe('two connections', () => {
         hub.attach(transport);
         return Promise.resolve({
           send: (data) => transport.arrive(data),
-          ping: on.pong,
+          ping: () => on.pong(),
           cut: () => transport.cut(),
         });
       },

@@ -150,8 +150,8 @@ export class Session {
       this.#parts.counters.oversize += 1;
       return this.#flooded(1009, 'a message that is too large');
     }
+    if (swan?.takeKnown(data)) return;
     const text = data.toString();
-    if (swan?.takeKnown(text)) return;
     const message = parseEnvelope(text);
     if (!message) return this.#malformed();
     this.#message(message, text);

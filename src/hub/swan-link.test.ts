@@ -259,7 +259,7 @@ describe('an unstreamed answer', () => {
     for (const answer of answers) {
       const { ask } = await servedBy(answer);
       const { sink } = ask({ stream: false });
-      expect(sink.ending?.outcome, answer.toString()).toBe('failed');
+      expect(sink.ending?.outcome).toBe('failed');
       expect(sink.body).toBeUndefined();
     }
   });
@@ -337,8 +337,7 @@ describe('what the agent is sent', () => {
     await clock.advance(0);
     expect(agent.overlong).toBe(0);
     expect(agent.inferences).toHaveLength(refused ? 0 : 1);
-    if (refused)
-      expect(sink.ending).toMatchObject({ outcome: 'refused', errorCode: 'prompt-too-large-for-providers' });
+    expect(sink.ending?.errorCode).toBe(refused ? 'prompt-too-large-for-providers' : undefined);
     expect(candidate().inFlight).toBe(refused ? 0 : 1);
   });
 

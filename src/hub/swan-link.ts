@@ -118,21 +118,22 @@ export class SwanLink implements Link, AttemptHost {
   }
 
   /** Takes a message that one of our templates recognises (see `chunk-template.ts`); false when it must be read in full. */
-  takeKnown(text: string): boolean {
-    const start = text.indexOf(ID_KEY) + ID_KEY.length;
-    if (start < ID_KEY.length) return false;
-    const id = text.slice(start, text.indexOf('"', start));
+  takeKnown(message: Buffer): boolean {
+    // The agent writes the type and the id first. Where one does not, its messages are all read in full.
+    const head = message.toString('latin1', 0, HEAD_BYTES);
+    if (!head.startsWith(CHUNK_OPENING)) return false;
+    const id = head.slice(CHUNK_OPENING.length, head.indexOf('"', CHUNK_OPENING.length));
     const attempt = this.#attempts.get(id);
     if (!attempt) {
-      if (!text.startsWith(CHUNK_OPENING) || !this.#recent.has(id)) return false;
+      if (!this.#recent.has(id)) return false;
       this.counters.lateFrames += 1;
       return true;
     }
-    const event = attempt.template?.event(text);
+    const event = attempt.template?.event(message);
     if (event === undefined) return false;
     this.counters.chunks += 1;
     this.counters.chunksByTemplate += 1;
-    attempt.content(Buffer.from(event), 1, 1);
+    attempt.content(event, 1, 1);
     return true;
   }
 
@@ -234,8 +235,9 @@ export class SwanLink implements Link, AttemptHost {
 /** Whose frame it was: of an attempt under way here, of one that has ended here, of none that was ever here, or none at all. */
 export type Ownership = 'known' | 'late' | 'foreign' | 'malformed';
 
-const ID_KEY = '"request_id":"';
-const CHUNK_OPENING = '{"type":"stream_chunk"';
+const CHUNK_OPENING = '{"type":"stream_chunk","request_id":"';
+/** The opening, an id of ours, and its closing quote. */
+const HEAD_BYTES = 96;
 
 /** What the registration says of the node; it may change while the link lives. */
 export interface SwanNode {

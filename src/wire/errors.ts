@@ -132,6 +132,15 @@ export const ERRORS = {
     false,
     'This address does not answer that method.',
   ),
+  'client-too-slow': row(
+    408,
+    INVALID,
+    'client_too_slow',
+    'caller',
+    false,
+    true,
+    'The answer was not read fast enough.',
+  ),
   'body-too-large': row(
     413,
     INVALID,

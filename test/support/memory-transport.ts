@@ -46,9 +46,9 @@ export class MemoryTransport implements Transport {
   }
 
   /** A message from the agent. */
-  arrive(data: string | Buffer): void {
+  arrive(data: string | Buffer, isBinary = typeof data !== 'string'): void {
     if (this.closedWith !== undefined) return;
-    this.#listener?.message(Buffer.from(data as string), typeof data !== 'string');
+    this.#listener?.message(typeof data === 'string' ? Buffer.from(data) : data, isBinary);
   }
 
   /** The agent's machine is gone. */

@@ -15,7 +15,8 @@ export class RecordedSink implements AttemptSink {
   data(events: Buffer, eventCount: number, tokenCount: number): void {
     if (this.ending) throw new Error('data after the end');
     const texts = events.toString().split('\n\n');
-    if (texts.pop() !== '' || texts.length !== eventCount) throw new Error('events that do not match their count');
+    if (texts.pop() !== '' || texts.length !== eventCount)
+      throw new Error('events that do not match their count');
     this.events.push(...texts);
     this.tokens += tokenCount;
   }
@@ -39,6 +40,8 @@ export class RecordedSink implements AttemptSink {
 
   /** The text of the answer. */
   get text(): string {
-    return this.chunks.map((chunk) => chunk.choices.map((choice) => choice.delta.content ?? '').join('')).join('');
+    return this.chunks
+      .map((chunk) => chunk.choices.map((choice) => choice.delta.content ?? '').join(''))
+      .join('');
   }
 }

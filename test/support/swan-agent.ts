@@ -66,7 +66,9 @@ export class SwanAgent {
   }
 
   send(type: string, requestId: string | undefined, payload: unknown): void {
-    this.raw(JSON.stringify(requestId === undefined ? { type, payload } : { type, request_id: requestId, payload }));
+    this.raw(
+      JSON.stringify(requestId === undefined ? { type, payload } : { type, request_id: requestId, payload }),
+    );
   }
 
   register(over: Record<string, unknown> = {}): void {
@@ -101,7 +103,12 @@ export class SwanAgent {
 
   health(map: Record<string, string>): void {
     const { nodeId } = this.options;
-    this.send('model_health_update', undefined, { node_id: nodeId, provider_id: nodeId, model_health: map, timestamp: 0 });
+    this.send('model_health_update', undefined, {
+      node_id: nodeId,
+      provider_id: nodeId,
+      model_health: map,
+      timestamp: 0,
+    });
   }
 
   /** Closes and dials again, as it does when it has lost faith in the connection. What was queued is lost. */
@@ -283,7 +290,11 @@ export class Served {
     this.chunk({
       ...openAiChunk({}, null),
       choices: [],
-      usage: { completion_tokens: completion, prompt_tokens: prompt, prompt_tokens_details: { cached_tokens: 0 } },
+      usage: {
+        completion_tokens: completion,
+        prompt_tokens: prompt,
+        prompt_tokens_details: { cached_tokens: 0 },
+      },
     });
   }
 
@@ -292,12 +303,14 @@ export class Served {
   }
 
   end(over: Record<string, unknown> = {}): void {
-    if (!this.cancelled) this.agent.send('stream_end', this.id, { request_id: this.id, latency_ms: 5, ...over });
+    if (!this.cancelled)
+      this.agent.send('stream_end', this.id, { request_id: this.id, latency_ms: 5, ...over });
   }
 
   /** The answer to an unstreamed request. */
   result(response: unknown, over: Record<string, unknown> = {}): void {
-    if (!this.cancelled) this.agent.send('ack', this.id, { request_id: this.id, response, latency_ms: 5, ...over });
+    if (!this.cancelled)
+      this.agent.send('ack', this.id, { request_id: this.id, response, latency_ms: 5, ...over });
   }
 
   completion(content: string): Record<string, unknown> {
@@ -341,7 +354,11 @@ const DEEP = '['.repeat(200_000) + ']'.repeat(200_000);
 export const HOSTILE: Readonly<Record<string, Script>> = {
   foreignIds: (served) => {
     for (let i = 0; i < 50; i++) {
-      served.agent.send('stream_chunk', `att_guess${i}`, { request_id: `att_guess${i}`, chunk: {}, done: true });
+      served.agent.send('stream_chunk', `att_guess${i}`, {
+        request_id: `att_guess${i}`,
+        chunk: {},
+        done: true,
+      });
       served.agent.send('stream_end', `att_guess${i}`, { request_id: `att_guess${i}` });
     }
     answerPlainly(served);
@@ -440,7 +457,9 @@ export function dialSocket(url: string): Dial {
   return (on) =>
     new Promise((resolve, reject) => {
       const ws = new WebSocket(url, { perMessageDeflate: false, handshakeTimeout: 10_000 });
-      ws.on('message', (data, isBinary) => on.message(isBinary ? (data as Buffer) : data.toString()));
+      ws.on('message', (data, isBinary) =>
+        on.message(isBinary ? (data as Buffer) : (data as Buffer).toString()),
+      );
       ws.on('pong', () => on.pong());
       ws.on('close', () => on.closed());
       ws.on('error', reject);

@@ -1,8 +1,8 @@
+import type { Model } from '#domain/model.ts';
+import type { KeyRecord, Provider, ProviderState } from '#domain/party.ts';
 import { Hub, type HubParts } from '#hub/hub.ts';
 import type { Job } from '#hub/link.ts';
 import type { HubSettings } from '#hub/settings.ts';
-import type { Model } from '#domain/model.ts';
-import type { KeyRecord, Provider, ProviderState } from '#domain/party.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import { silentLog } from '#kit/log.ts';
@@ -13,7 +13,10 @@ export const SLUG = 'glm-4.7-flash';
 export const SECOND_MODEL = 'Qwen/Qwen3-8B';
 
 /** A hub with two providers (`sk-prov-one`, `sk-prov-two`), two models, and rooms that are maps. */
-export function testHub(clock: Clock, options: { settings?: Partial<HubSettings>; parts?: Partial<HubParts> } = {}) {
+export function testHub(
+  clock: Clock,
+  options: { settings?: Partial<HubSettings>; parts?: Partial<HubParts> } = {},
+) {
   const rooms = new TestRooms();
   const random = seededRandomness(7);
   const hub = new Hub(
@@ -38,12 +41,14 @@ export class TestRooms {
   readonly keys = new Map<string, KeyRecord>([
     ['sk-prov-one', key('key_one', 'provider', 'prov_one')],
     ['sk-prov-two', key('key_two', 'provider', 'prov_two')],
+    ['sk-prov-test', key('key_test', 'provider', 'prov_test')],
     ['sk-swan-consumer', key('key_consumer', 'consumer', 'cons_one')],
   ]);
   readonly revoked = new Set<string>();
   readonly states = new Map<string, ProviderState>([
     ['prov_one', 'active'],
     ['prov_two', 'active'],
+    ['prov_test', 'active'],
   ]);
   readonly owners = new Map<string, string>();
   readonly models = new Map<string, Model>();

@@ -36,7 +36,13 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): Timer {
-    return this.#add({ at: this.#now + Math.max(0, delayMs), order: this.#order++, run, every: undefined, live: true });
+    return this.#add({
+      at: this.#now + Math.max(0, delayMs),
+      order: this.#order++,
+      run,
+      every: undefined,
+      live: true,
+    });
   }
 
   every(periodMs: number, run: () => void): Timer {
