@@ -80,10 +80,15 @@ async function serveUntilToldToStop(options: AgentOptions): Promise<number> {
       const leaving = asked ? agent.close() : agent.drain();
       if (asked) process.exit(0);
       asked = true;
-      leaving.then(
-        () => resolve(0),
-        () => resolve(EXIT_FAILED),
-      );
+      leaving
+        .then(
+          () => resolve(0),
+          () => resolve(EXIT_FAILED),
+        )
+        .finally(() => {
+          // Who listens to the channel of a parent keeps the process alive by that.
+          process.off('disconnect', stop);
+        });
     };
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);

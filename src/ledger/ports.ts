@@ -17,7 +17,10 @@ export interface LeaseStore {
     consumerId: string,
     amounts: { atLeast: Pico; want: Pico },
   ): Promise<{ granted: Pico } | { short: true; leasedElsewhere: Pico }>;
-  /** Returns unused leased money to the consumer's available balance. */
+  /**
+   * Returns unused leased money to the consumer's available balance. When this throws, the money counts as returned all
+   * the same, and the store makes it so with the next question about this consumer; an `amount` of zero asks just that.
+   */
   giveBack(consumerId: string, amount: Pico): Promise<void>;
   /** Asks the other processes to give back what they lease for this consumer and do not use. */
   recall(consumerId: string): Promise<void>;

@@ -34,6 +34,7 @@ export const ERRORS = {
   'body-not-json': row(400, INVALID, 'invalid_json', 'caller', false, false, 'The body is not valid JSON.'),
   'request-invalid': row(400, INVALID, 'invalid_value', 'caller', false, false, 'The request is not valid.'),
   'request-refused-by-model': row(400, INVALID, 'invalid_value', 'caller', false, false, 'The model cannot serve this request as it stands.'),
+  'request-quarantined': row(400, INVALID, 'request_quarantined', 'caller', false, false, 'This request disconnected several providers and is not tried again for a while.'),
   'prompt-too-long': row(400, INVALID, 'context_length_exceeded', 'caller', false, false, "The prompt is longer than the model's context allows."),
   'key-missing': row(401, 'authentication_error', 'missing_api_key', 'caller', false, false, 'No API key was given. Send it as Authorization: Bearer sk-swan-….'),
   'key-unknown': row(401, 'authentication_error', 'invalid_api_key', 'caller', false, false, 'This API key is not known.'),

@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import { audit as auditLedger } from '#ledger/audit.ts';
+import { table } from './report.ts';
+import { inSession } from './session.ts';
+
+/** `cygnet audit`. Ends with 1 when the book does not balance. */
+export function audit(command: Command): void {
+  command.action((_options: unknown, self: Command) =>
+    inSession(self, async ({ database }) => {
+      const report = await auditLedger(database);
+      // The report is the answer either way; the exit code is for scripts.
+      if (!report.balanced) process.exitCode = 1;
+      const counts = `${report.checkedEntries} entries, ${report.checkedAccounts} accounts, ${report.checkedUsage} requests`;
+      const lines = [report.balanced ? `Balanced: ${counts} checked.` : `NOT balanced: ${counts} checked.`];
+      if (report.rejectedRecords > 0) {
+        lines.push(
+          `${report.rejectedRecords} records were rejected and need a person's look (table rejected_usage).`,
+        );
+      }
+      if (report.differences.length > 0) {
+        const rows = report.differences.map(({ what, where, found, expected }) => [
+          what,
+          where,
+          found,
+          expected,
+        ]);
+        lines.push(...table(['what', 'where', '>in the book', '>should be'], rows));
+      }
+      return { value: report, lines };
+    }),
+  );
+}

@@ -1,0 +1,310 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { UsageRecord } from '#domain/usage-record.ts';
+import { systemClock } from '#kit/clock.ts';
+import { idMaker } from '#kit/id.ts';
+import { silentLog } from '#kit/log.ts';
+import { packageRoot } from '#kit/package-root.ts';
+import { systemRandomness } from '#kit/random.ts';
+import { Book } from '#ledger/book.ts';
+import { Leases } from '#ledger/leases.ts';
+import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+
+// The real program, bundled as it ships, in processes of its own.
+const program = path.join(packageRoot(), 'dist', `cli-under-test-${process.pid}.mjs`);
+let fresh: FreshDatabase;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  await build({
+    absWorkingDir: packageRoot(),
+    entryPoints: ['src/cli/main.ts'],
+    outfile: program,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'error',
+  });
+});
+afterAll(async () => {
+  rmSync(program, { force: true });
+  await fresh.drop();
+});
+
+interface Ended {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+async function cygnet(words: string[], more: Record<string, string> = {}): Promise<Ended> {
+  const child = spawn(process.execPath, [program, ...words], {
+    env: { PATH: process.env['PATH'], DATABASE_URL: fresh.url, ...more },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended: Ended = { code: null, out: '', err: '' };
+  child.stdout.setEncoding('utf8').on('data', (part) => {
+    ended.out += part;
+  });
+  child.stderr.setEncoding('utf8').on('data', (part) => {
+    ended.err += part;
+  });
+  [ended.code] = (await once(child, 'close')) as [number | null];
+  return ended;
+}
+
+/** What a command that must succeed answers with `--json`. */
+async function answer<T = Record<string, string>>(...words: string[]): Promise<T> {
+  const ended = await cygnet([...words, '--json']);
+  expect(ended).toMatchObject({ code: 0, err: '' });
+  return JSON.parse(ended.out) as T;
+}
+
+/** A refusal is one sentence on stderr and nothing on stdout. */
+async function refusal(code: number, ...words: string[]): Promise<string> {
+  const ended = await cygnet(words);
+  expect(ended).toMatchObject({ code, out: '' });
+  expect(ended.err.trim().split('\n')).toHaveLength(1);
+  return ended.err;
+}
+
+describe('keys', () => {
+  test('a key is made, shown once, listed without its secret, and revoked', async () => {
+    const consumer = await answer('consumers', 'create', 'Ada');
+    const made = await answer('keys', 'create', '--consumer', 'Ada', '--name', 'laptop');
+    expect(made).toMatchObject({ kind: 'consumer', ownerId: consumer['id'], name: 'laptop' });
+    expect(made['key']).toMatch(/^sk-swan-[0-9a-f]{48}$/);
+
+    const listed = await cygnet(['keys', 'list', '--owner', consumer['id'] as string]);
+    expect(listed.out).toContain(`sk-swan-${made['prefix']}…`);
+    expect(listed.out).not.toContain(made['key']);
+
+    expect(await refusal(2, 'keys', 'revoke', made['key'] as string)).not.toContain(made['key']);
+    expect(await answer('keys', 'revoke', made['prefix'] as string)).toMatchObject({
+      id: made['id'],
+      changed: true,
+    });
+    expect(await answer('keys', 'revoke', made['id'] as string)).toMatchObject({ changed: false });
+  });
+
+  test('a key for nobody, or for two, is refused', async () => {
+    expect(await refusal(1, 'keys', 'create', '--provider', 'nobody')).toContain('no provider "nobody"');
+    expect(await refusal(2, 'keys', 'create', '--provider', 'a', '--consumer', 'b')).toContain('whose key');
+    expect(await refusal(1, 'keys', 'revoke', 'key_none')).toContain('no key "key_none"');
+  });
+});
+
+test('two parties of one name must be told apart by id', async () => {
+  const [one, two] = [
+    await answer('consumers', 'create', 'Twin'),
+    await answer('consumers', 'create', 'Twin'),
+  ];
+  const told = await refusal(1, 'keys', 'create', '--consumer', 'Twin');
+  expect(told).toContain(one['id']);
+  expect(told).toContain(two['id']);
+  expect((await answer('keys', 'create', '--consumer', two['id'] as string))['ownerId']).toBe(two['id']);
+});
+
+test('a provider waits for approval where the operator says so, and can be suspended and let back', async () => {
+  const created = await cygnet(['providers', 'create', 'GPU', '--json'], {
+    CYGNET_PROVIDER_APPROVAL: 'operator',
+  });
+  expect(JSON.parse(created.out)).toMatchObject({ state: 'pending' });
+  expect(await refusal(1, 'providers', 'suspend', 'GPU')).toContain('is pending and cannot become suspended');
+  expect(await answer('providers', 'approve', 'GPU')).toMatchObject({ state: 'active', changed: true });
+  await answer('providers', 'suspend', 'GPU', '--reason', 'late answers');
+  const [listed] = await answer<Record<string, unknown>[]>('providers', 'list');
+  expect(listed).toMatchObject({ name: 'GPU', state: 'suspended', reason: 'late answers', nodes: 0 });
+});
+
+test('a price is set now or for later, shown in the list and the history, and a slip is refused', async () => {
+  const models = await answer<{ id: string; price: { inputPico: string } }[]>('models', 'list');
+  expect(models.find(({ id }) => id === 'cygnet/cygnet-nano')?.price.inputPico).toBe('50000');
+  await answer('price', 'set', 'cygnet-nano', '--input', '0.06', '--output', '0.25');
+  await answer(
+    'price',
+    'set',
+    'cygnet-nano',
+    '--input',
+    '1',
+    '--output',
+    '1',
+    '--from',
+    '2100-01-01T00:00:00Z',
+  );
+  expect(await refusal(1, 'price', 'set', 'cygnet-nano', '--input', '60', '--output', '0.25')).toContain(
+    'hundred times',
+  );
+  expect(await refusal(2, 'price', 'set', 'cygnet-nano', '--input', 'cheap', '--output', '0.25')).toContain(
+    '"cheap"',
+  );
+  expect(await refusal(2, 'price', 'set', 'cygnet-nano', '--request', '1', '--input', '1')).toContain(
+    '--request alone',
+  );
+  const history = await answer<{ inputPico: string; inForce: boolean }[]>('price', 'history', 'cygnet-nano');
+  expect(history.map(({ inputPico, inForce }) => [inputPico, inForce])).toEqual([
+    ['1000000', false],
+    ['60000', true],
+    ['50000', false],
+  ]);
+});
+
+describe('money', () => {
+  test('credit is given once per id, and the balance shows it exactly', async () => {
+    const consumer = await answer('consumers', 'create', 'Payer');
+    const id = consumer['id'] as string;
+    expect(await answer('balance', id)).toMatchObject({ total: '0', held: '0', available: '0' });
+    for (let i = 0; i < 2; i++) {
+      expect(await answer('credit', id, '5.000000000001', '--id', 'gift-1')).toMatchObject({
+        total: '5000000000001',
+      });
+    }
+    expect((await cygnet(['balance', 'Payer'])).out).toContain('available  $5.000000000001');
+    expect(await refusal(1, 'credit', id, '6', '--id', 'gift-1')).toContain('other amounts');
+    for (const amount of ['0', '1e3', 'five']) {
+      expect(await refusal(2, 'credit', id, amount)).toContain('Not an amount');
+    }
+  });
+
+  test('usage lists what each request consumed and cost, corrections included', async () => {
+    const id = (await answer('consumers', 'create', 'Reader'))['id'] as string;
+    const { database } = fresh;
+    const clock = systemClock;
+    const book = new Book({ database, clock, log: silentLog, instance: 'test' });
+    await answer('credit', id, '1');
+    const lease = new Leases({ database, instance: 'test', makeId: idMaker(clock, systemRandomness) });
+    await lease.grow(id, { atLeast: 1_000n, want: 1_000_000n });
+    const served = usageRecord({
+      id: 'req_1',
+      consumerId: id,
+      charge: 900n,
+      inputTokens: 5,
+      outputTokens: 7,
+    });
+    await book.post([
+      { kind: 'usage', record: served },
+      {
+        kind: 'usage',
+        record: { ...served, id: 'req_2', outcome: 'broken', errorCode: 'provider-cut-off', charge: 0n },
+      },
+      {
+        kind: 'correction',
+        record: {
+          id: 'fix_req_1',
+          at: served.at,
+          requestId: 'req_1',
+          consumerId: id,
+          providerId: 'prov_1',
+          policy: 'standard-1',
+          inputTokens: 5,
+          outputTokens: 6,
+          refund: 100n,
+          originalCharge: 900n,
+        },
+      },
+    ]);
+    const lines = await answer<Record<string, unknown>[]>('usage', 'Reader');
+    expect(lines).toHaveLength(2);
+    expect(lines.find((line) => line['id'] === 'req_1')).toMatchObject({
+      inputTokens: 5,
+      outputTokens: 6,
+      charge: '800',
+      refund: '100',
+      ttftMs: 12.5,
+    });
+    const shown = await cygnet(['usage', '--limit', '5']);
+    expect(shown.out).toContain('broken (provider-cut-off)');
+    expect(shown.out).toContain('$0.0000000008');
+    expect(await refusal(2, 'usage', '--limit', 'all')).toContain('"all"');
+    expect(await answer('audit')).toMatchObject({ balanced: true, checkedUsage: 2 });
+  });
+
+  test('an audit of a book that somebody falsified says what is wrong and ends with 1', async () => {
+    await fresh.database.sql`update accounts set balance = balance + 1 where id = 'platform:fee'`;
+    const ended = await cygnet(['audit']);
+    expect(ended.code).toBe(1);
+    expect(ended.out).toContain('NOT balanced');
+    expect(ended.out).toContain('platform:fee');
+    await fresh.database.sql`update accounts set balance = balance - 1 where id = 'platform:fee'`;
+    expect(await cygnet(['audit'])).toMatchObject({ code: 0 });
+  });
+});
+
+function usageRecord(given: Partial<UsageRecord>): UsageRecord {
+  return {
+    id: 'req_0',
+    at: Date.UTC(2026, 10, 20),
+    consumerId: 'cons_0',
+    keyId: 'key_0',
+    modelId: 'cygnet/cygnet-nano',
+    providerId: 'prov_1',
+    nodeId: 'node_1',
+    attemptId: 'att_1',
+    mode: 'websocket',
+    streamed: true,
+    outcome: 'completed',
+    errorCode: null,
+    inputTokens: 0,
+    outputTokens: 0,
+    claimedInputTokens: null,
+    claimedOutputTokens: null,
+    events: 1,
+    bytes: 10,
+    attempts: 1,
+    ttftMs: 12.5,
+    totalMs: 40,
+    priceId: 'price_first_cygnet-nano',
+    policy: 'standard-1',
+    charge: 0n,
+    ...given,
+  };
+}
+
+describe('the program', () => {
+  test('ends with 2 for a command line that means nothing', async () => {
+    expect(await refusal(2, 'nonsense')).toContain('nonsense');
+    expect(await refusal(2, 'keys', 'revoke')).toContain('key');
+  });
+
+  test('tells everything wrong with its settings, and no secret', async () => {
+    const ended = await cygnet(['keys', 'list'], {
+      CYGNET_HUB_PORT: 'x',
+      DATABASE_URL: 'mysql://u:hunter2@h/d',
+    });
+    expect(ended.code).toBe(1);
+    expect(ended.err).toContain('CYGNET_HUB_PORT is "x"');
+    expect(ended.err).toContain('DATABASE_URL is not readable');
+    expect(ended.err).not.toContain('hunter2');
+  });
+
+  test('says in one sentence that the database cannot be reached, without its password', async () => {
+    const ended = await cygnet(['keys', 'list'], { DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/d' });
+    expect(ended.code).toBe(1);
+    expect(ended.err).toContain('cannot be reached');
+    expect(ended.err).not.toContain('hunter2');
+  });
+
+  test('knows its version and every command', async () => {
+    expect((await cygnet(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const { out, code } = await cygnet(['--help']);
+    expect(code).toBe(0);
+    for (const name of [
+      'keys',
+      'consumers',
+      'providers',
+      'models',
+      'price',
+      'balance',
+      'credit',
+      'usage',
+      'audit',
+    ])
+      expect(out).toContain(name);
+  });
+});

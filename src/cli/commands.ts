@@ -1,0 +1,43 @@
+import type { Command } from 'commander';
+
+/**
+ * Every command on one page: its name, what it is for, and the file that completes it with arguments and actions. A
+ * command's file is loaded only when that command is called.
+ */
+export interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<(command: Command) => void>;
+}
+
+export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  start: {
+    summary: 'run a whole market here: database, gateway, hub, and an agent with the shipped model',
+    load: async () => (await import('./start.ts')).start,
+  },
+  serve: { summary: 'run the market: gateway, hub and ledger', load: async () => (await import('./serve.ts')).serve },
+  agent: { summary: 'serve models to a market', load: async () => (await import('./agent.ts')).agent },
+  keys: { summary: 'make, list and revoke keys', load: async () => (await import('./keys.ts')).keys },
+  consumers: {
+    summary: 'note and list who pays for inference',
+    load: async () => (await import('./consumers.ts')).consumers,
+  },
+  providers: {
+    summary: 'note, list, approve and suspend who is paid for inference',
+    load: async () => (await import('./providers.ts')).providers,
+  },
+  models: { summary: 'list what is sold', load: async () => (await import('./models.ts')).models },
+  price: {
+    summary: "set a model's price, or show its history",
+    load: async () => (await import('./price.ts')).price,
+  },
+  balance: { summary: 'show what a consumer has', load: async () => (await import('./balance.ts')).balance },
+  credit: { summary: 'give a consumer credit', load: async () => (await import('./credit.ts')).credit },
+  usage: {
+    summary: 'list the latest requests and what they cost',
+    load: async () => (await import('./usage.ts')).usage,
+  },
+  audit: {
+    summary: 'rebuild every balance from the entries and compare',
+    load: async () => (await import('./audit.ts')).audit,
+  },
+};

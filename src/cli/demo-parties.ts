@@ -1,0 +1,68 @@
+import { Book } from '#ledger/book.ts';
+import { createConsumer, consumersNamed } from '#identity/consumers.ts';
+import { keepKey, listKeys, makeKey, revokeKey } from '#identity/keys.ts';
+import { createProvider, providersNamed } from '#identity/providers.ts';
+import type { Config } from '#config/config.ts';
+import type { Database } from '#db/database.ts';
+import type { Clock } from '#kit/clock.ts';
+import { assert } from '#kit/assert.ts';
+import type { IdMaker } from '#kit/id.ts';
+import type { Logger } from '#kit/log.ts';
+import type { Randomness } from '#kit/random.ts';
+import type { Sealed } from '#kit/sealed.ts';
+
+/**
+ * Who `cygnet start` works for: the consumer `demo`, who gets some credit once, and the provider `demo`, whose agent runs
+ * beside the market. Each start makes fresh keys for both, since only hashes of the old ones are kept; keys of earlier
+ * starts that were never used are revoked, those that were stay valid.
+ */
+export async function demoParties(parts: {
+  config: Config;
+  database: Database;
+  clock: Clock;
+  log: Logger;
+  makeId: IdMaker;
+  randomness: Randomness;
+}): Promise<{ consumerId: string; consumerKey: Sealed<string>; providerKey: Sealed<string>; firstTime: boolean }> {
+  const { config, database, clock, log, makeId } = parts;
+  const at = clock.wallMs();
+  const [known] = await consumersNamed(database, NAME);
+  const consumerId = known?.id ?? makeId('con');
+  if (!known) await createConsumer(database, { id: consumerId, name: NAME, at });
+  const book = new Book({ database, instance: 'operator', clock, log });
+  // Asked of the ledger, not of `known`: a first start may have been interrupted in between.
+  const untouched = (await book.statement(consumerId, 1)).length === 0;
+  if (untouched) await book.grant(consumerId, config.money.demoCredit, `grant_${consumerId}`);
+
+  const [provider] = await providersNamed(database, NAME);
+  const providerId = provider?.id ?? makeId('prov');
+  if (!provider) await createProvider(database, { id: providerId, name: NAME, state: 'active', at });
+  return {
+    consumerId,
+    consumerKey: await freshKey(parts, 'consumer', consumerId),
+    providerKey: await freshKey(parts, 'provider', providerId),
+    firstTime: untouched,
+  };
+}
+
+const NAME = 'demo';
+const KEY_NAME = 'start';
+const KEYS_LOOKED_AT = 1_000;
+
+async function freshKey(
+  parts: { database: Database; clock: Clock; makeId: IdMaker; randomness: Randomness },
+  kind: 'consumer' | 'provider',
+  ownerId: string,
+): Promise<Sealed<string>> {
+  const { database, clock } = parts;
+  const at = clock.wallMs();
+  for (const key of await listKeys(database, { ownerId, limit: KEYS_LOOKED_AT })) {
+    const ours = key.name === KEY_NAME && key.revokedAt === null;
+    // Nobody else can have the provider's key: it went to the agent of that start and nowhere else.
+    if (ours && (kind === 'provider' || key.lastUsedOn === null)) await revokeKey(database, { id: key.id, at });
+  }
+  const { secret, prefix, hash } = makeKey(kind, parts.randomness);
+  const kept = await keepKey(database, { id: parts.makeId('key'), kind, ownerId, name: KEY_NAME, prefix, hash, at });
+  assert(kept === 'kept', 'the owner of a fresh key exists');
+  return secret;
+}

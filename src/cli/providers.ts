@@ -1,0 +1,93 @@
+import type { Command } from 'commander';
+import type { ProviderState } from '#domain/party.ts';
+import { createProvider, firstState, listProviders, setProviderState } from '#identity/providers.ts';
+import { properName, theProvider } from './parties.ts';
+import { Refusal } from './refusal.ts';
+import { iso, moment, type Report, table } from './report.ts';
+import { inSession, type Session } from './session.ts';
+
+const LISTED = 1_000;
+
+/** `cygnet providers` */
+export function providers(command: Command): void {
+  command
+    .command('create')
+    .description('note a new provider')
+    .argument('<name>', 'how you call it')
+    .action((given: string, _options: unknown, self: Command) =>
+      inSession(self, async ({ config, database, clock, makeId }) => {
+        const provider = {
+          id: makeId('prov'),
+          name: properName(given),
+          state: firstState(config.providers.approval),
+        };
+        await createProvider(database, { ...provider, at: clock.wallMs() });
+        return {
+          value: provider,
+          lines: [
+            `${provider.id}  ${provider.state}`,
+            `Give it a key with: cygnet keys create --provider ${provider.id}`,
+          ],
+        };
+      }),
+    );
+  command
+    .command('list')
+    .description('list providers, oldest first')
+    .action((_options: unknown, self: Command) =>
+      inSession(self, async ({ database }) => {
+        const all = await listProviders(database, LISTED);
+        return {
+          value: all.map((each) => ({ ...each, since: iso(each.since), createdAt: iso(each.createdAt) })),
+          lines: table(
+            ['id', 'name', 'state', 'since (UTC)', '>nodes', 'reason'],
+            all.map((each) => [
+              each.id,
+              each.name,
+              each.state,
+              moment(each.since),
+              `${each.nodes}`,
+              each.reason,
+            ]),
+          ),
+        };
+      }),
+    );
+  command
+    .command('approve')
+    .description('let a provider serve; also ends a suspension')
+    .argument('<provider>', 'its id or name')
+    .option('--reason <text>', 'why', '')
+    .action((name: string, { reason }: { reason: string }, self: Command) =>
+      inSession(self, (session) => move(session, { name, to: 'active', reason })),
+    );
+  command
+    .command('suspend')
+    .description('keep a provider from serving; requests under way end normally')
+    .argument('<provider>', 'its id or name')
+    .option('--reason <text>', 'why', '')
+    .action((name: string, { reason }: { reason: string }, self: Command) =>
+      inSession(self, (session) => move(session, { name, to: 'suspended', reason })),
+    );
+}
+
+async function move(
+  { database, clock }: Session,
+  wish: { name: string; to: ProviderState; reason: string },
+): Promise<Report> {
+  if (wish.reason.length > 1_000) throw new Refusal('A reason has at most 1,000 characters.');
+  const { id } = await theProvider(database, wish.name);
+  const answer = await setProviderState(database, {
+    id,
+    to: wish.to,
+    reason: wish.reason,
+    at: clock.wallMs(),
+  });
+  if (typeof answer === 'object') {
+    throw new Refusal(`The provider ${id} is ${answer.refused} and cannot become ${wish.to}.`);
+  }
+  return {
+    value: { id, state: wish.to, changed: answer === 'moved' },
+    lines: [answer === 'moved' ? `${id} is now ${wish.to}.` : `${id} was ${wish.to} already.`],
+  };
+}

@@ -1,0 +1,81 @@
+import { type Config, readConfig } from '#config/config.ts';
+import { systemClock } from '#kit/clock.ts';
+import { Fault } from '#kit/fault.ts';
+import { type LogFile, type Logger, openLog } from '#kit/log.ts';
+import { systemRandomness } from '#kit/random.ts';
+import { type Marketplace, openMarketplace } from '#marketplace';
+import { Refusal } from './refusal.ts';
+import { openStore, type OpenStore } from './session.ts';
+
+/** A market that runs in this process, with the store it runs on. */
+export interface RunningMarket {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly store: OpenStore;
+  readonly market: Marketplace;
+  /** Drains and closes everything, the store last. */
+  close(): Promise<void>;
+}
+
+/** How long answers under way may take after a wish to stop. */
+const GRACE_MS = 30_000;
+
+/** Opens the store and the market as the environment says. `progress` hears what is being done, in sentences. */
+export async function openRunningMarket(options: {
+  destination: LogFile;
+  progress: (sentence: string) => void;
+}): Promise<RunningMarket> {
+  const config = readConfig();
+  const log = openLog({ level: config.logLevel, destination: options.destination });
+  for (const name of config.strangers) options.progress(`${name} is set and means nothing here.`);
+  const clock = systemClock;
+  const store = await openStore({ config, clock, log, progress: (_step, sentence) => options.progress(sentence) });
+  try {
+    options.progress('Opening the market.');
+    const market = await openMarketplace({
+      config,
+      database: store.database,
+      databaseUrl: store.url.open(),
+      clock,
+      random: systemRandomness,
+      log,
+    });
+    return {
+      config,
+      log,
+      store,
+      market,
+      close: async () => {
+        await market.close(GRACE_MS);
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw portTaken(error, config) ?? error;
+  }
+}
+
+/**
+ * Resolves when the process is asked to stop (Ctrl-C, SIGTERM). A second wish ends it at once: what was served is in the
+ * journal and posted at the next start.
+ */
+export function askedToStop(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const stop = (): void => {
+      if (asked) process.exit(130);
+      asked = true;
+      resolve();
+    };
+    process.on('SIGINT', stop);
+    process.on('SIGTERM', stop);
+  });
+}
+
+function portTaken(error: unknown, config: Config): Error | undefined {
+  const { code, port } = error as { code?: string; port?: number };
+  if (error instanceof Fault || code !== 'EADDRINUSE') return undefined;
+  const name = port === config.hubPort ? 'CYGNET_HUB_PORT' : 'CYGNET_GATEWAY_PORT';
+  return new Refusal(`Port ${port} is in use by another program. Set ${name} to a free one.`);
+}

@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+import { openLogFile } from '#kit/log.ts';
+import { askedToStop, openRunningMarket } from './running.ts';
+
+const STDOUT = 1;
+
+/** `cygnet serve`: the market alone, its log on stdout, until it is asked to stop. */
+export function serve(command: Command): void {
+  command.action(async () => {
+    const destination = openLogFile(STDOUT);
+    const stop = askedToStop();
+    const running = await openRunningMarket({
+      destination,
+      progress: (sentence) => process.stderr.write(`${sentence}\n`),
+    });
+    running.log.info(
+      { gatewayPort: running.market.gatewayPort, hubPort: running.market.hubPort, pid: process.pid },
+      'The market is open.',
+    );
+    await stop;
+    running.log.info('The market is closing.');
+    await running.close();
+    running.log.info('The market is closed.');
+    destination.flushSync();
+  });
+}

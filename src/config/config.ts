@@ -1,0 +1,263 @@
+import path from 'node:path';
+import type { Category } from '#domain/model.ts';
+import type { Pico } from '#domain/money.ts';
+import { SPLIT_POLICIES } from '#domain/policy.ts';
+import { packageRoot } from '#kit/package-root.ts';
+import type { Sealed } from '#kit/sealed.ts';
+import { type EnvironmentSource, readEnvironment } from './env.ts';
+
+/**
+ * What this marketplace is set to: read once at the start, checked as a whole, frozen, and handed to the rooms. What an
+ * operator may want to change has an environment variable (`env.ts`); what only a test varies has its default here.
+ */
+export interface Config {
+  /** Absolute. */
+  readonly dataFolder: string;
+  /** Undefined: an embedded PostgreSQL under `dataFolder`. */
+  readonly databaseUrl: Sealed<string> | undefined;
+  readonly host: string;
+  readonly gatewayPort: number;
+  readonly hubPort: number;
+  readonly logLevel: string;
+  readonly limits: Limits;
+  readonly hub: HubSettings;
+  readonly routing: RoutingSettings;
+  readonly money: MoneySettings;
+  readonly providers: ProviderSettings;
+  readonly embeddedAgent: EmbeddedAgentSettings;
+  /** Variables named `CYGNET_…` that mean nothing here, most likely misspelt: worth a warning at the start. */
+  readonly strangers: readonly string[];
+}
+
+/** What one consumer may ask for. */
+export interface Limits {
+  /** By what a model is limited as; `limitClassOf` says which class a category has. */
+  readonly requestsPerMinute: Readonly<Record<LimitClass, number>>;
+  readonly concurrentPerKey: number;
+  readonly bodyBytesMax: number;
+  readonly messagesMax: number;
+  readonly messageCharsMax: number;
+  readonly inputTokensMax: number;
+  readonly outputTokensMax: number;
+  readonly embeddingTokensMax: number;
+  readonly requestTimeoutMs: number;
+}
+
+export type LimitClass = 'llm' | 'image' | 'embedding' | 'other';
+
+/** The class under which requests to a category are counted: multimodal models answer as language models do. */
+export function limitClassOf(category: Category): LimitClass {
+  if (category === 'llm' || category === 'multimodal') return 'llm';
+  return category === 'audio' ? 'other' : category;
+}
+
+export interface HubSettings {
+  /** A connection that has not registered by then is closed. */
+  readonly registerDeadlineMs: number;
+  /** Silence after which a node counts as gone. Agents send a heartbeat every 30 s. */
+  readonly heartbeatTimeoutMs: number;
+  /** The largest frame taken from an agent. */
+  readonly frameBytesMax: number;
+  /** The largest frame sent to a Swan agent, by its generation: A and B close the connection above 1 MiB. */
+  readonly agentFrameBytesByGeneration: { readonly A: number; readonly B: number; readonly C: number };
+  readonly generationCFrom: string;
+  readonly firstTokenDeadlineMs: number;
+  readonly gapDeadlineMs: number;
+  /** Undelivered bytes kept for one stream before its provider is made to wait or, where it cannot be, cancelled. */
+  readonly streamBufferBytesMax: number;
+  readonly perModelInFlight: number;
+  readonly perLinkInFlight: number;
+  /** Upgrades from one address: so many at once, then one each `upgradePerSeconds`. */
+  readonly upgradeBurst: number;
+  readonly upgradePerSeconds: number;
+}
+
+export interface RoutingSettings {
+  readonly strategy: 'health-aware' | 'round-robin' | 'least-connections';
+  /** Tries after the first, each on a provider not yet tried. */
+  readonly retriesMax: number;
+  readonly backoff: { readonly baseMs: number; readonly capMs: number };
+  /** Each request earns `ratio` of a retry; at most `burst` are saved up. */
+  readonly retryBudget: { readonly ratio: number; readonly burst: number };
+}
+
+export interface MoneySettings {
+  /** A version in `SPLIT_POLICIES`. */
+  readonly splitPolicy: string;
+  /** The most of one consumer's balance that one process sets aside. */
+  readonly exposureMax: Pico;
+  readonly demoCredit: Pico;
+  /** Unposted usage on disk above which paid work is refused. */
+  readonly journalBytesMax: number;
+}
+
+export interface ProviderSettings {
+  readonly approval: 'automatic' | 'operator';
+  readonly minVramGb: number;
+  readonly allowUnknownHardware: boolean;
+}
+
+/** The provider agent that `cygnet start` runs beside the marketplace. */
+export interface EmbeddedAgentSettings {
+  readonly enabled: boolean;
+  /** Absolute. */
+  readonly modelPath: string;
+  readonly sequences: number;
+  readonly threads: number;
+}
+
+/** Settings that do not hold together. `problems` are all of them, one sentence each, without any secret. */
+export class ConfigProblems extends Error {
+  override name = 'ConfigProblems';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is not valid:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+/** What a test or an embedding program sets otherwise than the environment does. Lists and amounts replace; objects merge. */
+export type ConfigChanges = Changes<Config>;
+type Changes<T> = { readonly [K in keyof T]?: Changed<T[K]> };
+type Changed<T> = T extends Sealed<unknown> | string | number | bigint | boolean | undefined ? T : Changes<T>;
+
+/**
+ * Reads the configuration from `source` (the process's environment by default), with `changes` on top. Throws
+ * `ConfigProblems` that names everything wrong at once.
+ */
+export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = {}): Config {
+  const { values: env, problems, strangers } = readEnvironment(source);
+  const settings: Config = {
+    dataFolder: path.resolve(env.dataFolder),
+    databaseUrl: env.databaseUrl,
+    host: env.host,
+    gatewayPort: env.gatewayPort,
+    hubPort: env.hubPort,
+    logLevel: env.logLevel,
+    limits: {
+      requestsPerMinute: {
+        llm: env.llmRequestsPerMinute,
+        image: env.imageRequestsPerMinute,
+        embedding: env.embeddingRequestsPerMinute,
+        other: env.otherRequestsPerMinute,
+      },
+      concurrentPerKey: env.concurrentPerKey,
+      bodyBytesMax: env.bodyBytesMax,
+      messagesMax: env.messagesMax,
+      messageCharsMax: env.messageCharsMax,
+      inputTokensMax: env.inputTokensMax,
+      outputTokensMax: env.outputTokensMax,
+      embeddingTokensMax: env.embeddingTokensMax,
+      requestTimeoutMs: env.requestTimeoutMs,
+    },
+    hub: {
+      registerDeadlineMs: 30_000,
+      heartbeatTimeoutMs: 80_000,
+      frameBytesMax: 64 * 1024 * 1024,
+      // Below the agents' read limits (1 MiB and 64 MiB) by room for the envelope around a request.
+      agentFrameBytesByGeneration: { A: 1_000_000, B: 1_000_000, C: 60_000_000 },
+      generationCFrom: env.generationCFrom,
+      firstTokenDeadlineMs: env.firstTokenDeadlineMs,
+      gapDeadlineMs: env.gapDeadlineMs,
+      streamBufferBytesMax: 1024 * 1024,
+      perModelInFlight: env.perModelInFlight,
+      perLinkInFlight: env.perLinkInFlight,
+      upgradeBurst: 5,
+      upgradePerSeconds: 5,
+    },
+    routing: {
+      strategy: env.routingStrategy,
+      retriesMax: env.retriesMax,
+      backoff: { baseMs: 50, capMs: 1_000 },
+      retryBudget: { ratio: 0.1, burst: 20 },
+    },
+    money: {
+      splitPolicy: env.splitPolicy,
+      exposureMax: env.exposureMax,
+      demoCredit: env.demoCredit,
+      journalBytesMax: env.journalBytesMax,
+    },
+    providers: {
+      approval: env.providerApproval,
+      minVramGb: env.minVramGb,
+      allowUnknownHardware: env.allowUnknownHardware,
+    },
+    embeddedAgent: {
+      enabled: env.embeddedAgent,
+      modelPath:
+        env.embeddedModel === undefined
+          ? path.join(packageRoot(), 'models', 'cygnet-nano-q8_0.gguf')
+          : path.resolve(env.embeddedModel),
+      sequences: env.embeddedSequences,
+      threads: env.embeddedThreads,
+    },
+    strangers,
+  };
+  const config = merge({ ...settings }, changes) as unknown as Config;
+  problems.push(...crossChecks(config));
+  if (problems.length > 0) throw new ConfigProblems(problems);
+  return freeze(config);
+}
+
+/** What single values cannot show: settings that are each fine and do not go together. */
+function crossChecks(config: Config): string[] {
+  const { hub, limits, money } = config;
+  const problems: string[] = [];
+  if (config.gatewayPort !== 0 && config.gatewayPort === config.hubPort) {
+    problems.push(
+      `CYGNET_GATEWAY_PORT and CYGNET_HUB_PORT are both ${config.gatewayPort}: they must differ.`,
+    );
+  }
+  if (!Object.hasOwn(SPLIT_POLICIES, money.splitPolicy)) {
+    problems.push(
+      `CYGNET_SPLIT_POLICY is ${JSON.stringify(money.splitPolicy)}: expected one of ${Object.keys(SPLIT_POLICIES).join(', ')}.`,
+    );
+  }
+  if (money.exposureMax === 0n) problems.push('CYGNET_EXPOSURE_MAX_USD is 0: nothing could ever be served.');
+  for (const [name, ms] of [
+    ['CYGNET_FIRST_TOKEN_DEADLINE_MS', hub.firstTokenDeadlineMs],
+    ['CYGNET_GAP_DEADLINE_MS', hub.gapDeadlineMs],
+  ] as const) {
+    if (ms > limits.requestTimeoutMs) {
+      problems.push(`${name} is ${ms}, longer than CYGNET_REQUEST_TIMEOUT_MS (${limits.requestTimeoutMs}).`);
+    }
+  }
+  if (hub.perModelInFlight > hub.perLinkInFlight) {
+    problems.push(
+      `CYGNET_PER_MODEL_IN_FLIGHT is ${hub.perModelInFlight}, more than CYGNET_PER_LINK_IN_FLIGHT (${hub.perLinkInFlight}).`,
+    );
+  }
+  for (const [generation, bytes] of Object.entries(hub.agentFrameBytesByGeneration)) {
+    if (bytes > hub.frameBytesMax) {
+      problems.push(
+        `hub.agentFrameBytesByGeneration.${generation} is ${bytes}, more than hub.frameBytesMax.`,
+      );
+    }
+  }
+  // The shortest read deadline an agent can have is two heartbeats; less would throw out healthy nodes.
+  if (hub.heartbeatTimeoutMs <= hub.registerDeadlineMs) {
+    problems.push(
+      `hub.heartbeatTimeoutMs is ${hub.heartbeatTimeoutMs}, not more than hub.registerDeadlineMs.`,
+    );
+  }
+  return problems;
+}
+
+function isPart(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+function merge(base: Record<string, unknown>, changes: Record<string, unknown>): Record<string, unknown> {
+  const merged = { ...base };
+  for (const [field, change] of Object.entries(changes)) {
+    const before = merged[field];
+    merged[field] = isPart(change) && isPart(before) ? merge(before, change) : change;
+  }
+  return merged;
+}
+
+function freeze<T>(value: T): T {
+  if (isPart(value)) Object.values(value).forEach(freeze);
+  return Object.freeze(value);
+}

@@ -1,0 +1,349 @@
+import { parseUsd } from '#domain/money.ts';
+import { databaseUrl } from './secrets.ts';
+
+/**
+ * Every environment variable of the server: its name, how it is read, what holds without it, and one line of meaning.
+ * This is the only file on the server's side that reads `process.env`; the agent, a program of its own, has
+ * `src/agent/env.ts`. An empty variable counts as absent, as shells and container files produce them.
+ */
+
+/** Reads a text; throws `RangeError` whose message says what was expected. */
+type Parser<T> = (text: string) => T;
+
+export interface Variable<T = unknown> {
+  readonly name: string;
+  readonly parse: Parser<T>;
+  /** What holds when the variable is absent, as it would be written; undefined when absence is a setting of its own. */
+  readonly fallback: string | undefined;
+  readonly meaning: string;
+  /** True when the value may not be quoted in an error. */
+  readonly secret: boolean;
+}
+
+type Plain<T> = Variable<T> & { readonly fallback: string };
+type Optional<T> = Variable<T> & { readonly fallback: undefined };
+
+const plain = <T>(name: string, parse: Parser<T>, fallback: string, meaning: string): Plain<T> => ({
+  name,
+  parse,
+  fallback,
+  meaning,
+  secret: false,
+});
+
+const optional = <T>(name: string, parse: Parser<T>, meaning: string, secret = false): Optional<T> => ({
+  name,
+  parse,
+  fallback: undefined,
+  meaning,
+  secret,
+});
+
+const text: Parser<string> = (value) => value;
+
+const whole =
+  (least: number, most: number): Parser<number> =>
+  (value) => {
+    const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number >= least && number <= most)) throw new RangeError(`a whole number from ${least} to ${most}`);
+    return number;
+  };
+
+const oneOf =
+  <const T extends string>(...values: readonly T[]): Parser<T> =>
+  (value) => {
+    const found = values.find((each) => each === value);
+    if (found === undefined) throw new RangeError(`one of ${values.join(', ')}`);
+    return found;
+  };
+
+const yesOrNo: Parser<boolean> = (value) => {
+  if (['1', 'true', 'yes', 'on'].includes(value.toLowerCase())) return true;
+  if (['0', 'false', 'no', 'off'].includes(value.toLowerCase())) return false;
+  throw new RangeError('yes or no');
+};
+
+const dollars: Parser<bigint> = (value) => {
+  const expected = 'an amount of dollars such as 5 or 0.25, not negative';
+  let amount: bigint;
+  try {
+    amount = parseUsd(value);
+  } catch {
+    throw new RangeError(expected);
+  }
+  if (amount < 0n) throw new RangeError(expected);
+  return amount;
+};
+
+const version: Parser<string> = (value) => {
+  if (!/^\d{1,6}\.\d{1,6}\.\d{1,6}$/.test(value)) throw new RangeError('a version such as 0.6.0');
+  return value;
+};
+
+const port = whole(0, 65_535);
+const MIB = 1024 * 1024;
+const HOUR_MS = 3_600_000;
+
+export const VARIABLES = {
+  databaseUrl: optional(
+    'DATABASE_URL',
+    databaseUrl,
+    'The PostgreSQL database to use. Without it, an embedded PostgreSQL runs under the data folder.',
+    true,
+  ),
+  dataFolder: plain('CYGNET_DATA_DIR', text, './.cygnet', 'Where this marketplace keeps its files.'),
+  host: plain('CYGNET_HOST', text, '127.0.0.1', 'The address to listen on; 0.0.0.0 opens it to the network.'),
+  gatewayPort: plain(
+    'CYGNET_GATEWAY_PORT',
+    port,
+    '8100',
+    'The port of the consumer API; 0 takes any free one.',
+  ),
+  hubPort: plain('CYGNET_HUB_PORT', port, '8081', 'The port that providers dial; 0 takes any free one.'),
+  logLevel: plain(
+    'CYGNET_LOG_LEVEL',
+    oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    'info',
+    'The least severe log line that is written.',
+  ),
+
+  llmRequestsPerMinute: plain(
+    'CYGNET_LLM_REQUESTS_PER_MINUTE',
+    whole(1, 1_000_000_000),
+    '200',
+    'Requests a minute and key to language and multimodal models.',
+  ),
+  imageRequestsPerMinute: plain(
+    'CYGNET_IMAGE_REQUESTS_PER_MINUTE',
+    whole(1, 1_000_000_000),
+    '60',
+    'Requests a minute and key to image models.',
+  ),
+  embeddingRequestsPerMinute: plain(
+    'CYGNET_EMBEDDING_REQUESTS_PER_MINUTE',
+    whole(1, 1_000_000_000),
+    '500',
+    'Requests a minute and key to embedding models.',
+  ),
+  otherRequestsPerMinute: plain(
+    'CYGNET_OTHER_REQUESTS_PER_MINUTE',
+    whole(1, 1_000_000_000),
+    '200',
+    'Requests a minute and key to everything else.',
+  ),
+  concurrentPerKey: plain(
+    'CYGNET_CONCURRENT_PER_KEY',
+    whole(1, 1_000_000),
+    '100',
+    'Requests under way at once for one key.',
+  ),
+  bodyBytesMax: plain(
+    'CYGNET_BODY_BYTES_MAX',
+    whole(1_024, 256 * MIB),
+    '10000000',
+    'The largest request body, in bytes.',
+  ),
+  messagesMax: plain(
+    'CYGNET_MESSAGES_MAX',
+    whole(1, 1_000_000),
+    '100',
+    'The most messages in one chat request.',
+  ),
+  messageCharsMax: plain(
+    'CYGNET_MESSAGE_CHARS_MAX',
+    whole(1, 256 * MIB),
+    '100000',
+    'The longest message of a chat request, in characters.',
+  ),
+  inputTokensMax: plain(
+    'CYGNET_INPUT_TOKENS_MAX',
+    whole(1, 100_000_000),
+    '128000',
+    'The longest prompt, in tokens, whatever the model could take.',
+  ),
+  outputTokensMax: plain(
+    'CYGNET_OUTPUT_TOKENS_MAX',
+    whole(1, 100_000_000),
+    '16384',
+    'The longest answer, in tokens, whatever the model could give.',
+  ),
+  embeddingTokensMax: plain(
+    'CYGNET_EMBEDDING_TOKENS_MAX',
+    whole(1, 100_000_000),
+    '8192',
+    'The longest input of an embedding, in tokens.',
+  ),
+  requestTimeoutMs: plain(
+    'CYGNET_REQUEST_TIMEOUT_MS',
+    whole(1, 24 * HOUR_MS),
+    '120000',
+    'The longest a request may take from beginning to end, in milliseconds.',
+  ),
+
+  generationCFrom: plain(
+    'CYGNET_GENERATION_C_FROM',
+    version,
+    '0.6.0',
+    'The first Swan agent version that takes large frames and understands cancel.',
+  ),
+  firstTokenDeadlineMs: plain(
+    'CYGNET_FIRST_TOKEN_DEADLINE_MS',
+    whole(1, HOUR_MS),
+    '30000',
+    'How long one provider may take to its first token, in milliseconds.',
+  ),
+  gapDeadlineMs: plain(
+    'CYGNET_GAP_DEADLINE_MS',
+    whole(1, HOUR_MS),
+    '30000',
+    'How long a stream may stand still between tokens, in milliseconds.',
+  ),
+  perModelInFlight: plain(
+    'CYGNET_PER_MODEL_IN_FLIGHT',
+    whole(1, 100_000),
+    '10',
+    'Requests at once to one model of one provider node that does not state its capacity.',
+  ),
+  perLinkInFlight: plain(
+    'CYGNET_PER_LINK_IN_FLIGHT',
+    whole(1, 100_000),
+    '50',
+    'Requests at once to one provider node, over all its models.',
+  ),
+
+  routingStrategy: plain(
+    'CYGNET_ROUTING_STRATEGY',
+    oneOf('health-aware', 'round-robin', 'least-connections'),
+    'health-aware',
+    'How a provider is chosen among those that can serve.',
+  ),
+  retriesMax: plain(
+    'CYGNET_RETRIES_MAX',
+    whole(0, 10),
+    '2',
+    'How many further providers are tried when one fails before its first token.',
+  ),
+
+  splitPolicy: plain(
+    'CYGNET_SPLIT_POLICY',
+    text,
+    'standard-1',
+    'How a payment is shared out: standard-1 (5 % fee, then 70/20/10) or bootstrap-1 (5 % fee, then all to the provider).',
+  ),
+  exposureMax: plain(
+    'CYGNET_EXPOSURE_MAX_USD',
+    dollars,
+    '5',
+    "The most of one consumer's money, in dollars, that one server process sets aside at a time.",
+  ),
+  demoCredit: plain(
+    'CYGNET_DEMO_CREDIT_USD',
+    dollars,
+    '5',
+    'What the demo consumer of `cygnet start` begins with, in dollars.',
+  ),
+  journalBytesMax: plain(
+    'CYGNET_JOURNAL_BYTES_MAX',
+    whole(MIB, 1024 * 1024 * MIB),
+    '1073741824',
+    'How many bytes of served but unposted requests may wait on disk before paid work is refused.',
+  ),
+
+  providerApproval: plain(
+    'CYGNET_PROVIDER_APPROVAL',
+    oneOf('automatic', 'operator'),
+    'automatic',
+    'Whether a new provider may serve at once or waits for the operator.',
+  ),
+  minVramGb: plain(
+    'CYGNET_MIN_VRAM_GB',
+    whole(0, 10_000),
+    '8',
+    'The least memory of one GPU, in GB, that may earn (one GB of rounding is forgiven).',
+  ),
+  allowUnknownHardware: plain(
+    'CYGNET_ALLOW_UNKNOWN_HARDWARE',
+    yesOrNo,
+    'yes',
+    'Whether a provider that reports no GPU (a CPU, a proxy) may earn.',
+  ),
+
+  embeddedAgent: plain(
+    'CYGNET_EMBEDDED_AGENT',
+    yesOrNo,
+    'yes',
+    'Whether `cygnet start` also runs a provider agent with the shipped model.',
+  ),
+  embeddedModel: optional(
+    'CYGNET_EMBEDDED_MODEL',
+    text,
+    'The GGUF file that agent serves. Without it, the shipped cygnet-nano.',
+  ),
+  embeddedSequences: plain(
+    'CYGNET_EMBEDDED_SEQUENCES',
+    whole(1, 64),
+    '4',
+    'How many requests that agent generates at once.',
+  ),
+  embeddedThreads: plain(
+    'CYGNET_EMBEDDED_THREADS',
+    whole(1, 256),
+    '1',
+    'How many CPU threads that agent computes with.',
+  ),
+} as const satisfies Record<string, Variable>;
+
+type Variables = typeof VARIABLES;
+type ValueOf<V> = V extends Plain<infer T> ? T : V extends Optional<infer T> ? T | undefined : never;
+
+/** What the environment says, read and typed. */
+export type Environment = { readonly [K in keyof Variables]: ValueOf<Variables[K]> };
+
+/** A set of environment variables, as `process.env` is one. */
+export type EnvironmentSource = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads every variable. Never throws: `problems` lists all that is wrong, one sentence each, with the bad value quoted
+ * (a secret's never); a variable with a problem has its fallback in `values`. `strangers` are variables that begin with
+ * `CYGNET_` and mean nothing here: most likely misspelt.
+ */
+export function readEnvironment(source: EnvironmentSource = process.env): {
+  values: Environment;
+  problems: string[];
+  strangers: string[];
+} {
+  const values: Record<string, unknown> = {};
+  const problems: string[] = [];
+  for (const [field, variable] of Object.entries<Variable>(VARIABLES)) {
+    const given = source[variable.name]?.trim() || undefined;
+    const written = given ?? variable.fallback;
+    if (written === undefined) continue;
+    try {
+      values[field] = variable.parse(written);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const shown = variable.secret ? 'is not readable' : `is ${JSON.stringify(written.slice(0, 80))}`;
+      problems.push(`${variable.name} ${shown}: expected ${error.message}.`);
+      if (variable.fallback !== undefined) values[field] = variable.parse(variable.fallback);
+    }
+  }
+  const known = new Set(Object.values<Variable>(VARIABLES).map((variable) => variable.name));
+  const strangers = Object.keys(source).filter(
+    // CYGNET_AGENT_* belong to the agent's program, which may share an environment with us.
+    (name) => name.startsWith('CYGNET_') && !name.startsWith('CYGNET_AGENT_') && !known.has(name),
+  );
+  return { values: values as Environment, problems, strangers };
+}
+
+/**
+ * What a child process of ours inherits: this process's environment without our own settings and secrets, which are none
+ * of its business.
+ */
+export function childEnvironment(source: EnvironmentSource = process.env): Record<string, string> {
+  const inherited: Record<string, string> = {};
+  for (const [name, value] of Object.entries(source)) {
+    if (value === undefined || name === 'DATABASE_URL' || name.startsWith('CYGNET_')) continue;
+    inherited[name] = value;
+  }
+  return inherited;
+}

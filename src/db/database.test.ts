@@ -1,0 +1,128 @@
+import { createServer, type Server } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { silentLog } from '#kit/log.ts';
+import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { databaseGone, openDatabase } from './database.ts';
+
+let fresh: FreshDatabase;
+beforeAll(async () => {
+  fresh = await freshDatabase();
+});
+afterAll(async () => {
+  await fresh.drop();
+});
+
+describe('amounts travel exactly', () => {
+  const huge = 123_456_789_012_345_678_901_234_567_890n;
+
+  test('a bigint beyond 64 bits goes in and comes back', async () => {
+    const [row] = await fresh.database.sql<{ n: bigint; m: bigint; i: bigint }[]>`
+      select ${huge}::numeric as n, ${-huge}::numeric(38,0) as m, ${5n}::int8 as i`;
+    expect(row).toEqual({ n: huge, m: -huge, i: 5n });
+  });
+
+  test('so do arrays of them, also within a transaction', async () => {
+    const rows = await fresh.database.transaction(
+      (sql) => sql<{ n: bigint | null }[]>`select n from unnest(${[null, huge, -1n]}::numeric[]) as t(n)`,
+    );
+    expect(rows.map((row) => row.n)).toEqual([null, huge, -1n]);
+  });
+
+  test('a fraction is refused rather than rounded', async () => {
+    await expect(fresh.database.sql`select 1.5::numeric`).rejects.toThrow(/fraction/);
+  });
+});
+
+describe('transactions', () => {
+  test('leave nothing behind when they throw', async () => {
+    const { database } = fresh;
+    await database.sql`create table kept (id int)`;
+    const failed = database.transaction(async (sql) => {
+      await sql`insert into kept values (1)`;
+      throw new Error('changed my mind');
+    });
+    await expect(failed).rejects.toThrow('changed my mind');
+    expect(await database.sql`select * from kept`).toHaveLength(0);
+  });
+});
+
+describe('notifications', () => {
+  test('are heard again after the connection was lost, and the listener is told', async () => {
+    const { database } = fresh;
+    const heard: string[] = [];
+    let listens = 0;
+    let again = (): void => {};
+    const relistened = new Promise<void>((resolve) => {
+      again = resolve;
+    });
+    let arrived = (): void => {};
+    const arrival = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const { stop } = await database.listen(
+      'news',
+      (payload) => {
+        heard.push(payload);
+        arrived();
+      },
+      () => {
+        listens += 1;
+        if (listens === 2) again();
+      },
+    );
+    await database.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid() and query like 'listen%'`;
+    await relistened;
+    await database.sql`select pg_notify('news', 'hello')`;
+    await arrival;
+    expect(heard).toEqual(['hello']);
+    await stop();
+  });
+});
+
+describe('a database that cannot be used is a fault, soon', () => {
+  test('nobody listens on the port', async () => {
+    const database = openDatabase({ url: 'postgres://u:p@127.0.0.1:1/none', log: silentLog });
+    const error = await database.sql`select 1`.then(undefined, (reason) => reason);
+    expect(databaseGone(error)).toBe(true);
+    expect(databaseGone(await database.transaction(async () => 1).then(undefined, (reason) => reason))).toBe(
+      true,
+    );
+    await database.close();
+  });
+
+  test('somebody listens and never answers', async () => {
+    const silent: Server = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as { port: number };
+    const database = openDatabase({
+      url: `postgres://u:p@127.0.0.1:${port}/none`,
+      log: silentLog,
+      maxConnections: 1,
+      deadlineMs: 100,
+      connectTimeoutMs: 300,
+    });
+    const outcomes = await Promise.all([
+      ...[1, 2, 3].map((n) => database.sql`select ${n}`.then(undefined, databaseGone)),
+      database.transaction(async () => 1).then(undefined, databaseGone),
+    ]);
+    expect(outcomes).toEqual([true, true, true, true]);
+    await database.close();
+    silent.close();
+  });
+
+  test('a statement that never ends', async () => {
+    const database = fresh.another({ deadlineMs: 100 });
+    const error = await database.sql`select pg_sleep(1)`.then(undefined, (reason) => reason);
+    expect(databaseGone(error)).toBe(true);
+    const inside = await database
+      .transaction((sql) => sql`select pg_sleep(1)`)
+      .then(undefined, (reason) => reason);
+    expect(databaseGone(inside)).toBe(true);
+  });
+
+  test('while a refusal by the server stays what it is', async () => {
+    await expect(fresh.database.sql`select * from nowhere`).rejects.toMatchObject({ code: '42P01' });
+  });
+});

@@ -1,0 +1,200 @@
+import postgres from 'postgres';
+import { type Clock, systemClock } from '#kit/clock.ts';
+import { Fault } from '#kit/fault.ts';
+import type { Logger } from '#kit/log.ts';
+
+/**
+ * The one way to PostgreSQL. Amounts travel exactly: `numeric` and `int8` columns are read as `bigint`, and a `bigint`
+ * (or an array of them) may be a parameter of any size. Nothing here waits for ever: a server that refuses, vanishes or
+ * stands still ends in a `Fault('database-unreachable')` after `deadlineMs` at the latest. That fault is ours alone; the
+ * room that asked says what it means for the caller.
+ */
+export interface Database {
+  /** The tagged template of postgres.js: `await database.sql\`select … ${value}\``. */
+  readonly sql: Sql;
+  /** Runs `work` in one transaction on one connection; commits when it resolves, rolls back when it throws. */
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /**
+   * Hears notifications of `channel` for as long as the database is open, across reconnects. `listening` runs at first
+   * and after each reconnect: what was notified in between was missed, so whoever caches must look again then.
+   */
+  listen(
+    channel: string,
+    heard: (payload: string) => void,
+    listening?: () => void,
+  ): Promise<{ stop: () => Promise<void> }>;
+  /** Lets running statements end (at most two seconds), then closes every connection. */
+  close(): Promise<void>;
+}
+
+/** What statements are written with. Within `transaction`, use the one handed in. */
+export type Sql = postgres.ISql<{ bigint: bigint; numeric: bigint }>;
+
+export interface DatabaseOptions {
+  /** `postgres://user:password@host:port/name`. */
+  url: string;
+  log: Logger;
+  /** Default 10. */
+  maxConnections?: number;
+  /** Shown in `pg_stat_activity`. */
+  applicationName?: string;
+  /** How long a connection attempt may take, in milliseconds. Default 5,000. */
+  connectTimeoutMs?: number;
+  /** How long the server works on one statement before it gives up by itself. Default 10,000. */
+  statementTimeoutMs?: number;
+  /** How long we wait for one statement or one whole transaction, whatever the server does. Default 15,000. */
+  deadlineMs?: number;
+  clock?: Clock;
+}
+
+type Query = postgres.PendingQuery<postgres.Row[]> & {
+  executed: boolean;
+  handle: (this: unknown) => unknown;
+  resolve: (this: void, value: unknown) => void;
+  reject: (this: void, error: unknown) => void;
+};
+
+/** SQLSTATE classes and driver codes that say "no server there", as opposed to "the server said no". */
+const GONE =
+  /^(08...|57P0[123]|53300|CONNECT_TIMEOUT|CONNECTION_\w+|ECONN\w+|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/;
+
+/** Opens a pool. No connection is made before the first statement. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const clock = options.clock ?? systemClock;
+  const deadlineMs = options.deadlineMs ?? 15_000;
+  const exact = { serialize: (value: unknown) => String(value), parse: parseWhole };
+  const raw = postgres(options.url, {
+    max: options.maxConnections ?? 10,
+    connect_timeout: (options.connectTimeoutMs ?? 5_000) / 1000,
+    backoff: (attempt) => Math.min(0.5, 0.05 * 2 ** Math.min(attempt, 8)),
+    // A connection that a proxy or firewall dropped silently is found within a minute.
+    keep_alive: 30,
+    onnotice: (notice) => options.log.debug({ code: notice['code'] }, 'The database left a notice.'),
+    connection: {
+      application_name: options.applicationName ?? 'cygnet',
+      statement_timeout: options.statementTimeoutMs ?? 10_000,
+      idle_in_transaction_session_timeout: 30_000,
+    },
+    types: {
+      bigint: { to: 20, from: [20], ...exact },
+      numeric: { to: 1700, from: [1700], ...exact },
+    },
+  });
+
+  const guarded = (query: Query): Query => {
+    const { handle, resolve, reject } = query;
+    // A query runs when it is first awaited; only then does its time begin.
+    query.handle = () => {
+      if (!query.executed) {
+        const timer = clock.after(deadlineMs, () => {
+          query.reject(
+            new Fault('database-unreachable', { inner: `No answer from the database in ${deadlineMs} ms.` }),
+          );
+        });
+        query.resolve = (value) => {
+          timer.cancel();
+          resolve(value);
+        };
+        query.reject = (error) => {
+          timer.cancel();
+          reject(asFault(error));
+        };
+      }
+      return handle.call(query);
+    };
+    return query;
+  };
+
+  const guard = (sql: object): Sql =>
+    new Proxy(sql, {
+      apply(target, self, args: unknown[]) {
+        for (let i = 1; i < args.length; i++) args[i] = widen(args[i]);
+        const made = Reflect.apply(target as () => unknown, self, args);
+        return made instanceof Promise ? guarded(made as Query) : made;
+      },
+      get(target, name) {
+        const value = Reflect.get(target, name);
+        if (name === 'unsafe') return (...args: unknown[]) => guarded(value(...args));
+        if (name === 'savepoint')
+          return (work: (sql: Sql) => unknown) => value((inner: object) => work(guard(inner)));
+        return value;
+      },
+    }) as Sql;
+
+  /** A whole number of any size: left to the server's own idea of the column's type, where the driver would say int8. */
+  const widen = (value: unknown): unknown => {
+    if (typeof value === 'bigint') return raw.typed(String(value) as never, 0);
+    if (Array.isArray(value) && !('raw' in value) && typeof value.find((v) => v !== null) === 'bigint') {
+      return raw.typed(value as never, 0);
+    }
+    return value;
+  };
+
+  const sql = guard(raw);
+  return {
+    sql,
+    async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+      let late = false;
+      const run = async (): Promise<T> => {
+        try {
+          const made = await raw.begin(async (inner) => {
+            const done = await work(guard(inner));
+            // Whoever waited was told that it failed; committing now would make that a lie.
+            if (late) throw new Fault('database-unreachable', { inner: 'The transaction came too late.' });
+            return done;
+          });
+          return made as T;
+        } catch (error) {
+          throw asFault(error);
+        } finally {
+          timer.cancel();
+        }
+      };
+      let refuse = (_error: Fault): void => {};
+      const deadline = new Promise<never>((_resolve, reject) => {
+        refuse = reject;
+      });
+      // The server's own rollback follows when the connection answers again or dies.
+      const timer = clock.after(deadlineMs, () => {
+        late = true;
+        refuse(
+          new Fault('database-unreachable', { inner: `No end of the transaction in ${deadlineMs} ms.` }),
+        );
+      });
+      return await Promise.race([run(), deadline]);
+    },
+    async listen(channel, heard, listening) {
+      try {
+        const listener = await raw.listen(channel, heard, listening);
+        return { stop: () => listener.unlisten() };
+      } catch (error) {
+        throw asFault(error);
+      }
+    },
+    async close() {
+      await raw.end({ timeout: 2 });
+    },
+  };
+}
+
+/** True when the database could not be reached or did not answer: the work may or may not have been done. */
+export function databaseGone(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'database-unreachable';
+}
+
+function asFault(error: unknown): unknown {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (error instanceof Fault || typeof code !== 'string' || !GONE.test(code)) return error;
+  // The driver's message names host and port; it stays inside.
+  return new Fault('database-unreachable', {
+    inner: `The database cannot be reached (${code}).`,
+    cause: error,
+  });
+}
+
+function parseWhole(text: string): bigint {
+  if (/^-?\d+$/.test(text)) return BigInt(text);
+  throw new RangeError(
+    `A number with a fraction was read from SQL: ${text}. Cast it to text or double precision.`,
+  );
+}

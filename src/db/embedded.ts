@@ -1,0 +1,211 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { type Clock, pause } from '#kit/clock.ts';
+import { Fault } from '#kit/fault.ts';
+import { silentLog } from '#kit/log.ts';
+import { Sealed } from '#kit/sealed.ts';
+import { type Database, openDatabase } from './database.ts';
+import { type PostgresServer, serverFolder, startPostgres } from './postgres-server.ts';
+
+/**
+ * The database of whoever has none: a PostgreSQL under the data folder, shared by all our processes on that folder. The
+ * first one in starts it, the last one out stops it, and one that is killed leaves it to the next. Each process that uses
+ * it holds a connection from before it may be relied on until it leaves: that is how the others know. Starting and
+ * stopping happen under a lock, so nobody starts what another is stopping, and no two prepare the same folder.
+ */
+export interface EmbeddedDatabase {
+  readonly url: Sealed<string>;
+  /** Where its files are: below the data folder, unless the server's user cannot reach that. */
+  readonly folder: string;
+  /** False when it was found running. */
+  readonly started: boolean;
+  /** Call it last, with your own connections closed. Stops the server unless another process uses it. */
+  leave(): Promise<'stopped' | 'left-running'>;
+}
+
+/**
+ * Told of a step that may take noticeable time: `prepare` (the very first start), `open` (every other), `elsewhere` (the
+ * files are kept outside the data folder). The sentence is for people.
+ */
+export type Progress = (step: 'prepare' | 'open' | 'elsewhere', sentence: string) => void;
+
+const NAME = 'cygnet';
+const LOCK_WAIT_MS = 120_000;
+
+/**
+ * Opens the embedded database of `dataFolder`, making and starting it as needed. Throws a `Fault` whose inner text says what the operator can do.
+ */
+export async function openEmbeddedDatabase(options: {
+  dataFolder: string;
+  clock: Clock;
+  progress?: Progress;
+}): Promise<EmbeddedDatabase> {
+  const { dataFolder, clock } = options;
+  const progress = options.progress ?? (() => {});
+  mkdirSync(dataFolder, { recursive: true });
+  const lock = path.join(dataFolder, 'postgres.lock');
+  return await locked({ lock, clock }, async () => {
+    try {
+      const folder = placeFor(dataFolder, progress);
+      const fresh = !existsSync(path.join(folder, 'data', 'PG_VERSION'));
+      if (fresh) progress('prepare', 'Preparing the database (first start).');
+      else progress('open', 'Opening the database.');
+      const server = await startPostgres({ folder, ...(await rememberedPort(folder)) });
+      writeFileSync(path.join(folder, 'port'), `${server.port}\n`);
+      const presence = await enter(server);
+      return {
+        url: new Sealed(server.urlOf(NAME)),
+        folder,
+        started: server.started,
+        leave: () => locked({ lock, clock }, () => leave(server, presence)),
+      };
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      // The second is PostgreSQL's own programs' wording.
+      if (code !== 'EACCES' && code !== 'EPERM' && !message.includes('Permission denied')) throw error;
+      throw new Fault('internal', {
+        inner: `The database under ${dataFolder} belongs to another user. Run this as the user who made it, or set CYGNET_DATA_DIR to another folder.`,
+        cause: error,
+      });
+    }
+  });
+}
+
+/** Holds a connection to our database, which is made if it is missing. */
+async function enter(server: PostgresServer): Promise<Database> {
+  const settings = {
+    maxConnections: 1,
+    log: silentLog,
+    applicationName: 'cygnet-presence',
+    deadlineMs: 60_000,
+  };
+  const admin = openDatabase({ ...settings, url: server.url });
+  try {
+    const [found] = await admin.sql`select 1 from pg_database where datname = ${NAME}`;
+    if (!found) await admin.sql.unsafe(`create database ${NAME}`);
+  } finally {
+    await admin.close();
+  }
+  const presence = openDatabase({ ...settings, url: server.urlOf(NAME) });
+  await presence.sql`select 1`;
+  return presence;
+}
+
+async function leave(server: PostgresServer, presence: Database): Promise<'stopped' | 'left-running'> {
+  let others = 0;
+  try {
+    const [row] = await presence.sql<{ others: number }[]>`
+      select count(*)::integer as others from pg_stat_activity
+      where backend_type = 'client backend' and pid <> pg_backend_pid()`;
+    others = row?.others ?? 0;
+  } finally {
+    await presence.close();
+  }
+  if (others > 0) return 'left-running';
+  await server.stop();
+  return 'stopped';
+}
+
+/**
+ * The server's folder: below the data folder where its user can reach that, elsewhere otherwise. Where it went is written
+ * down: a folder that becomes reachable (or unreachable) later must not make the market begin again with nothing.
+ */
+function placeFor(dataFolder: string, progress: Progress): string {
+  const note = path.join(dataFolder, 'postgres.location');
+  if (existsSync(note)) return readFileSync(note, 'utf8').trim();
+  const wished = path.join(dataFolder, 'postgres');
+  mkdirSync(wished, { recursive: true });
+  const folder = serverFolder(wished);
+  if (folder === wished) return folder;
+  if (existsSync(path.join(wished, 'data', 'PG_VERSION'))) {
+    throw new Fault('internal', {
+      inner: `The database in ${wished} can no longer be reached by the user it runs as: a folder above it was closed to others.`,
+    });
+  }
+  progress(
+    'elsewhere',
+    `The database is kept in ${folder}: started by root it runs as another user, who cannot reach ${wished}.`,
+  );
+  writeFileSync(note, `${folder}\n`);
+  return folder;
+}
+
+/** The port of last time, when nobody else has taken it: tools that were pointed at it keep working. */
+async function rememberedPort(folder: string): Promise<{ port?: number }> {
+  const note = path.join(folder, 'port');
+  const port = existsSync(note) ? Number(readFileSync(note, 'utf8')) : 0;
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return {};
+  const free = await new Promise<boolean>((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+  return free ? { port } : {};
+}
+
+/** Runs `work` while no other process runs its own under the same lock file. A dead holder's lock counts for nothing. */
+async function locked<T>(
+  { lock, clock }: { lock: string; clock: Clock },
+  work: () => Promise<T>,
+): Promise<T> {
+  const until = clock.nowMs() + LOCK_WAIT_MS;
+  while (!taken(lock)) {
+    if (clock.nowMs() > until) {
+      throw new Fault('internal', {
+        inner: `Another process has been starting or stopping the database for two minutes. If none is, remove ${lock}.`,
+      });
+    }
+    await pause(clock, 50);
+  }
+  held.add(lock);
+  try {
+    return await work();
+  } finally {
+    held.delete(lock);
+    rmSync(lock, { force: true });
+  }
+}
+
+/** The locks of this very process: one that carries our pid and is not among them was left by a predecessor. */
+const held = new Set<string>();
+
+function taken(lock: string): boolean {
+  try {
+    writeFileSync(lock, `${process.pid}\n`, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  if (held.has(lock) || holderLives(lock)) return false;
+  // Moved aside first: of several who find the dead holder's lock, one gets to move it.
+  const aside = `${lock}.${process.pid}`;
+  try {
+    renameSync(lock, aside);
+  } catch {
+    return false;
+  }
+  // Somebody may have been faster and hold it anew: it goes back.
+  if (holderLives(aside)) renameSync(aside, lock);
+  else rmSync(aside, { force: true });
+  return false;
+}
+
+function holderLives(lock: string): boolean {
+  let pid: number;
+  try {
+    pid = Number(readFileSync(lock, 'utf8'));
+  } catch {
+    return false;
+  }
+  // An empty file was made this instant: its pid is still being written.
+  if (!Number.isInteger(pid) || pid < 1) return true;
+  // In a container, our predecessor had the same pid as we have.
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,50 @@
+import type { Usage } from '#domain/usage.ts';
+
+/**
+ * From what a provider states and what we saw to what is billed. A provider's number is never taken unchecked: the
+ * input is bounded by the bytes that were sent (a token is at least one byte) plus what a chat template may add, the
+ * output by what the consumer allowed, and by the bytes of content that were really passed on. Where the provider states
+ * nothing, our own count stands.
+ */
+export interface Served {
+  /** What the provider states, made safe; undefined when it stated nothing usable. */
+  readonly stated: Usage | undefined;
+  /** True when the consumer left before the end: only what was passed on counts, whatever was generated. */
+  readonly cutShort: boolean;
+  /** Tokens and content bytes that were passed on. */
+  readonly passedTokens: number;
+  readonly passedContentBytes: number;
+  /** The most the prompt can have been (`inputCeiling`). */
+  readonly inputCeiling: number;
+  /** UTF-8 bytes of the prompt's text. */
+  readonly promptBytes: number;
+  /** The most the answer may be: the consumer's limit times the number of choices. */
+  readonly outputCeiling: number;
+}
+
+/** What a chat template may add to a prompt: markers around each message, and the opening of the answer. */
+const TEMPLATE_TOKENS_PER_MESSAGE = 8;
+const TEMPLATE_TOKENS = 16;
+/** English text and code have about four bytes a token; used only where a provider states nothing. */
+const BYTES_PER_TOKEN_GUESS = 4;
+
+/** The most tokens a prompt of this size can be. */
+export function inputCeiling(promptBytes: number, messages: number, contextTokens: number | null): number {
+  const bound = promptBytes + messages * TEMPLATE_TOKENS_PER_MESSAGE + TEMPLATE_TOKENS;
+  return contextTokens === null ? bound : Math.min(bound, contextTokens);
+}
+
+/** What is billed for an answer that was delivered, whole or in part. */
+export function billedUsage(served: Served): Usage {
+  if (served.cutShort && served.passedTokens === 0) return { inputTokens: 0, outputTokens: 0 };
+  const { stated } = served;
+  const inputTokens = Math.min(
+    stated?.inputTokens ?? Math.ceil(served.promptBytes / BYTES_PER_TOKEN_GUESS),
+    served.inputCeiling,
+  );
+  const statedOutput = stated?.outputTokens ?? served.passedTokens;
+  const delivered = served.cutShort ? Math.min(statedOutput, served.passedTokens) : statedOutput;
+  // One token more than there are bytes: the marker that ends an answer is a token without text.
+  const outputTokens = Math.min(delivered, served.outputCeiling, served.passedContentBytes + 1);
+  return { inputTokens, outputTokens };
+}

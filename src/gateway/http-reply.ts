@@ -1,0 +1,109 @@
+import type { ServerResponse } from 'node:http';
+import type { Clock } from '#kit/clock.ts';
+import type { Headers, Reply } from './reply.ts';
+
+/**
+ * Answers over node:http, written once per turn of the event loop: everything that arrived for a stream in one turn
+ * leaves in one write. When idle that adds no delay; under load several steps of a model merge into one system call, so
+ * capacity rises with pressure.
+ */
+export class ReplyWriter {
+  readonly #clock: Clock;
+  #waiting: HttpReply[] = [];
+  readonly #flush = (): void => {
+    const replies = this.#waiting;
+    this.#waiting = [];
+    for (const reply of replies) reply.flush();
+  };
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Flushes `reply` at the end of this turn. */
+  queue(reply: HttpReply): void {
+    if (this.#waiting.push(reply) === 1) this.#clock.endOfTurn(this.#flush);
+  }
+}
+
+const ONE_PIECE_BYTES_MAX = 16_384;
+
+/** A connection that breaks is told by 'close'; the error itself says nothing more. */
+const nothingToDo = (): void => {};
+
+/** One answer. */
+export class HttpReply implements Reply {
+  onGone: (() => void) | undefined;
+  onDrained: (() => void) | undefined;
+  gone = false;
+  congested = false;
+  readonly #response: ServerResponse;
+  readonly #writer: ReplyWriter;
+  readonly #requestId: string;
+  #pending: Buffer[] = [];
+  #queued = false;
+  #ending = false;
+
+  constructor(response: ServerResponse, writer: ReplyWriter, requestId: string) {
+    this.#response = response;
+    this.#requestId = requestId;
+    this.#writer = writer;
+    response.on('close', () => {
+      this.gone = true;
+      if (!response.writableEnded) this.onGone?.();
+    });
+    response.on('error', nothingToDo);
+  }
+
+  send(status: number, headers: Headers, body: Buffer): void {
+    if (this.gone) return;
+    const all = ['x-request-id', this.#requestId, 'content-length', String(body.length), ...headers];
+    this.#response.writeHead(status, all);
+    // As a byte string the body leaves in one piece with the head; as a buffer it would be a second one.
+    if (body.length <= ONE_PIECE_BYTES_MAX) this.#response.end(body.toString('latin1'), 'latin1');
+    else this.#response.end(body);
+  }
+
+  open(status: number, headers: Headers): void {
+    if (this.gone) return;
+    this.#response.writeHead(status, ['x-request-id', this.#requestId, ...headers]);
+    this.#response.on('drain', () => {
+      this.congested = false;
+      this.onDrained?.();
+    });
+  }
+
+  write(bytes: Buffer): void {
+    if (this.gone) return;
+    this.#pending.push(bytes);
+    this.#queue();
+  }
+
+  finish(): void {
+    if (this.gone) return;
+    this.#ending = true;
+    this.#queue();
+  }
+
+  flush(): void {
+    this.#queued = false;
+    const pending = this.#pending;
+    if (this.gone) return;
+    if (pending.length > 0) {
+      this.#pending = [];
+      const bytes = pending.length === 1 ? (pending[0] as Buffer) : Buffer.concat(pending);
+      if (this.#ending) {
+        this.#response.end(bytes);
+        return;
+      }
+      if (!this.#response.write(bytes)) this.congested = true;
+    }
+    if (this.#ending) this.#response.end();
+  }
+
+  #queue(): void {
+    if (this.#queued) return;
+    this.#queued = true;
+    this.#writer.queue(this);
+  }
+}

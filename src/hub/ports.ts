@@ -1,0 +1,32 @@
+import type { Model } from '#domain/model.ts';
+import type { KeyRecord, Provider, ProviderState } from '#domain/party.ts';
+
+/**
+ * What the hub asks of other rooms, as the smallest interfaces that serve it. The classes of `identity` and `catalogue`
+ * fit them as they are; a simulation fits them with maps.
+ */
+
+/** Whose key a secret is. Answers at once, from memory: an agent's ack must not wait for a database. */
+export interface KeyFinder {
+  find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked';
+}
+
+/** The state of each provider, from memory; undefined when there is no such provider. */
+export interface ProviderStates {
+  stateOf(providerId: string): ProviderState | undefined;
+  /** Tells of each provider whose state changed. Answers how to stop. */
+  watch(changed: (provider: Provider) => void): () => void;
+}
+
+/**
+ * Ties a node id to the provider whose key first registered it. `foreign`: it belongs to another provider, so this
+ * agent is an impostor. Rejects when the store cannot be asked.
+ */
+export interface NodeBinder {
+  bind(nodeId: string, providerId: string, keyId: string): Promise<'bound' | 'foreign'>;
+}
+
+/** The catalogue: finds a model by id, slug or alias. */
+export interface ModelFinder {
+  resolve(name: string): Model | undefined;
+}

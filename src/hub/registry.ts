@@ -1,0 +1,309 @@
+import { LRUCache } from 'lru-cache';
+import type { ProviderState } from '#domain/party.ts';
+import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
+import { newBreaker } from '#routing/breaker.ts';
+import { newRecord } from '#routing/score.ts';
+import type { DeclaredModel } from './declaration.ts';
+import type { Link } from './link.ts';
+import type { ProviderStates } from './ports.ts';
+
+/**
+ * Who is here now, as plain candidates for routing. One list per model, changed in place when somebody comes, goes,
+ * drains or falls ill, so that a request costs no more than a look-up.
+ *
+ * What was measured of a node on a model (its circuit, its service record) outlives the connection: a provider that
+ * keeps coming back keeps its record.
+ */
+export class Registry {
+  readonly #providers: ProviderStates;
+  readonly #byModel = new Map<string, Candidate[]>();
+  readonly #byLink = new Map<string, Presence>();
+  readonly #byNode = new Map<string, Presence>();
+  readonly #remembered: LRUCache<string, Measured>;
+  readonly #bufferBytesMax: { readonly link: number; readonly hub: number };
+  #bufferedBytes = 0;
+
+  constructor(parts: {
+    providers: ProviderStates;
+    recordsMax: number;
+    linkBufferBytesMax: number;
+    hubBufferBytesMax: number;
+  }) {
+    this.#providers = parts.providers;
+    this.#remembered = new LRUCache({ max: parts.recordsMax });
+    this.#bufferBytesMax = { link: parts.linkBufferBytesMax, hub: parts.hubBufferBytesMax };
+  }
+
+  /** Everybody who lists the model, fit or not. The list is the registry's own: read it, do not keep or change it. */
+  candidates(modelId: string): Candidate[] {
+    return this.#byModel.get(modelId) ?? [];
+  }
+
+  /** The models that somebody lists now. */
+  *models(): IterableIterator<string> {
+    for (const [modelId, list] of this.#byModel) if (list.length > 0) yield modelId;
+  }
+
+  /** The link of a candidate; undefined when it has gone. */
+  linkOf(candidate: Candidate): Link | undefined {
+    return this.#byLink.get(candidate.linkId)?.link;
+  }
+
+  /** What was measured of a node on a model, connected or not; undefined when nothing is remembered. */
+  recordOf(providerId: string, nodeId: string, modelId: string): ServiceRecord | undefined {
+    return this.#remembered.peek(`${providerId} ${nodeId} ${modelId}`)?.record;
+  }
+
+  /** The state of a provider, as the house knows it. */
+  providerState(providerId: string): ProviderState | undefined {
+    return this.#providers.stateOf(providerId);
+  }
+
+  /** Who is connected under this node id. */
+  presenceOf(nodeId: string): Presence | undefined {
+    return this.#byNode.get(nodeId);
+  }
+
+  /** Everybody who is connected. */
+  present(): IterableIterator<Presence> {
+    return this.#byLink.values();
+  }
+
+  /** Attempts under way on all links. */
+  get inFlight(): number {
+    let sum = 0;
+    for (const presence of this.#byLink.values()) sum += presence.inFlight;
+    return sum;
+  }
+
+  /** Bytes that wait for consumers on all links. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  /** A node is here. Whoever was here under its id must have left before. */
+  enter(presence: Presence, link: Link): void {
+    presence.link = link;
+    this.#byLink.set(presence.linkId, presence);
+    this.#byNode.set(presence.nodeId, presence);
+  }
+
+  /** Replaces what a node serves, whole. Candidates of models that stay keep their counts. */
+  serve(presence: Presence, models: readonly DeclaredModel[], about: ServiceTerms): void {
+    presence.vramGb = about.vramGb;
+    presence.linkCapacity = about.linkCapacity;
+    const wanted = new Map(models.map((model) => [model.modelId, model]));
+    for (const candidate of presence.serving.values()) {
+      if (!wanted.has(candidate.modelId)) this.#withdraw(presence, candidate);
+    }
+    for (const model of models) {
+      const candidate = presence.known.get(model.modelId) ?? this.#candidate(presence, model.modelId);
+      candidate.name = model.name;
+      candidate.capacity = model.capacity;
+      candidate.linkCapacity = about.linkCapacity;
+      candidate.maxRequestBytes = about.requestBytesMax;
+      candidate.vramGb = about.vramGb;
+      candidate.ready = true;
+      if (!presence.serving.has(model.modelId)) this.#list(presence, candidate);
+      this.#refresh(presence, candidate);
+    }
+  }
+
+  /** A node has left: none of its candidates is offered any more. */
+  leave(presence: Presence): void {
+    for (const candidate of [...presence.serving.values()]) this.#withdraw(presence, candidate);
+    this.#byLink.delete(presence.linkId);
+    if (this.#byNode.get(presence.nodeId) === presence) this.#byNode.delete(presence.nodeId);
+  }
+
+  /** The agent's word on the health of the models it serves; of others it has none. */
+  health(presence: Presence, words: Readonly<Record<string, Candidate['health']>>): void {
+    for (const candidate of presence.serving.values()) {
+      if (Object.hasOwn(words, candidate.name)) candidate.health = words[candidate.name] ?? 'unknown';
+    }
+  }
+
+  /** The models that the agent lists as ready, by its own names: it serves no other for now. */
+  ready(presence: Presence, names: ReadonlySet<string>): void {
+    for (const candidate of presence.serving.values()) {
+      candidate.ready = names.has(candidate.name);
+      this.#refresh(presence, candidate);
+    }
+  }
+
+  /** The agent says it does not have a model that it listed. Its next word on it decides. */
+  missing(presence: Presence, modelId: string): void {
+    const candidate = presence.serving.get(modelId);
+    if (!candidate) return;
+    candidate.ready = false;
+    this.#refresh(presence, candidate);
+  }
+
+  /** A node asks for no more work, or does so no longer. */
+  drain(presence: Presence, draining: boolean): void {
+    presence.draining = draining;
+    for (const candidate of presence.serving.values()) candidate.draining = draining;
+  }
+
+  /** A provider's state changed. */
+  providerChanged(providerId: string): void {
+    for (const presence of this.#byLink.values()) {
+      if (presence.providerId !== providerId) continue;
+      for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
+    }
+  }
+
+  began(presence: Presence, modelId: string): void {
+    const candidate = presence.known.get(modelId);
+    if (candidate) candidate.inFlight += 1;
+    this.#count(presence, 1);
+  }
+
+  ended(presence: Presence, modelId: string): void {
+    const candidate = presence.known.get(modelId);
+    if (candidate) candidate.inFlight -= 1;
+    this.#count(presence, -1);
+  }
+
+  /** Notes bytes that wait for consumers. False when they are more than a link, or the whole hub, may keep. */
+  buffered(presence: Presence, delta: number): boolean {
+    presence.bufferedBytes += delta;
+    this.#bufferedBytes += delta;
+    return presence.bufferedBytes <= this.#bufferBytesMax.link && this.#bufferedBytes <= this.#bufferBytesMax.hub;
+  }
+
+  #count(presence: Presence, by: 1 | -1): void {
+    presence.inFlight += by;
+    for (const candidate of presence.serving.values()) candidate.linkInFlight = presence.inFlight;
+  }
+
+  #candidate(presence: Presence, modelId: string): PresentCandidate {
+    const { breaker, record } = this.#measured(presence, modelId);
+    const candidate: PresentCandidate = {
+      id: `${presence.linkId}/${modelId}`,
+      modelId,
+      name: modelId,
+      ready: true,
+      linkId: presence.linkId,
+      nodeId: presence.nodeId,
+      providerId: presence.providerId,
+      mode: 'websocket',
+      health: 'unknown',
+      eligible: false,
+      ineligibleBecause: undefined,
+      draining: presence.draining,
+      inFlight: 0,
+      linkInFlight: presence.inFlight,
+      capacity: 0,
+      linkCapacity: 0,
+      maxRequestBytes: 0,
+      vramGb: null,
+      connectedAtMs: presence.connectedAtMs,
+      breaker,
+      record,
+    };
+    presence.known.set(modelId, candidate);
+    return candidate;
+  }
+
+  #measured(presence: Presence, modelId: string): Measured {
+    const key = `${presence.providerId} ${presence.nodeId} ${modelId}`;
+    const known = this.#remembered.get(key);
+    if (known) return known;
+    const fresh: Measured = { breaker: newBreaker(), record: newRecord() };
+    this.#remembered.set(key, fresh);
+    return fresh;
+  }
+
+  #list(presence: Presence, candidate: PresentCandidate): void {
+    presence.serving.set(candidate.modelId, candidate);
+    candidate.linkInFlight = presence.inFlight;
+    candidate.draining = presence.draining;
+    candidate.health = 'unknown';
+    const list = this.#byModel.get(candidate.modelId);
+    if (list) list.push(candidate);
+    else this.#byModel.set(candidate.modelId, [candidate]);
+  }
+
+  #withdraw(presence: Presence, candidate: PresentCandidate): void {
+    presence.serving.delete(candidate.modelId);
+    const list = this.#byModel.get(candidate.modelId);
+    const at = list?.indexOf(candidate) ?? -1;
+    if (list && at >= 0) list.splice(at, 1);
+    // Somebody may still hold the candidate from a choice made just now.
+    candidate.eligible = false;
+    candidate.ineligibleBecause = 'the agent does not serve this model any more';
+    // Touched when it goes, so that those who left last are forgotten last.
+    const { breaker, record } = candidate;
+    this.#remembered.set(`${presence.providerId} ${presence.nodeId} ${candidate.modelId}`, { breaker, record });
+  }
+
+  #refresh(presence: Presence, candidate: PresentCandidate): void {
+    candidate.ineligibleBecause = candidate.ready
+      ? reasonOf(this.#providers.stateOf(presence.providerId))
+      : 'the agent does not list this model as ready';
+    candidate.eligible = candidate.ineligibleBecause === undefined;
+  }
+}
+
+function reasonOf(state: ProviderState | undefined): string | undefined {
+  if (state === 'active') return undefined;
+  return state === undefined ? 'the provider is not known' : `the provider is ${state.replace('_', ' ')}`;
+}
+
+interface Measured {
+  readonly breaker: Breaker;
+  readonly record: ServiceRecord;
+}
+
+/** A candidate with what the registry keeps beside it. */
+interface PresentCandidate extends Candidate {
+  readonly modelId: string;
+  /** The agent's own name of the model. */
+  name: string;
+  ready: boolean;
+}
+
+/** What a node offers, as far as it is the same for all its models. */
+export interface ServiceTerms {
+  readonly vramGb: number | null;
+  readonly linkCapacity: number;
+  readonly requestBytesMax: number;
+}
+
+/** One node that is here. Made by its session, kept current by the registry. */
+export class Presence {
+  readonly linkId: string;
+  readonly nodeId: string;
+  readonly providerId: string;
+  readonly keyId: string;
+  readonly connectedAtMs: number;
+  /** Set once the node has entered. */
+  link: Link | undefined;
+  /** Ends the session of this node. */
+  readonly evict: (why: 'replaced' | 'key-revoked') => void;
+  readonly serving = new Map<string, PresentCandidate>();
+  /** Also those withdrawn: attempts of theirs may still run. Only models of the catalogue, so it is bounded. */
+  readonly known = new Map<string, PresentCandidate>();
+  draining = false;
+  inFlight = 0;
+  bufferedBytes = 0;
+  linkCapacity = 0;
+  vramGb: number | null = null;
+
+  constructor(
+    about: Pick<Presence, 'linkId' | 'nodeId' | 'providerId' | 'keyId' | 'connectedAtMs' | 'evict'>,
+  ) {
+    this.linkId = about.linkId;
+    this.nodeId = about.nodeId;
+    this.providerId = about.providerId;
+    this.keyId = about.keyId;
+    this.connectedAtMs = about.connectedAtMs;
+    this.evict = about.evict;
+  }
+
+  /** The agent's own name of a model. */
+  nameOf(modelId: string): string {
+    return this.known.get(modelId)?.name ?? modelId;
+  }
+}

@@ -1,0 +1,90 @@
+import type { Socket } from 'node:net';
+import type { RawData, WebSocket } from 'ws';
+import type { Clock } from '#kit/clock.ts';
+import type { Transport, TransportListener } from './transport.ts';
+
+/** An agent that has this much unread gets no pongs: answering it would only grow the pile. */
+const PONG_WHILE_BUFFERED_MAX = 65_536;
+/** How long the other side may take to answer a close. Meanwhile it could send, and we would have to receive. */
+const GOODBYE_MS = 2_000;
+
+/**
+ * A WebSocket of the `ws` library. The socket is corked at the first write of a turn and uncorked at its end: one system
+ * call for all that a turn sends. Text is not validated as UTF-8 here: decoding replaces what is not, and no byte of an
+ * agent's text goes anywhere undecoded.
+ */
+export class WsTransport implements Transport {
+  readonly address: string;
+  readonly #ws: WebSocket;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  #corked = false;
+  #guard: (() => void) | undefined;
+
+  /** `anonymousBytesMax`: what the socket may send before `trust`, counted below the protocol, so that nothing larger is ever held. */
+  constructor(about: { ws: WebSocket; socket: Socket; address: string; clock: Clock; anonymousBytesMax: number }) {
+    this.#ws = about.ws;
+    this.#socket = about.socket;
+    this.address = about.address;
+    this.#clock = about.clock;
+    this.#socket.setNoDelay(true);
+    const before = this.#socket.bytesRead;
+    this.#guard = () => {
+      if (this.#socket.bytesRead - before > about.anonymousBytesMax) this.#ws.terminate();
+    };
+    this.#socket.on('data', this.#guard);
+  }
+
+  get bufferedBytes(): number {
+    return this.#ws.bufferedAmount;
+  }
+
+  listen(listener: TransportListener): void {
+    this.#ws.on('message', (data: RawData, isBinary: boolean) => listener.message(data as Buffer, isBinary));
+    this.#ws.on('ping', (data: Buffer) => {
+      if (this.#ws.readyState === this.#ws.OPEN && this.bufferedBytes < PONG_WHILE_BUFFERED_MAX) {
+        this.#cork();
+        this.#ws.pong(data);
+      }
+    });
+    // What is wrong with a socket also closes it; the error itself says nothing that the close code does not.
+    this.#ws.on('error', () => undefined);
+    this.#socket.on('drain', () => listener.drained());
+    this.#ws.once('close', (code: number) => listener.closed(code));
+  }
+
+  send(data: string | Buffer, text = typeof data === 'string'): void {
+    if (this.#ws.readyState !== this.#ws.OPEN) return;
+    this.#cork();
+    this.#ws.send(data, { binary: !text });
+  }
+
+  flush(): void {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#socket.uncork();
+  }
+
+  trust(): void {
+    if (this.#guard) this.#socket.off('data', this.#guard);
+    this.#guard = undefined;
+  }
+
+  close(code: number, reason: string): void {
+    this.flush();
+    this.#ws.close(code, reason);
+    const cut = this.#clock.after(GOODBYE_MS, () => this.#ws.terminate());
+    this.#ws.once('close', () => cut.cancel());
+  }
+
+  terminate(): void {
+    this.#ws.terminate();
+  }
+
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    this.#clock.endOfTurn(() => this.flush());
+  }
+}

@@ -1,0 +1,30 @@
+import type { Database } from '#db/database.ts';
+import type { Consumer } from '#domain/party.ts';
+
+/** Notes a new consumer. The id is the caller's: sending it again answers `known` and changes nothing. */
+export async function createConsumer(
+  database: Database,
+  consumer: { id: string; name: string; at: number },
+): Promise<'created' | 'known'> {
+  const [made] = await database.sql`
+    insert into consumers (id, name, created_at) values (${consumer.id}, ${consumer.name}, ${new Date(consumer.at)})
+    on conflict (id) do nothing returning id`;
+  return made ? 'created' : 'known';
+}
+
+/** The consumers with this id or this name. Names are the operator's own and need not be unique: at most 20 come back. */
+export async function consumersNamed(database: Database, name: string): Promise<Consumer[]> {
+  const rows = await database.sql<Consumer[]>`
+    select id, name from consumers where id = ${name} or name = ${name} order by created_at, id limit 20`;
+  return [...rows];
+}
+
+/** All consumers, oldest first, at most `limit`. */
+export async function listConsumers(
+  database: Database,
+  limit: number,
+): Promise<(Consumer & { createdAt: number })[]> {
+  const rows = await database.sql<(Consumer & { created_at: Date })[]>`
+    select id, name, created_at from consumers order by created_at, id limit ${limit}`;
+  return rows.map(({ id, name, created_at }) => ({ id, name, createdAt: created_at.getTime() }));
+}

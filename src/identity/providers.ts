@@ -1,0 +1,101 @@
+import type { Database } from '#db/database.ts';
+import type { Provider, ProviderState } from '#domain/party.ts';
+
+/**
+ * Providers and their lives. `pending → under_review → approved → activating → active` is the way in; `suspended` can be
+ * left again; `removed` is final. Benchmarks and collateral, which will stand between `approved` and `active`, come in
+ * a later issue: until then an approved provider becomes active at once.
+ */
+
+/** Where a provider may go from each state. */
+const MOVES: Readonly<Record<ProviderState, readonly ProviderState[]>> = {
+  pending: ['under_review', 'approved', 'active', 'removed'],
+  under_review: ['approved', 'active', 'removed'],
+  approved: ['activating', 'active', 'suspended', 'removed'],
+  activating: ['active', 'suspended', 'removed'],
+  active: ['suspended', 'removed'],
+  suspended: ['active', 'removed'],
+  removed: [],
+};
+
+/** Whether a provider may go from one state to another. */
+function mayMove(from: ProviderState, to: ProviderState): boolean {
+  return MOVES[from].includes(to);
+}
+
+/** The state in which a new provider begins. */
+export function firstState(approval: 'automatic' | 'operator'): ProviderState {
+  return approval === 'automatic' ? 'active' : 'pending';
+}
+
+/** A provider in full, as an operator lists it. */
+export interface ListedProvider extends Provider {
+  readonly reason: string;
+  /** Wall milliseconds. */
+  readonly since: number;
+  readonly createdAt: number;
+  readonly nodes: number;
+}
+
+/** Notes a new provider. The id is the caller's: sending it again answers `known` and changes nothing. */
+export async function createProvider(
+  database: Database,
+  provider: { id: string; name: string; state: ProviderState; at: number },
+): Promise<'created' | 'known'> {
+  const at = new Date(provider.at);
+  const [made] = await database.sql`
+    insert into providers (id, name, state, state_since, created_at)
+    values (${provider.id}, ${provider.name}, ${provider.state}, ${at}, ${at})
+    on conflict (id) do nothing returning id`;
+  return made ? 'created' : 'known';
+}
+
+/** The provider with this id. */
+async function providerById(database: Database, id: string): Promise<Provider | undefined> {
+  const [found] = await database.sql<Provider[]>`select id, name, state from providers where id = ${id}`;
+  return found;
+}
+
+/** The providers with this id or this name; at most 20. */
+export async function providersNamed(database: Database, name: string): Promise<Provider[]> {
+  const rows = await database.sql<Provider[]>`
+    select id, name, state from providers where id = ${name} or name = ${name} order by created_at, id limit 20`;
+  return [...rows];
+}
+
+/** All providers, oldest first, at most `limit`. */
+export async function listProviders(database: Database, limit: number): Promise<ListedProvider[]> {
+  const rows = await database.sql<
+    (Provider & { state_reason: string; state_since: Date; created_at: Date; nodes: number })[]
+  >`
+    select id, name, state, state_reason, state_since, created_at,
+      (select count(*)::integer from nodes where provider_id = providers.id) as nodes
+    from providers order by created_at, id limit ${limit}`;
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    state: row.state,
+    reason: row.state_reason,
+    since: row.state_since.getTime(),
+    createdAt: row.created_at.getTime(),
+    nodes: row.nodes,
+  }));
+}
+
+/**
+ * Moves a provider to another state. `unchanged` when it is there already; `refused` when no move leads there, told with
+ * the state it is in. Of two moves at once, the second sees what the first has done.
+ */
+export async function setProviderState(
+  database: Database,
+  move: { id: string; to: ProviderState; reason: string; at: number },
+): Promise<'moved' | 'unchanged' | 'unknown' | { refused: ProviderState }> {
+  const from = (Object.keys(MOVES) as ProviderState[]).filter((state) => mayMove(state, move.to));
+  const [moved] = await database.sql`
+    update providers set state = ${move.to}, state_reason = ${move.reason}, state_since = ${new Date(move.at)}
+    where id = ${move.id} and state = any(${from}) returning id`;
+  if (moved) return 'moved';
+  const provider = await providerById(database, move.id);
+  if (!provider) return 'unknown';
+  return provider.state === move.to ? 'unchanged' : { refused: provider.state };
+}

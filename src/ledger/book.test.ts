@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Pico } from '#domain/money.ts';
+import { systemClock } from '#kit/clock.ts';
+import { idMaker } from '#kit/id.ts';
+import { silentLog } from '#kit/log.ts';
+import { systemRandomness } from '#kit/random.ts';
+import { ledgerSuite } from '#support/ledger-suite.ts';
+import { MemoryLedger } from '#support/memory-ledger.ts';
+import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { usageOf } from '#support/records.ts';
+import { VirtualClock } from '#support/virtual-clock.ts';
+import { audit } from './audit.ts';
+import { Book } from './book.ts';
+import { Leases } from './leases.ts';
+
+let fresh: FreshDatabase;
+beforeAll(async () => {
+  fresh = await freshDatabase();
+});
+afterAll(async () => {
+  await fresh.drop();
+});
+
+const makeId = idMaker(systemClock, systemRandomness);
+const bookOf = (instance: string): Book =>
+  new Book({ database: fresh.database, instance, clock: new VirtualClock(), log: silentLog });
+const leasesOf = (instance: string): Leases => new Leases({ database: fresh.database, instance, makeId });
+
+ledgerSuite('postgres', async () => ({
+  leasesOf,
+  postingOf: bookOf,
+  grant: (consumerId, amount, id) => bookOf('a').grant(consumerId, amount, id),
+  balance: (consumerId) => bookOf('a').balance(consumerId),
+  async on(account) {
+    const [row] = await fresh.database.sql<
+      { balance: Pico }[]
+    >`select balance from accounts where id = ${account}`;
+    return row?.balance ?? 0n;
+  },
+  async rejectedIds() {
+    const rows = await fresh.database.sql<{ id: string }[]>`select id from rejected_usage`;
+    return rows.map((row) => row.id);
+  },
+  async differences() {
+    return (await audit(fresh.database)).differences.map(({ what, where }) => `${what} ${where}`);
+  },
+}));
+
+const memory = new MemoryLedger(new VirtualClock());
+ledgerSuite('memory', async () => ({
+  leasesOf: (instance) => memory.leasesOf(instance),
+  postingOf: (instance) => memory.postingOf(instance),
+  grant: (consumerId, amount, id) => memory.grant(consumerId, amount, id),
+  balance: (consumerId) => memory.balance(consumerId),
+  on: async (account) => memory.balances.get(account) ?? 0n,
+  rejectedIds: async () => [...memory.rejected.keys()],
+  differences: async () => memory.differences(),
+}));
+
+describe('the tables themselves', () => {
+  test('refuse to change, remove or empty what was written', async () => {
+    const { sql } = fresh.database;
+    await bookOf('t').grant('con_t', 1_000n, 't');
+    await leasesOf('t').grow('con_t', { atLeast: 100n, want: 100n });
+    await bookOf('t').post([usageOf({ id: 'req_t', consumerId: 'con_t', charge: 10n })]);
+    for (const table of ['entries', 'usage']) {
+      await expect(sql`update ${sql(table)} set at = now()`).rejects.toThrow(/append-only/);
+      await expect(sql`delete from ${sql(table)}`).rejects.toThrow(/append-only/);
+      await expect(sql`truncate ${sql(table)} cascade`).rejects.toThrow(/append-only/);
+    }
+  });
+
+  test.each([
+    ['does not balance', ['a', 'b'], [1n, -2n]],
+    ['has an empty leg', ['a', 'b', 'c'], [1n, -1n, 0n]],
+    ['has more accounts than amounts', ['a', 'b', 'c'], [1n, -1n]],
+    ['has one leg', ['a'], [0n]],
+    ['has no legs', [], []],
+  ])('refuse an entry that %s', async (_why, accounts, amounts) => {
+    const { sql } = fresh.database;
+    const insert = sql`
+      insert into entries (id, kind, at, accounts, amounts)
+      values ('bad', 'grant', now(), ${accounts}::text[], ${amounts}::numeric[])`;
+    await expect(insert).rejects.toThrow(/entry_balances/);
+  });
+
+  test('refuse NaN for a leg', async () => {
+    const insert = fresh.database.sql`
+      insert into entries (id, kind, at, accounts, amounts)
+      values ('bad', 'grant', now(), '{a,b}', '{NaN,NaN}')`;
+    await expect(insert).rejects.toThrow(/entry_balances/);
+  });
+
+  test('refuse to overdraw a consumer, whatever program asks', async () => {
+    const { sql } = fresh.database;
+    await bookOf('t').grant('con_guard', 100n, 'guard');
+    const account = sql`id = 'consumer:con_guard'`;
+    await expect(sql`update accounts set balance = -1 where ${account}`).rejects.toThrow(/never_overdrawn/);
+    await expect(sql`update accounts set held = 101 where ${account}`).rejects.toThrow(/never_overdrawn/);
+    await expect(sql`update accounts set held = -1 where ${account}`).rejects.toThrow(/never_overdrawn/);
+  });
+});
+
+describe('statements', () => {
+  test('show the latest movements of one consumer, newest first', async () => {
+    const book = bookOf('s');
+    await book.grant('con_s', 1_000n, 's1');
+    await book.deposit('con_s', 500n, 's2');
+    await leasesOf('s').grow('con_s', { atLeast: 100n, want: 100n });
+    await book.post([usageOf({ id: 'req_s', consumerId: 'con_s', charge: 10n })]);
+    const lines = await book.statement('con_s', 2);
+    expect(lines.map(({ id, amount }) => [id, amount])).toEqual([
+      ['charge:req_s', -10n],
+      ['deposit:s2', 500n],
+    ]);
+  });
+});
+
+describe('the audit', () => {
+  test('finds a balance that somebody changed behind the book, and a lease out of thin air', async () => {
+    const { sql } = fresh.database;
+    await bookOf('x').grant('con_x', 1_000n, 'x');
+    expect((await audit(fresh.database)).balanced).toBe(true);
+    await sql`update accounts set balance = balance + 1 where id = 'consumer:con_x'`;
+    await sql`insert into leases values ('x', 'con_x', 5, '', 0)`;
+    const report = await audit(fresh.database);
+    expect(report.balanced).toBe(false);
+    expect(report.differences.map(({ what }) => what).toSorted()).toEqual([
+      'A balance is not the sum of its entries.',
+      'All balances together are not zero.',
+      'What is held is not the sum of the leases.',
+    ]);
+    await sql`delete from leases where instance = 'x'`;
+    await sql`update accounts set balance = balance - 1 where id = 'consumer:con_x'`;
+  });
+
+  test('finds a charged request without its charge', async () => {
+    const { sql } = fresh.database;
+    await sql.unsafe(`
+      insert into usage (id, at, consumer_id, key_id, model_id, provider_id, streamed, outcome, input_tokens, output_tokens,
+        events, bytes, attempts, total_ms, price_id, policy, charge)
+      values ('req_lost', now(), 'con_x', 'k', 'm', 'p', true, 'completed', 1, 1, 1, 1, 1, 1, 'p', 'standard-1', 7)`);
+    const report = await audit(fresh.database);
+    expect(report.differences).toEqual([
+      {
+        what: 'A charged request and its charge differ.',
+        where: 'charge:req_lost',
+        found: 'null',
+        expected: '7',
+      },
+    ]);
+  });
+});

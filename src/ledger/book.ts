@@ -1,0 +1,324 @@
+import type { Database, Sql } from '#db/database.ts';
+import type { Pico } from '#domain/money.ts';
+import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage-record.ts';
+import type { Clock } from '#kit/clock.ts';
+import { Fault } from '#kit/fault.ts';
+import type { Logger } from '#kit/log.ts';
+import { accountKind, consumerAccount } from './chart.ts';
+import { depositEntry, type Entry, grantEntry } from './entries.ts';
+import type { UsagePosting } from './ports.ts';
+import { type CorrectedUsage, type PostingPlan, planPosting, sumsOf } from './posting.ts';
+import { encodeRecord } from './record-text.ts';
+
+/** What a consumer has, in pico-USD. `held` is set aside for running requests; `available` can be set aside still. */
+export interface Balance {
+  total: Pico;
+  held: Pico;
+  available: Pico;
+}
+
+/** A movement on one account. */
+export interface StatementLine {
+  id: string;
+  kind: Entry['kind'];
+  at: Date;
+  amount: Pico;
+}
+
+const BATCH_MAX = 5_000;
+
+/**
+ * The only writer of the ledger. Everything is idempotent by id, whoever repeats it and from however many processes at
+ * once. Locks are always taken in the same order (accounts by id, then leases), so that writers wait and never deadlock.
+ */
+export class Book implements UsagePosting {
+  readonly #database: Database;
+  readonly #instance: string;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+
+  /** `instance` names this process's leases: what it posts was served under them. */
+  constructor(options: { database: Database; instance: string; clock: Clock; log: Logger }) {
+    this.#database = options.database;
+    this.#instance = options.instance;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /**
+   * Posts journal records (at most 5,000) in one transaction and a dozen statements, however many they are. Repeating
+   * changes nothing. A record that cannot be posted goes to `rejected_usage` with an alarm in the log and the rest is
+   * posted. Throws when the database did not answer: then it is not known whether the batch was posted, and repeating is
+   * the way to find out.
+   */
+  async post(records: readonly JournalRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    if (records.length > BATCH_MAX) throw new RangeError(`A batch has at most ${BATCH_MAX} records.`);
+    try {
+      const plan = await this.#database.transaction((sql) => this.#post(sql, records));
+      for (const { id, reason } of plan.rejected) {
+        this.#log.error(
+          { record: id, reason },
+          'A usage record was rejected by the ledger; a person must look at it.',
+        );
+      }
+    } catch (error) {
+      if (!refusedByData(error)) throw error;
+      // The plan let something pass that the tables refuse. Halve until the culprit stands alone.
+      if (records.length > 1) {
+        const middle = records.length >> 1;
+        await this.post(records.slice(0, middle));
+        await this.post(records.slice(middle));
+        return;
+      }
+      const record = records[0] as JournalRecord;
+      const reason = `refused by the database (${(error as { code: string }).code})`;
+      await this.#reject(this.#database.sql, [{ id: record.record.id, reason, record }]);
+      this.#log.error(
+        { record: record.record.id, reason },
+        'A usage record was rejected by the ledger; a person must look at it.',
+      );
+    }
+  }
+
+  async #post(sql: Sql, records: readonly JournalRecord[]): Promise<PostingPlan> {
+    const ids: string[] = [];
+    const requests: string[] = [];
+    const consumers = new Set<string>();
+    const accounts = new Set<string>();
+    // A first plan without knowledge names every account that can be touched.
+    const wide = planPosting(records, {
+      known: new Set(),
+      leased: anyLease,
+      originals: originalsAsClaimed(records),
+    });
+    for (const { legs } of wide.entries) for (const { account } of legs) accounts.add(account);
+    for (const id of wide.charged.keys()) consumers.add(id);
+    for (const { record } of records) ids.push(record.id.replaceAll('\0', ''));
+    for (const { requestId } of wide.corrections) requests.push(requestId);
+    const accountIds = [...accounts].toSorted();
+    const providers = accountIds.filter((id) => accountKind(id) === 'provider');
+
+    if (providers.length > 0) {
+      await sql`
+        insert into accounts (id, kind) select id, 'provider' from unnest(${providers}::text[]) as t(id)
+        on conflict (id) do nothing`;
+    }
+    // From here on no other writer can post for these parties, so what is read below stays true until the commit.
+    await sql`select from accounts where id = any(${accountIds}::text[]) order by id for no key update`;
+    const leases = await sql<{ consumer_id: string; amount: Pico }[]>`
+      select consumer_id, amount from leases
+      where instance = ${this.#instance} and consumer_id = any(${[...consumers].toSorted()}::text[])
+      order by consumer_id for no key update`;
+    const known = await sql<{ id: string }[]>`
+      select id from usage where id = any(${ids}::text[])
+      union all select id from corrections where id = any(${ids}::text[])
+      union all select id from rejected_usage where id = any(${ids}::text[])`;
+    const originals =
+      requests.length === 0
+        ? []
+        : await sql<(CorrectedUsage & { id: string })[]>`
+            select id, consumer_id as "consumerId", provider_id as "providerId", policy, charge
+            from usage where id = any(${requests}::text[])`;
+
+    const plan = planPosting(records, {
+      known: new Set(known.map((row) => row.id)),
+      leased: new Map(leases.map((row) => [row.consumer_id, row.amount])),
+      originals: new Map(originals.map((row) => [row.id, row])),
+    });
+
+    if (plan.usage.length > 0) {
+      await sql`
+        insert into usage select * from json_populate_recordset(null::usage, ${JSON.stringify(plan.usage.map(usageRow))}::text::json)
+        on conflict (id) do nothing`;
+    }
+    if (plan.corrections.length > 0) {
+      await sql`
+        insert into corrections
+        select * from json_populate_recordset(null::corrections, ${JSON.stringify(plan.corrections.map(correctionRow))}::text::json)`;
+    }
+    await insertEntries(sql, plan.entries);
+    if (plan.charged.size > 0) {
+      const charged = [...plan.charged];
+      const who = charged.map(([id]) => id);
+      const much = charged.map(([, amount]) => amount);
+      // What is charged leaves the balance and what is held of it in one step, so available money never moves.
+      await sql`
+        update leases l set amount = l.amount - t.charged
+        from unnest(${who}::text[], ${much}::numeric[]) as t(id, charged)
+        where l.instance = ${this.#instance} and l.consumer_id = t.id`;
+      await moveBalances(
+        sql,
+        sumsOf(plan.entries),
+        new Map(charged.map(([id, amount]) => [consumerAccount(id), amount])),
+      );
+    } else if (plan.entries.length > 0) {
+      await moveBalances(sql, sumsOf(plan.entries), new Map());
+    }
+    await this.#reject(sql, plan.rejected);
+    return plan;
+  }
+
+  async #reject(sql: Sql, rejected: PostingPlan['rejected']): Promise<void> {
+    if (rejected.length === 0) return;
+    const ids = rejected.map(({ id }) => id.replaceAll('\0', ''));
+    const reasons = rejected.map(({ reason }) => reason);
+    const texts = rejected.map(({ record }) => encodeRecord(record));
+    await sql`
+      insert into rejected_usage (id, instance, reason, record)
+      select id, ${this.#instance}::text, reason, record
+      from unnest(${ids}::text[], ${reasons}::text[], ${texts}::text[]) as t(id, reason, record)
+      on conflict (id) do nothing`;
+  }
+
+  /** Gives a consumer credit. `id` is the giver's; a repeat with the same terms changes nothing, with others it throws. */
+  async grant(consumerId: string, amount: Pico, id: string): Promise<void> {
+    await this.#receive(grantEntry({ id, at: this.#clock.wallMs(), consumerId, amount }), consumerId);
+  }
+
+  /** Books money that arrived for a consumer. `id` is the payment's; a repeat changes nothing, with other terms it throws. */
+  async deposit(consumerId: string, amount: Pico, id: string): Promise<void> {
+    await this.#receive(depositEntry({ id, at: this.#clock.wallMs(), consumerId, amount }), consumerId);
+  }
+
+  async #receive(entry: Entry, consumerId: string): Promise<void> {
+    await this.#database.transaction(async (sql) => {
+      await sql`
+        insert into accounts (id, kind) values (${consumerAccount(consumerId)}, 'consumer') on conflict (id) do nothing`;
+      const accounts = entry.legs.map(({ account }) => account).toSorted();
+      await sql`select from accounts where id = any(${accounts}::text[]) order by id for no key update`;
+      const [known] = await sql<{ accounts: string[]; amounts: Pico[] }[]>`
+        select accounts, amounts from entries where id = ${entry.id}`;
+      if (known) {
+        const same = entry.legs.every(
+          ({ account, amount }, i) => known.accounts[i] === account && known.amounts[i] === amount,
+        );
+        if (!same)
+          throw new Fault('internal', {
+            inner: `The entry ${entry.id} exists with other amounts or parties.`,
+          });
+        return;
+      }
+      await insertEntries(sql, [entry]);
+      await moveBalances(sql, sumsOf([entry]), new Map());
+    });
+  }
+
+  /** What the consumer has; zeros for one that never had anything. */
+  async balance(consumerId: string): Promise<Balance> {
+    const [row] = await this.#database.sql<{ balance: Pico; held: Pico }[]>`
+      select balance, held from accounts where id = ${consumerAccount(consumerId)}`;
+    const total = row?.balance ?? 0n;
+    const held = row?.held ?? 0n;
+    return { total, held, available: total - held };
+  }
+
+  /** The latest movements of a consumer, newest first. */
+  async statement(consumerId: string, limit: number): Promise<StatementLine[]> {
+    const account = consumerAccount(consumerId);
+    return await this.#database.sql<StatementLine[]>`
+      select id, kind, at, amount from postings
+      where seq in (
+        select seq from entries where accounts @> array[${account}::text] order by seq desc limit ${limit}
+      ) and account = ${account}
+      order by seq desc`;
+  }
+}
+
+/** Adds grouped sums to the balances, and takes what was charged out of what is held. The accounts exist and are locked. */
+async function moveBalances(
+  sql: Sql,
+  sums: ReadonlyMap<string, Pico>,
+  released: ReadonlyMap<string, Pico>,
+): Promise<void> {
+  const accounts = [...sums.keys()];
+  const moved = await sql`
+    update accounts a set balance = a.balance + t.amount, held = a.held - t.released
+    from unnest(
+      ${accounts}::text[],
+      ${[...sums.values()]}::numeric[],
+      ${accounts.map((account) => released.get(account) ?? 0n)}::numeric[]
+    ) as t(id, amount, released)
+    where a.id = t.id`;
+  if (moved.count !== accounts.length) {
+    throw new Fault('internal', { inner: 'An entry names an account that does not exist.' });
+  }
+}
+
+async function insertEntries(sql: Sql, entries: readonly Entry[]): Promise<void> {
+  if (entries.length === 0) return;
+  const rows = entries.map(({ id, kind, at, legs, memo }) => ({
+    id,
+    kind,
+    at: new Date(at).toISOString(),
+    accounts: legs.map(({ account }) => account),
+    amounts: legs.map(({ amount }) => amount.toString()),
+    memo,
+  }));
+  await sql`
+    insert into entries (id, kind, at, accounts, amounts, memo)
+    select id, kind, at, accounts, amounts, memo from json_to_recordset(${JSON.stringify(rows)}::text::json)
+      as t(id text, kind text, at timestamptz, accounts text[], amounts numeric[], memo jsonb)`;
+}
+
+function usageRow(record: UsageRecord): Record<string, unknown> {
+  return {
+    id: record.id,
+    at: new Date(record.at).toISOString(),
+    consumer_id: record.consumerId,
+    key_id: record.keyId,
+    model_id: record.modelId,
+    provider_id: record.providerId,
+    node_id: record.nodeId,
+    attempt_id: record.attemptId,
+    mode: record.mode,
+    streamed: record.streamed,
+    outcome: record.outcome,
+    error_code: record.errorCode,
+    input_tokens: record.inputTokens,
+    output_tokens: record.outputTokens,
+    claimed_input_tokens: record.claimedInputTokens,
+    claimed_output_tokens: record.claimedOutputTokens,
+    events: record.events,
+    bytes: record.bytes,
+    attempts: record.attempts,
+    ttft_ms: record.ttftMs,
+    total_ms: record.totalMs,
+    price_id: record.priceId,
+    policy: record.policy,
+    charge: record.charge.toString(),
+  };
+}
+
+function correctionRow(record: CorrectionRecord): Record<string, unknown> {
+  return {
+    id: record.id,
+    at: new Date(record.at).toISOString(),
+    request_id: record.requestId,
+    consumer_id: record.consumerId,
+    provider_id: record.providerId,
+    policy: record.policy,
+    input_tokens: record.inputTokens,
+    output_tokens: record.outputTokens,
+    refund: record.refund.toString(),
+    original_charge: record.originalCharge.toString(),
+  };
+}
+
+/** For the plan that only collects accounts: every lease suffices, every correction fits. */
+const anyLease = { get: () => 10n ** 37n } as unknown as ReadonlyMap<string, Pico>;
+
+function originalsAsClaimed(records: readonly JournalRecord[]): Map<string, CorrectedUsage> {
+  const originals = new Map<string, CorrectedUsage>();
+  for (const line of records) {
+    if (line.kind === 'correction')
+      originals.set(line.record.requestId, { ...line.record, charge: line.record.originalCharge });
+  }
+  return originals;
+}
+
+/** Errors that the same rows would meet again: SQLSTATE classes 22 (data) and 23 (constraints). */
+function refusedByData(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^2[23]...$/.test(code);
+}

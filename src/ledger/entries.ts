@@ -1,0 +1,108 @@
+import type { Pico } from '#domain/money.ts';
+import { SPLIT_POLICIES, type SplitPolicy, shareOut } from '#domain/policy.ts';
+import type { CorrectionRecord, UsageRecord } from '#domain/usage-record.ts';
+import { assert } from '#kit/assert.ts';
+import { BURN, CASH, consumerAccount, FEE, PROMO, providerAccount, TREASURY } from './chart.ts';
+
+/**
+ * Business events as balanced entries. Pure: nothing here knows a database. An entry's legs add up to zero, none of them
+ * is zero, and no account appears twice. Its id follows from the event's, so the same event is the same entry.
+ */
+export interface Entry {
+  readonly id: string;
+  readonly kind: 'charge' | 'correction' | 'grant' | 'deposit';
+  /** Wall milliseconds. A label. */
+  readonly at: number;
+  readonly legs: readonly Leg[];
+  readonly memo: Readonly<Record<string, string>>;
+}
+
+/** A credit when positive, a debit when negative (see `chart.ts`). */
+export interface Leg {
+  readonly account: string;
+  readonly amount: Pico;
+}
+
+/** Charges a consumer for a served request and shares the money out under the policy it was admitted with. */
+export function chargeEntry(record: UsageRecord): Entry {
+  assert(record.charge > 0n, 'a charge is more than zero');
+  assert(record.providerId !== null, 'a charge names who is paid');
+  const parts = shareOut(record.charge, policyOf(record.policy));
+  return entry({
+    id: `charge:${record.id}`,
+    kind: 'charge',
+    at: record.at,
+    legs: [
+      { account: consumerAccount(record.consumerId), amount: -record.charge },
+      { account: providerAccount(record.providerId), amount: parts.provider },
+      { account: FEE, amount: parts.fee },
+      { account: TREASURY, amount: parts.treasury },
+      { account: BURN, amount: parts.burn },
+    ],
+    memo: { request: record.id, price: record.priceId, policy: record.policy },
+  });
+}
+
+/**
+ * Takes part of a charge back. Each leg is the difference between sharing out what was charged and what should have been,
+ * so that charge and correction together are exactly the entry of the right charge.
+ */
+export function correctionEntry(record: CorrectionRecord): Entry {
+  assert(record.refund > 0n && record.refund <= record.originalCharge, 'a refund is part of its charge');
+  const policy = policyOf(record.policy);
+  const was = shareOut(record.originalCharge, policy);
+  const should = shareOut(record.originalCharge - record.refund, policy);
+  return entry({
+    id: `correction:${record.requestId}`,
+    kind: 'correction',
+    at: record.at,
+    legs: [
+      { account: consumerAccount(record.consumerId), amount: record.refund },
+      { account: providerAccount(record.providerId), amount: should.provider - was.provider },
+      { account: FEE, amount: should.fee - was.fee },
+      { account: TREASURY, amount: should.treasury - was.treasury },
+      { account: BURN, amount: should.burn - was.burn },
+    ],
+    memo: { request: record.requestId, policy: record.policy },
+  });
+}
+
+/** Credit that the market gives away. `id` is the giver's: the same grant twice is one grant. */
+export function grantEntry(grant: { id: string; at: number; consumerId: string; amount: Pico }): Entry {
+  return received(grant, 'grant', PROMO);
+}
+
+/** Money that arrived outside the ledger. `id` is the payment's: the same payment twice is one deposit. */
+export function depositEntry(deposit: { id: string; at: number; consumerId: string; amount: Pico }): Entry {
+  return received(deposit, 'deposit', CASH);
+}
+
+function received(
+  event: { id: string; at: number; consumerId: string; amount: Pico },
+  kind: 'grant' | 'deposit',
+  from: string,
+): Entry {
+  assert(event.amount > 0n, 'received money is more than zero');
+  return entry({
+    id: `${kind}:${event.id}`,
+    kind,
+    at: event.at,
+    legs: [
+      { account: consumerAccount(event.consumerId), amount: event.amount },
+      { account: from, amount: -event.amount },
+    ],
+    memo: {},
+  });
+}
+
+function policyOf(version: string): SplitPolicy {
+  const policy = Object.hasOwn(SPLIT_POLICIES, version) ? SPLIT_POLICIES[version] : undefined;
+  assert(policy, 'a split policy is one of the table');
+  return policy;
+}
+
+function entry(draft: Entry): Entry {
+  const legs = draft.legs.filter((leg) => leg.amount !== 0n);
+  assert(legs.reduce((sum, leg) => sum + leg.amount, 0n) === 0n, 'the legs of an entry add up to zero');
+  return { ...draft, legs };
+}

@@ -1,0 +1,325 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { CatalogueView } from '#catalogue/models.ts';
+import type { Config } from '#config/config.ts';
+import { type Database, openDatabase } from '#db/database.ts';
+import { BodyPool } from '#gateway/body-pool.ts';
+import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
+import { MemoryLimits } from '#gateway/limits.ts';
+import { openRecounter, type Recounted, type Recounter } from '#gateway/recount.ts';
+import { claimOf, correctionOf, verdict } from '#gateway/verdict.ts';
+import { Dispatcher } from '#hub/dispatch.ts';
+import { Hub } from '#hub/hub.ts';
+import { HubServer } from '#hub/server.ts';
+import { ServiceBook } from '#hub/service-book.ts';
+import { KeyRing } from '#identity/key-ring.ts';
+import { bindNode } from '#identity/nodes.ts';
+import { ProviderBook } from '#identity/provider-book.ts';
+import type { Clock } from '#kit/clock.ts';
+import { idMaker } from '#kit/id.ts';
+import type { Logger } from '#kit/log.ts';
+import type { Randomness } from '#kit/random.ts';
+import { RetryBudget } from '#kit/retry.ts';
+import { lockFolder } from '#ledger/folder-lock.ts';
+import { Book } from '#ledger/book.ts';
+import { Holds } from '#ledger/holds.ts';
+import { Journal } from '#ledger/journal.ts';
+import { openJournalDisk } from '#ledger/journal-disk.ts';
+import { hearRecalls, Leases } from '#ledger/leases.ts';
+import { Poster } from '#ledger/poster.ts';
+import { noteClaim } from '#routing/score.ts';
+import { healthAware } from '#routing/strategies/health-aware.ts';
+import { leastConnections } from '#routing/strategies/least-connections.ts';
+import { roundRobin } from '#routing/strategies/round-robin.ts';
+import type { Strategy } from '#routing/strategies/strategy.ts';
+
+/**
+ * The whole market in one process: opens every room once, from one Config, and hands each what it needs. Rooms close in
+ * the reverse order, in phases: no new work, then the answers under way, then the money, then the doors.
+ *
+ * What a life before left behind is settled before the first request: its journal is posted, and only then are its leases
+ * released, so that money which was spent is never promised again.
+ */
+export async function openMarketplace(parts: MarketplaceParts): Promise<Marketplace> {
+  const { config, database, clock, random, log } = parts;
+  const ids = idMaker(clock, random);
+  const closing: (() => Promise<void> | void)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closing.toReversed()) await close();
+  };
+  try {
+    const keys = await KeyRing.open({ database, clock, log });
+    closing.push(() => keys.close());
+    const providers = await ProviderBook.open({ database, clock, log });
+    closing.push(() => providers.close());
+    const catalogue = await CatalogueView.open({ database, clock, log });
+    closing.push(() => catalogue.close());
+
+    const money = await openMoney(parts, ids);
+    closing.push(() => money.close());
+
+    const hub = new Hub(
+      {
+        clock,
+        random,
+        ids,
+        log: log.child({ room: 'hub' }),
+        keys,
+        providers,
+        nodes: {
+          bind: async (nodeId, providerId, keyId) => {
+            const bound = await bindNode(database, {
+              nodeId,
+              providerId,
+              keyId,
+              name: null,
+              hardware: null,
+              at: clock.wallMs(),
+            });
+            return bound === 'bound' ? 'bound' : 'foreign';
+          },
+        },
+        models: catalogue,
+        isRevoked: (keyId) => keys.isRevoked(keyId),
+      },
+      {
+        registerDeadlineMs: config.hub.registerDeadlineMs,
+        heartbeatTimeoutMs: config.hub.heartbeatTimeoutMs,
+        generationCFrom: config.hub.generationCFrom,
+        requestBytesMaxOld: config.hub.agentFrameBytesByGeneration.A,
+        requestBytesMaxNew: config.hub.agentFrameBytesByGeneration.C,
+        modelCapacityDefault: config.hub.perModelInFlight,
+        linkCapacityDefault: config.hub.perLinkInFlight,
+        streamBufferBytesMax: config.hub.streamBufferBytesMax,
+        vramFloorGb: config.providers.minVramGb,
+        unknownHardwareAllowed: config.providers.allowUnknownHardware,
+      },
+    );
+    const service = new ServiceBook({
+      clock,
+      random,
+      strategy: strategyNamed(config.routing.strategy),
+      candidates: (modelId) => hub.candidates(modelId),
+    });
+    const dispatcher = new Dispatcher(
+      {
+        clock,
+        ids,
+        random,
+        log: log.child({ room: 'dispatch' }),
+        retryBudget: new RetryBudget(config.routing.retryBudget),
+        pick: service.pick,
+        linkOf: (candidate) => hub.linkOf(candidate),
+        outcomes: service,
+      },
+      {
+        retriesMax: config.routing.retriesMax,
+        backoff: config.routing.backoff,
+        firstTokenDeadlineMs: config.hub.firstTokenDeadlineMs,
+        gapDeadlineMs: config.hub.gapDeadlineMs,
+        requestDeadlineMs: config.limits.requestTimeoutMs,
+        wheelMs: 100,
+      },
+    );
+
+    const bodies = new BodyPool({ clock, limits: config.limits });
+    closing.push(() => bodies.close());
+    const recounter: Recounter = openRecounter({
+      clock,
+      onResult: (found) => settleRecount(found, { hub, money, clock, log }),
+    });
+    closing.push(() => recounter.close());
+
+    const hubServer = await HubServer.open(hub, {
+      clock,
+      settings: { host: config.host, port: config.hubPort },
+    });
+    const gateway = await openGateway(
+      {
+        inference: {
+          clock,
+          ids,
+          log: log.child({ room: 'gateway' }),
+          settings: {
+            policy: config.money.splitPolicy,
+            outputTokensMax: config.limits.outputTokensMax,
+            inputTokensMax: config.limits.inputTokensMax,
+            outputTokensDefault: Math.min(4_096, config.limits.outputTokensMax),
+            recountBytesMax: 262_144,
+          },
+          keys,
+          models: catalogue,
+          limits: new MemoryLimits(config.limits),
+          holds: money.holds,
+          journal: money.journal,
+          dispatcher,
+          readBody: (bytes) => bodies.read(bytes),
+          pick: service.pick,
+          isQuarantined: (order) => service.isQuarantined(order),
+          recounter,
+          served: () => {},
+        },
+        bodyBytesMax: config.limits.bodyBytesMax,
+        models: catalogue,
+        providersOf: (modelId) => hub.candidates(modelId).filter((candidate) => candidate.eligible).length,
+        keys,
+        providers,
+        health: () => health(hub, dispatcher, money),
+      },
+      { host: config.host, port: config.gatewayPort },
+    ).catch(async (error: unknown) => {
+      await hubServer.close();
+      throw error;
+    });
+
+    let closed: Promise<void> | undefined;
+    const close = async (graceMs: number): Promise<void> => {
+      gateway.stopAccepting();
+      const until = clock.nowMs() + graceMs;
+      // The hub drains first: agents get no new work, answers under way go on until they end or the grace does.
+      await hubServer.close(graceMs);
+      dispatcher.close();
+      await money.settled(Math.max(1_000, until - clock.nowMs()));
+      await gateway.close();
+      await closeAll();
+    };
+    return {
+      gatewayPort: gateway.port,
+      hubPort: hubServer.port,
+      hub,
+      gateway,
+      close: (graceMs = 30_000) => {
+        closed ??= close(graceMs);
+        return closed;
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+export interface MarketplaceParts {
+  readonly config: Config;
+  /** Migrated and seeded. Stays the caller's to close. */
+  readonly database: Database;
+  /** For the statements of the ledger, which must outlast a stall of the server. */
+  readonly databaseUrl: string;
+  readonly clock: Clock;
+  readonly random: Randomness;
+  readonly log: Logger;
+}
+
+export interface Marketplace {
+  readonly gatewayPort: number;
+  readonly hubPort: number;
+  readonly hub: Hub;
+  readonly gateway: Gateway;
+  /**
+   * Stops accepting, lets what is under way end (at most `graceMs`), posts what was served, and closes everything.
+   * Calling it again waits for the first call.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** How long the ledger may stand still before a statement of its is given up. */
+const LEDGER_DEADLINE_MS = 120_000;
+/** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
+const REPLAY_WAIT_MS = 60_000;
+
+interface Money {
+  readonly holds: Holds;
+  readonly journal: Journal;
+  readonly poster: Poster;
+  /** Waits until what was served is posted, at most `withinMs`. */
+  settled(withinMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => string): Promise<Money> {
+  const { config, clock, random, log } = parts;
+  const folder = path.join(config.dataFolder, 'journal');
+  const unlock = lockFolder(folder);
+  const instance = instanceOf(config.dataFolder, makeId);
+  const database = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 4,
+    applicationName: 'cygnet-ledger',
+    deadlineMs: LEDGER_DEADLINE_MS,
+    statementTimeoutMs: LEDGER_DEADLINE_MS,
+  });
+  const disk = await openJournalDisk(folder);
+  const journal = await Journal.open({ disk, clock, log, sizeMax: config.money.journalBytesMax });
+  const book = new Book({ database, instance, clock, log });
+  const poster = new Poster({ journal, disk, posting: book, clock, random, log });
+  const leases = new Leases({ database, instance, makeId });
+  if (!(await poster.drain(REPLAY_WAIT_MS))) {
+    throw new Error('The usage journal of the last run could not be posted to the ledger in time.');
+  }
+  await leases.releaseAll();
+  const holds = new Holds({ store: leases, clock, log, exposureMax: config.money.exposureMax });
+  const recalls = await hearRecalls({ database, instance }, (consumerId) => holds.recalled(consumerId));
+  return {
+    holds,
+    journal,
+    poster,
+    settled: async (withinMs) => {
+      await poster.drain(withinMs);
+    },
+    close: async () => {
+      await recalls.stop();
+      await holds.close();
+      await journal.close();
+      await poster.drain(5_000);
+      await poster.close();
+      await database.close();
+      unlock();
+    },
+  };
+}
+
+/** The name under which this data folder's process leases money: made once, kept for its later lives. */
+function instanceOf(dataFolder: string, makeId: (prefix: string) => string): string {
+  const file = path.join(dataFolder, 'instance');
+  mkdirSync(dataFolder, { recursive: true });
+  if (!existsSync(file)) writeFileSync(file, `${makeId('inst')}\n`);
+  return readFileSync(file, 'utf8').trim();
+}
+
+function settleRecount(
+  found: Recounted,
+  rooms: { hub: Hub; money: Money; clock: Clock; log: Logger },
+): void {
+  const { record, price, exact } = found;
+  const judged = verdict(claimOf(record), exact);
+  const served = rooms.hub.registry.recordOf(record.providerId ?? '', record.nodeId ?? '', record.modelId);
+  if (served) noteClaim(served, judged.overclaimed);
+  const correction = correctionOf(record, price, exact, rooms.clock.wallMs());
+  if (!correction) return;
+  rooms.log.warn(
+    { request: record.id, provider: record.providerId, excess: judged.excess, refundPico: correction.refund.toString() },
+    'A provider claimed more than was counted: the difference goes back.',
+  );
+  rooms.money.journal.append({ kind: 'correction', record: correction }).catch((error: unknown) => {
+    rooms.log.error({ request: record.id, err: error }, 'A correction could not be kept.');
+  });
+}
+
+function strategyNamed(name: Config['routing']['strategy']): Strategy {
+  if (name === 'round-robin') return roundRobin();
+  if (name === 'least-connections') return leastConnections();
+  return healthAware();
+}
+
+function health(hub: Hub, dispatcher: Dispatcher, money: Money): Health {
+  const { lag } = money.poster;
+  const status = hub.closing ? 'draining' : money.journal.healthy ? 'ok' : 'failing';
+  return {
+    status,
+    agents: hub.links,
+    in_flight: dispatcher.active,
+    ledger: { behind_bytes: lag.bytes, behind_ms: Math.round(lag.sinceMs), failures: lag.failures },
+  };
+}

@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest';
+import { candidate, smallNeed } from '#support/candidate.ts';
+import { FRESH, GATES, type Reason, type RoutingState, whyNot } from './eligible.ts';
+
+const NOW = 1_000;
+
+describe('each gate has its reason', () => {
+  const table: [Reason | undefined, Parameters<typeof candidate>[1], Partial<RoutingState>?][] = [
+    [undefined, {}],
+    [undefined, { health: 'degraded' }],
+    [undefined, { health: 'unknown' }],
+    [undefined, { inFlight: 7, linkInFlight: 15 }],
+    [undefined, { maxRequestBytes: 1_000 }],
+    [undefined, { breaker: { state: 'half-open' } }],
+    [undefined, { breaker: { state: 'open', openUntilMs: NOW } }],
+    [undefined, { breaker: { state: 'open', openUntilMs: NOW + 1 } }, { ignoreCircuits: true }],
+    ['not-eligible', { eligible: false, ineligibleBecause: 'The benchmark failed.' }],
+    ['draining', { draining: true }],
+    ['model-unhealthy', { health: 'unhealthy' }],
+    ['request-too-large', { maxRequestBytes: 999 }],
+    ['circuit-open', { breaker: { state: 'open', openUntilMs: NOW + 1 } }],
+    ['circuit-open', { breaker: { state: 'half-open', trialsUnderWay: 1 } }],
+    ['circuit-open', { breaker: { state: 'half-open', trialsUnderWay: 1 } }, { ignoreCircuits: true }],
+    ['model-full', { inFlight: 8 }],
+    ['model-full', { capacity: 0 }],
+    ['link-full', { linkInFlight: 16 }],
+    ['provider-tried', {}, { tried: new Set(['provider-a']) }],
+    ['provider-excluded', {}, { excluded: new Set(['provider-a']) }],
+  ];
+  test.each(table)('%s: %j', (reason, given, state = {}) => {
+    expect(whyNot(candidate('a', given), smallNeed, { ...FRESH, ...state }, NOW)).toBe(reason);
+  });
+});
+
+test('with several gates shut, the first in order is the reason', () => {
+  const shut: Parameters<typeof candidate>[1][] = [
+    { eligible: false },
+    { draining: true },
+    { health: 'unhealthy' },
+    { maxRequestBytes: 0 },
+    { breaker: { state: 'open', openUntilMs: NOW + 1 } },
+    { inFlight: 8 },
+    { linkInFlight: 16 },
+  ];
+  const state = { ...FRESH, tried: new Set(['provider-a']), excluded: new Set(['provider-a']) };
+  for (let first = 0; first < GATES.length; first++) {
+    const given = Object.assign({}, ...shut.slice(first));
+    const tried = first <= 7 ? state : { ...state, tried: FRESH.tried };
+    expect(whyNot(candidate('a', given), smallNeed, tried, NOW)).toBe(GATES[first]);
+  }
+});

@@ -1,0 +1,68 @@
+import type { Candidate, Need } from './candidate.ts';
+
+/**
+ * The gates in front of a candidate, in the order in which they are tried; the first that is shut is the reason. First
+ * what keeps a candidate from this model for long (so that these alone say how large the usable fleet is), then the
+ * circuit, then what may be over in a moment, then what holds for this request only.
+ */
+export const GATES = [
+  'not-eligible',
+  'draining',
+  'model-unhealthy',
+  'request-too-large',
+  'circuit-open',
+  'model-full',
+  'link-full',
+  'provider-tried',
+  'provider-excluded',
+] as const;
+
+/** Why a candidate may not serve. */
+export type Reason = (typeof GATES)[number];
+
+/** What routing knows of this request beyond its need. */
+export interface RoutingState {
+  /** Providers that already had an attempt of this request. */
+  readonly tried: ReadonlySet<string>;
+  /** Providers that lost a link to a request like this one (`routing/poison.ts`) or that the caller rules out. */
+  readonly excluded: ReadonlySet<string>;
+  /** Panic: too many circuits are open to believe them all. One attempt at a time still holds. */
+  readonly ignoreCircuits: boolean;
+}
+
+export const FRESH: RoutingState = { tried: new Set(), excluded: new Set(), ignoreCircuits: false };
+
+/** The gate number meaning that every gate is open. */
+export const OPEN = -1;
+
+/** The index in `GATES` of the circuit: candidates stopped here or later make up the usable fleet. */
+export const CIRCUIT_GATE = GATES.indexOf('circuit-open');
+
+/** The index in `GATES` of the first shut gate, or `OPEN`. A number, because it is asked a thousand times a request. */
+export function gateOf(candidate: Candidate, need: Need, state: RoutingState, nowMs: number): number {
+  if (!candidate.eligible) return 0;
+  if (candidate.draining) return 1;
+  if (candidate.health === 'unhealthy') return 2;
+  if (need.requestBytes > candidate.maxRequestBytes) return 3;
+  const breaker = candidate.breaker;
+  if (breaker.state !== 'closed') {
+    // Whatever the reason for trying it, a doubtful candidate gets one request at a time.
+    if (breaker.trialsUnderWay > 0) return 4;
+    if (breaker.state === 'open' && nowMs < breaker.openUntilMs && !state.ignoreCircuits) return 4;
+  }
+  if (candidate.inFlight >= candidate.capacity) return 5;
+  if (candidate.linkInFlight >= candidate.linkCapacity) return 6;
+  if (state.tried.size > 0 && state.tried.has(candidate.providerId)) return 7;
+  if (state.excluded.size > 0 && state.excluded.has(candidate.providerId)) return 8;
+  return OPEN;
+}
+
+/** Why `candidate` may not serve `need` now; undefined when it may. `nowMs` is monotonic. */
+export function whyNot(
+  candidate: Candidate,
+  need: Need,
+  state: RoutingState,
+  nowMs: number,
+): Reason | undefined {
+  return GATES[gateOf(candidate, need, state, nowMs)];
+}

@@ -1,0 +1,44 @@
+import type { AttemptEnd, AttemptSink, Completion } from '#hub/link.ts';
+
+/** An attempt's sink that keeps all it is told, and says so when it is told something after the end. */
+export class RecordedSink implements AttemptSink {
+  readonly events: string[] = [];
+  tokens = 0;
+  body: Buffer | undefined;
+  completion: Completion | undefined;
+  ending: AttemptEnd | undefined;
+  #resolve: (end: AttemptEnd) => void = () => undefined;
+  readonly ended = new Promise<AttemptEnd>((resolve) => {
+    this.#resolve = resolve;
+  });
+
+  data(events: Buffer, eventCount: number, tokenCount: number): void {
+    if (this.ending) throw new Error('data after the end');
+    const texts = events.toString().split('\n\n');
+    if (texts.pop() !== '' || texts.length !== eventCount) throw new Error('events that do not match their count');
+    this.events.push(...texts);
+    this.tokens += tokenCount;
+  }
+
+  result(body: Buffer, completion: Completion): void {
+    if (this.ending) throw new Error('a result after the end');
+    this.body = body;
+    this.completion = completion;
+  }
+
+  end(end: AttemptEnd): void {
+    if (this.ending) throw new Error('two ends');
+    this.ending = end;
+    this.#resolve(end);
+  }
+
+  /** The events as JSON. */
+  get chunks(): { id: string; model: string; choices: { delta: { content?: string } }[] }[] {
+    return this.events.map((event) => JSON.parse(event.slice('data: '.length)));
+  }
+
+  /** The text of the answer. */
+  get text(): string {
+    return this.chunks.map((chunk) => chunk.choices.map((choice) => choice.delta.content ?? '').join('')).join('');
+  }
+}
