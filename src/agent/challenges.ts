@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import type { Clock } from '#kit/clock.ts';
-import type { Benchmark, BenchmarkResponse, Verify, VerifyAnswer, Warmup, WarmupResult } from '#wire/agent/messages.ts';
+import type {
+  Benchmark,
+  BenchmarkResponse,
+  Verify,
+  VerifyAnswer,
+  Warmup,
+  WarmupResult,
+} from '#wire/agent/messages.ts';
 import type { BackendEnd } from './backends/backend.ts';
 
 /**
@@ -27,7 +34,9 @@ const answerSchema = z.looseObject({
     .array(
       z.looseObject({
         message: z.looseObject({ content: z.string().nullish() }),
-        logprobs: z.looseObject({ content: z.array(z.looseObject({ token: z.string() })).nullish() }).nullish(),
+        logprobs: z
+          .looseObject({ content: z.array(z.looseObject({ token: z.string() })).nullish() })
+          .nullish(),
       }),
     )
     .min(1),
@@ -35,9 +44,18 @@ const answerSchema = z.looseObject({
 });
 
 /** One small real request. */
-export async function runWarmup(ask: AskDesk, clock: Clock, id: string, warmup: Warmup): Promise<WarmupResult> {
+export async function runWarmup(
+  ask: AskDesk,
+  clock: Clock,
+  id: string,
+  warmup: Warmup,
+): Promise<WarmupResult> {
   const beganMs = clock.nowMs();
-  const { end } = await ask(warmup.model_id, { messages: [{ role: 'user', content: 'Hi' }], max_tokens: 1 }, WARMUP_MS_MAX);
+  const { end } = await ask(
+    warmup.model_id,
+    { messages: [{ role: 'user', content: 'Hi' }], max_tokens: 1 },
+    WARMUP_MS_MAX,
+  );
   const result: WarmupResult = {
     request_id: id,
     model_id: warmup.model_id,
@@ -57,7 +75,10 @@ export async function runBenchmark(
 ): Promise<BenchmarkResponse> {
   const prompts = benchmark.prompts ?? [];
   const beganMs = clock.nowMs();
-  const promptMs = Math.max(PROMPT_MS_MIN, (benchmark.timeout_ms ?? BENCHMARK_MS) / Math.max(1, prompts.length));
+  const promptMs = Math.max(
+    PROMPT_MS_MIN,
+    (benchmark.timeout_ms ?? BENCHMARK_MS) / Math.max(1, prompts.length),
+  );
   const results: NonNullable<BenchmarkResponse['results']> = [];
   for (const { id: promptId, prompt, expected_answer: expected } of prompts) {
     const startMs = clock.nowMs();
@@ -74,7 +95,9 @@ export async function runBenchmark(
       answer: text,
       correct: good && (expected === undefined || text.toLowerCase().includes(expected.toLowerCase())),
       latency_ms: Math.round(clock.nowMs() - startMs),
-      ...(read?.usage ? { tokens_in: read.usage.prompt_tokens, tokens_out: read.usage.completion_tokens } : {}),
+      ...(read?.usage
+        ? { tokens_in: read.usage.prompt_tokens, tokens_out: read.usage.completion_tokens }
+        : {}),
       ...(good ? {} : { error: end.error ?? `status ${end.status}` }),
     });
   }
@@ -92,7 +115,10 @@ const deterministicSchema = z.looseObject({
   max_tokens: z.number().int().positive().max(4_096).optional(),
 });
 const fingerprintSchema = z.looseObject({
-  files: z.array(z.looseObject({ filename: z.string().max(1_024) })).max(10_000).nullish(),
+  files: z
+    .array(z.looseObject({ filename: z.string().max(1_024) }))
+    .max(10_000)
+    .nullish(),
 });
 
 /**
@@ -103,13 +129,19 @@ export async function runVerify(ask: AskDesk, verify: Verify): Promise<VerifyAns
   const about = { challenge_id: verify.challenge_id };
   if (verify.challenge_type === 'fingerprint') {
     const parsed = fingerprintSchema.safeParse(verify.challenge ?? {});
-    if (!parsed.success) return { ...about, success: false, response: null, error: 'The challenge could not be read.' };
-    const files = (parsed.data.files ?? []).map(({ filename }) => ({ filename, hash: '', status: 'missing' }));
+    if (!parsed.success)
+      return { ...about, success: false, response: null, error: 'The challenge could not be read.' };
+    const files = (parsed.data.files ?? []).map(({ filename }) => ({
+      filename,
+      hash: '',
+      status: 'missing',
+    }));
     return { ...about, success: files.length === 0, response: { files } };
   }
   if (verify.challenge_type === 'deterministic') {
     const parsed = deterministicSchema.safeParse(verify.challenge);
-    if (!parsed.success) return { ...about, success: false, response: null, error: 'The challenge could not be read.' };
+    if (!parsed.success)
+      return { ...about, success: false, response: null, error: 'The challenge could not be read.' };
     const { prompt, seed, max_tokens: maxTokens } = parsed.data;
     const { end, answer } = await ask(
       verify.model_id ?? '',

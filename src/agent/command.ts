@@ -7,7 +7,7 @@ import { packageRoot } from '#kit/package-root.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { readAgentEnv } from './env.ts';
 import { runProgram } from './hardware.ts';
-import { runAgent, type RunningAgent } from './run.ts';
+import { type RunningAgent, runAgent } from './run.ts';
 import { type AgentOptions, readSettings, SettingsError } from './settings.ts';
 
 const EXIT_SETTINGS = 2;
@@ -72,7 +72,9 @@ async function serveUntilToldToStop(options: AgentOptions): Promise<number> {
     process.stdout.write(`${line}\n`);
   });
   void agent.refused.then((reason) => {
-    process.stderr.write(`The hub refuses this key: ${reason}. Check it; the agent will try again, slowly.\n`);
+    process.stderr.write(
+      `The hub refuses this key: ${reason}. Check it; the agent will try again, slowly.\n`,
+    );
   });
   return new Promise((resolve) => {
     let asked = false;
@@ -98,6 +100,8 @@ async function serveUntilToldToStop(options: AgentOptions): Promise<number> {
 }
 
 function ownVersion(): string {
-  const manifest = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  const manifest = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as {
+    version: string;
+  };
   return manifest.version;
 }

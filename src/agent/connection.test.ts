@@ -23,7 +23,12 @@ afterEach(async () => {
 });
 
 /** Moves a clock on while real sockets do their work, until `look` is satisfied. */
-async function passTime(clock: VirtualClock, stepMs: number, look: () => boolean, stepsMax = 2_000): Promise<number> {
+async function passTime(
+  clock: VirtualClock,
+  stepMs: number,
+  look: () => boolean,
+  stepsMax = 2_000,
+): Promise<number> {
   for (let passed = 0, i = 0; i < stepsMax; i++, passed += stepMs) {
     if (look()) return passed;
     await clock.advance(stepMs);

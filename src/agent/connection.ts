@@ -80,7 +80,10 @@ export interface ConnectionParts {
   /** The models that may be sent work now, what is known of them, and the health of all. */
   readonly readyModels: () => string[];
   readonly modelHealth: () => Record<string, ModelHealth>;
-  readonly declarations: (models: readonly string[]) => { hashes: ModelHash[]; declarations: ModelDeclaration[] };
+  readonly declarations: (models: readonly string[]) => {
+    hashes: ModelHash[];
+    declarations: ModelDeclaration[];
+  };
   readonly metrics: () => Record<string, number>;
   /** The hub accepted a registration; called for every one. */
   readonly registered?: (ack: { extension: boolean; models: string[] | undefined }) => void;
@@ -91,7 +94,8 @@ export interface ConnectionParts {
 /** The address that is dialled for a configured one. Throws on anything that is no WebSocket address. */
 export function socketUrl(configured: string): string {
   const url = new URL(configured);
-  if (url.protocol !== 'ws:' && url.protocol !== 'wss:') throw new Error(`${configured} is no ws:// or wss:// address.`);
+  if (url.protocol !== 'ws:' && url.protocol !== 'wss:')
+    throw new Error(`${configured} is no ws:// or wss:// address.`);
   const bare = url.pathname.replace(/\/+$/, '');
   url.pathname = bare.endsWith('/ws') ? bare : `${bare}/ws`;
   return url.href;
@@ -155,13 +159,19 @@ export class Connection {
     if (this.#leaving) return;
     let delayMs: number;
     if (outcome.was === 'refused') {
-      delayMs = jittered(Math.min(REFUSED_RETRY_MS_MAX, REFUSED_RETRY_MS * 2 ** this.#refusals++), this.#parts.randomness);
+      delayMs = jittered(
+        Math.min(REFUSED_RETRY_MS_MAX, REFUSED_RETRY_MS * 2 ** this.#refusals++),
+        this.#parts.randomness,
+      );
     } else {
       this.#refusals = 0;
       if (outcome.was === 'registered' && outcome.heldMs >= GOOD_LINE_MS) this.#failures = 0;
       // At once, then 1, 2, 4 … 30 seconds, each between half and the whole of it so that a herd spreads out.
       const attempt = this.#failures++;
-      delayMs = attempt === 0 ? 0 : jittered(Math.min(RETRY_MS_MAX, 1_000 * 2 ** Math.min(attempt - 1, 10)), this.#parts.randomness);
+      delayMs =
+        attempt === 0
+          ? 0
+          : jittered(Math.min(RETRY_MS_MAX, 1_000 * 2 ** Math.min(attempt - 1, 10)), this.#parts.randomness);
     }
     this.#parts.log.warn({ why: outcome.why, retryMs: Math.round(delayMs) }, 'the line to the hub is lost');
     this.#retry = this.#parts.clock.after(delayMs, () => this.open());
@@ -349,7 +359,8 @@ class Line {
     if (!ack.success) return this.#refusedBy(ack);
     this.#unanswered = 0;
     // As the Swan agent does: any success counts while we wait, whatever request it names.
-    const mine = this.#registerId !== undefined && [envelope.request_id, ack.request_id].includes(this.#registerId);
+    const mine =
+      this.#registerId !== undefined && [envelope.request_id, ack.request_id].includes(this.#registerId);
     if (this.state === 'registering' || this.state === 'refused' || mine) this.#accepted(ack);
   }
 
@@ -359,10 +370,13 @@ class Line {
     this.#enter('registered');
     const { log, clock } = this.#parts;
     if (ack.registered_models) {
-      const missing = this.#registeredModels.split('\n').filter((id) => id !== '' && !ack.registered_models?.includes(id));
+      const missing = this.#registeredModels
+        .split('\n')
+        .filter((id) => id !== '' && !ack.registered_models?.includes(id));
       if (missing.length > 0) log.warn({ models: missing }, 'the hub does not take these models');
     }
-    if (ack.upgrade_available) log.warn({ latest: ack.upgrade_available.latest }, 'a newer agent is available');
+    if (ack.upgrade_available)
+      log.warn({ latest: ack.upgrade_available.latest }, 'a newer agent is available');
     if (!first) return;
     const extension = ack.extensions?.includes(STREAM_EXTENSION) ?? false;
     if (extension) {
@@ -410,7 +424,10 @@ class Line {
   #error(envelope: Envelope): void {
     const error = errorSchema.safeParse(envelope.payload);
     if (error.success) {
-      this.#parts.log.warn({ code: error.data.code, text: error.data.message.slice(0, 500) }, 'error from the hub');
+      this.#parts.log.warn(
+        { code: error.data.code, text: error.data.message.slice(0, 500) },
+        'error from the hub',
+      );
     }
   }
 

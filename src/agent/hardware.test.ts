@@ -1,12 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { findHardware, gpuFigures, type RunProgram } from './hardware.ts';
 
-const prints = (output: string | undefined): RunProgram => () => Promise.resolve(output);
+const prints =
+  (output: string | undefined): RunProgram =>
+  () =>
+    Promise.resolve(output);
 const linux = { platform: 'linux', arch: 'x64' };
 
 describe('the hardware of a machine', () => {
   it('is what nvidia-smi says, counted, with the memory of the first', async () => {
-    const run = prints('NVIDIA GeForce RTX 3090, 24576, 8.6, 550.54.14\nNVIDIA GeForce RTX 3090, 24576, 8.6, 550.54.14\n');
+    const run = prints(
+      'NVIDIA GeForce RTX 3090, 24576, 8.6, 550.54.14\nNVIDIA GeForce RTX 3090, 24576, 8.6, 550.54.14\n',
+    );
     expect(await findHardware(run, linux)).toEqual({
       gpu_type: 'RTX 3090',
       gpu_model: 'NVIDIA GeForce RTX 3090',
@@ -31,7 +36,9 @@ describe('the hardware of a machine', () => {
   });
 
   it('is all memory on Apple silicon', async () => {
-    expect(await findHardware(prints('Apple M3 Max\n68719476736\n'), { platform: 'darwin', arch: 'arm64' })).toMatchObject({
+    expect(
+      await findHardware(prints('Apple M3 Max\n68719476736\n'), { platform: 'darwin', arch: 'arm64' }),
+    ).toMatchObject({
       gpu_type: 'm3_max',
       vram_gb: 64,
       gpu_count: 1,
@@ -39,7 +46,9 @@ describe('the hardware of a machine', () => {
   });
 
   it('is measured for the heartbeat, and figures that are missing are zero', async () => {
-    expect(await gpuFigures(prints('0, 50, 1000, 4000, 60, 200.5\n1, 100, 3000, 4000, [N/A], [N/A]\n'))).toMatchObject({
+    expect(
+      await gpuFigures(prints('0, 50, 1000, 4000, 60, 200.5\n1, 100, 3000, 4000, [N/A], [N/A]\n')),
+    ).toMatchObject({
       gpu_utilization: 75,
       memory_utilization: 50,
       gpu_0_power_draw_w: 200.5,

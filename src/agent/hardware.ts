@@ -37,19 +37,18 @@ export async function findHardware(
 
 /** The figures of the moment, for the heartbeat: percent, MiB, °C, W. Empty without an NVIDIA GPU. */
 export async function gpuFigures(run: RunProgram): Promise<Record<string, number>> {
-  const rows = await query(
-    run,
-    'index,utilization.gpu,memory.used,memory.total,temperature.gpu,power.draw',
-  );
+  const rows = await query(run, 'index,utilization.gpu,memory.used,memory.total,temperature.gpu,power.draw');
   const figures: Record<string, number> = {};
   let busy = 0;
   let used = 0;
   let total = 0;
   for (const row of rows) {
-    const [index = 0, utilization = 0, memoryUsed = 0, memoryTotal = 0, temperature = 0, power = 0] = row.map((cell) => {
-      const number = Number.parseFloat(cell);
-      return Number.isFinite(number) ? number : 0;
-    });
+    const [index = 0, utilization = 0, memoryUsed = 0, memoryTotal = 0, temperature = 0, power = 0] = row.map(
+      (cell) => {
+        const number = Number.parseFloat(cell);
+        return Number.isFinite(number) ? number : 0;
+      },
+    );
     figures[`gpu_${index}_utilization`] = utilization;
     figures[`gpu_${index}_memory_used_mb`] = memoryUsed;
     figures[`gpu_${index}_memory_total_mb`] = memoryTotal;
@@ -100,7 +99,10 @@ async function apple(run: RunProgram): Promise<Hardware | undefined> {
   if (!read.success) return undefined;
   const [name, bytes] = read.data;
   return {
-    gpu_type: name.replace(/^Apple\s+/, '').toLowerCase().replaceAll(' ', '_'),
+    gpu_type: name
+      .replace(/^Apple\s+/, '')
+      .toLowerCase()
+      .replaceAll(' ', '_'),
     gpu_model: name,
     // All memory is the GPU's too.
     vram_gb: Math.floor(bytes / BYTES_PER_GIB),

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunningAgent } from '#agent/run.ts';
 import { startAgent } from '#support/agent.ts';
-import { textOf, TinyHub } from '#support/tiny-hub.ts';
+import { TinyHub, textOf } from '#support/tiny-hub.ts';
 import { rehearsedText } from './backends/rehearsal.ts';
 
 let hub: TinyHub;
@@ -19,11 +19,19 @@ afterEach(async () => {
 });
 
 const infer = (id: string, more: Record<string, unknown> = {}, body: Record<string, unknown> = {}) =>
-  hub.say('inference', id, { endpoint_id: 'e', model_id: 'm', request: { ...request, ...body }, stream: false, ...more });
+  hub.say('inference', id, {
+    endpoint_id: 'e',
+    model_id: 'm',
+    request: { ...request, ...body },
+    stream: false,
+    ...more,
+  });
 const chunks = (id: string) =>
   hub.messages
     .filter(({ type, request_id: request }) => type === 'stream_chunk' && request === id)
-    .map(({ payload }) => payload as { chunk: Record<string, unknown> | null; done: boolean; error?: string });
+    .map(
+      ({ payload }) => payload as { chunk: Record<string, unknown> | null; done: boolean; error?: string },
+    );
 
 describe('a Swan hub', () => {
   it('gets an unstreamed answer inside an ack', async () => {
@@ -31,7 +39,11 @@ describe('a Swan hub', () => {
     const { payload } = await hub.message('ack', 'r1');
     expect(payload).toMatchObject({
       request_id: 'r1',
-      response: { model: 'm', choices: [{ message: { content: rehearsedText(4) } }], usage: { total_tokens: 7 } },
+      response: {
+        model: 'm',
+        choices: [{ message: { content: rehearsedText(4) } }],
+        usage: { total_tokens: 7 },
+      },
     });
     expect(payload).not.toHaveProperty('status_code');
     expect(payload['latency_ms']).toBeTypeOf('number');
@@ -59,7 +71,10 @@ describe('a Swan hub', () => {
 
   it('gets an error chunk before the end when a stream failed before any data', async () => {
     infer('r4', { stream: true }, { rehearsal: 'status=503' });
-    expect((await hub.message('stream_end', 'r4')).payload).toMatchObject({ status_code: 503, error: 'Rehearsed.' });
+    expect((await hub.message('stream_end', 'r4')).payload).toMatchObject({
+      status_code: 503,
+      error: 'Rehearsed.',
+    });
     expect(chunks('r4')).toEqual([{ request_id: 'r4', chunk: null, done: true, error: 'Rehearsed.' }]);
   });
 
@@ -121,7 +136,13 @@ describe('a Swan hub', () => {
         { prompt_id: 'p2', correct: false },
       ],
     });
-    hub.say('benchmark', 'b0', { benchmark_id: 'bm', test_type: 'math', model_id: 'm', prompts: [], timeout_ms: 1 });
+    hub.say('benchmark', 'b0', {
+      benchmark_id: 'bm',
+      test_type: 'math',
+      model_id: 'm',
+      prompts: [],
+      timeout_ms: 1,
+    });
     expect((await hub.message('benchmark_response', 'b0')).payload['results']).toBeNull();
     hub.say('verify', 'v', {
       challenge_id: 'c',

@@ -99,7 +99,11 @@ export class JsonDialect {
     this.#pending.clear();
   }
 
-  #with<S extends z.ZodType>(envelope: Envelope, schema: S, use: (id: string, payload: z.output<S>) => void): void {
+  #with<S extends z.ZodType>(
+    envelope: Envelope,
+    schema: S,
+    use: (id: string, payload: z.output<S>) => void,
+  ): void {
     const id = envelope.request_id;
     const parsed = schema.safeParse(envelope.payload);
     const message = !parsed.success
@@ -143,7 +147,13 @@ export class JsonDialect {
       return;
     }
     answer.job = this.#desk.begin(
-      { modelId: inference.model_id, body: { ...inference.request, stream }, stream, identity, deadlineMs: DEADLINE_MS },
+      {
+        modelId: inference.model_id,
+        body: { ...inference.request, stream },
+        stream,
+        identity,
+        deadlineMs: DEADLINE_MS,
+      },
       answer,
     );
   }
@@ -167,7 +177,11 @@ export class JsonDialect {
             modelId,
             body: { ...body, stream: false },
             stream: false,
-            identity: { completion: `chatcmpl-${id}`, model: modelId, createdS: Math.floor(this.#clock.wallMs() / 1_000) },
+            identity: {
+              completion: `chatcmpl-${id}`,
+              model: modelId,
+              createdS: Math.floor(this.#clock.wallMs() / 1_000),
+            },
             deadlineMs,
           },
           {

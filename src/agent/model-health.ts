@@ -26,7 +26,11 @@ export class HealthWatch {
   async start(changed: () => void): Promise<void> {
     await this.#look();
     this.#changed = changed;
-    this.#rounds = new Rounds(this.#clock, { periodMs: PROBE_EVERY_MS, work: () => this.#look(), failed: () => {} });
+    this.#rounds = new Rounds(this.#clock, {
+      periodMs: PROBE_EVERY_MS,
+      work: () => this.#look(),
+      failed: () => {},
+    });
   }
 
   /** The health of every model. */

@@ -41,7 +41,8 @@ function read(file: string): string | undefined {
     throw error;
   }
   const hex = text.replace(/^0x/i, '');
-  if (!/^[0-9a-fA-F]{64}$/.test(hex)) throw new Error(`${file} does not hold a node key. Move it away to get a new one.`);
+  if (!/^[0-9a-fA-F]{64}$/.test(hex))
+    throw new Error(`${file} does not hold a node key. Move it away to get a new one.`);
   return hex;
 }
 

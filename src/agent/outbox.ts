@@ -72,7 +72,10 @@ export class Outbox {
     this.#waiting = parts.waiting;
     this.#clock = parts.clock;
     const frameMax = FRAME_HEADER_BYTES + MAX_FRAME_PAYLOAD_BYTES;
-    this.#messageMax = Math.max(frameMax, Math.min(MESSAGE_BYTES_MAX, parts.messageBytesMax ?? MESSAGE_BYTES_MAX));
+    this.#messageMax = Math.max(
+      frameMax,
+      Math.min(MESSAGE_BYTES_MAX, parts.messageBytesMax ?? MESSAGE_BYTES_MAX),
+    );
   }
 
   /** The bytes of the event `head + tail` as it will travel. */

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { packageRoot } from '#kit/package-root.ts';
 import { startAgent } from '#support/agent.ts';
-import { eventsOf, textOf, TinyHub } from '#support/tiny-hub.ts';
+import { eventsOf, TinyHub, textOf } from '#support/tiny-hub.ts';
 
 let hub: TinyHub;
 beforeEach(async () => {

@@ -14,7 +14,12 @@ import { findHardware, gpuFigures, type RunProgram } from './hardware.ts';
 import { HealthWatch } from './model-health.ts';
 import { nodeId } from './node-key.ts';
 import { Desk, type ServedModel } from './serve.ts';
-import { type AgentSettings, DEFAULT_MODEL_CONCURRENCY, type ModelSetting, SettingsError } from './settings.ts';
+import {
+  type AgentSettings,
+  DEFAULT_MODEL_CONCURRENCY,
+  type ModelSetting,
+  SettingsError,
+} from './settings.ts';
 import { tellStanding } from './standing.ts';
 
 /**
@@ -214,7 +219,10 @@ function declarationsOf(
       ...(context === undefined ? {} : { context_source: source }),
       ...(engine === undefined || engine === 'rehearsal' ? {} : { engine }),
       input_modalities: [
-        { type: 'text', ...(context === undefined ? {} : { max_context_length: { value: context, unit: 'token' } }) },
+        {
+          type: 'text',
+          ...(context === undefined ? {} : { max_context_length: { value: context, unit: 'token' } }),
+        },
       ],
       output_modalities: [{ type: 'text', streaming: true }],
       capacity: [{ type: 'concurrency', unit: 'request', value: model.concurrent }],

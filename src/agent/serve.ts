@@ -144,7 +144,9 @@ export class Desk {
   }
 
   #hasRoom(model: ServedModel): boolean {
-    return this.#runningAll < this.#limits.concurrent && (this.#running.get(model.id) ?? 0) < model.concurrent;
+    return (
+      this.#runningAll < this.#limits.concurrent && (this.#running.get(model.id) ?? 0) < model.concurrent
+    );
   }
 
   #run(job: DeskJob, model: ServedModel): void {
@@ -228,7 +230,10 @@ class DeskJob implements Job, BackendSink {
       serving = backend.serve(this.ask, this);
     } catch (error) {
       // A backend promises not to throw; one that does must not take the others' streams with it.
-      this.end({ status: 500, error: `The backend broke: ${error instanceof Error ? error.name : 'unknown'}.` });
+      this.end({
+        status: 500,
+        error: `The backend broke: ${error instanceof Error ? error.name : 'unknown'}.`,
+      });
       return;
     }
     this.#serving = serving;

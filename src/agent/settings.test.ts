@@ -15,7 +15,10 @@ const read = (options: AgentOptions, env = {}) => readSettings({ folder, ...opti
 
 describe('the settings of an agent', () => {
   it('understand every kind of model', () => {
-    const { models } = read({ ...good, model: ['a=http://h:1/v1#local', 'org/b=x.gguf', 'c=rehearsal:paced=5,tokens=9'] });
+    const { models } = read({
+      ...good,
+      model: ['a=http://h:1/v1#local', 'org/b=x.gguf', 'c=rehearsal:paced=5,tokens=9'],
+    });
     expect(models.map(({ id, source }) => [id, source.kind])).toEqual([
       ['a', 'openai-compatible'],
       ['org/b', 'embedded'],
@@ -33,12 +36,22 @@ describe('the settings of an agent', () => {
     writeFileSync(
       path.join(folder, 'models.json'),
       JSON.stringify({
-        'org/model-a': { endpoint: 'http://127.0.0.1:9', gpu_memory: 1, category: 'text-generation', local_model: 'local', api_key: 'b' },
+        'org/model-a': {
+          endpoint: 'http://127.0.0.1:9',
+          gpu_memory: 1,
+          category: 'text-generation',
+          local_model: 'local',
+          api_key: 'b',
+        },
         'org/image': { endpoint: 'http://127.0.0.1:9', category: 'text-to-image' },
       }),
     );
     const settings = read({}, { INFERENCE_API_KEY: 'sk-prov-env' });
-    expect(settings).toMatchObject({ hubUrl: 'ws://127.0.0.1:8081', name: 'from-file', serviceUrl: 'http://127.0.0.1:8100' });
+    expect(settings).toMatchObject({
+      hubUrl: 'ws://127.0.0.1:8081',
+      name: 'from-file',
+      serviceUrl: 'http://127.0.0.1:8100',
+    });
     expect(settings.key.open()).toBe('sk-prov-env');
     expect(settings.models.map(({ id }) => id)).toEqual(['org/model-a']);
     expect(settings.models[0]?.source).toMatchObject({ url: 'http://127.0.0.1:9', localName: 'local' });

@@ -109,14 +109,17 @@ export function readSettings(options: AgentOptions, env: AgentEnv): AgentSetting
   };
   if (!['auto', 'off', undefined].includes(options.gpu)) throw new SettingsError('--gpu is auto or off.');
   const given = options.model?.length ? options.model : (env.CYGNET_AGENT_MODELS?.split(/\s+/) ?? []);
-  const models = given.length > 0 ? given.map((text) => parseModel(text, embedded)) : swan.models.map(modelOfSwan);
-  if (models.length === 0) throw new SettingsError('Which model? Give --model <id>=<url, .gguf file or rehearsal:>.');
+  const models =
+    given.length > 0 ? given.map((text) => parseModel(text, embedded)) : swan.models.map(modelOfSwan);
+  if (models.length === 0)
+    throw new SettingsError('Which model? Give --model <id>=<url, .gguf file or rehearsal:>.');
   const ids = models.map(({ id }) => id);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice !== undefined) throw new SettingsError(`The model ${twice} is given twice.`);
 
   const logLevel = options.logLevel ?? env.CYGNET_AGENT_LOG_LEVEL ?? 'info';
-  if (!LOG_LEVELS.includes(logLevel)) throw new SettingsError(`--log-level is one of ${LOG_LEVELS.join(', ')}.`);
+  if (!LOG_LEVELS.includes(logLevel))
+    throw new SettingsError(`--log-level is one of ${LOG_LEVELS.join(', ')}.`);
   return {
     hubUrl,
     key: new Sealed(key),
@@ -139,7 +142,8 @@ export function parseModel(
   const at = text.indexOf('=');
   const id = text.slice(0, at).trim();
   const rest = text.slice(at + 1).trim();
-  if (at < 0 || id === '' || rest === '') throw new SettingsError(`--model ${text}: write <id>=<url, file or rehearsal:>.`);
+  if (at < 0 || id === '' || rest === '')
+    throw new SettingsError(`--model ${text}: write <id>=<url, file or rehearsal:>.`);
   return {
     id,
     source: sourceOf(rest, embedded),
@@ -150,7 +154,10 @@ export function parseModel(
   };
 }
 
-function sourceOf(text: string, embedded: { sequences: number; threads: number; gpu: 'auto' | false }): ModelSource {
+function sourceOf(
+  text: string,
+  embedded: { sequences: number; threads: number; gpu: 'auto' | false },
+): ModelSource {
   if (/^https?:\/\//i.test(text)) {
     const hash = text.indexOf('#');
     const url = hash < 0 ? text : text.slice(0, hash);

@@ -34,9 +34,17 @@ export async function tellStanding(serviceUrl: string, key: Sealed<string>, log:
     }
     const parsed = standingSchema.safeParse(JSON.parse(text));
     if (!parsed.success) return;
-    const { api_key_valid: valid, can_connect: canConnect, status, message, warning, next_steps: steps } = parsed.data;
+    const {
+      api_key_valid: valid,
+      can_connect: canConnect,
+      status,
+      message,
+      warning,
+      next_steps: steps,
+    } = parsed.data;
     const fields = { status, text: message?.slice(0, 500), warning: warning?.slice(0, 500), steps };
-    if (valid === false || canConnect === false) log.warn(fields, 'the market does not expect this key to serve');
+    if (valid === false || canConnect === false)
+      log.warn(fields, 'the market does not expect this key to serve');
     else log.info(fields, 'the standing of this provider');
   } catch {
     log.debug('the standing of this provider could not be asked');

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunningAgent } from '#agent/run.ts';
 import { startAgent } from '#support/agent.ts';
-import { eventsOf, textOf, TinyHub } from '#support/tiny-hub.ts';
+import { eventsOf, TinyHub, textOf } from '#support/tiny-hub.ts';
 import { encodeFrame, FRAME, MAX_FRAME_PAYLOAD_BYTES } from '#wire/agent/frames.ts';
 import { rehearsedText } from './backends/rehearsal.ts';
 
@@ -27,7 +27,11 @@ describe('a streamed job in the binary dialect', () => {
     await start();
     const stream = hub.job(ask, { completion: 'chatcmpl-abc', created: 42 });
     const end = await hub.ended(stream);
-    expect(end).toEqual({ status: 200, finish_reason: 'stop', usage: { prompt_tokens: 3, completion_tokens: 8 } });
+    expect(end).toEqual({
+      status: 200,
+      finish_reason: 'stop',
+      usage: { prompt_tokens: 3, completion_tokens: 8 },
+    });
     const events = eventsOf(stream.sse);
     expect(events.length).toBe(stream.events);
     expect(stream.tokens).toBe(8);
@@ -41,10 +45,14 @@ describe('a streamed job in the binary dialect', () => {
     const long = { messages: [{ role: 'user', content: 'x'.repeat(40_000) }] };
     const bytes = Buffer.from(JSON.stringify(long));
     const [one, two] = [0, 1].map(() => hub.job(long, { body_bytes: bytes.length, holdBody: true }));
-    const cuts = [hub.bodyFrames(one?.id as number, bytes, 7_001), hub.bodyFrames(two?.id as number, bytes, 9_999)];
+    const cuts = [
+      hub.bodyFrames(one?.id as number, bytes, 7_001),
+      hub.bodyFrames(two?.id as number, bytes, 9_999),
+    ];
     for (let i = 0; i < 8; i++) for (const frames of cuts) if (frames[i]) hub.send(frames[i] as Buffer);
     for (const stream of [one, two]) {
-      if (stream) expect(await hub.ended(stream)).toMatchObject({ status: 200, usage: { prompt_tokens: 10_000 } });
+      if (stream)
+        expect(await hub.ended(stream)).toMatchObject({ status: 200, usage: { prompt_tokens: 10_000 } });
     }
   });
 

@@ -1,10 +1,5 @@
 import { z } from 'zod';
-import {
-  eachFrame,
-  FRAME,
-  type JobEnd,
-  MAX_FRAME_PAYLOAD_BYTES,
-} from '#wire/agent/frames.ts';
+import { eachFrame, FRAME, type JobEnd, MAX_FRAME_PAYLOAD_BYTES } from '#wire/agent/frames.ts';
 import type { BackendEnd, BackendSink, Identity } from './backends/backend.ts';
 import { DATA_BYTES_MAX, Outbox } from './outbox.ts';
 import type { Desk, Job } from './serve.ts';
@@ -362,7 +357,9 @@ class Stream implements BackendSink {
     if (this.#answer && this.#ended.status === 200) {
       const body = this.#answer;
       this.#answer = undefined;
-      this.#outbox.result(this.id, body, Buffer.from(JSON.stringify(this.#ended)), () => this.#dialect.over(this));
+      this.#outbox.result(this.id, body, Buffer.from(JSON.stringify(this.#ended)), () =>
+        this.#dialect.over(this),
+      );
       this.#answering = true;
     } else if (!this.#answering) this.#sayEnd();
   }

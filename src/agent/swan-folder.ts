@@ -90,6 +90,8 @@ function readOr(folder: string, file: string, read: (text: string) => unknown): 
     return read(text);
   } catch (cause) {
     // The parser's own message may quote the file, and the file holds a key.
-    throw new Error(`${file} in ${folder} is not valid.`, { cause: cause instanceof Error ? cause.name : undefined });
+    throw new Error(`${file} in ${folder} is not valid.`, {
+      cause: cause instanceof Error ? cause.name : undefined,
+    });
   }
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { runAgent, type RunningAgent } from '#agent/run.ts';
+import { type RunningAgent, runAgent } from '#agent/run.ts';
 import { type AgentSettings, parseModel } from '#agent/settings.ts';
 import { type Clock, systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';

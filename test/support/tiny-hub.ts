@@ -50,7 +50,11 @@ export class TinyHub {
   private constructor(server: WebSocketServer, extension: boolean) {
     this.#server = server;
     this.url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    this.ack = { success: true, message: 'welcome', ...(extension ? { extensions: [STREAM_EXTENSION] } : {}) };
+    this.ack = {
+      success: true,
+      message: 'welcome',
+      ...(extension ? { extensions: [STREAM_EXTENSION] } : {}),
+    };
     server.on('connection', (socket) => this.#connected(socket));
   }
 

@@ -7,7 +7,10 @@ import { z } from 'zod';
  */
 
 const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
-const content = z.union([z.string(), z.array(textPart).transform((parts) => parts.map(({ text }) => text).join(''))]);
+const content = z.union([
+  z.string(),
+  z.array(textPart).transform((parts) => parts.map(({ text }) => text).join('')),
+]);
 
 const messageSchema = z.discriminatedUnion('role', [
   z.looseObject({ role: z.enum(['system', 'developer']), content }),

@@ -10,7 +10,10 @@ const MODEL = path.join(packageRoot(), 'models', 'cygnet-nano-q8_0.gguf');
 let backend: EmbeddedBackend;
 
 beforeAll(async () => {
-  backend = await EmbeddedBackend.open({ path: MODEL, sequences: 4, threads: 1, gpu: false }, { log: silentLog });
+  backend = await EmbeddedBackend.open(
+    { path: MODEL, sequences: 4, threads: 1, gpu: false },
+    { log: silentLog },
+  );
 }, 30_000);
 afterAll(() => backend.close());
 
@@ -78,7 +81,10 @@ describe('the embedded model', () => {
       object: 'chat.completion',
       model: 'cygnet-nano',
       choices: [{ message: { role: 'assistant', content: '3 + 4 = 7.' }, finish_reason: 'stop' }],
-      usage: { ...end.usage, total_tokens: (end.usage?.prompt_tokens ?? 0) + (end.usage?.completion_tokens ?? 0) },
+      usage: {
+        ...end.usage,
+        total_tokens: (end.usage?.prompt_tokens ?? 0) + (end.usage?.completion_tokens ?? 0),
+      },
     });
   });
 
@@ -96,7 +102,9 @@ describe('the embedded model', () => {
   it('serves four at once, and a fifth as soon as one ends', async () => {
     const runs = [11, 12, 13, 14, 15].map((n) => serve({ messages: ask(`What is ${n} + 20?`) }));
     await Promise.all(runs.map(({ ended }) => ended));
-    expect(runs.map(({ said }) => said.text)).toEqual([11, 12, 13, 14, 15].map((n) => `${n} + 20 = ${n + 20}.`));
+    expect(runs.map(({ said }) => said.text)).toEqual(
+      [11, 12, 13, 14, 15].map((n) => `${n} + 20 = ${n + 20}.`),
+    );
   });
 
   it('stops at max_tokens and says so', async () => {
@@ -172,7 +180,13 @@ describe('the embedded model', () => {
         { role: 'system', content: 'Be brief.' },
         { role: 'user', content: 'My name is Nina.' },
         { role: 'assistant', content: 'Nice to meet you, Nina.' },
-        { role: 'user', content: [{ type: 'text', text: 'What is ' }, { type: 'text', text: '2 + 2?' }] },
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'What is ' },
+            { type: 'text', text: '2 + 2?' },
+          ],
+        },
       ],
     });
     expect((await ended).status).toBe(200);

@@ -1,4 +1,11 @@
-import type { ChatHistoryItem, ChatWrapper, LlamaContext, LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp';
+import type {
+  ChatHistoryItem,
+  ChatWrapper,
+  LlamaContext,
+  LlamaContextSequence,
+  LlamaModel,
+  Token,
+} from 'node-llama-cpp';
 import type { Logger } from '#kit/log.ts';
 import {
   type Backend,
@@ -81,9 +88,12 @@ export class EmbeddedBackend implements Backend {
     try {
       library = await import('node-llama-cpp');
     } catch (cause) {
-      throw new Error('The model runtime (node-llama-cpp) is not installed; serve a URL instead, or install it.', {
-        cause,
-      });
+      throw new Error(
+        'The model runtime (node-llama-cpp) is not installed; serve a URL instead, or install it.',
+        {
+          cause,
+        },
+      );
     }
     const llama = await library.getLlama({
       gpu: options.gpu,
@@ -167,7 +177,9 @@ export class EmbeddedBackend implements Backend {
     if (chars > this.#context.contextSize * CHARS_PER_TOKEN_MAX) return undefined;
     const chatHistory = chat.turns.map(
       (turn): ChatHistoryItem =>
-        turn.type === 'model' ? { type: 'model', response: [turn.text] } : { type: turn.type, text: turn.text },
+        turn.type === 'model'
+          ? { type: 'model', response: [turn.text] }
+          : { type: turn.type, text: turn.text },
     );
     const { contextText } = this.#wrapper.generateContextState({
       chatHistory: [...chatHistory, { type: 'model', response: [] }],

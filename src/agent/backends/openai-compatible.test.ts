@@ -44,12 +44,21 @@ afterEach(async () => {
 });
 
 function serve(stream: boolean, onEvent: (count: number, serving: () => Serving) => boolean = () => true) {
-  const said = { events: [] as Record<string, unknown>[], tokens: [] as number[], answer: undefined as unknown };
+  const said = {
+    events: [] as Record<string, unknown>[],
+    tokens: [] as number[],
+    answer: undefined as unknown,
+  };
   let serving: Serving | undefined;
   const ended = new Promise<BackendEnd>((resolve) => {
     serving = backend.serve(
       {
-        body: { model: 'cat/alogue', messages: [{ role: 'user', content: 'Hi' }], stream: !stream, stream_options: { a: 1 } },
+        body: {
+          model: 'cat/alogue',
+          messages: [{ role: 'user', content: 'Hi' }],
+          stream: !stream,
+          stream_options: { a: 1 },
+        },
         stream,
         identity: { completion: 'chatcmpl-1', model: 'cat/alogue', createdS: 7 },
       },
@@ -85,7 +94,9 @@ const stream = (response: ServerResponse, ...pieces: string[]) => {
   for (const piece of pieces) response.write(piece);
 };
 const contents = (events: Record<string, unknown>[]) =>
-  events.map((event) => (event['choices'] as { delta: { content?: string } }[])[0]?.delta.content ?? '').join('');
+  events
+    .map((event) => (event['choices'] as { delta: { content?: string } }[])[0]?.delta.content ?? '')
+    .join('');
 
 describe('a streamed answer of a model server', () => {
   it('carries the market’s identity, no usage, and states the server’s exact counts at the end', async () => {
@@ -113,7 +124,12 @@ describe('a streamed answer of a model server', () => {
     expect(contents(said.events)).toBe('Hello "world"');
     expect(said.tokens).toEqual([0, 1, 1, 1, 0]);
     for (const event of said.events) {
-      expect(event).toMatchObject({ id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 7, model: 'cat/alogue' });
+      expect(event).toMatchObject({
+        id: 'chatcmpl-1',
+        object: 'chat.completion.chunk',
+        created: 7,
+        model: 'cat/alogue',
+      });
       expect(event).not.toHaveProperty('usage');
     }
     expect(seen[0]).toMatchObject({
@@ -124,14 +140,31 @@ describe('a streamed answer of a model server', () => {
   });
 
   it.each([
-    ['choices before everything else, as llama.cpp writes', (c: string) => JSON.stringify(reversed(JSON.parse(c)))],
-    ['a field that we do not know before the choices', (c: string) => c.replace('"choices"', '"provider":"p","choices"')],
-    ['usage in every event', (c: string) => c.replace(/}$/, ',"usage":{"prompt_tokens":5,"completion_tokens":2}}')],
-    ['content that looks like our own keys', (c: string) => c.replace('Hello', '\\"choices\\":[\\"usage\\":null}')],
+    [
+      'choices before everything else, as llama.cpp writes',
+      (c: string) => JSON.stringify(reversed(JSON.parse(c))),
+    ],
+    [
+      'a field that we do not know before the choices',
+      (c: string) => c.replace('"choices"', '"provider":"p","choices"'),
+    ],
+    [
+      'usage in every event',
+      (c: string) => c.replace(/}$/, ',"usage":{"prompt_tokens":5,"completion_tokens":2}}'),
+    ],
+    [
+      'content that looks like our own keys',
+      (c: string) => c.replace('Hello', '\\"choices\\":[\\"usage\\":null}'),
+    ],
     ['spaces', (c: string) => JSON.stringify(JSON.parse(c), null, 1).replaceAll('\n', ' ')],
   ])('is the same whatever the server writes around it: %s', async (_what, change) => {
     behave = (_request, response) => {
-      const chunks = [chunk({ content: 'Hello' }), chunk({ content: ' you' }), chunk({ content: '!' }), chunk({}, 'stop')];
+      const chunks = [
+        chunk({ content: 'Hello' }),
+        chunk({ content: ' you' }),
+        chunk({ content: '!' }),
+        chunk({}, 'stop'),
+      ];
       stream(response, ...chunks.map((each) => `data: ${change(each)}\n\n`), 'data: [DONE]\n\n');
       response.end();
     };
@@ -165,7 +198,11 @@ describe('a streamed answer of a model server', () => {
     ['an end without a finish', [`data: ${chunk({ content: 'a' })}\n\n`], 502],
     ['nothing at all', ['data: [DONE]\n\n'], 502],
     ['an error as its first event', ['data: {"error":{"message":"no","code":503}}\n\n'], 503],
-    ['an error in the middle', [`data: ${chunk({ content: 'a' })}\n\n`, 'data: {"error":{"message":"no","code":400}}\n\n'], 502],
+    [
+      'an error in the middle',
+      [`data: ${chunk({ content: 'a' })}\n\n`, 'data: {"error":{"message":"no","code":400}}\n\n'],
+      502,
+    ],
   ])('is a failure with %s', async (_what, pieces, status) => {
     behave = (_request, response) => {
       stream(response, ...pieces);
@@ -185,7 +222,8 @@ describe('a streamed answer of a model server', () => {
   it('is a failure when a page comes instead, and an error in disguise keeps its meaning', async () => {
     behave = (_request, response) => response.end('<html>welcome</html>');
     expect((await serve(true).ended).status).toBe(502);
-    behave = (_request, response) => response.end('{"error":{"code":"model_not_found","message":"no such model"}}');
+    behave = (_request, response) =>
+      response.end('{"error":{"code":"model_not_found","message":"no such model"}}');
     expect((await serve(true).ended).status).toBe(404);
   });
 
@@ -232,7 +270,11 @@ describe('an unstreamed answer of a model server', () => {
         }),
       );
     const { said, ended } = serve(false);
-    expect(await ended).toEqual({ status: 200, finishReason: 'stop', usage: { prompt_tokens: 5, completion_tokens: 2 } });
+    expect(await ended).toEqual({
+      status: 200,
+      finishReason: 'stop',
+      usage: { prompt_tokens: 5, completion_tokens: 2 },
+    });
     expect(said.answer).toMatchObject({ id: 'chatcmpl-1', created: 7, model: 'cat/alogue', usage });
     expect(seen[0]?.body).not.toHaveProperty('stream_options');
     expect(seen[0]?.body['stream']).toBe(false);

@@ -1,5 +1,5 @@
-import { Agent } from 'undici';
 import type { Dispatcher } from 'undici';
+import { Agent } from 'undici';
 import { z } from 'zod';
 import type { Sealed } from '#kit/sealed.ts';
 import {
@@ -88,7 +88,10 @@ export class OpenAiCompatibleBackend implements Backend {
   }
 
   serve(request: BackendRequest, sink: BackendSink): Serving {
-    const body: Record<string, unknown> = { ...request.body, model: this.#localName ?? request.identity.model };
+    const body: Record<string, unknown> = {
+      ...request.body,
+      model: this.#localName ?? request.identity.model,
+    };
     if (request.stream) {
       body['stream'] = true;
       body['stream_options'] = { include_usage: true };
@@ -363,14 +366,17 @@ class Exchange implements Serving, Dispatcher.DispatchHandler {
       return this.#break('the answer is not JSON');
     }
     if (typeof answer !== 'object' || answer === null) return this.#break('the answer is no object');
-    if (answer['error'] !== undefined && answer['error'] !== null) return this.#refusedInside(answer['error']);
+    if (answer['error'] !== undefined && answer['error'] !== null)
+      return this.#refusedInside(answer['error']);
     const { choices } = answer;
     if (!Array.isArray(choices)) return this.#break('the answer has no choices');
     const stated = usageSchema.safeParse(answer['usage']);
     const first = choices[0] as { finish_reason?: unknown } | null | undefined;
     const { completion, createdS, model } = this.#request.identity;
     this.#sink.answer(
-      Buffer.from(JSON.stringify({ ...answer, id: completion, object: 'chat.completion', created: createdS, model })),
+      Buffer.from(
+        JSON.stringify({ ...answer, id: completion, object: 'chat.completion', created: createdS, model }),
+      ),
     );
     this.#end({
       status: 200,
@@ -426,7 +432,11 @@ class Exchange implements Serving, Dispatcher.DispatchHandler {
   }
 
   #break(what: string): void {
-    this.#stop({ status: 502, error: `The model server's answer cannot be used: ${what}.`, usage: this.#usage });
+    this.#stop({
+      status: 502,
+      error: `The model server's answer cannot be used: ${what}.`,
+      usage: this.#usage,
+    });
   }
 
   #stop(end: BackendEnd): void {
@@ -451,7 +461,10 @@ function hasContent(delta: unknown): boolean {
 
 /** Servers say in many words that a prompt is too long; the consumer must learn it whichever they choose. */
 function codeOf(code: string | number | null | undefined, message: string): { code?: string } {
-  if (code === 'context_length_exceeded' || /context.{0,12}(length|size|window)|maximum context/i.test(message)) {
+  if (
+    code === 'context_length_exceeded' ||
+    /context.{0,12}(length|size|window)|maximum context/i.test(message)
+  ) {
     return { code: 'context_length_exceeded' };
   }
   return typeof code === 'string' ? { code: code.slice(0, 64) } : {};

@@ -80,7 +80,9 @@ export function parseRehearsal(text: string, base?: Rehearsal): Rehearsal {
   };
 }
 
-const VOCABULARY = 'the quick brown fox jumps over a lazy dog while seven swans glide past and count'.split(' ');
+const VOCABULARY = 'the quick brown fox jumps over a lazy dog while seven swans glide past and count'.split(
+  ' ',
+);
 
 function wordAt(index: number): string {
   return `${index === 0 ? '' : ' '}${VOCABULARY[index % VOCABULARY.length]}`;

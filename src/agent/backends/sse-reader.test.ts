@@ -48,7 +48,14 @@ describe('reading server-sent events', () => {
   });
 
   it('gives up on an event that never ends', () => {
-    expect(read([Buffer.from('data: '), Buffer.alloc(600, 'x'), Buffer.alloc(600, 'x')], 1_000).whole).toBe(false);
-    expect(read(Array.from({ length: 200 }, () => Buffer.from('data: 1234567\n')), 1_000).whole).toBe(false);
+    expect(read([Buffer.from('data: '), Buffer.alloc(600, 'x'), Buffer.alloc(600, 'x')], 1_000).whole).toBe(
+      false,
+    );
+    expect(
+      read(
+        Array.from({ length: 200 }, () => Buffer.from('data: 1234567\n')),
+        1_000,
+      ).whole,
+    ).toBe(false);
   });
 });

@@ -77,7 +77,8 @@ export class SseReader {
 
   #line(whole: Buffer): void {
     // A byte order mark may precede the first line.
-    const line = this.#first && whole[0] === 0xef && whole[1] === 0xbb && whole[2] === 0xbf ? whole.subarray(3) : whole;
+    const line =
+      this.#first && whole[0] === 0xef && whole[1] === 0xbb && whole[2] === 0xbf ? whole.subarray(3) : whole;
     this.#first = false;
     if (line.length === 0) {
       const data = this.#data;

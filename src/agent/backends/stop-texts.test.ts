@@ -16,7 +16,9 @@ function show(stops: readonly string[], pieces: readonly string[]): string {
 describe('stop texts', () => {
   it('end the answer before the first of them, however it is cut', () => {
     const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 30 });
-    const stops = fc.array(fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 4 }), { maxLength: 3 });
+    const stops = fc.array(fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 4 }), {
+      maxLength: 3,
+    });
     fc.assert(
       fc.property(stops, fc.array(letters, { maxLength: 8 }), (ends, pieces) => {
         const whole = pieces.join('');

@@ -23,7 +23,9 @@ function encode(vector: Vector): Buffer {
   const { type, stream, json, text, bytes, events, tokens } = vector;
   if (bytes !== undefined) return encodeCreditFrame(stream, bytes);
   if (events !== undefined) return encodeDataFrame(stream, events, tokens ?? 0, Buffer.from(text ?? ''));
-  return json === undefined ? encodeFrame(type, stream, Buffer.from(text ?? '')) : encodeJsonFrame(type, stream, json);
+  return json === undefined
+    ? encodeFrame(type, stream, Buffer.from(text ?? ''))
+    : encodeJsonFrame(type, stream, json);
 }
 
 describe('the published frames', () => {

@@ -99,7 +99,10 @@ export const modelDeclarationSchema = z.looseObject({
   input_modalities: soft(
     z
       .array(
-        z.looseObject({ type: name, max_context_length: soft(z.looseObject({ value: count, unit: soft(name) })) }),
+        z.looseObject({
+          type: name,
+          max_context_length: soft(z.looseObject({ value: count, unit: soft(name) })),
+        }),
       )
       .max(16),
   ),
