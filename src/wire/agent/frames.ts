@@ -106,7 +106,13 @@ export function encodeCreditFrame(stream: number, bytes: number): Buffer {
 }
 
 /** Writes a frame header at `offset` of `target`, for senders that pack several frames into one buffer. */
-export function writeFrameHeader(target: Buffer, offset: number, type: number, stream: number, length: number): void {
+export function writeFrameHeader(
+  target: Buffer,
+  offset: number,
+  type: number,
+  stream: number,
+  length: number,
+): void {
   assert(length >= 0 && stream >= 0 && stream <= 0xffff_ffff, 'a frame has a length and a stream');
   target[offset] = type;
   target.writeUInt32LE(stream, offset + 1);
