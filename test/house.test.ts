@@ -66,6 +66,7 @@ const LIBRARIES: Record<string, readonly string[]> = {
   'node-llama-cpp': ['agent'],
   pino: ['kit'],
   postgres: ['db'],
+  'smol-toml': ['agent'],
   undici: ['hub', 'benchmark', 'reliability', 'gateway', 'agent', 'cli'],
   ws: ['hub', 'agent'],
   zod: ['*'],

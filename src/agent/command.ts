@@ -65,17 +65,21 @@ async function serveUntilToldToStop(options: AgentOptions): Promise<number> {
     process.stderr.write(`${error instanceof Error ? error.message : 'The agent could not start.'}\n`);
     return error instanceof SettingsError ? EXIT_SETTINGS : EXIT_FAILED;
   }
-  void agent.registered.then(({ models, extension }) => {
+  const sayRegistered = async (): Promise<void> => {
+    const { models, extension } = await agent.registered;
     const line = json
       ? JSON.stringify({ event: 'registered', models, extension, node_id: agent.nodeId, pid: process.pid })
       : `Registered. Serving ${models.join(', ') || 'nothing that the hub takes'}.`;
     process.stdout.write(`${line}\n`);
-  });
-  void agent.refused.then((reason) => {
+  };
+  const sayRefused = async (): Promise<void> => {
+    const reason = await agent.refused;
     process.stderr.write(
       `The hub refuses this key: ${reason}. Check it; the agent will try again, slowly.\n`,
     );
-  });
+  };
+  void sayRegistered();
+  void sayRefused();
   return new Promise((resolve) => {
     let asked = false;
     const stop = (): void => {

@@ -47,7 +47,7 @@ describe('the address', () => {
   it('is private with TLS or on this machine only', () => {
     expect(['wss://hub', 'ws://127.0.0.1:1', 'ws://[::1]:1'].every(isPrivateLine)).toBe(true);
     expect(['ws://hub', 'ws://127.0.0.1.example.org'].some(isPrivateLine)).toBe(false);
-    expect(() => socketUrl('http://hub')).toThrow();
+    expect(() => socketUrl('http://hub')).toThrow('no ws://');
   });
 });
 
@@ -85,9 +85,10 @@ describe('registering', () => {
     const clock = new VirtualClock();
     const agent = await start(hub.url, ['m=rehearsal:'], { clock });
     let reason: string | undefined;
-    void agent.refused.then((text) => {
-      reason = text;
-    });
+    const listen = async (): Promise<void> => {
+      reason = await agent.refused;
+    };
+    void listen();
     await passTime(clock, 10, () => reason !== undefined);
     expect(reason).toBe('unknown key');
     const tookMs = await passTime(clock, 1_000, () => hub.connections === 2);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunningAgent } from '#agent/run.ts';
 import { startAgent } from '#support/agent.ts';
 import { TinyHub, textOf } from '#support/tiny-hub.ts';
+import { inferenceResultSchema, streamChunkSchema } from '#wire/agent/messages.ts';
 import { rehearsedText } from './backends/rehearsal.ts';
 
 let hub: TinyHub;
@@ -28,7 +29,7 @@ const infer = (id: string, more: Record<string, unknown> = {}, body: Record<stri
   });
 const chunks = (id: string) =>
   hub.messages
-    .filter(({ type, request_id: request }) => type === 'stream_chunk' && request === id)
+    .filter((each) => each.type === 'stream_chunk' && each.request_id === id)
     .map(
       ({ payload }) => payload as { chunk: Record<string, unknown> | null; done: boolean; error?: string },
     );
@@ -46,6 +47,7 @@ describe('a Swan hub', () => {
       },
     });
     expect(payload).not.toHaveProperty('status_code');
+    expect(inferenceResultSchema.parse(payload)).toEqual(payload);
     expect(payload['latency_ms']).toBeTypeOf('number');
   });
 
@@ -55,6 +57,7 @@ describe('a Swan hub', () => {
     expect(payload).toMatchObject({ request_id: 'r2', tokens_input: 3, tokens_output: 4 });
     expect(payload).not.toHaveProperty('status_code');
     const all = chunks('r2');
+    for (const each of all) expect(streamChunkSchema.parse(each)).toEqual(each);
     expect(all.map(({ done }) => done)).toEqual([...all.slice(1).map(() => false), true]);
     const events = all.flatMap(({ chunk }) => (chunk ? [chunk] : []));
     expect(textOf(events)).toBe(rehearsedText(4));

@@ -5,7 +5,6 @@ import {
   cancelSchema,
   type Envelope,
   encodeMessage,
-  type Inference,
   inferenceSchema,
   type StreamEnd,
   verifySchema,
@@ -95,8 +94,9 @@ export class JsonDialect {
 
   /** The connection is gone: everything stops, nothing is said. */
   dropAll(): void {
-    for (const pending of [...this.#pending.values()]) pending.drop();
+    const dropped = [...this.#pending.values()];
     this.#pending.clear();
+    for (const pending of dropped) pending.drop();
   }
 
   #with<S extends z.ZodType>(
@@ -125,8 +125,8 @@ export class JsonDialect {
     pending.drop();
   }
 
-  #inference(id: string, inference: Inference): void {
-    const stream = inference.stream === true;
+  #inference(id: string, inference: z.output<typeof inferenceSchema>): void {
+    const { stream } = inference;
     const identity: Identity = {
       completion: `chatcmpl-${id}`,
       model: inference.model_id,
@@ -193,11 +193,13 @@ export class JsonDialect {
           },
         );
       });
-    void run(ask).then((payload) => {
+    const answer = async (): Promise<void> => {
+      const payload = await run(ask);
       if (this.#pending.get(id) !== pending) return;
       this.#pending.delete(id);
       this.#send(encodeMessage(answerType, id, payload));
-    });
+    };
+    void answer();
   }
 }
 

@@ -214,7 +214,7 @@ export class Outbox {
     // `#flushing` stays true meanwhile, so that what is written here asks for no further turn.
     // One fragment of each answer per round, until the socket has enough; `roomAgain` goes on.
     while (this.#results.length > 0 && this.#waiting() + this.#at - this.#start < RESULTS_WAIT_ABOVE_BYTES) {
-      for (const result of [...this.#results]) this.#fragment(result);
+      for (const result of this.#results.slice()) this.#fragment(result);
     }
     this.flush();
     this.#flushing = false;

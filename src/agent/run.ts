@@ -176,16 +176,10 @@ async function openModels(settings: AgentSettings, parts: AgentParts): Promise<M
 }
 
 async function openBackend({ source, contextLength }: ModelSetting, parts: AgentParts): Promise<Backend> {
-  switch (source.kind) {
-    case 'openai-compatible':
-      return new OpenAiCompatibleBackend(source);
-    case 'rehearsal':
-      return new RehearsalBackend(source.plan, { clock: parts.clock });
-    case 'embedded': {
-      if (!existsSync(source.path)) throw new SettingsError(`There is no model file at ${source.path}.`);
-      return EmbeddedBackend.open({ ...source, contextLength }, { log: parts.log });
-    }
-  }
+  if (source.kind === 'openai-compatible') return new OpenAiCompatibleBackend(source);
+  if (source.kind === 'rehearsal') return new RehearsalBackend(source.plan, { clock: parts.clock });
+  if (!existsSync(source.path)) throw new SettingsError(`There is no model file at ${source.path}.`);
+  return EmbeddedBackend.open({ ...source, contextLength }, { log: parts.log });
 }
 
 function declarationsOf(

@@ -127,7 +127,8 @@ export class Desk {
   close(): void {
     this.#closed = true;
     this.#rounds.cancel();
-    for (const job of [...this.#jobs]) job.drop();
+    this.#queue.length = 0;
+    for (const job of this.#jobs) job.drop();
   }
 
   figures(): DeskFigures {

@@ -334,16 +334,17 @@ class Stream implements BackendSink {
 
   /** Sends what the credit allows of the event in pieces; true when it is through. */
   #sendPiece(): boolean {
-    const piece = this.#piece;
-    while (piece && piece.rest.length > 0) {
-      const bytes = Math.min(piece.rest.length, this.#credit, DATA_BYTES_MAX);
-      if (bytes === 0) return false;
+    if (!this.#piece) return true;
+    let { rest } = this.#piece;
+    const { tokens } = this.#piece;
+    while (rest.length > 0 && this.#credit > 0) {
+      const bytes = Math.min(rest.length, this.#credit, DATA_BYTES_MAX);
       this.#credit -= bytes;
-      this.#outbox.piece(this.id, piece.rest.subarray(0, bytes), piece.tokens, bytes === piece.rest.length);
-      piece.rest = piece.rest.subarray(bytes);
+      this.#outbox.piece(this.id, rest.subarray(0, bytes), tokens, bytes === rest.length);
+      rest = rest.subarray(bytes);
     }
-    this.#piece = undefined;
-    return true;
+    this.#piece = rest.length > 0 ? { rest, tokens } : undefined;
+    return !this.#piece;
   }
 
   #forgetHeld(): void {

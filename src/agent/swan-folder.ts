@@ -88,10 +88,9 @@ function readOr(folder: string, file: string, read: (text: string) => unknown): 
   }
   try {
     return read(text);
-  } catch (cause) {
-    // The parser's own message may quote the file, and the file holds a key.
-    throw new Error(`${file} in ${folder} is not valid.`, {
-      cause: cause instanceof Error ? cause.name : undefined,
-    });
+  } catch {
+    // Without the parser's error: its message may quote the file, and the file holds a key.
+    // oxlint-disable-next-line preserve-caught-error
+    throw new Error(`${file} in ${folder} is not valid.`);
   }
 }

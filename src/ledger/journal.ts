@@ -26,6 +26,8 @@ export interface JournalOptions {
   sizeMax?: number;
   /** A segment that grew to this is closed and the next begun. Default 4 MiB: what a restart reads again. */
   segmentSizeMax?: number;
+  /** Writes follow each other at this distance; one that comes alone goes at once. Default 1 ms. */
+  groupSpacingMs?: number;
 }
 
 interface Waiting {
@@ -34,9 +36,6 @@ interface Waiting {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
-
-/** Writes follow each other at this distance; one that comes alone goes at once. */
-const GROUP_SPACING_MS = 1;
 
 /** What may be written above `sizeMax`: requests that were admitted before still leave their records. */
 const RESERVE = 64 * 1024 * 1024;
@@ -58,6 +57,7 @@ export class Journal implements UsageJournal {
   readonly #log: Logger;
   readonly #sizeMax: number;
   readonly #segmentSizeMax: number;
+  readonly #groupSpacingMs: number;
   readonly #sizes = new Map<number, number>();
   #size = 0;
   #committed: (group: Committed) => void = () => {};
@@ -76,6 +76,7 @@ export class Journal implements UsageJournal {
     this.#log = options.log;
     this.#sizeMax = options.sizeMax ?? 1024 * 1024 * 1024;
     this.#segmentSizeMax = options.segmentSizeMax ?? 4 * 1024 * 1024;
+    this.#groupSpacingMs = options.groupSpacingMs ?? 1;
     for (const [segment, size] of left) {
       this.#sizes.set(segment, size);
       this.#size += size;
@@ -167,7 +168,7 @@ export class Journal implements UsageJournal {
   async #writeGroups(): Promise<void> {
     while (this.#waiting.length > 0) {
       // Under load groups gather for a millisecond: a sync costs the same for one record as for a hundred.
-      const earlyMs = this.#lastWriteMs + GROUP_SPACING_MS - this.#clock.nowMs();
+      const earlyMs = this.#lastWriteMs + this.#groupSpacingMs - this.#clock.nowMs();
       if (earlyMs > 0 && !this.#closed) await pause(this.#clock, earlyMs);
       this.#lastWriteMs = this.#clock.nowMs();
       const group = this.#waiting;

@@ -37,6 +37,7 @@ const startLife = async (more: { queueMax?: number; segmentSizeMax?: number } = 
     disk,
     clock,
     log: silentLog,
+    groupSpacingMs: 0,
     ...(segmentSizeMax ? { segmentSizeMax } : {}),
   });
   return new Poster({

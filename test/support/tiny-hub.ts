@@ -167,7 +167,7 @@ export class TinyHub {
     this.socket = socket;
     socket.on('message', (data, isBinary) => {
       if (isBinary) this.#binary(data as Buffer);
-      else this.#text(JSON.parse(String(data)) as Envelope, socket);
+      else this.#text(JSON.parse((data as Buffer).toString()) as Envelope, socket);
       this.#wake();
     });
     socket.on('close', () => this.#wake());
@@ -208,7 +208,7 @@ export class TinyHub {
   }
 
   #wake(): void {
-    for (const check of [...this.#waiters]) check();
+    for (const check of this.#waiters) check();
   }
 }
 

@@ -84,9 +84,8 @@ function turnOf(message: z.output<typeof messageSchema>): ChatTurn {
       const calls = message.tool_calls?.length ? JSON.stringify(message.tool_calls) : '';
       return { type: 'model', text: (message.content ?? '') + calls };
     }
-    case 'user':
-    case 'tool':
-      // The templates know no turn for a tool's answer; it is told to the model as the user's word.
+    default:
+      // A user, or a tool: the templates know no turn for its answer, so the model is told it as the user's word.
       return { type: 'user', text: message.content };
   }
 }

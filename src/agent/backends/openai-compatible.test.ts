@@ -10,7 +10,7 @@ import { OpenAiCompatibleBackend } from './openai-compatible.ts';
 let server: Server;
 let backend: OpenAiCompatibleBackend;
 /** What the model server does with the next requests. */
-let behave: (request: { path: string; body: Record<string, unknown> }, response: ServerResponse) => void;
+let behave: (request: { path: string; body: Record<string, unknown> }, response: ServerResponse) => unknown;
 let seen: { path: string; headers: IncomingMessage['headers']; body: Record<string, unknown> }[];
 let hungUp: Promise<void>;
 
@@ -20,7 +20,7 @@ beforeEach(async () => {
   hungUp = new Promise((resolve) => {
     sayHungUp = resolve;
   });
-  server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const sent = await text(request);
     const body = sent === '' ? {} : (JSON.parse(sent) as Record<string, unknown>);
     seen.push({ path: request.url ?? '', headers: request.headers, body });
@@ -28,7 +28,8 @@ beforeEach(async () => {
       if (!response.writableFinished) sayHungUp();
     });
     behave({ path: request.url ?? '', body }, response);
-  });
+  };
+  server = createServer((request, response) => void answer(request, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   backend = new OpenAiCompatibleBackend({
@@ -323,5 +324,5 @@ describe('the health of a model server', () => {
 });
 
 function reversed(value: object): object {
-  return Object.fromEntries(Object.entries(value).reverse());
+  return Object.fromEntries(Object.entries(value).toReversed());
 }

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SseReader } from './sse-reader.ts';
 
@@ -40,7 +40,7 @@ describe('reading server-sent events', () => {
     fc.assert(
       fc.property(text, fc.array(fc.nat(400), { maxLength: 20 }), (whole, cuts) => {
         const bytes = Buffer.from(whole);
-        const at = [0, ...cuts.filter((cut) => cut < bytes.length).sort((a, b) => a - b), bytes.length];
+        const at = [0, ...cuts.filter((cut) => cut < bytes.length).toSorted((a, b) => a - b), bytes.length];
         const pieces = at.slice(1).map((end, index) => bytes.subarray(at[index], end));
         expect(read(pieces).events).toEqual(read([bytes]).events);
       }),

@@ -185,7 +185,6 @@ export const inferenceResultSchema = z.looseObject({
   status_code: soft(z.number()),
   latency_ms: soft(z.number()),
 });
-export type InferenceResult = z.input<typeof inferenceResultSchema>;
 
 export const streamChunkSchema = z.looseObject({
   request_id: requestId,
@@ -195,7 +194,6 @@ export const streamChunkSchema = z.looseObject({
   /** Only where the stream failed before any data. */
   error: soft(sentence),
 });
-export type StreamChunk = z.input<typeof streamChunkSchema>;
 
 /** Always the last message of a stream that was neither cancelled nor cut by a disconnect. Zero values are left out. */
 export const streamEndSchema = z.looseObject({
@@ -267,7 +265,6 @@ export const ackSchema = z.looseObject({
   /** How often the hub wants a heartbeat, in seconds. */
   heartbeat_s: soft(z.number().positive()),
 });
-export type Ack = z.input<typeof ackSchema>;
 export type AckRead = z.output<typeof ackSchema>;
 
 export const inferenceSchema = z.looseObject({
@@ -278,7 +275,6 @@ export const inferenceSchema = z.looseObject({
   stream: z.boolean().catch(false),
   operation: soft(name),
 });
-export type Inference = z.input<typeof inferenceSchema>;
 
 export const warmupSchema = z.looseObject({ model_id: name, warmup_type: soft(name) });
 export type Warmup = z.input<typeof warmupSchema>;
@@ -304,7 +300,6 @@ export const verifySchema = z.looseObject({
 export type Verify = z.input<typeof verifySchema>;
 
 export const cancelSchema = z.looseObject({ request_id: soft(name), reason: soft(name) });
-export type Cancel = z.input<typeof cancelSchema>;
 
 /** Longer texts and further details are for the receiver to cut: 1,000 characters and 16 details of 200. */
 export const noticeSchema = z.looseObject({
@@ -317,7 +312,6 @@ export const noticeSchema = z.looseObject({
     .transform((text) => text.slice(0, 1_000)),
   details: soft(z.record(z.string(), z.unknown())),
 });
-export type Notice = z.input<typeof noticeSchema>;
 
 // --- both ways -------------------------------------------------------------------------------------------------------
 
@@ -327,4 +321,3 @@ export const errorSchema = z.looseObject({
   code: z.union([z.number(), z.string()]),
   message: sentence.catch(''),
 });
-export type ErrorMessage = z.input<typeof errorSchema>;
