@@ -1,11 +1,11 @@
-// Bundles each program into one file under dist/: the market (cygnet), the agent, and every worker thread
+// Bundles each program under dist/: the market (cygnet), the agent, and every worker thread
 // (`src/**/*.worker.ts` becomes dist/<name>.worker.mjs, beside the program that starts it). What does not exist yet is
 // passed over.
 //
 // Libraries stay outside the bundles; `npm ci` brings them. The agent runs on other people's machines and must stay
 // light and free of the server, so a bundle of it with anything else inside is refused here.
 
-import { chmodSync, existsSync, readdirSync, realpathSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -61,6 +61,8 @@ function sourcesUnder(root) {
  */
 async function buildAll(root, { verbose }) {
   const entries = Object.entries(entryPoints(sourcesUnder(root)));
+  /** @type {Set<string>} */
+  const written = new Set();
   await Promise.all(
     entries.map(async ([name, source]) => {
       const program = Object.hasOwn(PROGRAMS, name);
@@ -68,7 +70,13 @@ async function buildAll(root, { verbose }) {
       const { metafile } = await build({
         absWorkingDir: root,
         entryPoints: [source],
-        outfile,
+        outdir: 'dist',
+        // Commands are loaded when they are called: each gets a file of its own, and modules stay modules, which V8
+        // optimises better than one file that wraps every module in a function.
+        splitting: true,
+        entryNames: name,
+        outExtension: { '.js': '.mjs' },
+        chunkNames: `${name}-chunks/[name]-[hash]`,
         bundle: true,
         format: 'esm',
         platform: 'node',
@@ -79,6 +87,7 @@ async function buildAll(root, { verbose }) {
         logLevel: 'warning',
         ...(program && { banner: { js: '#!/usr/bin/env node' } }),
       });
+      for (const file of Object.keys(metafile.outputs)) written.add(file);
       const strangers = name === 'agent' ? strangersInAgent(metafile.inputs) : [];
       if (strangers.length > 0) {
         throw new Error(
@@ -89,6 +98,11 @@ async function buildAll(root, { verbose }) {
       if (verbose) console.log(`${outfile} ${Math.ceil((metafile.outputs[outfile]?.bytes ?? 0) / 1024)} KiB`);
     }),
   );
+  // Last, so that a program which is starting meanwhile finds its chunks: those of earlier builds go.
+  for (const path of readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })) {
+    const file = `dist/${path.replaceAll('\\', '/')}`;
+    if (/\.mjs(\.map)?$/.test(file) && !written.has(file)) rmSync(join(root, file), { force: true });
+  }
 }
 
 if (argv[1] && realpathSync(argv[1]) === fileURLToPath(import.meta.url)) {

@@ -18,6 +18,7 @@ import { areEventsFor, isFramed } from './event-framing.ts';
 import type { Attempt, AttemptSink, Job, Link } from './link.ts';
 import { type AttemptHost, LinkAttempt, type Occupancy } from './link-attempt.ts';
 import type { HubSettings } from './settings.ts';
+import { StreamTable } from './stream-table.ts';
 import type { Transport } from './transport.ts';
 
 /** One frame in so many is read as JSON; the others are only looked at. */
@@ -70,8 +71,7 @@ export class StreamLink implements Link, AttemptHost {
   readonly #clock: Clock;
   readonly #onDrain: () => void;
   readonly #pump: BodyPump;
-  readonly #attempts = new Map<number, StreamAttempt>();
-  #nextStream = 1;
+  readonly #attempts = new StreamTable<StreamAttempt>();
   #lost = false;
 
   constructor(parts: StreamLinkParts) {
@@ -90,11 +90,11 @@ export class StreamLink implements Link, AttemptHost {
   }
 
   start(job: Job, sink: AttemptSink): Attempt {
-    assert(this.#nextStream <= 0xffff_ffff, 'a connection has stream numbers left');
-    const stream = this.#nextStream++;
+    const stream = this.#attempts.number();
+    assert(stream <= 0xffff_ffff, 'a connection has stream numbers left');
     const credit = this.settings.creditBytes;
     const attempt = new StreamAttempt(this, { stream, credit }, job, sink);
-    this.#attempts.set(stream, attempt);
+    this.#attempts.add(attempt);
     const header: JobHeader = {
       attempt: job.attemptId,
       model: job.modelId,
@@ -160,7 +160,7 @@ export class StreamLink implements Link, AttemptHost {
   /** The link died: every attempt ends now. Answers how many there were. */
   lost(): number {
     this.#lost = true;
-    const attempts = [...this.#attempts.values()];
+    const attempts = this.#attempts.values();
     for (const attempt of attempts) attempt.happen('lost');
     return attempts.length;
   }
@@ -190,7 +190,7 @@ export class StreamLink implements Link, AttemptHost {
     }
     const attempt = this.#attempts.get(stream);
     if (!attempt) {
-      if (stream === 0 || stream >= this.#nextStream) return false;
+      if (stream === 0 || stream >= this.#attempts.next) return false;
       this.counters.lateFrames += 1;
       return true;
     }
