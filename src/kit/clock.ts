@@ -36,9 +36,27 @@ export const systemClock: Clock = {
     return { cancel: () => clearInterval(handle) };
   },
   endOfTurn(run) {
-    setImmediate(run);
+    if (endings.push(run) === 1) setImmediate(endTurn);
   },
 };
+
+let endings: (() => void)[] = [];
+
+/** One immediate serves all that wait for the end of a turn. What they ask for in turn comes after the next. */
+function endTurn(): void {
+  const now = endings;
+  endings = [];
+  for (let i = 0; i < now.length; i++) {
+    try {
+      now[i]?.();
+    } catch (error) {
+      // As an immediate of its own would: the error is the process's, and the others still run.
+      endings.unshift(...now.slice(i + 1));
+      if (endings.length > 0) setImmediate(endTurn);
+      throw error;
+    }
+  }
+}
 
 /** Resolves after `delayMs`; resolves early (without error) when `signal` aborts. */
 export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
