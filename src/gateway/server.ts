@@ -99,8 +99,15 @@ export async function openGateway(
     },
     close: async () => {
       closing = true;
+      const { clock } = rooms.inference;
+      // A client keeps its connection when its last answer has come. One that was busy when we closed the idle ones
+      // would hold us up until it is tired of waiting; one that never ends its request, for ever.
+      const idle = clock.every(IDLE_SWEEP_MS, () => http?.closeIdleConnections());
+      const late = clock.after(LAST_ANSWERS_MS, () => http?.closeAllConnections());
       http?.closeIdleConnections();
       await app.close();
+      idle.cancel();
+      late.cancel();
     },
   };
 }
@@ -125,8 +132,13 @@ export interface Gateway {
   readonly port: number;
   /** New requests are refused with 503; those under way go on. */
   stopAccepting(): void;
+  /** Closes when the last answers were read, or cuts them off after two seconds. */
   close(): Promise<void>;
 }
+
+const IDLE_SWEEP_MS = 20;
+/** How long the last answers may take to reach their readers: all work is over when the gateway closes. */
+const LAST_ANSWERS_MS = 2_000;
 
 const CHAT_PATH = '/v1/chat/completions';
 

@@ -31,9 +31,15 @@ const midway =
 describe('a provider that breaks off after the first token', () => {
   test.each<[string, Script]>([
     ['its agent is killed', midway((served) => served.agent.stop())],
-    ['its agent ends the stream with an error', midway((served) => served.end({ error: 'CUDA OOM on gpu-7.internal', status_code: 500 }))],
+    [
+      'its agent ends the stream with an error',
+      midway((served) => served.end({ error: 'CUDA OOM on gpu-7.internal', status_code: 500 })),
+    ],
     ['its agent falls silent', midway(() => {})],
-    ['its agent ends the stream as if nothing had been asked', midway((served) => served.end({ error: 'gone', status_code: 404 }))],
+    [
+      'its agent ends the stream as if nothing had been asked',
+      midway((served) => served.end({ error: 'gone', status_code: 404 })),
+    ],
   ])('%s: an error event, no [DONE], free and unpaid', async (_, script) => {
     const model = market.aModel();
     const provider = await market.swan(model, script);
@@ -120,7 +126,10 @@ describe('a provider that fails before the first token', () => {
     ['dies', (served) => served.agent.stop()],
     ['answers 500', (served) => served.end({ error: 'boom', status_code: 500 })],
     ['answers 401, as if our key were meant', (served) => served.end({ error: 'bad key', status_code: 401 })],
-    ['answers 404, as if our model were unknown', (served) => served.end({ error: 'no model', status_code: 404 })],
+    [
+      'answers 404, as if our model were unknown',
+      (served) => served.end({ error: 'no model', status_code: 404 }),
+    ],
     ['is busy', (served) => served.end({ error: 'busy', status_code: 429 })],
     ['is silent', () => {}],
     [

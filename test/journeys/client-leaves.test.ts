@@ -45,9 +45,7 @@ test('in mid-stream: the agent hears it, three tokens are paid for, the hold is 
   await agent.until(() => served.cancelled);
   const [row] = await market.usage(consumer, 1);
   expect(row).toMatchObject({ outcome: 'cancelled', errorCode: 'client-left', outputTokens: 3 });
-  expect(row?.charge).toBe(
-    BigInt(row?.inputTokens ?? 0) * model.inputPico + 3n * model.outputPico,
-  );
+  expect(row?.charge).toBe(BigInt(row?.inputTokens ?? 0) * model.inputPico + 3n * model.outputPico);
   expect(await market.account(`provider:${id}`)).toBeGreaterThan(0n);
   expect(await market.health()).toMatchObject({ in_flight: 0 });
 });
@@ -140,7 +138,11 @@ test('a hundred times: no place, no hold and no slot is lost', async () => {
   const consumer = await market.consumer();
   const streams = await Promise.all(
     Array.from({ length: 99 }, () =>
-      askStream({ url: market.url, key: consumer.key, body: { model: model.id, messages: HELLO, max_tokens: 500 } }),
+      askStream({
+        url: market.url,
+        key: consumer.key,
+        body: { model: model.id, messages: HELLO, max_tokens: 500 },
+      }),
     ),
   );
   for (const stream of streams) stream.leave();
@@ -150,7 +152,11 @@ test('a hundred times: no place, no hold and no slot is lost', async () => {
   // All hundred places of the key are free again.
   const again = await Promise.all(
     Array.from({ length: 100 }, () =>
-      askStream({ url: market.url, key: consumer.key, body: { model: model.id, messages: HELLO, max_tokens: 500 } }),
+      askStream({
+        url: market.url,
+        key: consumer.key,
+        body: { model: model.id, messages: HELLO, max_tokens: 500 },
+      }),
     ),
   );
   expect(again.map((stream) => stream.status)).toEqual(Array.from({ length: 100 }, () => 200));

@@ -162,9 +162,7 @@ describe('a streamed chat', () => {
     expect(plain.json).toMatchObject({
       object: 'chat.completion',
       model: 'cygnet/cygnet-nano',
-      choices: [
-        { index: 0, message: { role: 'assistant', content: stream.text }, finish_reason: 'stop' },
-      ],
+      choices: [{ index: 0, message: { role: 'assistant', content: stream.text }, finish_reason: 'stop' }],
       usage,
     });
     // Both were counted again with the model's own vocabulary, and nothing had to be given back.
