@@ -102,6 +102,11 @@ export class TestMarket {
     return { id, ...(await this.key('consumer', id)) };
   }
 
+  /** Money arrives. */
+  async deposit(consumer: { id: string }, amount: Pico): Promise<void> {
+    await this.#book.deposit(consumer.id, amount, this.#makeId('dep'));
+  }
+
   /** A provider, active and with a key. */
   async provider(): Promise<TestParty> {
     const id = this.#makeId('prov');
@@ -143,11 +148,12 @@ export class TestMarket {
     return { ...provider, agent: await this.agent(provider, [`${model.id}=${source}`]) };
   }
 
-  /** A provider with a double of Swan's agent, registered. */
+  /** A provider with a double of Swan's agent, registered; or with `any answer` of the hub. */
   async swan(
     model: TestModel,
     script?: Script,
     more: Partial<SwanAgentOptions> = {},
+    wait: 'registered' | 'any answer' = 'registered',
   ): Promise<TestParty & { agent: SwanAgent }> {
     const provider = await this.provider();
     const agent = new SwanAgent({
@@ -162,7 +168,7 @@ export class TestMarket {
     });
     this.#leaving.push(() => agent.stop());
     await agent.start();
-    await agent.until(() => agent.registered);
+    await agent.until(() => (wait === 'registered' ? agent.registered : agent.acks.length > 0));
     return { ...provider, agent };
   }
 
@@ -260,7 +266,17 @@ export class TestMarket {
 
   async #open(ports: { gatewayPort: number; hubPort: number } = { gatewayPort: 0, hubPort: 0 }) {
     this.#market = await openMarketplace({
-      config: readConfig({}, { ...this.#changes, dataFolder: this.folder, host: '127.0.0.1', ...ports }),
+      config: readConfig(
+        {},
+        {
+          ...this.#changes,
+          // All agents of a test come from one address.
+          hub: { upgradeBurst: 1_000, ...this.#changes.hub },
+          dataFolder: this.folder,
+          host: '127.0.0.1',
+          ...ports,
+        },
+      ),
       database: this.fresh.another({ maxConnections: 4 }),
       databaseUrl: this.fresh.url,
       clock: systemClock,
