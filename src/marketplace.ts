@@ -175,7 +175,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         providers,
         health: () => health(hub, dispatcher, money),
       },
-      { host: config.host, port: config.gatewayPort },
+      {
+        host: config.host,
+        port: config.gatewayPort,
+        headTimeoutMs: config.limits.headTimeoutMs,
+        bodyTimeoutMs: config.limits.bodyTimeoutMs,
+      },
     ).catch(async (error: unknown) => {
       await hubServer.close();
       throw error;

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { RunningAgent } from '#agent/run.ts';
 import type { AgentSettings } from '#agent/settings.ts';
 import { readCatalogueFile, seedCatalogue } from '#catalogue/seed.ts';
@@ -33,6 +33,8 @@ export class TestMarket {
   readonly #log: Logger;
   readonly #changes: ConfigChanges;
   readonly #models: TestModel[];
+  /** The open markets on our database. */
+  readonly #kin: TestMarket[];
   readonly #leaving: (() => Promise<unknown> | void)[] = [];
   readonly #makeId = idMaker(systemClock, systemRandomness);
   #ours = true;
@@ -42,8 +44,9 @@ export class TestMarket {
   private constructor(
     fresh: FreshDatabase,
     models: TestModel[],
-    options: { changes: ConfigChanges; log: Logger },
+    options: { changes: ConfigChanges; log: Logger; kin: TestMarket[] },
   ) {
+    this.#kin = options.kin;
     this.fresh = fresh;
     this.#models = models;
     this.#changes = options.changes;
@@ -64,6 +67,7 @@ export class TestMarket {
     const market = new TestMarket(fresh, [...rows], {
       changes: options.config ?? {},
       log: options.log ?? silentLog,
+      kin: options.on ? options.on.#kin : [],
     });
     market.#ours = options.on === undefined;
     await market.#open();
@@ -114,7 +118,7 @@ export class TestMarket {
     return { id, ...(await this.key('provider', id)) };
   }
 
-  /** A key that the market knows when this resolves. */
+  /** A key that this market and all on its database know when this resolves. */
   async key(kind: KeyKind, ownerId: string): Promise<{ key: string; keyId: string }> {
     const { secret, prefix, hash } = makeKey(kind, systemRandomness);
     const keyId = this.#makeId('key');
@@ -122,7 +126,10 @@ export class TestMarket {
     await keepKey(this.fresh.database, { id: keyId, kind, ownerId, name: 'test', prefix, hash, at });
     const key = secret.open();
     // Where every process asks before it lets an agent in; it follows the database's announcements.
-    await expect.poll(() => this.knows(key), { timeout: 5_000, interval: 5 }).toBe(true);
+    await until(async () => {
+      for (const market of this.#kin) if (!(await market.knows(key))) return false;
+      return true;
+    });
     return { key, keyId };
   }
 
@@ -188,9 +195,7 @@ export class TestMarket {
 
   /** The usage rows of a consumer, oldest first, once there are `count` of them. */
   async usage(consumer: { id: string }, count: number): Promise<UsageRow[]> {
-    await expect
-      .poll(async () => (await this.#usage(consumer)).length, { timeout: 10_000, interval: 10 })
-      .toBe(count);
+    await until(async () => (await this.#usage(consumer)).length >= count);
     await this.posted();
     return await this.#usage(consumer);
   }
@@ -204,9 +209,13 @@ export class TestMarket {
 
   /** Resolves when nothing runs and everything served is in the ledger. */
   async posted(): Promise<void> {
-    await expect
-      .poll(() => this.health(), { timeout: 10_000, interval: 10 })
-      .toMatchObject({ in_flight: 0, ledger: { behind_ms: 0 } });
+    await until(async () => {
+      const { in_flight, ledger } = (await this.health()) as {
+        in_flight: number;
+        ledger: { behind_ms: number };
+      };
+      return in_flight === 0 && ledger.behind_ms === 0;
+    });
   }
 
   async health(): Promise<Record<string, unknown>> {
@@ -223,6 +232,7 @@ export class TestMarket {
   async stop(graceMs = 10_000): Promise<void> {
     const market = this.#market;
     this.#market = undefined;
+    if (market) this.#kin.splice(this.#kin.indexOf(this), 1);
     await market?.close(graceMs);
   }
 
@@ -283,6 +293,7 @@ export class TestMarket {
       random: systemRandomness,
       log: this.#log,
     });
+    this.#kin.push(this);
   }
 
   /** True when this market's process accepts the key. */
@@ -301,6 +312,16 @@ export class TestMarket {
     await chat.arrayBuffer();
     return chat.status === 400;
   }
+}
+
+/** Looks again and again until `holds`; throws after ten seconds. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      if (!(await holds())) throw new Error('Not yet.');
+    },
+    { timeout: 10_000, interval: 10 },
+  );
 }
 
 export interface TestModel {
