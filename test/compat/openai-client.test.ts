@@ -10,7 +10,7 @@ import OpenAI, {
 import { zodResponseFormat } from 'openai/helpers/zod';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { TestMarket, type TestModel } from '#support/market.ts';
+import { TestMarket } from '#support/market.ts';
 import {
   answerChoices,
   answerWhole,
@@ -18,6 +18,7 @@ import {
   beginStream,
   OpenAiBackend,
 } from '#support/openai-backend.ts';
+import type { TestModel } from '#support/parties.ts';
 
 // The official client, unmodified: only its base URL and its key are ours. Behind our gateway, hub and agent stands a
 // server that speaks OpenAI's own protocol, so that what the client says can be compared with what arrives there.
