@@ -10,7 +10,7 @@ const LISTED = 1_000;
 export function consumers(command: Command): void {
   command
     .command('create')
-    .description('note a new consumer')
+    .description('add a consumer')
     .argument('<name>', 'how you call it')
     .action((given: string, _options: unknown, self: Command) =>
       inSession(self, async ({ database, clock, makeId }) => {

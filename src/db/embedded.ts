@@ -49,7 +49,7 @@ export async function openEmbeddedDatabase(options: {
     try {
       const folder = placeFor(dataFolder, progress);
       const fresh = !existsSync(path.join(folder, 'data', 'PG_VERSION'));
-      if (fresh) progress('prepare', 'Preparing the database (first start).');
+      if (fresh) progress('prepare', `Preparing a new database in ${folder} (first start).`);
       else progress('open', 'Opening the database.');
       const server = await startPostgres({ folder, ...(await rememberedPort(folder)) });
       writeFileSync(path.join(folder, 'port'), `${server.port}\n`);
