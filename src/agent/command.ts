@@ -83,7 +83,7 @@ async function serveUntilToldToStop(options: AgentOptions): Promise<number> {
   const sayRefused = async (): Promise<void> => {
     const reason = await agent.refused;
     process.stderr.write(
-      `The hub refuses this key: ${reason}. Check it; the agent will try again, slowly.\n`,
+      `The hub refuses this agent: ${reason.replace(/\.$/, '')}. It tries again, slowly.\n`,
     );
   };
   void sayRegistered();
