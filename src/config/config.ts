@@ -20,6 +20,7 @@ export interface Config {
   readonly hubPort: number;
   readonly logLevel: string;
   readonly limits: Limits;
+  readonly access: AccessSettings;
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
   readonly money: MoneySettings;
@@ -49,6 +50,14 @@ export type LimitClass = 'llm' | 'image' | 'embedding' | 'other';
 export function limitClassOf(category: Category): LimitClass {
   if (category === 'llm' || category === 'multimodal') return 'llm';
   return category === 'audio' ? 'other' : category;
+}
+
+/** Who gets in, and from where. */
+export interface AccessSettings {
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly signUp: 'open' | 'closed';
+  readonly sessionMs: number;
 }
 
 export interface HubSettings {
@@ -150,6 +159,11 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       outputTokensMax: env.outputTokensMax,
       embeddingTokensMax: env.embeddingTokensMax,
       requestTimeoutMs: env.requestTimeoutMs,
+    },
+    access: {
+      trustedProxies: env.trustedProxies ?? [],
+      signUp: env.signUp,
+      sessionMs: env.sessionHours * 3_600_000,
     },
     hub: {
       registerDeadlineMs: 30_000,

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Fault } from '#kit/fault.ts';
+import type { ClientAddresses } from './client-address.ts';
 import { HttpReply, type ReplyWriter } from './http-reply.ts';
 import { admit, type Caller, type InferenceRooms, serveChat } from './inference.ts';
 import { sendError } from './send-error.ts';
@@ -10,7 +11,7 @@ import { sendError } from './send-error.ts';
  */
 export function chatEndpoint(
   rooms: InferenceRooms,
-  options: { bodyBytesMax: number; writer: ReplyWriter; closing: () => boolean },
+  options: { bodyBytesMax: number; writer: ReplyWriter; closing: () => boolean; addresses: ClientAddresses },
 ): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     const requestId = rooms.ids('req');
@@ -18,7 +19,7 @@ export function chatEndpoint(
     let caller: Caller;
     try {
       if (options.closing()) throw new Fault('shutting-down', { retryAfterS: 2 });
-      caller = admit(rooms, request.headers.authorization, requestId);
+      caller = admit(rooms, request.headers.authorization, requestId, () => options.addresses.of(request));
     } catch (error) {
       refuse(request, reply, asFault(error));
       return;

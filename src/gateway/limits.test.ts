@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { MemoryLimits } from './limits.ts';
+import { type LimitedKey, MemoryLimits } from './limits.ts';
+
+const KEY: LimitedKey = { id: 'key_1', ownerId: 'cons_1' };
+const OTHER: LimitedKey = { id: 'key_2', ownerId: 'cons_2' };
 
 const settings = {
   requestsPerMinute: { llm: 200, image: 60, embedding: 500, other: 200 },
@@ -10,25 +13,25 @@ const settings = {
 describe('requests a minute', () => {
   test('a whole minute of requests may come at once, the next one is refused with the time to wait', () => {
     const limits = new MemoryLimits(settings);
-    for (let i = 0; i < 200; i++) expect(limits.takeRequest('key_1', 'llm', 1000).allowed).toBe(true);
-    const refused = limits.takeRequest('key_1', 'llm', 1000);
+    for (let i = 0; i < 200; i++) expect(limits.takeRequest(KEY, 'llm', 1000).allowed).toBe(true);
+    const refused = limits.takeRequest(KEY, 'llm', 1000);
     expect(refused).toMatchObject({ allowed: false, limit: 200, remaining: 0, retryAfterS: 1 });
   });
 
   test('the allowance comes back evenly', () => {
     const limits = new MemoryLimits(settings);
-    for (let i = 0; i < 200; i++) limits.takeRequest('key_1', 'llm', 0);
-    expect(limits.takeRequest('key_1', 'llm', 299).allowed).toBe(false);
-    expect(limits.takeRequest('key_1', 'llm', 300).allowed).toBe(true);
-    expect(limits.takeRequest('key_1', 'llm', 301).allowed).toBe(false);
+    for (let i = 0; i < 200; i++) limits.takeRequest(KEY, 'llm', 0);
+    expect(limits.takeRequest(KEY, 'llm', 299).allowed).toBe(false);
+    expect(limits.takeRequest(KEY, 'llm', 300).allowed).toBe(true);
+    expect(limits.takeRequest(KEY, 'llm', 301).allowed).toBe(false);
   });
 
   test('keys and categories do not share, but multimodal counts as llm', () => {
     const limits = new MemoryLimits(settings);
-    for (let i = 0; i < 200; i++) limits.takeRequest('key_1', 'multimodal', 0);
-    expect(limits.takeRequest('key_1', 'llm', 0).allowed).toBe(false);
-    expect(limits.takeRequest('key_1', 'image', 0).allowed).toBe(true);
-    expect(limits.takeRequest('key_2', 'llm', 0).allowed).toBe(true);
+    for (let i = 0; i < 200; i++) limits.takeRequest(KEY, 'multimodal', 0);
+    expect(limits.takeRequest(KEY, 'llm', 0).allowed).toBe(false);
+    expect(limits.takeRequest(KEY, 'image', 0).allowed).toBe(true);
+    expect(limits.takeRequest(OTHER, 'llm', 0).allowed).toBe(true);
   });
 
   test('no stretch of requests passes more than the burst and what time gave back', () => {
@@ -39,7 +42,7 @@ describe('requests a minute', () => {
         let passed = 0;
         for (const gap of gaps) {
           nowMs += gap;
-          const verdict = limits.takeRequest('key_1', 'image', nowMs);
+          const verdict = limits.takeRequest(KEY, 'image', nowMs);
           if (verdict.allowed) passed += 1;
           expect(verdict.remaining).toBeGreaterThanOrEqual(0);
           expect(passed).toBeLessThanOrEqual(60 + nowMs / 1000 + 1);
@@ -52,8 +55,8 @@ describe('requests a minute', () => {
 describe('requests at once', () => {
   test('one more than allowed is refused until one leaves', () => {
     const limits = new MemoryLimits(settings);
-    expect([1, 2, 3, 4].map(() => limits.enter('key_1'))).toEqual([true, true, true, false]);
-    limits.leave('key_1');
-    expect(limits.enter('key_1')).toBe(true);
+    expect([1, 2, 3, 4].map(() => limits.enter(KEY).allowed)).toEqual([true, true, true, false]);
+    limits.leave(KEY);
+    expect(limits.enter(KEY).allowed).toBe(true);
   });
 });

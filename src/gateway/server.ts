@@ -1,14 +1,14 @@
 import { createServer, type Server } from 'node:http';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Model } from '#domain/model.ts';
-import type { KeyRecord, ProviderState } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
 import { chatEndpoint } from './chat-endpoint.ts';
+import { openConsole } from './console/console.ts';
+import type { ConsoleRooms } from './console/rooms.ts';
 import { ReplyWriter } from './http-reply.ts';
 import type { InferenceRooms } from './inference.ts';
 import { modelBody } from './model-body.ts';
-import { providerStatus } from './provider-status.ts';
 
 /**
  * The map: every route of the gateway on one page. Chat completions are answered straight from node:http
@@ -24,6 +24,7 @@ export async function openGateway(
     bodyBytesMax: rooms.bodyBytesMax,
     writer,
     closing: () => closing,
+    addresses: rooms.console.addresses,
   });
   let http: Server | undefined;
   const app: FastifyInstance = Fastify({
@@ -85,10 +86,7 @@ export async function openGateway(
     if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
     return modelBody(model, rooms.providersOf(model.id));
   });
-  app.get('/api/v1/provider/status', async (request, reply) => {
-    const { status, body } = providerStatus(rooms, request.headers.authorization);
-    return reply.code(status).send(body);
-  });
+  openConsole(app, rooms.console);
 
   await app.listen({ host: address.host, port: address.port });
   const bound = (http as unknown as Server).address();
@@ -111,8 +109,7 @@ export interface GatewayRooms {
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   /** How many candidates could serve a model now. */
   readonly providersOf: (modelId: string) => number;
-  readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
-  readonly providers: { find(id: string): { name: string; state: ProviderState } | undefined };
+  readonly console: ConsoleRooms;
   readonly health: () => Health;
 }
 
