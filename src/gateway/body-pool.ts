@@ -15,7 +15,7 @@ import type { BodyRead, BodyWork } from './body.worker.ts';
 export const LARGE_BODY_BYTES = 131_072;
 /** Large bodies that may wait; more are turned away, because each holds its bytes twice. */
 export const MOST_WAITING = 64;
-export const MOST_WAITING_BYTES = 67_108_864;
+const MOST_WAITING_BYTES = 67_108_864;
 /** A thread that needs longer over one body is put down. */
 export const READ_DEADLINE_MS = 5_000;
 

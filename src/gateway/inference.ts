@@ -2,7 +2,7 @@ import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
 import { priceOf } from '#domain/price.ts';
-import type { Usage } from '#domain/usage.ts';
+import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { DispatchEnd, Dispatcher, Order, PickNext, Run } from '#hub/dispatch.ts';
 import type { Completion } from '#hub/link.ts';
@@ -92,7 +92,6 @@ export interface Caller {
 }
 
 const NOBODY_TRIED: ReadonlySet<string> = new Set();
-const UNREAD: Usage = { inputTokens: 0, outputTokens: 0 };
 const DONE = Buffer.from('data: [DONE]\n\n');
 const SMALLEST_DEFAULT_OUTPUT = 16;
 
@@ -344,7 +343,7 @@ class PaidJob {
             promptBytes: this.#ask.promptBytes,
             outputCeiling: this.#outputCeiling,
           })
-        : UNREAD;
+        : NO_USAGE;
     const record = this.#recordOf(end, usage);
     try {
       await this.#rooms.journal.append({ kind: 'usage', record });

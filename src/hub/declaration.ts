@@ -67,7 +67,7 @@ export function readDeclaration(
 }
 
 /** A: no version. C: at least `from`. B, which is treated like A where it matters: anything else, the unreadable too. */
-export function generationOf(version: string | undefined, from: string): Generation {
+function generationOf(version: string | undefined, from: string): Generation {
   if (version === undefined) return 'A';
   const have = versionParts(version);
   const want = versionParts(from);

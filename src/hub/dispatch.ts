@@ -52,7 +52,7 @@ export class Dispatcher {
   /** Stops everything that still runs; each sink hears its end. */
   close(): void {
     this.#wheel.cancel();
-    for (const run of [...this.#active.members]) run.giveUp('shutting-down');
+    for (const run of this.#active.members.slice()) run.giveUp('shutting-down');
   }
 
   #checkDeadlines(): void {

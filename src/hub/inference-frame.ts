@@ -1,8 +1,5 @@
 import type { Job } from './link.ts';
 
-/** No `inference` message is longer than its body, the fields set, and this. */
-export const ENVELOPE_BYTES_MAX = 2_048;
-
 /**
  * The `inference` message of a job (Swan contract 1.5). The body's bytes are spliced in as they came: writing 64 kB of
  * prompt as JSON again would cost more than everything else. Fields to be set are appended when the body does not name

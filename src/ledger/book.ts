@@ -4,7 +4,7 @@ import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
-import { accountKind, consumerAccount } from './chart.ts';
+import { consumerAccount } from './chart.ts';
 import { depositEntry, type Entry, grantEntry } from './entries.ts';
 import type { UsagePosting } from './ports.ts';
 import { type CorrectedUsage, type PostingPlan, partiesOf, planPosting, sumsOf } from './posting.ts';

@@ -37,7 +37,7 @@ export function testHub(
   return { hub, rooms };
 }
 
-export class TestRooms {
+class TestRooms {
   readonly keys = new Map<string, KeyRecord>([
     ['sk-prov-one', key('key_one', 'provider', 'prov_one')],
     ['sk-prov-two', key('key_two', 'provider', 'prov_two')],
@@ -99,7 +99,7 @@ function key(id: string, kind: KeyRecord['kind'], ownerId: string): KeyRecord {
   return { id, kind, ownerId, name: id, prefix: id.slice(0, 8), revoked: false };
 }
 
-export function testModel(id: string, slug: string, minVramGb: number): Model {
+function testModel(id: string, slug: string, minVramGb: number): Model {
   return {
     id,
     slug,

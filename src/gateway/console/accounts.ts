@@ -63,7 +63,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
     };
   };
 
-  const upgrade = async (visit: Visit<ReturnType<typeof upgradeRequest.parse>, undefined>) => {
+  const upgrade = async (visit: Visit<ReturnType<typeof upgradeRequest.parse>>) => {
     const { body } = visit;
     const made = await accounts.upgrade(visit.user.id, {
       name: body.name,

@@ -7,6 +7,15 @@ import type { Clock } from '#kit/clock.ts';
 export function cached<T>(clock: Clock, keptMs: number, work: () => Promise<T>): () => Promise<T> {
   let answer: Promise<T> | undefined;
   let untilMs = 0;
+  const keep = async (fresh: Promise<T>): Promise<void> => {
+    try {
+      await fresh;
+      untilMs = clock.nowMs() + keptMs;
+    } catch {
+      // Whoever asked meets the error; the next one asks anew.
+      answer = undefined;
+    }
+  };
   return () => {
     const nowMs = clock.nowMs();
     if (answer && nowMs < untilMs) return answer;
@@ -14,14 +23,7 @@ export function cached<T>(clock: Clock, keptMs: number, work: () => Promise<T>):
     answer = fresh;
     // Nobody starts a second look while the first runs, however long it takes.
     untilMs = Number.POSITIVE_INFINITY;
-    fresh.then(
-      () => {
-        if (answer === fresh) untilMs = clock.nowMs() + keptMs;
-      },
-      () => {
-        if (answer === fresh) answer = undefined;
-      },
-    );
+    void keep(fresh);
     return fresh;
   };
 }
