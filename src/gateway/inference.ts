@@ -527,7 +527,8 @@ function overRate(rate: RateVerdict, category: string): Fault {
 }
 
 function tooManyAtOnce(place: PlaceVerdict): Fault {
-  const whose = { key: 'this key', account: 'this account', plan: "this account's plan" }[place.of];
+  if (place.of === 'key') return new Fault('too-many-at-once', { retryAfterS: 1 });
+  const whose = place.of === 'plan' ? "this account's plan" : 'all keys of this account';
   return new Fault('too-many-at-once', {
     outer: `Over ${place.limit} requests at once for ${whose}.`,
     retryAfterS: 1,

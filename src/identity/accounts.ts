@@ -39,7 +39,7 @@ export class Accounts {
     email: string;
     password: Sealed<string>;
     displayName: string;
-  }): Promise<{ user: User; session: Session; apiKey: Sealed<string> } | 'taken'> {
+  }): Promise<{ user: User; session: Session; apiKey: Sealed<string>; keyId: string } | 'taken'> {
     const { database, clock, makeId, randomness, passwords } = this.#parts;
     const passwordHash = await passwords.hash(person.password.open());
     const at = clock.wallMs();
@@ -71,7 +71,8 @@ export class Accounts {
       const key = { id: makeId('key'), kind: 'consumer' as const, ownerId: user.consumerId };
       await insertKey(sql, { ...key, name: 'First key', prefix, hash, at });
       await noteEvent(sql, { at, actor: user.id, what: 'signed-up', about: user.id });
-      return { user, session: await this.#startSession(sql, user.id, at), apiKey: secret };
+      const session = await this.#startSession(sql, user.id, at);
+      return { user, session, apiKey: secret, keyId: key.id };
     });
   }
 
@@ -198,7 +199,7 @@ export class Accounts {
     const key = { id: makeId('key'), kind: 'provider' as const, ownerId: providerId };
     await insertKey(sql, { ...key, name: 'First key', prefix, hash, at });
     await noteEvent(sql, { at, actor, what: 'became-provider', about: providerId });
-    return { providerId, secret, prefix, state };
+    return { providerId, keyId: key.id, secret, prefix, state };
   }
 
   async #startSession(sql: Sql, userId: string, at: number): Promise<Session> {
@@ -221,6 +222,7 @@ export interface AccountParts {
 
 export interface NewProvider {
   readonly providerId: string;
+  readonly keyId: string;
   readonly secret: Sealed<string>;
   readonly prefix: string;
   readonly state: ProviderState;

@@ -84,6 +84,11 @@ export class KeyRing {
     for (const { record } of this.#entries.values()) if (!record.revoked) yield record;
   }
 
+  /** Learns of keys that were made or changed a moment ago, before whoever did it is told that it is done. */
+  async look(keyIds: readonly string[]): Promise<void> {
+    await this.#follower?.look(keyIds);
+  }
+
   /** The ids of the keys of each family that has more members than its first. */
   families(): Map<string, string[]> {
     const families = new Map<string, string[]>();

@@ -77,6 +77,8 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
     if (made === 'owner-taken') {
       throw new Fault('conflict', { outer: 'This wallet address belongs to another provider.' });
     }
+    await rooms.providers.look(made.providerId);
+    await rooms.keys.look([made.keyId]);
     return {
       provider_id: made.providerId,
       provider_api_key: made.secret.open(),
@@ -106,6 +108,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
         if (made === 'taken') {
           throw new Fault('conflict', { outer: 'An account with this e-mail address cannot be made.' });
         }
+        await rooms.keys.look([made.keyId]);
         return { ...opened(visit, made.user, made.session), api_key: made.apiKey.open() };
       },
     ),
@@ -151,6 +154,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
         actor: visit.actor,
       });
       if (made === 'too-many') throw new Fault('conflict', { outer: 'This provider has too many keys.' });
+      await rooms.keys.look([made.id]);
       return {
         api_key: made.secret.open(),
         provider_id: providerId,

@@ -50,6 +50,7 @@ export function keyRoutes(rooms: ConsoleRooms): Route[] {
         actor: visit.actor,
       });
       if (made === 'too-many') throw new Fault('conflict', { outer: 'This account has too many keys.' });
+      await rooms.keys.look([made.id]);
       const key = await keyDesk.find(consumerId, made.id);
       visit.reply.code(201);
       return { api_key: made.secret.open(), key: key && body(key) };
@@ -64,6 +65,7 @@ export function keyRoutes(rooms: ConsoleRooms): Route[] {
       const name = visit.body.name ?? key.name;
       if (!(await keyDesk.change({ id, ownerId, name, scope, expiresAt, actor: visit.actor })))
         throw new Fault('conflict', { outer: 'This key is revoked.' });
+      await rooms.keys.look([id]);
       const changed = await keyDesk.find(ownerId, id);
       return { key: changed && body(changed) };
     }),
@@ -80,6 +82,7 @@ export function keyRoutes(rooms: ConsoleRooms): Route[] {
       if (rotated === 'superseded') {
         throw new Fault('conflict', { outer: 'This key has a successor already: rotate that one.' });
       }
+      await rooms.keys.look([key.id, rotated.id]);
       visit.reply.code(201);
       return {
         api_key: rotated.secret.open(),
@@ -90,6 +93,7 @@ export function keyRoutes(rooms: ConsoleRooms): Route[] {
     route('DELETE /api/v1/user/me/keys/:id', forUser, async (visit) => {
       const { id, ownerId } = await ownKey(visit);
       await keyDesk.revoke({ id, ownerId, actor: visit.actor });
+      await rooms.keys.look([id]);
       return { id, status: 'revoked' };
     }),
     // What a program may know with nothing but its key: the key's own limits, and no other's.

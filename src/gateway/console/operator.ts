@@ -32,6 +32,7 @@ export function operatorRoutes(rooms: ConsoleRooms): Route[] {
             outer: `This provider is ${answer.refused} and cannot become ${state}.`,
           });
         }
+        await rooms.providers.look(id);
         return { id, status: state, changed: answer === 'moved' };
       },
     ),

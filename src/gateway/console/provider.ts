@@ -32,6 +32,8 @@ export function providerRoutes(rooms: ConsoleRooms): Route[] {
         if (made === 'owner-taken') {
           throw new Fault('conflict', { outer: 'A provider with this owner address exists already.' });
         }
+        await rooms.providers.look(made.providerId);
+        await rooms.keys.look([made.keyId]);
         // The agent takes exactly 201 for success.
         visit.reply.code(201);
         return {
@@ -66,6 +68,7 @@ export function providerRoutes(rooms: ConsoleRooms): Route[] {
             outer: `This provider is ${answer.refused.replace('_', ' ')}: there is nothing to approve.`,
           });
         }
+        await rooms.providers.look(providerId);
         return {
           provider_id: providerId,
           status: 'under_review',

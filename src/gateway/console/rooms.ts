@@ -24,8 +24,12 @@ export interface ConsoleRooms {
   readonly reading: MarketReading;
   readonly book: { balance(consumerId: string): Promise<Balance> };
   readonly caps: Pick<SpendCaps, 'left'>;
-  readonly keys: { find(secret: string): KeyAnswer };
-  readonly providers: { find(id: string): { name: string; state: ProviderState } | undefined };
+  /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
+  readonly keys: { find(secret: string): KeyAnswer; look(keyIds: readonly string[]): Promise<void> };
+  readonly providers: {
+    find(id: string): { name: string; state: ProviderState } | undefined;
+    look(id: string): Promise<void>;
+  };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
   readonly addresses: ClientAddresses;
