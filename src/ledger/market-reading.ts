@@ -20,13 +20,17 @@ export class MarketReading {
     keyIds: readonly string[],
     window: { daySince: number; monthSince: number; before: number | undefined },
   ): Promise<Map<string, { day: Pico; month: Pico }>> {
-    const rows = await this.#database.sql<{ key_id: string; day: Pico; month: Pico }[]>`
+    const { sql } = this.#database;
+    const { before } = window;
+    const rows = await sql<{ key_id: string; day: Pico; month: Pico }[]>`
       select u.key_id,
-        coalesce(sum(u.charge - coalesce(c.refund, 0)) filter (where u.at >= ${new Date(window.daySince)}), 0)::numeric as day,
+        coalesce(
+          sum(u.charge - coalesce(c.refund, 0)) filter (where u.at >= ${new Date(window.daySince)}), 0
+        )::numeric as day,
         sum(u.charge - coalesce(c.refund, 0))::numeric as month
       from usage u left join corrections c on c.request_id = u.id
       where u.key_id = any(${[...keyIds]}) and u.at >= ${new Date(window.monthSince)} and u.charge > 0
-        and u.at < ${window.before === undefined ? 'infinity' : new Date(window.before)}::timestamptz
+        ${before === undefined ? sql`` : sql`and u.at < ${new Date(before)}`}
       group by u.key_id`;
     return new Map(rows.map(({ key_id, day, month }) => [key_id, { day, month }]));
   }
