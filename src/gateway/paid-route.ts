@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Fault } from '#kit/fault.ts';
+import type { ClientAddresses } from './client-address.ts';
 import type { Ask, Endpoint } from './endpoint.ts';
 import { readForm } from './form.ts';
 import { HttpReply, type ReplyWriter } from './http-reply.ts';
@@ -18,6 +19,8 @@ export interface RouteParts {
   readonly rooms: InferenceRooms;
   readonly writer: ReplyWriter;
   readonly closing: () => boolean;
+  /** Where a request comes from. */
+  readonly addresses: ClientAddresses;
   /** The largest body, in bytes. */
   readonly bodyBytesMax: number;
 }
@@ -68,7 +71,7 @@ export function formRoute(parts: RouteParts, endpoint: Endpoint<TranscriptionReq
 
 /** Admits the caller; undefined when it was refused. */
 function open(
-  { rooms, writer, closing }: RouteParts,
+  { rooms, writer, closing, addresses }: RouteParts,
   request: IncomingMessage,
   response: ServerResponse,
   route: Pick<JsonRoute<Ask>, 'admit' | 'translate'>,
@@ -80,7 +83,7 @@ function open(
     if (closing()) throw new Fault('shutting-down', { retryAfterS: 2 });
     const caller = route.admit
       ? route.admit(request, requestId)
-      : admit(rooms, request.headers.authorization, requestId);
+      : admit(rooms, request.headers.authorization, requestId, () => addresses.of(request));
     return { caller, reply, answer };
   } catch (error) {
     refuse(request, answer, asFault(error));
