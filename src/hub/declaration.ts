@@ -13,6 +13,12 @@ export interface DeclaredModel {
   /** The agent's own spelling: what it must be called by. */
   readonly name: string;
   readonly capacity: number;
+  /** As stated, in lower case; null when not stated. */
+  readonly quantization: string | null;
+  /** The parameters stated as supported; null when none are stated. */
+  readonly parameters: ReadonlySet<string> | null;
+  /** The hash of the weights, as stated; null when not stated. */
+  readonly version: string | null;
 }
 
 /** What a registration comes to, once the catalogue and the limits have had their say. */
@@ -51,7 +57,7 @@ export function readDeclaration(
     const capacity = Math.min(stated ?? settings.modelCapacityDefault, settings.modelCapacityMax);
     largest = Math.max(largest, capacity);
     together += capacity;
-    accepted.set(model.id, { modelId: model.id, name, capacity });
+    accepted.set(model.id, { modelId: model.id, name, capacity, ...statedOf(register, name) });
   }
   const linkLimit =
     dialect === 'stream' ? settings.linkCapacityMax : Math.max(settings.linkCapacityDefault, largest);
@@ -119,6 +125,21 @@ function refusal(
   if (hardware.totalGb + vramToleranceGb * hardware.gpus < model.minVramGb)
     return `needs ${model.minVramGb} GB`;
   return undefined;
+}
+
+/** What the agent states about a model; where it declares and hashes, the declaration is preferred (Swan contract 1.3). */
+function statedOf(
+  register: RegisterRead,
+  name: string,
+): Pick<DeclaredModel, 'quantization' | 'parameters' | 'version'> {
+  const declaration = register.model_declarations?.find((each) => each.model_id === name);
+  const hash = register.model_hashes?.find((each) => each.model_id === name);
+  const parameters = declaration?.output_modalities?.flatMap((each) => each.supported_parameters ?? []);
+  return {
+    quantization: (declaration?.quantization ?? hash?.quantization)?.toLowerCase() ?? null,
+    parameters: parameters && parameters.length > 0 ? new Set(parameters) : null,
+    version: declaration?.weight_hash ?? hash?.weight_hash ?? null,
+  };
 }
 
 /** The concurrency that the agent declares for a model, when it declares one. */

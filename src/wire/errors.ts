@@ -123,6 +123,15 @@ export const ERRORS = {
     false,
     'This model is not in the catalogue.',
   ),
+  'preferences-unmet': row(
+    404,
+    INVALID,
+    'no_matching_provider',
+    'caller',
+    false,
+    false,
+    "No provider of this model fits the request's preferences.",
+  ),
   'method-not-allowed': row(
     405,
     INVALID,
