@@ -52,7 +52,7 @@ export interface Bias {
 }
 
 /** How many soft ranks there are. */
-export const SOFT_RANKS = 4;
+const SOFT_RANKS = 4;
 const TIERS = 4;
 /** The warm node, and every tier with every soft rank. */
 const BIASED_TIERS = 1 + TIERS * SOFT_RANKS;

@@ -120,7 +120,7 @@ function affordable({ maxPrice }: Preferences, listed: Price): Passes | undefine
 }
 
 /** Is this candidate meant by `name`: its provider's id or name? Both sides in lower case. */
-export function isNamed(candidate: Candidate, name: string): boolean {
+function isNamed(candidate: Candidate, name: string): boolean {
   return candidate.providerNames.includes(name);
 }
 

@@ -3,7 +3,7 @@ import { loadOf } from './strategies/strategy.ts';
 
 /**
  * Preferences of the house that decide between candidates of one tier before the strategy's score does: who is near, and
- * which version of a model is on trial. Ranks 0 to 3 (`SOFT_RANKS` in `choose.ts`), 0 first.
+ * which version of a model is on trial. Ranks 0 to 3, as `choose.ts` takes them; 0 first.
  */
 export interface SoftWish {
   /** Where the request came in; undefined: nowhere in particular. */
