@@ -35,6 +35,7 @@ export async function openRunningMarket(options: {
     log,
     progress: (_step, sentence) => options.progress(sentence),
   });
+  store.embedded?.keepAlive(log);
   try {
     options.progress('Opening the market.');
     const market = await openMarketplace({

@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { type Clock, systemClock } from '#kit/clock.ts';
+import { type Clock, pause, systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 
@@ -53,6 +53,8 @@ type Query = postgres.PendingQuery<postgres.Row[]> & {
   resolve: (this: void, value: unknown) => void;
   reject: (this: void, error: unknown) => void;
 };
+
+const STOP_LISTENING_MS = 1_000;
 
 /** SQLSTATE classes and driver codes that say "no server there", as opposed to "the server said no". */
 const GONE =
@@ -166,7 +168,12 @@ export function openDatabase(options: DatabaseOptions): Database {
     async listen(channel, heard, listening) {
       try {
         const listener = await raw.listen(channel, heard, listening);
-        return { stop: () => listener.unlisten() };
+        return {
+          stop: async () => {
+            // Where no server is left to be told, nothing is heard any more either.
+            await Promise.race([listener.unlisten().catch(() => {}), pause(clock, STOP_LISTENING_MS)]);
+          },
+        };
       } catch (error) {
         throw asFault(error);
       }
