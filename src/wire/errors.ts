@@ -281,12 +281,12 @@ export function errorBody(
   code: string,
   about: { outer?: string | undefined; param?: string | undefined } = {},
 ): { error: { message: string; type: string; code: string; param: string | null } } {
-  const row = errorRow(code);
+  const { sentence, type, openaiCode } = errorRow(code);
   return {
     error: {
-      message: about.outer ?? row.sentence,
-      type: row.type,
-      code: row.openaiCode,
+      message: about.outer ?? sentence,
+      type,
+      code: openaiCode,
       param: about.param ?? null,
     },
   };
