@@ -20,8 +20,8 @@ export function consumers(command: Command): void {
           value: consumer,
           lines: [
             consumer.id,
-            `Give it credit with: cygnet credit ${consumer.id} 5`,
-            `and a key with: cygnet keys create --consumer ${consumer.id}`,
+            `Give it credit with: npx cygnet credit ${consumer.id} 5`,
+            `and a key with: npx cygnet keys create --consumer ${consumer.id}`,
           ],
         };
       }),

@@ -40,8 +40,8 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 const MORE = `
-Start with:      cygnet start
-A command's own: cygnet help <command>
+Start with:      npx cygnet start
+About a command: npx cygnet help <command>
 Settings are environment variables; .env.example lists them all with their defaults. Every command works on the data
 folder that CYGNET_DATA_DIR names (./.cygnet), or on the database of DATABASE_URL.`;
 

@@ -26,7 +26,7 @@ export function providers(command: Command): void {
           value: provider,
           lines: [
             `${provider.id}  ${provider.state}`,
-            `Give it a key with: cygnet keys create --provider ${provider.id}`,
+            `Give it a key with: npx cygnet keys create --provider ${provider.id}`,
           ],
         };
       }),
