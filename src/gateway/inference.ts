@@ -116,6 +116,7 @@ export async function serveChat(
   bytes: Buffer,
   reply: Reply,
 ): Promise<void> {
+  let rate: RateVerdict | undefined;
   try {
     const read = rooms.readBody(bytes);
     const ask = read instanceof Promise ? await read : read;
@@ -128,7 +129,7 @@ export async function serveChat(
         param: 'model',
       });
     }
-    const rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
+    rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
     if (!rate.allowed) throw overRate(rate, model.category);
     const job = new PaidJob(rooms, caller, ask, model, rate, bytes, reply);
     if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
@@ -140,7 +141,7 @@ export async function serveChat(
     const fault = error instanceof Fault ? error : new Fault('internal', { cause: error });
     if (!(error instanceof Fault))
       rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
-    sendError(reply, fault);
+    sendError(reply, fault, rate && rateHeaders(rate));
     logRefusal(rooms, caller, fault);
   } finally {
     caller.leave();
@@ -437,17 +438,7 @@ class PaidJob {
   }
 
   #commonHeaders(): Headers {
-    const { limit, remaining, resetS } = this.#rate;
-    return [
-      'x-swan-connection-mode',
-      this.#mode,
-      'x-ratelimit-limit',
-      String(limit),
-      'x-ratelimit-remaining',
-      String(remaining),
-      'x-ratelimit-reset',
-      String(resetS),
-    ];
+    return ['x-swan-connection-mode', this.#mode, ...rateHeaders(this.#rate)];
   }
 
   #logServed(record: UsageRecord): void {
@@ -480,6 +471,17 @@ const STREAM_HEADERS: Headers = [
   'x-accel-buffering',
   'no',
 ];
+
+function rateHeaders({ limit, remaining, resetS }: RateVerdict): string[] {
+  return [
+    'x-ratelimit-limit',
+    String(limit),
+    'x-ratelimit-remaining',
+    String(remaining),
+    'x-ratelimit-reset',
+    String(resetS),
+  ];
+}
 
 function usageBody(usage: Usage): Record<string, number> {
   return {
