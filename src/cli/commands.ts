@@ -19,7 +19,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./serve.ts')).serve,
   },
   agent: { summary: 'serve models to a market', load: async () => (await import('./agent.ts')).agent },
-  keys: { summary: 'make, list and revoke keys', load: async () => (await import('./keys.ts')).keys },
+  keys: {
+    summary: 'make, limit, rotate, list and revoke keys',
+    load: async () => (await import('./keys.ts')).keys,
+  },
   consumers: {
     summary: 'note and list who pays for inference',
     load: async () => (await import('./consumers.ts')).consumers,
@@ -27,6 +30,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   providers: {
     summary: 'note, list, approve and suspend who is paid for inference',
     load: async () => (await import('./providers.ts')).providers,
+  },
+  users: {
+    summary: 'list who signs in, and make operators',
+    load: async () => (await import('./users.ts')).users,
   },
   models: { summary: 'list what is sold', load: async () => (await import('./models.ts')).models },
   price: {
