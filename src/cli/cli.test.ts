@@ -95,21 +95,16 @@ describe('keys', () => {
 
   test('a key is made with limits, which the list shows, and rotated with them', async () => {
     const owner = await answer('consumers', 'create', 'Scoped');
+    const limits =
+      '--cap-day 0.5 --cap-month 10 --expires 30d --rate 7 --categories llm --ip 203.0.113.0/24,::1';
     const made = await answer<Record<string, unknown>>(
-      ...['keys', 'create', '--consumer', owner['id'] as string, '--models', 'glm-4.7-flash, cygnet-nano'],
-      ...[
-        '--cap-day',
-        '0.5',
-        '--cap-month',
-        '10',
-        '--expires',
-        '30d',
-        '--ip',
-        '203.0.113.0/24,::1',
-        '--rate',
-        '7',
-      ],
-      ...['--categories', 'llm'],
+      'keys',
+      'create',
+      '--consumer',
+      owner['id'] as string,
+      '--models',
+      'glm-4.7-flash, cygnet-nano',
+      ...limits.split(' '),
     );
     expect(made).toMatchObject({
       models: ['zai-org/GLM-4.7-Flash', 'cygnet/cygnet-nano'],
