@@ -86,7 +86,7 @@ export function keys(command: Command): void {
           lines: [
             secret.open(),
             ...[scopeText(scope, expiresAt)].filter((text) => text !== ''),
-            `This is shown once. ${id} of ${owner.name}; revoke it with: cygnet keys revoke ${id}`,
+            `This is shown once. ${id} of ${owner.name}; revoke it with: npx cygnet keys revoke ${id}`,
           ],
         };
       });
@@ -188,7 +188,9 @@ const LIMITS = ['categories', 'capDay', 'capMonth', 'rate'] as const;
 
 function refuseSecret(name: string): void {
   if (kindOfKey(name) !== undefined) {
-    throw new WrongUsage('Name the key by its id (cygnet keys list): keys do not belong on a command line.');
+    throw new WrongUsage(
+      'Name the key by its id (npx cygnet keys list): keys do not belong on a command line.',
+    );
   }
 }
 

@@ -36,6 +36,8 @@ export interface Limits {
   readonly requestsPerMinute: Readonly<Record<LimitClass, number>>;
   readonly concurrentPerKey: number;
   readonly bodyBytesMax: number;
+  /** Of a recording to be transcribed. */
+  readonly recordingBytesMax: number;
   readonly messagesMax: number;
   readonly messageCharsMax: number;
   readonly inputTokensMax: number;
@@ -156,6 +158,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       },
       concurrentPerKey: env.concurrentPerKey,
       bodyBytesMax: env.bodyBytesMax,
+      recordingBytesMax: env.recordingBytesMax,
       messagesMax: env.messagesMax,
       messageCharsMax: env.messageCharsMax,
       inputTokensMax: env.inputTokensMax,

@@ -151,6 +151,12 @@ export const VARIABLES = {
     '10000000',
     'The largest request body, in bytes.',
   ),
+  recordingBytesMax: plain(
+    'CYGNET_RECORDING_BYTES_MAX',
+    whole(1_024, 64 * MIB),
+    '26214400',
+    'The largest recording to be transcribed, in bytes.',
+  ),
   messagesMax: plain(
     'CYGNET_MESSAGES_MAX',
     whole(1, 1_000_000),

@@ -5,7 +5,7 @@ import { priceOf } from '#domain/price.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { DispatchEnd, Dispatcher, Order, PickNext, Run } from '#hub/dispatch.ts';
-import type { Completion } from '#hub/link.ts';
+import type { Answer } from '#hub/link.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -13,9 +13,9 @@ import type { Logger } from '#kit/log.ts';
 import type { UsageJournal } from '#ledger/ports.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
-import { billedUsage, inputCeiling } from './bill.ts';
-import { type ChatRequest, rewriteBody } from './body.ts';
-import { contentBytesOf, DeliveredText, envelopeBytes } from './delivered.ts';
+import { billedUsage } from './bill.ts';
+import { DeliveredText, envelopeBytes } from './delivered.ts';
+import { type Ask, type Ceiling, type Endpoint, type TokenLimits, usageBody } from './endpoint.ts';
 import { checkAddress, checkModel } from './key-scope.ts';
 import { capHeaders, placeHeaders, rateHeaders } from './limit-headers.ts';
 import type { Limits, PlaceVerdict, RateVerdict } from './limits.ts';
@@ -49,7 +49,6 @@ export interface InferenceRooms {
   readonly holds: Holds;
   readonly journal: UsageJournal;
   readonly dispatcher: Dispatcher;
-  readonly readBody: (bytes: Buffer) => ChatRequest | Fault | Promise<ChatRequest | Fault>;
   /** Who should serve this first; the code of the refusal when nobody can. */
   readonly pick: PickNext;
   readonly isQuarantined: (order: Order) => boolean;
@@ -71,13 +70,9 @@ export interface Holds {
   capsLeft?(key: KeyRecord): CapsLeft | undefined;
 }
 
-export interface InferenceSettings {
+export interface InferenceSettings extends TokenLimits {
   /** The split policy new charges are made under. */
   readonly policy: string;
-  readonly outputTokensMax: number;
-  readonly inputTokensMax: number;
-  /** Without a limit of its own, an answer is held for at most this many tokens. */
-  readonly outputTokensDefault: number;
   /** How much of an answer is kept for counting its tokens exactly. */
   readonly recountBytesMax: number;
 }
@@ -131,31 +126,37 @@ export function admit(
   };
 }
 
-/** Serves one chat completion. Never throws: every failure becomes an answer. Resolves when the request is over. */
-export async function serveChat(
+/**
+ * Serves one request. `read` is what the endpoint's reader says of `bytes`. Never throws: every failure becomes an answer.
+ * Resolves when the request is over.
+ */
+export async function serve<A extends Ask>(
   rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
   caller: Caller,
+  read: A | Fault | Promise<A | Fault>,
   bytes: Buffer,
   reply: Reply,
 ): Promise<void> {
   let rate: RateVerdict | undefined;
   try {
-    const read = rooms.readBody(bytes);
     const ask = read instanceof Promise ? await read : read;
     if (ask instanceof Fault) throw ask;
     const model = rooms.models.resolve(ask.model);
     if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
-    if (model.price.unit !== 'token' || model.maxOutputTokens === null) {
+    if (!endpoint.categories.has(model.category)) {
       throw new Fault('request-invalid', {
-        outer: `${model.id} does not answer chat completions.`,
+        outer: `${model.id} does not answer ${endpoint.name}.`,
         param: 'model',
       });
     }
     checkModel(caller.key, model);
+    const misfit = endpoint.misfit?.(ask, model);
+    if (misfit) throw new Fault('request-invalid', misfit);
     const taken = rooms.limits.takeRequest(caller.key, model.category, rooms.clock.nowMs());
     rate = taken instanceof Promise ? await taken : taken;
     if (!rate.allowed) throw overRate(rate, model.category);
-    const job = new PaidJob(rooms, caller, ask, model, rate, bytes, reply);
+    const job = new PaidJob(rooms, endpoint, caller, ask, model, rate, bytes, reply);
     if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
     const picked = rooms.pick(job.order, NOBODY_TRIED);
     if ('none' in picked) throw new Fault(picked.none, { retryAfterS: 5 });
@@ -173,15 +174,16 @@ export async function serveChat(
 }
 
 /** One request from its hold to its last byte. */
-class PaidJob {
+class PaidJob<A extends Ask> {
   readonly order: Order;
   readonly #rooms: InferenceRooms;
+  readonly #endpoint: Endpoint<A>;
   readonly #caller: Caller;
-  readonly #ask: ChatRequest;
+  readonly #ask: A;
   readonly #model: Model;
   readonly #rate: RateVerdict;
   readonly #reply: Reply;
-  readonly #inputCeiling: number;
+  readonly #ceiling: Ceiling;
   readonly #envelopeBytes: number;
   readonly #text: DeliveredText | undefined;
   #outputCeiling: number;
@@ -194,29 +196,30 @@ class PaidJob {
   #contentBytes = 0;
   #unconsumed = 0;
   #result: Buffer | undefined;
-  #completion: Completion | undefined;
+  #answer: Answer | undefined;
   #mode: 'websocket' | 'external' = 'websocket';
   #left = false;
 
   constructor(
     rooms: InferenceRooms,
+    endpoint: Endpoint<A>,
     caller: Caller,
-    ask: ChatRequest,
+    ask: A,
     model: Model,
     rate: RateVerdict,
     bytes: Buffer,
     reply: Reply,
   ) {
     this.#rooms = rooms;
+    this.#endpoint = endpoint;
     this.#caller = caller;
     this.#ask = ask;
     this.#model = model;
     this.#rate = rate;
     this.#reply = reply;
-    this.#inputCeiling = inputCeiling(ask.promptBytes, ask.messageCount, model.contextTokens);
-    const longest = Math.min(model.maxOutputTokens ?? 0, rooms.settings.outputTokensMax);
-    this.#outputCeiling = Math.min(ask.maxTokens ?? rooms.settings.outputTokensDefault, longest) * ask.n;
-    const set: Record<string, unknown> = {};
+    this.#ceiling = endpoint.ceiling(ask, model, rooms.settings);
+    this.#outputCeiling = this.#ceiling.outputTokens;
+    const set: Record<string, unknown> = endpoint.set?.(ask) ?? {};
     if (ask.model !== model.id) set['model'] = model.id;
     const completionId = `chatcmpl-${caller.requestId.slice(4)}`;
     this.#envelopeBytes = envelopeBytes(completionId, model.id);
@@ -229,8 +232,11 @@ class PaidJob {
       modelId: model.id,
       completionId,
       createdS: Math.floor(rooms.clock.wallMs() / 1000),
+      operation: endpoint.operation,
+      needs: endpoint.needs(ask),
+      expects: endpoint.expects(ask),
       stream: ask.stream,
-      body: ask.needsRewrite ? rewriteBody(bytes) : bytes,
+      body: endpoint.body(ask, bytes),
       set,
     };
   }
@@ -239,7 +245,7 @@ class PaidJob {
   async hold(): Promise<void> {
     const { holds } = this.#rooms;
     const { consumerId } = this;
-    const asked = this.#ask.maxTokens !== undefined;
+    const asked = this.#ask.maxTokens !== undefined || this.#outputCeiling === 0;
     const floor = SMALLEST_DEFAULT_OUTPUT * this.#ask.n;
     for (;;) {
       const ceiling = this.#costCeiling();
@@ -257,7 +263,7 @@ class PaidJob {
     }
     // A limit that the caller did not set is ours to set, or the answer could cost more than is held.
     const perChoice = Math.floor(this.#outputCeiling / this.#ask.n);
-    if (this.#ask.maxTokens !== perChoice)
+    if (this.#ask.maxTokens !== perChoice && perChoice > 0)
       (this.order.set as Record<string, unknown>)['max_tokens'] = perChoice;
   }
 
@@ -282,9 +288,9 @@ class PaidJob {
           this.#mode = candidate.mode;
         },
         data: (events, eventCount, tokenCount) => this.#relay(events, eventCount, tokenCount),
-        result: (body, completion) => {
+        result: (body, answer) => {
           this.#result = body;
-          this.#completion = completion;
+          this.#answer = answer;
           this.#firstMs = this.#sinceAccepted();
         },
         ended: (end) => {
@@ -324,26 +330,15 @@ class PaidJob {
 
   async #end(end: DispatchEnd): Promise<void> {
     const delivered = end.outcome === 'completed' || end.outcome === 'cancelled';
-    if (this.#completion) {
-      this.#contentBytes = contentBytesOf(this.#completion);
+    if (this.#answer) {
+      this.#contentBytes = this.#endpoint.contentBytes(this.#answer);
       this.#tokens = this.#contentBytes;
       this.#events = 1;
       this.#bytes = this.#result?.length ?? 0;
     }
     // An unstreamed answer that the consumer did not wait for was never passed on.
     const nothingPassed = end.outcome === 'cancelled' && !this.#ask.stream;
-    const usage =
-      delivered && !nothingPassed
-        ? billedUsage({
-            stated: end.usage,
-            cutShort: end.outcome === 'cancelled',
-            passedTokens: this.#tokens,
-            passedContentBytes: this.#contentBytes,
-            inputCeiling: this.#inputCeiling,
-            promptBytes: this.#ask.promptBytes,
-            outputCeiling: this.#outputCeiling,
-          })
-        : NO_USAGE;
+    const usage = delivered && !nothingPassed ? this.#billedUsage(end) : NO_USAGE;
     const record = this.#recordOf(end, usage);
     try {
       await this.#rooms.journal.append({ kind: 'usage', record });
@@ -361,10 +356,26 @@ class PaidJob {
     if (record.charge > 0n && this.#text) this.#submitRecount(record);
   }
 
+  #billedUsage(end: DispatchEnd): Usage {
+    const tokens = billedUsage({
+      stated: end.usage,
+      cutShort: end.outcome === 'cancelled',
+      passedTokens: this.#tokens,
+      passedContentBytes: this.#contentBytes,
+      inputCeiling: this.#ceiling.inputTokens,
+      promptBytes: this.#ask.promptBytes,
+      outputCeiling: this.#outputCeiling,
+    });
+    const pieces = this.#answer && this.#endpoint.pieces?.(this.#ask, this.#answer);
+    return pieces ? { ...tokens, ...pieces } : tokens;
+  }
+
   #answerWhole(usage: Usage): void {
     if (!this.#ask.stream) {
-      const headers = ['content-type', 'application/json', ...this.#commonHeaders()];
-      this.#reply.send(200, headers, this.#billedResult(usage));
+      const answer = this.#answer as Answer;
+      const body = this.#result as Buffer;
+      const rendered = this.#endpoint.render({ ask: this.#ask, answer, body, usage });
+      this.#reply.send(200, ['content-type', rendered.type, ...this.#commonHeaders()], rendered.body);
       return;
     }
     if (this.#ask.includeUsage) this.#reply.write(this.#usageEvent(usage));
@@ -386,24 +397,11 @@ class PaidJob {
     this.#reply.finish();
   }
 
-  /** The unstreamed answer, stating the usage that is billed. The bytes pass untouched when they already do. */
-  #billedResult(usage: Usage): Buffer {
-    const completion = this.#completion as Completion;
-    const stated = completion.usage as
-      | { prompt_tokens?: unknown; completion_tokens?: unknown }
-      | null
-      | undefined;
-    const agrees =
-      stated?.prompt_tokens === usage.inputTokens && stated.completion_tokens === usage.outputTokens;
-    if (agrees) return this.#result as Buffer;
-    return Buffer.from(JSON.stringify({ ...completion, usage: usageBody(usage) }));
-  }
-
   #usageEvent(usage: Usage): Buffer {
     const { completionId, createdS, modelId } = this.order;
     const event = {
       id: completionId,
-      object: 'chat.completion.chunk',
+      object: this.#endpoint.chunkObject,
       created: createdS,
       model: modelId,
       choices: [],
@@ -422,6 +420,7 @@ class PaidJob {
       consumerId: key.ownerId,
       keyId: key.id,
       modelId: this.#model.id,
+      operation: this.#endpoint.operation,
       providerId: candidate?.providerId ?? null,
       nodeId: candidate?.nodeId ?? null,
       attemptId: end.attemptId ?? null,
@@ -431,6 +430,8 @@ class PaidJob {
       errorCode: end.outcome === 'completed' ? null : (end.errorCode ?? (this.#left ? 'client-left' : null)),
       inputTokens: usage.inputTokens,
       outputTokens: usage.outputTokens,
+      units: usage.units ?? 0,
+      seconds: usage.seconds ?? 0,
       claimedInputTokens: end.usage?.inputTokens ?? null,
       claimedOutputTokens: end.usage?.outputTokens ?? null,
       events: this.#events,
@@ -450,12 +451,12 @@ class PaidJob {
       record,
       price: this.#model.price,
       body: this.order.body,
-      answer: this.#completion ? JSON.stringify(this.#completion) : text,
+      answer: this.#answer ? JSON.stringify(this.#answer) : text,
     });
   }
 
   #costCeiling(): Pico {
-    return priceOf({ inputTokens: this.#inputCeiling, outputTokens: this.#outputCeiling }, this.#model.price);
+    return priceOf({ ...this.#ceiling, outputTokens: this.#outputCeiling }, this.#model.price);
   }
 
   #sinceAccepted(): number {
@@ -483,6 +484,7 @@ class PaidJob {
         provider: record.providerId,
         outcome: record.outcome,
         code: record.errorCode,
+        operation: record.operation,
         attempts: record.attempts,
         ttftMs: record.ttftMs,
         totalMs: record.totalMs,
@@ -503,14 +505,6 @@ const STREAM_HEADERS: Headers = [
   'x-accel-buffering',
   'no',
 ];
-
-function usageBody(usage: Usage): Record<string, number> {
-  return {
-    prompt_tokens: usage.inputTokens,
-    completion_tokens: usage.outputTokens,
-    total_tokens: usage.inputTokens + usage.outputTokens,
-  };
-}
 
 function overRate(rate: RateVerdict, category: string): Fault {
   const whose = {

@@ -3,7 +3,8 @@ import type { z } from 'zod';
 import { formatUsd } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy, shareOut } from '#domain/policy.ts';
 import { ask } from '#support/chat-client.ts';
-import { TestMarket, type TestParty } from '#support/market.ts';
+import { TestMarket } from '#support/market.ts';
+import type { TestParty } from '#support/parties.ts';
 import { type Answered, visit } from '#support/visitor.ts';
 import {
   approvalAnswer,

@@ -1,12 +1,13 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HELLO } from '#support/chat-client.ts';
-import { type TestConsumer, TestMarket, type TestModel } from '#support/market.ts';
+import { TestMarket } from '#support/market.ts';
+import type { TestModel, TestParty } from '#support/parties.ts';
 
 // Bytes on the gateway's socket that no library would send: not HTTP, ambiguous, endless, slow, or cut short.
 
 let market: TestMarket;
-let consumer: TestConsumer;
+let consumer: TestParty;
 let model: TestModel;
 beforeAll(async () => {
   market = await TestMarket.open({ config: { limits: { headTimeoutMs: 200, bodyTimeoutMs: 400 } } });

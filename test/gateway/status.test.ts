@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Asked, ask, askStream, HELLO } from '#support/chat-client.ts';
-import { type TestConsumer, TestMarket, type TestModel } from '#support/market.ts';
+import { TestMarket } from '#support/market.ts';
+import type { TestModel, TestParty } from '#support/parties.ts';
 import type { Script } from '#support/swan-agent.ts';
 import { ERRORS, type ErrorCode, errorRow } from '#wire/errors.ts';
 
@@ -10,7 +11,7 @@ import { ERRORS, type ErrorCode, errorRow } from '#wire/errors.ts';
 let market: TestMarket;
 /** On the same database, with limits that a test can reach. */
 let strict: TestMarket;
-let consumer: TestConsumer;
+let consumer: TestParty;
 let sold: TestModel;
 beforeAll(async () => {
   market = await TestMarket.open();

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
-import { type TestConsumer, TestMarket, type TestModel } from '#support/market.ts';
+import { TestMarket } from '#support/market.ts';
+import type { TestModel, TestParty } from '#support/parties.ts';
 
 // No credit, no answer; and however many requests come at once, to however many processes, a balance buys what it buys.
 
@@ -33,7 +34,7 @@ async function sold(markets: readonly TestMarket[]): Promise<TestModel> {
   return model;
 }
 
-const asked = (at: TestMarket, consumer: TestConsumer, model: TestModel, more: object = {}) => ({
+const asked = (at: TestMarket, consumer: TestParty, model: TestModel, more: object = {}) => ({
   url: at.url,
   key: consumer.key,
   body: { model: model.id, messages: HELLO, max_tokens: TOKENS, ...more },

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatUsd, type Pico } from '#domain/money.ts';
 import { ask, askStream } from '#support/chat-client.ts';
-import { TestMarket, type TestModel } from '#support/market.ts';
+import { TestMarket } from '#support/market.ts';
+import type { TestModel } from '#support/parties.ts';
 import { visit } from '#support/visitor.ts';
 
 // Keys that may do less than their owner: made, changed, rotated and revoked through the API, and judged where it counts, at

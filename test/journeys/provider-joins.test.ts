@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { setProviderState } from '#identity/providers.ts';
 import { systemClock } from '#kit/clock.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
-import { TestMarket, type TestModel } from '#support/market.ts';
+import { TestMarket } from '#support/market.ts';
+import type { TestModel } from '#support/parties.ts';
 import { answerPlainly } from '#support/swan-agent.ts';
 
 // A provider comes, serves, earns, and goes: what consumers see of it, and when.

@@ -48,7 +48,7 @@ test('another key of the same consumer goes on', async () => {
   const model = market.aModel();
   await market.rehearsal(model, 'rehearsal:tokens=3');
   const consumer = await market.consumer();
-  const second = await market.key('consumer', consumer.id);
+  const second = await market.anotherKey(consumer);
   await market.revoke(consumer.keyId);
   await expect.poll(() => market.knows(consumer.key), WITHIN_A_SECOND).toBe(false);
   const { status } = await ask({

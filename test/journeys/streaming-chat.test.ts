@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rehearsedText } from '#agent/backends/rehearsal.ts';
 import { SPLIT_POLICIES, shareOut } from '#domain/policy.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
-import { TestMarket, type TestModel } from '#support/market.ts';
+import { TestMarket } from '#support/market.ts';
+import type { TestModel } from '#support/parties.ts';
 
 // A paid answer from end to end: real sockets, a real database, our own agent and a Swan agent.
 

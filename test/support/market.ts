@@ -6,19 +6,26 @@ import type { RunningAgent } from '#agent/run.ts';
 import type { AgentSettings } from '#agent/settings.ts';
 import { readCatalogueFile, seedCatalogue } from '#catalogue/seed.ts';
 import { type ConfigChanges, readConfig } from '#config/config.ts';
-import { type Pico, parseUsd } from '#domain/money.ts';
-import { createConsumer } from '#identity/consumers.ts';
-import { type KeyKind, keepKey, makeKey, revokeKey } from '#identity/keys.ts';
-import { createProvider } from '#identity/providers.ts';
+import type { Pico } from '#domain/money.ts';
+import { revokeKey } from '#identity/keys.ts';
 import { systemClock } from '#kit/clock.ts';
-import { idMaker } from '#kit/id.ts';
 import { type Logger, silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
-import { type Balance, Book } from '#ledger/book.ts';
+import type { Balance } from '#ledger/book.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { startAgent } from './agent.ts';
+import {
+  chatModels,
+  makeConsumer,
+  makeId,
+  makeKeyOf,
+  makeProvider,
+  operatorsBook,
+  type TestModel,
+  type TestParty,
+} from './parties.ts';
 import { type FreshDatabase, freshDatabase } from './postgres.ts';
 import { dialSocket, type Script, SwanAgent, type SwanAgentOptions } from './swan-agent.ts';
 
@@ -36,7 +43,6 @@ export class TestMarket {
   /** The open markets on our database. */
   readonly #kin: TestMarket[];
   readonly #leaving: (() => Promise<unknown> | void)[] = [];
-  readonly #makeId = idMaker(systemClock, systemRandomness);
   #ours = true;
   #market: Marketplace | undefined;
   #nodes = 0;
@@ -60,11 +66,8 @@ export class TestMarket {
   ): Promise<TestMarket> {
     const fresh = options.on?.fresh ?? (await freshDatabase());
     await seedCatalogue(fresh.database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
-    const rows = await fresh.database.sql<TestModel[]>`
-      select m.id, m.slug, p.input_pico as "inputPico", p.output_pico as "outputPico"
-      from models m join prices p on p.model_id = m.id
-      where m.category = 'llm' and m.id not like 'cygnet/%' order by m.id`;
-    const market = new TestMarket(fresh, [...rows], {
+    const rows = await chatModels(fresh.database);
+    const market = new TestMarket(fresh, rows, {
       changes: options.config ?? {},
       log: options.log ?? silentLog,
       kin: options.on ? options.on.#kin : [],
@@ -91,46 +94,32 @@ export class TestMarket {
   }
 
   /** A language model that no other test of this file uses. */
-  aModel(): TestModel {
-    const model = this.#models.shift();
+  aModel(category: TestModel['category'] = 'llm'): TestModel {
+    const at = this.#models.findIndex((model) => model.category === category);
+    const [model] = at < 0 ? [] : this.#models.splice(at, 1);
     if (!model) throw new Error('This file has more tests than the catalogue has models.');
     return model;
   }
 
-  /** A consumer with a key and, in pico-dollars, credit. */
-  async consumer(credit: Pico = parseUsd('5')): Promise<TestConsumer> {
-    const { database } = this.fresh;
-    const id = this.#makeId('con');
-    await createConsumer(database, { id, name: id, at: systemClock.wallMs() });
-    if (credit > 0n) await this.#book.grant(id, credit, `grant_${id}`);
-    return { id, ...(await this.key('consumer', id)) };
+  /** A consumer with a key that every market on the database knows, and, in pico-dollars, credit. */
+  async consumer(credit?: Pico): Promise<TestParty> {
+    return await this.#known(await makeConsumer(this.fresh.database, credit));
   }
 
   /** Money arrives. */
   async deposit(consumer: { id: string }, amount: Pico): Promise<void> {
-    await this.#book.deposit(consumer.id, amount, this.#makeId('dep'));
+    await operatorsBook(this.fresh.database).deposit(consumer.id, amount, makeId('dep'));
   }
 
-  /** A provider, active and with a key. */
+  /** A provider, active and with a key that every market on the database knows. */
   async provider(): Promise<TestParty> {
-    const id = this.#makeId('prov');
-    await createProvider(this.fresh.database, { id, name: id, state: 'active', at: systemClock.wallMs() });
-    return { id, ...(await this.key('provider', id)) };
+    return await this.#known(await makeProvider(this.fresh.database));
   }
 
-  /** A key that this market and all on its database know when this resolves. */
-  async key(kind: KeyKind, ownerId: string): Promise<{ key: string; keyId: string }> {
-    const { secret, prefix, hash } = makeKey(kind, systemRandomness);
-    const keyId = this.#makeId('key');
-    const at = systemClock.wallMs();
-    await keepKey(this.fresh.database, { id: keyId, kind, ownerId, name: 'test', prefix, hash, at });
-    const key = secret.open();
-    // Where every process asks before it lets an agent in; it follows the database's announcements.
-    await until(async () => {
-      for (const market of this.#kin) if (!(await market.knows(key))) return false;
-      return true;
-    });
-    return { key, keyId };
+  /** Another key of a consumer. */
+  async anotherKey(consumer: { id: string }): Promise<TestParty> {
+    const made = await makeKeyOf(this.fresh.database, 'consumer', consumer.id);
+    return await this.#known({ id: consumer.id, ...made });
   }
 
   async revoke(keyId: string): Promise<void> {
@@ -182,7 +171,7 @@ export class TestMarket {
   /** What the ledger says once everything that was served is posted. */
   async balance(consumer: { id: string }): Promise<Balance> {
     await this.posted();
-    return await this.#book.balance(consumer.id);
+    return await operatorsBook(this.fresh.database).balance(consumer.id);
   }
 
   /** What an account of the chart holds, in pico-dollars; as people read it, a party's earnings are positive. */
@@ -265,13 +254,12 @@ export class TestMarket {
     return this.#market;
   }
 
-  get #book(): Book {
-    return new Book({
-      database: this.fresh.database,
-      instance: 'operator',
-      clock: systemClock,
-      log: this.#log,
+  async #known(party: TestParty): Promise<TestParty> {
+    await until(async () => {
+      for (const market of this.#kin) if (!(await market.knows(party.key))) return false;
+      return true;
     });
+    return party;
   }
 
   async #open(ports: { gatewayPort: number; hubPort: number } = { gatewayPort: 0, hubPort: 0 }) {
@@ -323,21 +311,6 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
     { timeout: 10_000, interval: 10 },
   );
 }
-
-export interface TestModel {
-  readonly id: string;
-  readonly slug: string;
-  readonly inputPico: Pico;
-  readonly outputPico: Pico;
-}
-
-export interface TestParty {
-  readonly id: string;
-  readonly key: string;
-  readonly keyId: string;
-}
-
-export type TestConsumer = TestParty;
 
 export interface UsageRow {
   id: string;

@@ -1,7 +1,7 @@
 import type { Model } from '#domain/model.ts';
 import type { KeyRecord, Provider, ProviderState } from '#domain/party.ts';
 import { Hub, type HubParts } from '#hub/hub.ts';
-import type { Job } from '#hub/link.ts';
+import { type Job, ONE_ANSWER } from '#hub/link.ts';
 import type { HubSettings } from '#hub/settings.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
@@ -124,6 +124,8 @@ export function testJob(over: Partial<Job> = {}): Job {
     modelId: MODEL,
     completionId: 'chatcmpl-test',
     createdS: 1_763_600_000,
+    operation: 'chat/completions',
+    expects: ONE_ANSWER,
     stream,
     body: Buffer.from(JSON.stringify({ model: MODEL, messages: [{ role: 'user', content: 'Hi' }], stream })),
     set: {},
