@@ -472,6 +472,17 @@ describe('a body', () => {
   );
 });
 
+test('an address that answers no such method says so, and which it does', async () => {
+  const refused = await visit(at('/user/login'));
+  expect([refused.status, refused.headers['allow'], refused.json.code]).toEqual([
+    405,
+    'POST',
+    'method_not_allowed',
+  ]);
+  const key = await visit(at('/user/me/keys/key_1'), { method: 'POST' });
+  expect([key.status, key.headers['allow']]).toEqual([405, 'GET, HEAD, PATCH, DELETE']);
+});
+
 test('too many calls from one address are turned away, and nobody else is', async () => {
   const headers = { 'x-forwarded-for': '192.0.2.254' };
   let refused: Answered | undefined;
