@@ -69,9 +69,10 @@ function readBody(
   request.on('end', () => {
     if (!over) finish(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
   });
-  reply.onGone = () => {
+  const gone = (): void => {
     if (!over) finish(new Fault('client-left'));
   };
+  reply.onGone = gone;
 }
 
 /**

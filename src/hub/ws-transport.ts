@@ -35,10 +35,11 @@ export class WsTransport implements Transport {
     this.#clock = about.clock;
     this.#socket.setNoDelay(true);
     const before = this.#socket.bytesRead;
-    this.#guard = () => {
+    const guard = (): void => {
       if (this.#socket.bytesRead - before > about.anonymousBytesMax) this.#ws.terminate();
     };
-    this.#socket.on('data', this.#guard);
+    this.#guard = guard;
+    this.#socket.on('data', guard);
   }
 
   get bufferedBytes(): number {
