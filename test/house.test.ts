@@ -123,7 +123,8 @@ function violationsIn(file: string, source: string): string[] {
  * gateway's CPU time. A function that is named first and assigned then is made young.
  */
 function pretenuredFunctionsIn(file: string, source: string): string[] {
-  const literal = /^\s*[\w.#?]+\.#?\w+ (?:\?\?)?= (?:async )?(?:function\b|\w+ =>|\([^()]*\)(?:: [^=]+)? =>)/gm;
+  const literal =
+    /^\s*[\w.#?]+\.#?\w+ (?:\?\?)?= (?:async )?(?:function\b|\w+ =>|\([^()]*\)(?:: [^=]+)? =>)/gm;
   return [...source.matchAll(literal)].map(
     (match) => `${file}: give the function a name first: ${match[0].trim()}`,
   );
@@ -221,8 +222,8 @@ describe('the house as it stands', () => {
   });
 
   test('every path that a document names exists', () => {
-    const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...filesUnder('docs', '.md')].filter((file) =>
-      existsSync(join(ROOT, file)),
+    const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...filesUnder('docs', '.md')].filter(
+      (file) => existsSync(join(ROOT, file)),
     );
     const broken = documents.flatMap((document) =>
       brokenPathsIn(document, read(document), (path) => existsSync(join(ROOT, path))),
