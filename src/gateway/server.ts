@@ -2,18 +2,24 @@ import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Model } from '#domain/model.ts';
-import type { KeyRecord, ProviderState } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
-import { chatEndpoint } from './chat-endpoint.ts';
+import type { BodyPool } from './body-pool.ts';
+import { openConsole } from './console/console.ts';
+import type { ConsoleRooms } from './console/rooms.ts';
+import { chat } from './endpoints/chat.ts';
+import { completions } from './endpoints/completions.ts';
+import { embeddings } from './endpoints/embeddings.ts';
+import { images } from './endpoints/images.ts';
+import { transcriptions } from './endpoints/transcriptions.ts';
 import { ReplyWriter } from './http-reply.ts';
 import type { InferenceRooms } from './inference.ts';
 import { modelBody } from './model-body.ts';
-import { providerStatus } from './provider-status.ts';
+import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
 
 /**
- * The map: every route of the gateway on one page. Chat completions are answered straight from node:http
- * (`chat-endpoint.ts`); everything else, where a microsecond is nothing, by Fastify.
+ * The map: every route of the gateway on one page. What is paid for is answered straight from node:http
+ * (`paid-route.ts`); everything else, where a microsecond is nothing, by Fastify.
  */
 export async function openGateway(
   rooms: GatewayRooms,
@@ -21,11 +27,34 @@ export async function openGateway(
 ): Promise<Gateway> {
   let closing = false;
   const writer = new ReplyWriter(rooms.inference.clock);
-  const chat = chatEndpoint(rooms.inference, {
+  const parts: RouteParts = {
+    rooms: rooms.inference,
     bodyBytesMax: rooms.bodyBytesMax,
     writer,
     closing: () => closing,
-  });
+    addresses: rooms.console.addresses,
+  };
+  const { bodies } = rooms;
+  const answerChat = jsonRoute(parts, { endpoint: chat, read: (bytes) => bodies.read('chat', bytes) });
+  const paid: ReadonlyMap<string, Handler> = new Map([
+    [CHAT_PATH, answerChat],
+    [
+      '/v1/completions',
+      jsonRoute(parts, { endpoint: completions, read: (bytes) => bodies.read('text', bytes) }),
+    ],
+    [
+      '/v1/embeddings',
+      jsonRoute(parts, { endpoint: embeddings, read: (bytes) => bodies.read('embeddings', bytes) }),
+    ],
+    [
+      '/v1/images/generations',
+      jsonRoute(parts, { endpoint: images, read: (bytes) => bodies.read('images', bytes) }),
+    ],
+    [
+      '/v1/audio/transcriptions',
+      formRoute({ ...parts, bodyBytesMax: rooms.recordingBytesMax }, transcriptions),
+    ],
+  ]);
   let http: Server | undefined;
   const app: FastifyInstance = Fastify({
     genReqId: () => rooms.inference.ids('req'),
@@ -48,7 +77,10 @@ export async function openGateway(
           keepAliveTimeout: 75_000,
         },
         (request, response) => {
-          if (request.method === 'POST' && isChatPath(request.url)) chat(request, response);
+          if (request.method !== 'POST') return control(request, response);
+          if (request.url === CHAT_PATH) return answerChat(request, response);
+          const handler = paid.get(pathOf(request.url));
+          if (handler) handler(request, response);
           else control(request, response);
         },
       );
@@ -91,12 +123,10 @@ export async function openGateway(
     if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
     return modelBody(model, rooms.providersOf(model.id));
   });
-  app.get('/api/v1/provider/status', async (request, reply) => {
-    const { status, body } = providerStatus(rooms, request.headers.authorization);
-    return reply.code(status).send(body);
-  });
+  openConsole(app, rooms.console);
 
-  for (const [url, allowed] of Object.entries(ALLOWED)) {
+  const postOnly = [...paid.keys()].map((url): [string, readonly string[]] => [url, ['POST']]);
+  for (const [url, allowed] of [...Object.entries(ALLOWED), ...postOnly]) {
     app.route({
       method: METHODS.filter((method) => !allowed.includes(method)),
       url,
@@ -131,12 +161,14 @@ export async function openGateway(
 
 export interface GatewayRooms {
   readonly inference: InferenceRooms;
+  readonly bodies: Pick<BodyPool, 'read'>;
   readonly bodyBytesMax: number;
+  /** The largest recording to be transcribed, in bytes. */
+  readonly recordingBytesMax: number;
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   /** How many candidates could serve a model now. */
   readonly providersOf: (modelId: string) => number;
-  readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
-  readonly providers: { find(id: string): { name: string; state: ProviderState } | undefined };
+  readonly console: ConsoleRooms;
   readonly health: () => Health;
 }
 
@@ -160,9 +192,8 @@ const LAST_ANSWERS_MS = 2_000;
 const CHAT_PATH = '/v1/chat/completions';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
-/** What each address answers; every other method is told so. */
+/** What each address answers beside the paid ones; every other method is told so. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  [CHAT_PATH]: ['POST'],
   '/health': ['GET', 'HEAD'],
   '/api/v1/health': ['GET', 'HEAD'],
   '/v1/models': ['GET', 'HEAD'],
@@ -170,8 +201,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   '/api/v1/provider/status': ['GET', 'HEAD'],
 };
 
-function isChatPath(url: string | undefined): boolean {
-  return url === CHAT_PATH || url?.startsWith(`${CHAT_PATH}?`) === true;
+/** The address without its question mark and what follows. */
+function pathOf(url: string | undefined): string {
+  const question = url?.indexOf('?') ?? -1;
+  return question < 0 ? (url ?? '') : (url as string).slice(0, question);
 }
 
 /** What is no HTTP, or comes too slowly to be a request: answered if that is still possible, and cut. */
