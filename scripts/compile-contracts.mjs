@@ -4,7 +4,7 @@
 // scripts/compile-contracts.test.ts compiles afresh and compares.
 
 import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { compileStandardJson, version } from './solc.mjs';
@@ -40,7 +40,9 @@ function standardInput() {
 
 /** A hash of everything the artifacts follow from. */
 export function sourceHash() {
-  const library = JSON.parse(readFileSync(`${ROOT}node_modules/@openzeppelin/contracts/package.json`, 'utf8'));
+  const library = JSON.parse(
+    readFileSync(`${ROOT}node_modules/@openzeppelin/contracts/package.json`, 'utf8'),
+  );
   const compiler = version().replace(/\.Emscripten.*$/, '');
   const all = JSON.stringify([standardInput(), compiler, `${library.name}@${library.version}`]);
   return createHash('sha256').update(all).digest('hex');

@@ -22,7 +22,9 @@ export function compileStandardJson(input) {
   return solc.compile(input, {
     import: (/** @type {string} */ path) => {
       const file = path.startsWith('@') ? `${ROOT}/node_modules/${path}` : path;
-      return existsSync(file) ? { contents: readFileSync(file, 'utf8') } : { error: `${path} was not found.` };
+      return existsSync(file)
+        ? { contents: readFileSync(file, 'utf8') }
+        : { error: `${path} was not found.` };
     },
   });
 }
