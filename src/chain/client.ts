@@ -5,13 +5,7 @@ import { type Clock, pause } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import type { Chain, Receipt } from './rpc.ts';
-import type {
-  Intent,
-  Outcome,
-  SignedVersion,
-  StoredTransaction,
-  TransactionStore,
-} from './transactions.ts';
+import type { Intent, Outcome, SignedVersion, StoredTransaction, TransactionStore } from './transactions.ts';
 
 /**
  * The one place that signs and sends. What must hold: an intent happens at most once, and when it was accepted, it
@@ -57,6 +51,7 @@ export class Sender {
   readonly #clock: Clock;
   readonly #settings: SenderSettings;
   readonly #beforeFinal: (() => Promise<void>) | undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: {
     chain: Chain;
@@ -81,14 +76,22 @@ export class Sender {
    * answers the stored transaction and sends nothing; with other terms it throws. Throws `chain-reverted`, with nothing
    * stored, when it would fail as things stand.
    */
-  async send(intent: Intent): Promise<StoredTransaction> {
+  send(intent: Intent): Promise<StoredTransaction> {
+    // One after another, so that only other processes compete for a nonce.
+    const result = this.#last.then(() => this.#send(intent));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async #send(intent: Intent): Promise<StoredTransaction> {
+    const known = await this.#store.find(intent.id);
+    if (known) return this.#same(known, intent);
+    await this.#chain.checkId();
+    const value = intent.value ?? 0n;
+    const call = { from: this.address, to: intent.to, data: intent.data, value };
+    const gas = ((await this.#chain.estimateGas(call)) * GAS_RESERVE.times) / GAS_RESERVE.per;
+    const fees = await this.#fees();
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const present = await this.#store.find(intent.id);
-      if (present) return this.#same(present, intent);
-      await this.#chain.checkId();
-      const value = intent.value ?? 0n;
-      const call = { from: this.address, to: intent.to, data: intent.data, value };
-      const gas = ((await this.#chain.estimateGas(call)) * GAS_RESERVE.times) / GAS_RESERVE.per;
       const [last, onChain] = await Promise.all([
         this.#store.lastNonce(this.#chain.id, this.address),
         this.#chain.nonce(this.address),
@@ -104,11 +107,15 @@ export class Sender {
         gas,
         outcome: undefined,
       };
-      const version = await this.#sign(transaction, await this.#fees());
+      const version = await this.#sign(transaction, fees);
       const stored: StoredTransaction = { ...transaction, versions: [version] };
-      if (!(await this.#store.add(stored))) continue;
-      await this.#chain.broadcast(version.raw);
-      return stored;
+      if (await this.#store.add(stored)) {
+        await this.#chain.broadcast(version.raw);
+        return stored;
+      }
+      // Another process took the nonce, or has sent this very intent.
+      const present = await this.#store.find(intent.id);
+      if (present) return this.#same(present, intent);
     }
     throw new Fault('internal', { inner: `No nonce was to be had for ${intent.id}.` });
   }

@@ -52,7 +52,11 @@ export type DepositFinding =
  */
 export async function depositsIn(
   chain: Chain,
-  { collateral, transaction, confirmations }: { collateral: Address; transaction: Hex; confirmations: number },
+  {
+    collateral,
+    transaction,
+    confirmations,
+  }: { collateral: Address; transaction: Hex; confirmations: number },
 ): Promise<DepositFinding> {
   const receipt = await chain.receipt(transaction);
   if (!receipt) return { state: 'absent' };

@@ -45,7 +45,11 @@ export async function lastBatchNumber(chain: Chain, { distributor, token }: Plac
 }
 
 /** What the account was paid so far. */
-export async function claimedBy(chain: Chain, { distributor, token }: Place, account: Address): Promise<bigint> {
+export async function claimedBy(
+  chain: Chain,
+  { distributor, token }: Place,
+  account: Address,
+): Promise<bigint> {
   return (await chain.read({
     address: distributor,
     abi,

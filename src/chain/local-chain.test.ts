@@ -14,7 +14,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const open = (): Promise<LocalChain> => openLocalChain({ folder, clock: systemClock, random: systemRandomness });
+const open = (): Promise<LocalChain> =>
+  openLocalChain({ folder, clock: systemClock, random: systemRandomness });
 const usdOf = (local: LocalChain, account: string): Promise<unknown> =>
   local.chain.read({
     address: local.contracts.usdc,

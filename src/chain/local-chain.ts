@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants as files, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, constants as files, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { open as openFile, rename } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -324,7 +324,9 @@ async function runningNode(folder: string): Promise<Node | undefined> {
   if (!alive(pid)) return undefined;
   // The process may be somebody else's by now, and the port too.
   const version = await ask(`http://127.0.0.1:${port}`, 'web3_clientVersion', []).catch(() => undefined);
-  return typeof version === 'string' && version.startsWith('anvil') ? { pid, port, started: false } : undefined;
+  return typeof version === 'string' && version.startsWith('anvil')
+    ? { pid, port, started: false }
+    : undefined;
 }
 
 async function stopNode(pid: number, clock: Clock): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Abi, type ContractEventName, decodeEventLog, type DecodeEventLogReturnType } from 'viem';
+import { type Abi, type ContractEventName, type DecodeEventLogReturnType, decodeEventLog } from 'viem';
 import type { Address, Hex } from '#domain/hex.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Block, Chain, Log } from './rpc.ts';
@@ -31,7 +31,8 @@ export interface Reading<A extends Abi> {
   readonly behind: bigint;
 }
 
-const BLOCKS_MAX = 2_000n;
+/** Servers limit how many blocks one question may span; most allow this many. */
+const BLOCKS_MAX = 2_000;
 
 /** The cursor from which reading begins with block `first`. It must be deep already; 0 is. */
 export async function cursorBefore(chain: Chain, first: bigint): Promise<Cursor> {
@@ -43,7 +44,14 @@ export async function cursorBefore(chain: Chain, first: bigint): Promise<Cursor>
 /** The next events after `cursor`; the same cursor and no events when no further block is deep enough. */
 export async function readEvents<const A extends Abi>(
   chain: Chain,
-  options: { addresses: readonly Address[]; abi: A; cursor: Cursor; confirmations: number },
+  options: {
+    addresses: readonly Address[];
+    abi: A;
+    cursor: Cursor;
+    confirmations: number;
+    /** Read at once at most. */
+    blocksMax?: number;
+  },
 ): Promise<Reading<A>> {
   const { addresses, abi, cursor, confirmations } = options;
   const deepest = (await chain.head()) - BigInt(confirmations) + 1n;
@@ -55,12 +63,15 @@ export async function readEvents<const A extends Abi>(
   }
   if (deepest <= cursor.block) return { events: [], cursor, behind: 0n };
   const from = cursor.block + 1n;
-  const to = deepest - cursor.block > BLOCKS_MAX ? cursor.block + BLOCKS_MAX : deepest;
+  const most = BigInt(options.blocksMax ?? BLOCKS_MAX);
+  const to = deepest - cursor.block > most ? cursor.block + most : deepest;
   const end = await blockOf(chain, to);
   const logs = await chain.logs({ addresses, from, to });
   // If the chain was rebuilt while it was read, or a server mixes two views of it, these differ.
   if ((await blockOf(chain, to)).hash !== end.hash || !inOrder(logs, from, to)) {
-    throw new Fault('chain-disagrees', { inner: `The events of blocks ${from} to ${to} do not fit together.` });
+    throw new Fault('chain-disagrees', {
+      inner: `The events of blocks ${from} to ${to} do not fit together.`,
+    });
   }
   const events = logs.flatMap((log) => decoded(abi, log));
   return { events, cursor: { block: to, hash: end.hash }, behind: deepest - to };
