@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Hex } from '#domain/hex.ts';
 import { systemClock } from '#kit/clock.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { askNode } from '#support/chain.ts';
@@ -59,11 +60,17 @@ test('a later start finds chain, contracts and keys as they were, and adds nothi
   const height = await before.chain.head();
   const operator = addressOf(before.keys.operator);
   const block = await before.chain.block(height - 2n);
+  const tokens = [before.contracts.usdc, before.contracts.swan];
+  const logs = await before.chain.logs({ addresses: tokens, from: 0n, to: height });
+  const receipt = await before.chain.receipt(logs[0]?.transaction as Hex);
+  expect(receipt?.succeeded).toBe(true);
   await before.stop();
   const after = await open();
   try {
     expect(await after.chain.head()).toBe(height);
     expect(await after.chain.block(height - 2n)).toEqual(block);
+    expect(await after.chain.logs({ addresses: tokens, from: 0n, to: height })).toEqual(logs);
+    expect(await after.chain.receipt(logs[0]?.transaction as Hex)).toEqual(receipt);
     expect(after.contracts).toEqual(before.contracts);
     expect(addressOf(after.keys.operator)).toBe(operator);
     expect(await usdOf(after, operator)).toBe(1_000_000_000_000n);

@@ -346,7 +346,7 @@ function alive(pid: number): boolean {
 }
 
 async function saveState(url: string, folder: string): Promise<void> {
-  const state = await ask(url, 'anvil_dumpState', [true]);
+  const state = await ask(url, 'anvil_dumpState', [false]);
   await writeDurably(path.join(folder, 'state'), state as string, 0o600);
 }
 
