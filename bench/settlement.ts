@@ -5,10 +5,9 @@ import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { Address } from '#domain/hex.ts';
 import { parseUsd } from '#domain/money.ts';
 import { seededRandomness } from '#kit/random.ts';
-import { planBatch } from '#settlement/batch.ts';
+import { type Owed, planBatch } from '#settlement/batch.ts';
 import { publishClaims } from '#settlement/publish.ts';
 import { MerkleTree } from '#settlement/tree.ts';
 import { verifyClaims } from '#settlement/verify.ts';
@@ -28,10 +27,10 @@ async function timed<T>(what: string, work: () => T | Promise<T>): Promise<T> {
   return result;
 }
 
-const owed = Array.from({ length: providers }, (_, i) => ({
+const owed: Required<Owed>[] = Array.from({ length: providers }, (_, i) => ({
   providerId: `prov_${i}`,
   owed: parseUsd('50') + BigInt(Math.floor(random.float() * 1e15)),
-  wallet: `0x${random.bytes(20).toString('hex')}` as Address,
+  wallet: `0x${random.bytes(20).toString('hex')}`,
 }));
 const before = new Map(owed.filter((_, i) => i % 2 === 0).map((one) => [one.wallet, 123_456_789n]));
 const terms = { minimum: parseUsd('50'), picoPerToken: parseUsd('1'), decimals: 6 };

@@ -94,8 +94,9 @@ export class CatalogueView {
     const now = this.#clock.wallMs();
     // The price in force, those to come, and (for a clock that is set back a little) those of the last day.
     const rows = await sql<Row[]>`
-      select m.id, m.slug, m.aliases, m.name, m.category, m.context_tokens, m.max_output_tokens, m.min_vram_gb,
-        p.id as price_id, p.effective_from, p.unit, p.input_pico, p.output_pico, p.request_pico
+      select m.id, m.slug, m.aliases, m.name, m.category, m.context_tokens, m.max_output_tokens, m.min_vram_gb, m.tier,
+        p.id as price_id, p.effective_from, p.unit, p.input_pico, p.output_pico, p.request_pico,
+        p.minute_pico
       from models m
       join prices p on p.model_id = m.id
       where m.active and p.effective_from >= coalesce(
@@ -142,12 +143,14 @@ interface Row {
   context_tokens: number | null;
   max_output_tokens: number | null;
   min_vram_gb: number;
+  tier: string;
   price_id: string;
   effective_from: Date;
   unit: 'token' | 'request';
   input_pico: bigint | null;
   output_pico: bigint | null;
   request_pico: bigint | null;
+  minute_pico: bigint | null;
 }
 
 function modelOf(row: Row): Omit<Model, 'price'> {
@@ -161,6 +164,7 @@ function modelOf(row: Row): Omit<Model, 'price'> {
     maxOutputTokens: row.max_output_tokens,
     minVramGb: row.min_vram_gb,
     active: true,
+    tier: row.tier,
   };
 }
 
@@ -173,6 +177,11 @@ function priceOfRow(row: Row): Price {
           inputPico: row.input_pico ?? 0n,
           outputPico: row.output_pico ?? 0n,
         }
-      : { id: row.price_id, unit: 'request', requestPico: row.request_pico ?? 0n },
+      : {
+          id: row.price_id,
+          unit: 'request',
+          requestPico: row.request_pico ?? 0n,
+          ...(row.minute_pico !== null && { minutePico: row.minute_pico }),
+        },
   );
 }

@@ -17,7 +17,7 @@ export interface OnChainBatch {
 
 type Place = { readonly distributor: Address; readonly token: Address };
 
-async function batch(
+async function readBatch(
   chain: Chain,
   { distributor, token }: Place,
   name: 'batchInForce' | 'batchWaiting',
@@ -33,11 +33,11 @@ async function batch(
 }
 
 export const batchInForce = (chain: Chain, place: Place): Promise<OnChainBatch> =>
-  batch(chain, place, 'batchInForce');
+  readBatch(chain, place, 'batchInForce');
 
 /** The batch in its time lock; its number is zero when there is none. */
 export const batchWaiting = (chain: Chain, place: Place): Promise<OnChainBatch> =>
-  batch(chain, place, 'batchWaiting');
+  readBatch(chain, place, 'batchWaiting');
 
 /** The highest number ever published, revoked ones included. What a restored backup is compared with. */
 export async function lastBatchNumber(chain: Chain, { distributor, token }: Place): Promise<number> {

@@ -134,6 +134,6 @@ describe('a start that was killed between two deployments', () => {
 test('two processes that start at once share one node', async () => {
   const [one, other] = await Promise.all([open(), open()]);
   expect(one.url).toBe(other.url);
-  expect([one.started, other.started].toSorted()).toEqual([false, true]);
+  expect(one.started).toBe(!other.started);
   await one.stop();
 });

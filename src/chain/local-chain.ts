@@ -3,7 +3,7 @@ import { existsSync, constants as files, mkdirSync, readFileSync, rmSync } from 
 import { open as openFile, rename } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { type Abi, encodeDeployData, encodeFunctionData, getContractAddress } from 'viem';
+import { encodeDeployData, encodeFunctionData, getContractAddress } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { type Clock, pause } from '#kit/clock.ts';
@@ -64,7 +64,7 @@ export interface LocalKeys {
   readonly demo: readonly Sealed<Hex>[];
 }
 
-export const LOCAL_CHAIN_ID = 31_337;
+const LOCAL_CHAIN_ID = 31_337;
 
 const DEMO_WALLETS = 3;
 const START_TIMEOUT_MS = 20_000;
@@ -232,7 +232,7 @@ function mintSteps(
       id: `mint ${name} ${account}`,
       to: contracts[name],
       data: encodeFunctionData({
-        abi: testTokenAbi as Abi,
+        abi: testTokenAbi,
         functionName: 'mint',
         args: [account, DEMO_TOKENS * 10n ** decimals[name]],
       }),
@@ -269,9 +269,14 @@ async function startNode(options: LocalChainOptions): Promise<Node> {
   const child = spawn(
     anvilProgram(),
     [
-      ...['--host', '127.0.0.1', '--port', String(options.port ?? 0), '--chain-id', String(LOCAL_CHAIN_ID)],
+      '--host=127.0.0.1',
+      `--port=${options.port ?? 0}`,
+      `--chain-id=${LOCAL_CHAIN_ID}`,
+      '--hardfork=cancun',
       // No accounts of its own, no page of a browser may talk to it, no limit to the state we hand it.
-      ...['--accounts', '0', '--no-cors', '--no-request-size-limit', '--hardfork', 'cancun'],
+      '--accounts=0',
+      '--no-cors',
+      '--no-request-size-limit',
     ],
     // A group of its own: Ctrl-C reaches us, and we stop it when everything else is closed.
     { stdio: ['ignore', 'pipe', 'ignore'], detached: true, windowsHide: true },

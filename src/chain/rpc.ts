@@ -176,7 +176,7 @@ export async function openChain(options: {
       });
       if (result === '0x')
         throw new Fault('chain-disagrees', { inner: `There is no such contract at ${address}.` });
-      return decodeFunctionResult({ abi, functionName: name, data: result } as never);
+      return decodeFunctionResult({ abi: abi as Abi, functionName: name, data: result });
     },
 
     async estimateGas({ from, to, data, value }) {

@@ -37,7 +37,11 @@ export function models(command: Command): void {
 
 /** A price as people read it. */
 export function priceText(price: Omit<Price, 'id'> & Price): string {
-  if (price.unit === 'request') return `${formatUsd(price.requestPico)} a request`;
+  if (price.unit === 'request') {
+    const byTime =
+      price.minutePico === undefined ? '' : `, or ${formatUsd(price.minutePico)} a minute if more`;
+    return `${formatUsd(price.requestPico)} a request${byTime}`;
+  }
   const [input, output] = [price.inputPico, price.outputPico].map((pico) => formatUsd(pico * 1_000_000n));
   return `${input} in, ${output} out per million tokens`;
 }

@@ -1,4 +1,5 @@
 import { parseUsd } from '#domain/money.ts';
+import { AddressList } from '#kit/address-list.ts';
 import { databaseUrl } from './secrets.ts';
 
 /**
@@ -75,6 +76,13 @@ const dollars: Parser<bigint> = (value) => {
   return amount;
 };
 
+const addresses: Parser<readonly string[]> = (value) => {
+  const entries = value.split(/[\s,]+/).filter((entry) => entry !== '');
+  // Throws what was expected.
+  new AddressList(entries).has('');
+  return entries;
+};
+
 const version: Parser<string> = (value) => {
   if (!/^\d{1,6}\.\d{1,6}\.\d{1,6}$/.test(value)) throw new RangeError('a version such as 0.6.0');
   return value;
@@ -143,6 +151,12 @@ export const VARIABLES = {
     '10000000',
     'The largest request body, in bytes.',
   ),
+  recordingBytesMax: plain(
+    'CYGNET_RECORDING_BYTES_MAX',
+    whole(1_024, 64 * MIB),
+    '26214400',
+    'The largest recording to be transcribed, in bytes.',
+  ),
   messagesMax: plain(
     'CYGNET_MESSAGES_MAX',
     whole(1, 1_000_000),
@@ -179,6 +193,19 @@ export const VARIABLES = {
     '120000',
     'The longest a request may take from beginning to end, in milliseconds.',
   ),
+
+  trustedProxies: optional(
+    'CYGNET_TRUSTED_PROXIES',
+    addresses,
+    'Addresses and networks of reverse proxies whose X-Forwarded-For is believed, with commas between them.',
+  ),
+  signUp: plain(
+    'CYGNET_SIGN_UP',
+    oneOf('open', 'closed'),
+    'open',
+    'Whether anyone may make an account, or only the operator.',
+  ),
+  sessionHours: plain('CYGNET_SESSION_HOURS', whole(1, 24 * 30), '12', 'How long a login lasts, in hours.'),
 
   generationCFrom: plain(
     'CYGNET_GENERATION_C_FROM',

@@ -19,6 +19,8 @@ export interface Model {
   readonly maxOutputTokens: number | null;
   readonly minVramGb: number;
   readonly active: boolean;
+  /** `free`, `standard` or `premium`: which plans may call it. */
+  readonly tier?: string;
   /** The price in force, with the id of its version in the history. */
   readonly price: Price;
 }

@@ -1,3 +1,5 @@
+import type { KeyScope } from './key-scope.ts';
+
 /** The parties of the market. */
 
 /** Who pays for inference. */
@@ -36,4 +38,18 @@ export interface KeyRecord {
   /** The first eight characters after `sk-swan-` or `sk-prov-`, for people to tell keys apart. */
   readonly prefix: string;
   readonly revoked: boolean;
+  /** The first key of the line that rotation made this one from. Absent: the key is its own line. */
+  readonly familyId?: string;
+  /** What it may do; absent when it may do all that its owner may. */
+  readonly scope?: KeyScope;
+  /** Wall milliseconds; absent when it does not expire. */
+  readonly expiresAt?: number;
+  /** The plan of the consumer that owns it (`plan.ts`); absent when nobody chose one. */
+  readonly plan?: string;
 }
+
+/**
+ * Whose key a secret is, or why it is nobody's: never made, not a key at all (a typo, another house's), revoked, or past
+ * its expiry.
+ */
+export type KeyAnswer = KeyRecord | 'unknown' | 'malformed' | 'revoked' | 'expired';

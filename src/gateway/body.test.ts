@@ -21,7 +21,7 @@ describe('what is read of a body', () => {
         messageCount: 1,
         promptBytes: 2,
         needsRewrite: false,
-        hasMedia: false,
+        mediaParts: 0,
       },
     ],
     ['a stream', { ...hello, stream: true }, { stream: true, includeUsage: false }],
@@ -77,12 +77,12 @@ describe('what is read of a body', () => {
           },
         ],
       },
-      { promptBytes: 3, hasMedia: false },
+      { promptBytes: 3, mediaParts: 0 },
     ],
     [
       'an image',
       { ...hello, messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] },
-      { hasMedia: true },
+      { mediaParts: 1 },
     ],
     [
       'an answer without content',

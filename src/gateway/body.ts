@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Fault } from '#kit/fault.ts';
 import { withMembers } from '#kit/json-members.ts';
+import type { Ask } from './endpoint.ts';
 
 /**
  * The body of a chat completion, read once: what the market needs to know of it, checked, and nothing else. The bytes
@@ -9,16 +10,7 @@ import { withMembers } from '#kit/json-members.ts';
  * The shape is OpenAI's (`POST /v1/chat/completions`). Checked by hand: a schema library that keeps unknown fields costs
  * a copy of the whole body.
  */
-export interface ChatRequest {
-  /** As the caller wrote it: an id, a slug or an alias. */
-  readonly model: string;
-  readonly stream: boolean;
-  /** `stream_options.include_usage`. */
-  readonly includeUsage: boolean;
-  /** `max_tokens` or `max_completion_tokens`; undefined when the caller set no limit. */
-  readonly maxTokens: number | undefined;
-  /** How many answers. */
-  readonly n: number;
+export interface ChatRequest extends Ask {
   readonly messageCount: number;
   /**
    * UTF-8 bytes of all text in the messages. Where more than text goes into a prompt (tools, calls, a schema for the
@@ -27,8 +19,8 @@ export interface ChatRequest {
   readonly promptBytes: number;
   /** There are fields that tell who the consumer is or that make a provider keep something (`PRIVATE_FIELDS`). */
   readonly needsRewrite: boolean;
-  /** There are images, sound or files. */
-  readonly hasMedia: boolean;
+  /** Images, sounds and files. */
+  readonly mediaParts: number;
 }
 
 export interface BodyLimits {
@@ -36,12 +28,15 @@ export interface BodyLimits {
   /** Of one message, in UTF-16 code units. */
   readonly messageCharsMax: number;
   readonly outputTokensMax: number;
+  /** Of one input to an embedding model, where they can be counted. */
+  readonly embeddingTokensMax: number;
 }
 
 export const DEFAULT_BODY_LIMITS: BodyLimits = {
   messagesMax: 100,
   messageCharsMax: 100_000,
   outputTokensMax: 16_384,
+  embeddingTokensMax: 8_192,
 };
 
 /** What identifies a consumer or its users, or asks for storage. Never forwarded. */
@@ -62,7 +57,7 @@ const MODEL_CHARS_MAX = 256;
 const CHOICES_MAX = 8;
 const STOPS_MAX = 16;
 /** Deeper than any honest tool or schema; parsers on the providers' side may recurse. */
-const DEPTH_MAX = 64;
+export const DEPTH_MAX = 64;
 
 /** A refusal on its way out of a check: thrown within this file only. */
 function refuse(param: string, outer: string): never {
@@ -109,7 +104,7 @@ interface Reading {
   messageCount: number;
   textBytes: number;
   needsRewrite: boolean;
-  hasMedia: boolean;
+  mediaParts: number;
   /** More than the messages' text goes into the prompt. */
   moreThanText: boolean;
 }
@@ -177,7 +172,7 @@ function read(body: Record<string, unknown>, bodyBytes: number, limits: BodyLimi
     messageCount: 0,
     textBytes: 0,
     needsRewrite: false,
-    hasMedia: false,
+    mediaParts: 0,
     moreThanText: false,
   };
   for (const name in body) {
@@ -205,7 +200,7 @@ function read(body: Record<string, unknown>, bodyBytes: number, limits: BodyLimi
     messageCount: reading.messageCount,
     promptBytes: reading.moreThanText ? bodyBytes : reading.textBytes,
     needsRewrite: reading.needsRewrite,
-    hasMedia: reading.hasMedia,
+    mediaParts: reading.mediaParts,
   };
 }
 
@@ -280,7 +275,7 @@ function readContent(content: unknown, index: number, reading: Reading): number 
       if (chars <= reading.limits.messageCharsMax) reading.textBytes += Buffer.byteLength(part.text);
     } else {
       reading.moreThanText = true;
-      if (part.type !== 'refusal') reading.hasMedia = true;
+      if (part.type !== 'refusal') reading.mediaParts += 1;
     }
     checkDepth(part, `messages[${index}].content`);
   }
@@ -331,7 +326,7 @@ function checkDepth(value: object, name: string): void {
 }
 
 /** Recurses `levels` deep at most, whatever it is given. */
-function deeperThan(value: object, levels: number): boolean {
+export function deeperThan(value: object, levels: number): boolean {
   if (levels === 0) return true;
   for (const inner of Object.values(value)) {
     if (typeof inner === 'object' && inner !== null && deeperThan(inner, levels - 1)) return true;

@@ -1,3 +1,4 @@
+import type { Operation, OperationSet } from '#domain/operation.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -6,7 +7,7 @@ import type { Randomness } from '#kit/random.ts';
 import { backoffMs, type RetryBudget } from '#kit/retry.ts';
 import { type Judgement, judgement } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
-import type { Attempt, AttemptEnd, Completion, Link } from './link.ts';
+import type { Answer, Attempt, AttemptEnd, Expected, Link } from './link.ts';
 import { Roster } from './roster.ts';
 
 /**
@@ -52,7 +53,7 @@ export class Dispatcher {
   /** Stops everything that still runs; each sink hears its end. */
   close(): void {
     this.#wheel.cancel();
-    for (const run of [...this.#active.members]) run.giveUp('shutting-down');
+    for (const run of this.#active.members.slice()) run.giveUp('shutting-down');
   }
 
   #checkDeadlines(): void {
@@ -121,6 +122,10 @@ export interface Order {
   readonly modelId: string;
   readonly completionId: string;
   readonly createdS: number;
+  readonly operation: Operation;
+  /** What a candidate must be able to do; one of these is enough. */
+  readonly needs: OperationSet;
+  readonly expects: Expected;
   readonly stream: boolean;
   readonly body: Buffer;
   readonly set: Readonly<Record<string, unknown>>;
@@ -130,7 +135,7 @@ export interface DispatchSink {
   /** An attempt began on this candidate. May come again after a failed attempt, but not once data came. */
   began(candidate: Candidate, attemptId: string): void;
   data(events: Buffer, eventCount: number, tokenCount: number): void;
-  result(body: Buffer, completion: Completion): void;
+  result(body: Buffer, answer: Answer): void;
   /** Exactly once, last. */
   ended(end: DispatchEnd): void;
 }
@@ -274,6 +279,8 @@ export class Run {
         modelId: order.modelId,
         completionId: order.completionId,
         createdS: order.createdS,
+        operation: order.operation,
+        expects: order.expects,
         stream: order.stream,
         body: order.body,
         set: order.set,
@@ -290,10 +297,10 @@ export class Run {
           this.#tokens += tokenCount;
           this.#sink.data(events, eventCount, tokenCount);
         },
-        result: (body, completion) => {
+        result: (body, answer) => {
           if (this.#attemptId !== attemptId || !this.#attempt || this.#stopping) return;
           this.#firstContentMs ??= this.#parts.clock.nowMs();
-          this.#sink.result(body, completion);
+          this.#sink.result(body, answer);
         },
         end: (end) => {
           if (this.#attemptId === attemptId && this.#attempt) this.#attemptEnded(end);

@@ -100,6 +100,7 @@ export class Registry {
       const candidate = presence.known.get(model.modelId) ?? this.#candidate(presence, model.modelId);
       candidate.name = model.name;
       candidate.capacity = model.capacity;
+      candidate.operations = model.operations;
       candidate.linkCapacity = about.linkCapacity;
       candidate.maxRequestBytes = about.requestBytesMax;
       candidate.vramGb = about.vramGb;
@@ -197,6 +198,7 @@ export class Registry {
       inFlight: 0,
       linkInFlight: presence.inFlight,
       capacity: 0,
+      operations: 0,
       linkCapacity: 0,
       maxRequestBytes: 0,
       vramGb: null,

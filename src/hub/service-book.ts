@@ -39,7 +39,7 @@ export class ServiceBook implements Outcomes {
   /** The best candidate for an order whose provider is not in `tried`, or why there is none. */
   readonly pick: PickNext = (order, tried) => {
     const plan = choose(
-      { modelId: order.modelId, requestBytes: order.body.length + MESSAGE_OVERHEAD_BYTES },
+      { modelId: order.modelId, operations: order.needs, requestBytes: messageBytes(order) },
       this.#candidates(order.modelId),
       {
         strategy: this.#strategy,
@@ -85,4 +85,16 @@ export class ServiceBook implements Outcomes {
     const fingerprint = fingerprintOf(order.consumerId, order.modelId, order.body);
     return this.#poison.isQuarantined(fingerprint, this.#clock.nowMs());
   }
+}
+
+/** The largest that the message to an agent can be. To a Swan agent a recording travels in base64. */
+function messageBytes(order: Order): number {
+  const { body, operation } = order;
+  return (
+    MESSAGE_OVERHEAD_BYTES + (operation === 'audio/transcriptions' ? base64Bytes(body.length) : body.length)
+  );
+}
+
+function base64Bytes(bytes: number): number {
+  return Math.ceil(bytes / 3) * 4;
 }

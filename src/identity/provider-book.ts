@@ -44,6 +44,11 @@ export class ProviderBook {
     return () => this.#watchers.delete(changed);
   }
 
+  /** Learns of a provider that was made or changed a moment ago. */
+  async look(id: string): Promise<void> {
+    await this.#follower?.look([id]);
+  }
+
   async close(): Promise<void> {
     this.#watchers.clear();
     await this.#follower?.close();

@@ -1,4 +1,4 @@
-import type { Database } from '#db/database.ts';
+import type { Database, Sql } from '#db/database.ts';
 import type { Provider, ProviderState } from '#domain/party.ts';
 
 /**
@@ -48,6 +48,33 @@ export async function createProvider(
     values (${provider.id}, ${provider.name}, ${provider.state}, ${at}, ${at})
     on conflict (id) do nothing returning id`;
   return made ? 'created' : 'known';
+}
+
+/** The row of a new provider, for a transaction. False when its owner's address belongs to another. */
+export async function insertProvider(
+  sql: Sql,
+  provider: {
+    id: string;
+    name: string;
+    state: ProviderState;
+    at: number;
+    ownerAddress: string | null;
+    workerAddress: string | null;
+    beneficiaryAddress: string | null;
+    description: string;
+  },
+): Promise<boolean> {
+  const at = new Date(provider.at);
+  const [made] = await sql`
+    insert into providers (
+      id, name, state, state_since, created_at, owner_address, worker_address, beneficiary_address, description
+    )
+    values (
+      ${provider.id}, ${provider.name}, ${provider.state}, ${at}, ${at}, ${provider.ownerAddress},
+      ${provider.workerAddress}, ${provider.beneficiaryAddress}, ${provider.description}
+    )
+    on conflict (owner_address) do nothing returning id`;
+  return made !== undefined;
 }
 
 /** The provider with this id. */

@@ -1,3 +1,5 @@
+import type { OperationSet } from '#domain/operation.ts';
+
 /** What routing sees of somebody who could serve a model. Plain data; the hub keeps it current. */
 export interface Candidate {
   /** Names the link and the model, unique among the candidates of a model. */
@@ -18,6 +20,8 @@ export interface Candidate {
   /** The most attempts at once: of this model, and of the link. */
   capacity: number;
   linkCapacity: number;
+  /** What it can be asked to do with this model. */
+  operations: OperationSet;
   /** The largest message the agent can take, in bytes. */
   maxRequestBytes: number;
   /** GPU memory of one GPU times their number, in GB; null when unknown. */
@@ -53,6 +57,8 @@ export interface ServiceRecord {
 /** What a request needs of a candidate. */
 export interface Need {
   readonly modelId: string;
+  /** One of these is enough. */
+  readonly operations: OperationSet;
   /** The size of the message an agent would receive. */
   readonly requestBytes: number;
 }

@@ -21,9 +21,9 @@ import type { Strategy } from './strategies/strategy.ts';
 /** First try and two retries. */
 export const MOST_PICKS = 3;
 /** More than this share of the fleet behind open circuits, and circuits are not believed. */
-export const PANIC_SHARE = 0.5;
+const PANIC_SHARE = 0.5;
 /** How often a candidate whose opening is over leads a plan that could do without it. */
-export const TRIAL_SHARE = 0.1;
+const TRIAL_SHARE = 0.1;
 
 export interface Choice {
   readonly strategy: Strategy;

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
  */
 
 /** Link losses, of different providers where they are named, that quarantine a fingerprint. */
-export const LOSSES_TO_QUARANTINE = 2;
+const LOSSES_TO_QUARANTINE = 2;
 /** How long a loss is remembered and a quarantine lasts, from the last loss. */
 export const POISON_MEMORY_MS = 600_000;
 /** The most fingerprints remembered; the one whose last loss is longest ago makes room. */

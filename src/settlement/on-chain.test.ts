@@ -52,11 +52,14 @@ test('three days of balances end in the wallets to the smallest unit, and the ve
   const scope = { chainId: node.chain.id, contract: place.distributor, token: place.token };
   const terms = { minimum: parseUsd('50'), picoPerToken: PICO_PER_USD, decimals: 6 };
   const random = seededRandomness(7);
-  const providers = Array.from({ length: 23 }, (_, i) => ({
-    providerId: `prov_${i}`,
-    wallet: `0x${random.bytes(20).toString('hex')}` as Address,
-    owed: 0n,
-  }));
+  const providers: { providerId: string; wallet: Address; owed: bigint }[] = Array.from(
+    { length: 23 },
+    (_, i) => ({
+      providerId: `prov_${i}`,
+      wallet: `0x${random.bytes(20).toString('hex')}`,
+      owed: 0n,
+    }),
+  );
   const paid = new Map<string, bigint>();
   let earned = 0n;
   let before = new Map<Address, bigint>();

@@ -1,3 +1,4 @@
+import { CHAT_ONLY } from '#domain/operation.ts';
 import { newBreaker } from '#routing/breaker.ts';
 import type { Breaker, Candidate, Need, ServiceRecord } from '#routing/candidate.ts';
 import { newRecord } from '#routing/score.ts';
@@ -23,6 +24,7 @@ export function candidate(name: string, given: Given = {}): Candidate {
     linkInFlight: 0,
     capacity: 8,
     linkCapacity: 16,
+    operations: CHAT_ONLY,
     maxRequestBytes: 1_000_000,
     vramGb: 24,
     connectedAtMs: -3_600_000,
@@ -32,4 +34,8 @@ export function candidate(name: string, given: Given = {}): Candidate {
   };
 }
 
-export const smallNeed: Need = { modelId: 'model', requestBytes: 1_000 };
+export const smallNeed: Need = {
+  modelId: 'model',
+  operations: CHAT_ONLY,
+  requestBytes: 1_000,
+};

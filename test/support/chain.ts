@@ -103,7 +103,7 @@ export async function openMeddlingRpc(node: string): Promise<MeddlingRpc> {
   const server: Server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
-    request.on('end', async () => {
+    const answer = async (): Promise<void> => {
       const { id, method, params } = JSON.parse(Buffer.concat(parts).toString('utf8')) as {
         id: number;
         method: string;
@@ -119,7 +119,8 @@ export async function openMeddlingRpc(node: string): Promise<MeddlingRpc> {
         const message = (error as Error).message;
         response.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32_000, message } }));
       }
-    });
+    };
+    request.on('end', () => void answer());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };

@@ -1,7 +1,7 @@
 import type { Model } from '#domain/model.ts';
 import type { KeyRecord, Provider, ProviderState } from '#domain/party.ts';
 import { Hub, type HubParts } from '#hub/hub.ts';
-import type { Job } from '#hub/link.ts';
+import { type Job, ONE_ANSWER } from '#hub/link.ts';
 import type { HubSettings } from '#hub/settings.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
@@ -37,7 +37,7 @@ export function testHub(
   return { hub, rooms };
 }
 
-export class TestRooms {
+class TestRooms {
   readonly keys = new Map<string, KeyRecord>([
     ['sk-prov-one', key('key_one', 'provider', 'prov_one')],
     ['sk-prov-two', key('key_two', 'provider', 'prov_two')],
@@ -99,7 +99,7 @@ function key(id: string, kind: KeyRecord['kind'], ownerId: string): KeyRecord {
   return { id, kind, ownerId, name: id, prefix: id.slice(0, 8), revoked: false };
 }
 
-export function testModel(id: string, slug: string, minVramGb: number): Model {
+function testModel(id: string, slug: string, minVramGb: number): Model {
   return {
     id,
     slug,
@@ -124,6 +124,8 @@ export function testJob(over: Partial<Job> = {}): Job {
     modelId: MODEL,
     completionId: 'chatcmpl-test',
     createdS: 1_763_600_000,
+    operation: 'chat/completions',
+    expects: ONE_ANSWER,
     stream,
     body: Buffer.from(JSON.stringify({ model: MODEL, messages: [{ role: 'user', content: 'Hi' }], stream })),
     set: {},
