@@ -176,7 +176,8 @@ export async function openChain(options: {
       });
       if (result === '0x')
         throw new Fault('chain-disagrees', { inner: `There is no such contract at ${address}.` });
-      return decodeFunctionResult({ abi: abi as Abi, functionName: name, data: result });
+      const answer: { abi: Abi; functionName: string; data: Hex } = { abi, functionName: name, data: result };
+      return decodeFunctionResult(answer);
     },
 
     async estimateGas({ from, to, data, value }) {
