@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CatalogueView } from '#catalogue/models.ts';
-import type { Config } from '#config/config.ts';
+import type { Config, StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
@@ -39,6 +39,7 @@ import { Poster } from '#ledger/poster.ts';
 import { noteClaim } from '#routing/score.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
+import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
 import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 
@@ -111,7 +112,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const service = new ServiceBook({
       clock,
       random,
-      strategy: strategyNamed(config.routing.strategy),
+      strategy: STRATEGIES[config.routing.strategy](),
+      region: config.routing.region,
       candidates: (modelId) => hub.candidates(modelId),
     });
     const dispatcher = new Dispatcher(
@@ -398,11 +400,14 @@ function settleRecount(
   });
 }
 
-function strategyNamed(name: Config['routing']['strategy']): Strategy {
-  if (name === 'round-robin') return roundRobin();
-  if (name === 'least-connections') return leastConnections();
-  return healthAware();
-}
+const STRATEGIES: Readonly<Record<StrategyName, () => Strategy>> = {
+  'health-aware': healthAware,
+  'round-robin': roundRobin,
+  'least-connections': leastConnections,
+  price: byPrice,
+  throughput: byThroughput,
+  latency: byLatency,
+};
 
 function health(hub: Hub, dispatcher: Dispatcher, money: Money): Health {
   const { lag } = money.poster;
