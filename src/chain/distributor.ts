@@ -1,9 +1,9 @@
-import { encodeFunctionData } from 'viem';
+import { encodeEventTopics, encodeFunctionData } from 'viem';
 import type { Address, Hex } from '#domain/hex.ts';
 import { merkleDistributorAbi as abi } from './artifacts.ts';
 import type { Chain } from './rpc.ts';
 import type { Intent } from './transactions.ts';
-import { type Cursor, type Reading, readEvents } from './watch.ts';
+import { type Cursor, decoded, type Reading, readEvents } from './watch.ts';
 
 /** `MerkleDistributor` as functions: what it says, and intents of what is to be done. `docs/contracts.md` explains it. */
 export interface OnChainBatch {
@@ -102,6 +102,22 @@ export function claimIntent(
       args: [token, account, cumulative, [...proof]],
     }),
   };
+}
+
+/** What the contract announced when a batch was published; undefined when it never was. */
+export async function announcedBatch(
+  chain: Chain,
+  { distributor, token }: Place,
+  number: number,
+): Promise<{ root: Hex; total: bigint; increase: bigint; claimsHash: Hex } | undefined> {
+  const topics = encodeEventTopics({
+    abi,
+    eventName: 'BatchPublished',
+    args: { token, number: BigInt(number) },
+  }) as (Hex | null)[];
+  const logs = await chain.logs({ addresses: [distributor], from: 0n, to: await chain.head(), topics });
+  const event = logs.flatMap((log) => decoded(abi, log))[0];
+  return event?.eventName === 'BatchPublished' ? event.args : undefined;
 }
 
 /** Batches published and revoked, claims, and the rest of what the contract announces, deep enough to count. */

@@ -35,7 +35,13 @@ export interface Chain {
   nonce(account: Address, at?: bigint): Promise<number>;
   balance(account: Address): Promise<bigint>;
   code(account: Address): Promise<Hex | undefined>;
-  logs(filter: { addresses: readonly Address[]; from: bigint; to: bigint }): Promise<Log[]>;
+  /** `topics` as in the JSON-RPC call: by place, null for any. */
+  logs(filter: {
+    addresses: readonly Address[];
+    from: bigint;
+    to: bigint;
+    topics?: readonly (Hex | null)[];
+  }): Promise<Log[]>;
   /** Asks a contract, as of a block (the newest unless said otherwise). */
   read<const A extends Abi, N extends ContractFunctionName<A, 'view' | 'pure'>>(
     question: {
@@ -158,10 +164,20 @@ export async function openChain(options: {
 
     code: (address) => agreed(`the code of ${address}`, (server) => server.getCode({ address })),
 
-    logs: ({ addresses, from, to }) =>
+    logs: ({ addresses, from, to, topics = [] }) =>
       agreed(`events of blocks ${from} to ${to}`, async (server) => {
-        const found = await server.getLogs({ address: [...addresses], fromBlock: from, toBlock: to });
-        return found.map(logOf);
+        const range = { fromBlock: `0x${from.toString(16)}`, toBlock: `0x${to.toString(16)}` } as const;
+        const found = await server.request({
+          method: 'eth_getLogs',
+          params: [{ address: [...addresses], topics: [...topics], ...range }],
+        });
+        return found.map((log) =>
+          logOf({
+            ...log,
+            blockNumber: log.blockNumber && BigInt(log.blockNumber),
+            logIndex: Number(log.logIndex),
+          }),
+        );
       }),
 
     async read({ address, abi, name, args }, at) {
