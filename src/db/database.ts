@@ -91,25 +91,28 @@ export function openDatabase(options: DatabaseOptions): Database {
   const guarded = (query: Query, transaction?: Transaction): Query => {
     const { handle, resolve, reject } = query;
     // A query runs when it is first awaited; only then does its time begin.
-    query.handle = () => {
+    const handleInTime = (): unknown => {
       if (!query.executed) {
         const timer = clock.after(deadlineMs, () => {
           query.reject(
             new Fault('database-unreachable', { inner: `No answer from the database in ${deadlineMs} ms.` }),
           );
         });
-        query.resolve = (value) => {
+        const resolveInTime = (value: unknown): void => {
           timer.cancel();
           resolve(value);
         };
-        query.reject = (error) => {
+        const rejectInTime = (error: unknown): void => {
           timer.cancel();
           if (transaction && isGone(error)) transaction.lost = true;
           reject(asFault(error));
         };
+        query.resolve = resolveInTime;
+        query.reject = rejectInTime;
       }
       return handle.call(query);
     };
+    query.handle = handleInTime;
     return query;
   };
 

@@ -2,10 +2,11 @@ import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Model } from '#domain/model.ts';
-import type { KeyRecord, ProviderState } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
 import type { BodyPool } from './body-pool.ts';
+import { openConsole } from './console/console.ts';
+import type { ConsoleRooms } from './console/rooms.ts';
 import { chat } from './endpoints/chat.ts';
 import { completions } from './endpoints/completions.ts';
 import { embeddings } from './endpoints/embeddings.ts';
@@ -15,7 +16,6 @@ import { ReplyWriter } from './http-reply.ts';
 import type { InferenceRooms } from './inference.ts';
 import { modelBody } from './model-body.ts';
 import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
-import { providerStatus } from './provider-status.ts';
 
 /**
  * The map: every route of the gateway on one page. What is paid for is answered straight from node:http
@@ -32,6 +32,7 @@ export async function openGateway(
     bodyBytesMax: rooms.bodyBytesMax,
     writer,
     closing: () => closing,
+    addresses: rooms.console.addresses,
   };
   const { bodies } = rooms;
   const answerChat = jsonRoute(parts, { endpoint: chat, read: (bytes) => bodies.read('chat', bytes) });
@@ -122,10 +123,7 @@ export async function openGateway(
     if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
     return modelBody(model, rooms.providersOf(model.id));
   });
-  app.get('/api/v1/provider/status', async (request, reply) => {
-    const { status, body } = providerStatus(rooms, request.headers.authorization);
-    return reply.code(status).send(body);
-  });
+  openConsole(app, rooms.console);
 
   const postOnly = [...paid.keys()].map((url): [string, readonly string[]] => [url, ['POST']]);
   for (const [url, allowed] of [...Object.entries(ALLOWED), ...postOnly]) {
@@ -170,8 +168,7 @@ export interface GatewayRooms {
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   /** How many candidates could serve a model now. */
   readonly providersOf: (modelId: string) => number;
-  readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
-  readonly providers: { find(id: string): { name: string; state: ProviderState } | undefined };
+  readonly console: ConsoleRooms;
   readonly health: () => Health;
 }
 

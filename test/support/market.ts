@@ -18,7 +18,7 @@ import type { Balance } from '#ledger/book.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { startAgent } from './agent.ts';
 import {
-  languageModels,
+  chatModels,
   makeConsumer,
   makeId,
   makeKeyOf,
@@ -78,7 +78,7 @@ export class TestMarket {
   ): Promise<TestMarket> {
     const fresh = options.on?.fresh ?? (await freshDatabase());
     await seedCatalogue(fresh.database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
-    const rows = await languageModels(fresh.database);
+    const rows = await chatModels(fresh.database);
     const market = new TestMarket(fresh, rows, {
       changes: options.config ?? {},
       log: options.log ?? silentLog,
@@ -107,8 +107,9 @@ export class TestMarket {
   }
 
   /** A language model that no other test of this file uses. */
-  aModel(): TestModel {
-    const model = this.#models.shift();
+  aModel(category: TestModel['category'] = 'llm'): TestModel {
+    const at = this.#models.findIndex((model) => model.category === category);
+    const [model] = at < 0 ? [] : this.#models.splice(at, 1);
     if (!model) throw new Error('This file has more tests than the catalogue has models.');
     return model;
   }
