@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CatalogueView } from '#catalogue/models.ts';
-import type { Config } from '#config/config.ts';
+import type { Config, StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
@@ -39,6 +39,7 @@ import { Poster } from '#ledger/poster.ts';
 import { noteClaim } from '#routing/score.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
+import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
 import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 
@@ -54,7 +55,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
   const ids = idMaker(clock, random);
   const closing: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closing.toReversed()) await close();
+    for (const close of closing.toReversed()) {
+      try {
+        await close();
+      } catch (error) {
+        // A database that is away, most likely. What was served is in the journal; the other rooms close all the same.
+        log.warn({ err: error }, 'A room could not be closed in order.');
+      }
+    }
   };
   try {
     const keys = await KeyRing.open({ database, clock, log });
@@ -111,7 +119,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const service = new ServiceBook({
       clock,
       random,
-      strategy: strategyNamed(config.routing.strategy),
+      strategy: STRATEGIES[config.routing.strategy](),
+      region: config.routing.region,
       candidates: (modelId) => hub.candidates(modelId),
     });
     const dispatcher = new Dispatcher(
@@ -226,11 +235,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     let closed: Promise<void> | undefined;
     const close = async (graceMs: number): Promise<void> => {
       gateway.stopAccepting();
-      const until = clock.nowMs() + graceMs;
       // The hub drains first: agents get no new work, answers under way go on until they end or the grace does.
       await hubServer.close(graceMs);
       dispatcher.close();
-      await money.settled(Math.max(1_000, until - clock.nowMs()));
+      await money.settled(LAST_POSTINGS_MS);
       await gateway.close();
       await closeAll();
     };
@@ -275,6 +283,8 @@ export interface Marketplace {
 
 /** How long the ledger may stand still before a statement of its is given up. */
 const LEDGER_DEADLINE_MS = 120_000;
+/** How long the end waits for the database to take what was served: what it does not take, the next start posts. */
+const LAST_POSTINGS_MS = 2_000;
 /** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
 const REPLAY_WAIT_MS = 60_000;
 
@@ -325,7 +335,7 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
       await recalls.stop();
       await holds.close();
       await journal.close();
-      await poster.drain(5_000);
+      await poster.drain(500);
       await poster.close();
       await database.close();
       unlock();
@@ -398,11 +408,14 @@ function settleRecount(
   });
 }
 
-function strategyNamed(name: Config['routing']['strategy']): Strategy {
-  if (name === 'round-robin') return roundRobin();
-  if (name === 'least-connections') return leastConnections();
-  return healthAware();
-}
+const STRATEGIES: Readonly<Record<StrategyName, () => Strategy>> = {
+  'health-aware': healthAware,
+  'round-robin': roundRobin,
+  'least-connections': leastConnections,
+  price: byPrice,
+  throughput: byThroughput,
+  latency: byLatency,
+};
 
 function health(hub: Hub, dispatcher: Dispatcher, money: Money): Health {
   const { lag } = money.poster;

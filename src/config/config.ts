@@ -86,8 +86,18 @@ export interface HubSettings {
   readonly upgradePerSeconds: number;
 }
 
+export type StrategyName =
+  | 'health-aware'
+  | 'round-robin'
+  | 'least-connections'
+  | 'price'
+  | 'throughput'
+  | 'latency';
+
 export interface RoutingSettings {
-  readonly strategy: 'health-aware' | 'round-robin' | 'least-connections';
+  readonly strategy: StrategyName;
+  /** Where this market is, as regions of providers are named; undefined: nowhere in particular. */
+  readonly region: string | undefined;
   /** Tries after the first, each on a provider not yet tried. */
   readonly retriesMax: number;
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
@@ -190,6 +200,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     },
     routing: {
       strategy: env.routingStrategy,
+      region: env.region,
       retriesMax: env.retriesMax,
       backoff: { baseMs: 50, capMs: 1_000 },
       retryBudget: { ratio: 0.1, burst: 20 },

@@ -58,6 +58,12 @@ const oneOf =
     return found;
   };
 
+const region: Parser<string> = (value) => {
+  if (!/^[a-z0-9-]{1,32}$/.test(value))
+    throw new RangeError('at most 32 lower-case letters, digits and dashes');
+  return value;
+};
+
 const yesOrNo: Parser<boolean> = (value) => {
   if (['1', 'true', 'yes', 'on'].includes(value.toLowerCase())) return true;
   if (['0', 'false', 'no', 'off'].includes(value.toLowerCase())) return false;
@@ -240,9 +246,14 @@ export const VARIABLES = {
 
   routingStrategy: plain(
     'CYGNET_ROUTING_STRATEGY',
-    oneOf('health-aware', 'round-robin', 'least-connections'),
+    oneOf('health-aware', 'round-robin', 'least-connections', 'price', 'throughput', 'latency'),
     'health-aware',
     'How a provider is chosen among those that can serve.',
+  ),
+  region: optional(
+    'CYGNET_REGION',
+    region,
+    'Where this market is, as its operator names the regions of providers (such as eu-west): near ones are preferred.',
   ),
   retriesMax: plain(
     'CYGNET_RETRIES_MAX',

@@ -23,4 +23,11 @@ export interface Model {
   readonly tier?: string;
   /** The price in force, with the id of its version in the history. */
   readonly price: Price;
+  /** A version on trial, by the hash of its weights, and the share of requests that it leads (0 to 1). */
+  readonly canary: Canary | null;
+}
+
+export interface Canary {
+  readonly version: string;
+  readonly share: number;
 }

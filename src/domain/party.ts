@@ -1,4 +1,5 @@
 import type { KeyScope } from './key-scope.ts';
+import type { DataPolicy } from './preferences.ts';
 
 /** The parties of the market. */
 
@@ -26,6 +27,9 @@ export interface Provider {
   readonly id: string;
   readonly name: string;
   readonly state: ProviderState;
+  /** Where its machines are, in the operator's words (`eu-west`); null when not noted. */
+  readonly region: string | null;
+  readonly dataPolicy: DataPolicy;
 }
 
 /** A key as the house knows it: never the secret itself. */

@@ -1,10 +1,11 @@
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
+import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
 import { priceOf } from '#domain/price.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
-import type { DispatchEnd, Dispatcher, Order, PickNext, Run } from '#hub/dispatch.ts';
+import type { DispatchEnd, Dispatcher, NobodyToPick, Order, PickNext, Run, Wish } from '#hub/dispatch.ts';
 import type { Answer } from '#hub/link.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -15,10 +16,18 @@ import type { Candidate } from '#routing/candidate.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
 import { billedUsage } from './bill.ts';
 import { DeliveredText, envelopeBytes } from './delivered.ts';
-import { type Ask, type Ceiling, type Endpoint, type TokenLimits, usageBody } from './endpoint.ts';
+import {
+  type Ask,
+  type Ceiling,
+  type Endpoint,
+  type RoutingAsk,
+  type TokenLimits,
+  usageBody,
+} from './endpoint.ts';
 import { checkAddress, checkModel } from './key-scope.ts';
 import { capHeaders, placeHeaders, rateHeaders } from './limit-headers.ts';
 import type { Limits, PlaceVerdict, RateVerdict } from './limits.ts';
+import { readShortcut } from './preferences.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
 import { sendError } from './send-error.ts';
@@ -89,6 +98,15 @@ export interface Caller {
 const NOBODY_TRIED: ReadonlySet<string> = new Set();
 const DONE = Buffer.from('data: [DONE]\n\n');
 const SMALLEST_DEFAULT_OUTPUT = 16;
+/** Failures before any content that another model may not meet. */
+const FALLS_BACK: ReadonlySet<string> = new Set([
+  'prompt-too-long',
+  'provider-cut-off',
+  'provider-failed',
+  'model-without-provider',
+  'providers-busy',
+  'provider-too-slow',
+]);
 
 /**
  * Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 403, 429, 503). `address`
@@ -142,26 +160,25 @@ export async function serve<A extends Ask>(
   try {
     const ask = read instanceof Promise ? await read : read;
     if (ask instanceof Fault) throw ask;
-    const model = rooms.models.resolve(ask.model);
-    if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
-    if (!endpoint.categories.has(model.category)) {
-      throw new Fault('request-invalid', {
-        outer: `${model.id} does not answer ${endpoint.name}.`,
-        param: 'model',
-      });
-    }
-    checkModel(caller.key, model);
-    const misfit = endpoint.misfit?.(ask, model);
-    if (misfit) throw new Fault('request-invalid', misfit);
-    const taken = rooms.limits.takeRequest(caller.key, model.category, rooms.clock.nowMs());
+    const wanted = wantedModel(rooms, endpoint, caller, ask, ask.model);
+    // All names are judged before anything is tried: a slip in the last is told at once, not on the day it is needed.
+    const others = otherModels(rooms, endpoint, caller, ask, wanted);
+    const taken = rooms.limits.takeRequest(caller.key, wanted.model.category, rooms.clock.nowMs());
     rate = taken instanceof Promise ? await taken : taken;
-    if (!rate.allowed) throw overRate(rate, model.category);
-    const job = new PaidJob(rooms, endpoint, caller, ask, model, rate, bytes, reply);
-    if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
-    const picked = rooms.pick(job.order, NOBODY_TRIED);
-    if ('none' in picked) throw new Fault(picked.none, { retryAfterS: 5 });
-    await job.hold();
-    await job.serve(picked.candidate);
+    if (!rate.allowed) throw overRate(rate, wanted.model.category);
+    for (let next: Wanted | undefined = wanted; next; ) {
+      const job = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
+      next = others.shift();
+      if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
+      const picked = rooms.pick(job.order, NOBODY_TRIED);
+      if ('none' in picked) {
+        if (next) continue;
+        throw nobody(picked, job.model);
+      }
+      await job.hold();
+      // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
+      if ((await job.serve(picked.candidate, next !== undefined)) === 'over') break;
+    }
   } catch (error) {
     const fault = error instanceof Fault ? error : new Fault('internal', { cause: error });
     if (!(error instanceof Fault))
@@ -173,6 +190,81 @@ export async function serve<A extends Ask>(
   }
 }
 
+/** A model as a request names it, with what routing is to heed. */
+interface Wanted {
+  readonly model: Model;
+  readonly wish: Wish | undefined;
+}
+
+/** The model that `name` means, if this caller may ask it this. Throws a `Fault` (400, 403, 404). */
+function wantedModel<A extends Ask>(
+  rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  ask: A,
+  name: string,
+): Wanted {
+  let model = rooms.models.resolve(name);
+  let sort: PreferredSort | undefined;
+  if (!model && ask.routing) {
+    const shortcut = readShortcut(name);
+    model = rooms.models.resolve(shortcut.model);
+    ({ sort } = shortcut);
+  }
+  if (!model?.active) throw new Fault('model-unknown', { param: name === ask.model ? 'model' : 'models' });
+  if (!endpoint.categories.has(model.category)) {
+    throw new Fault('request-invalid', {
+      outer: `${model.id} does not answer ${endpoint.name}.`,
+      param: 'model',
+    });
+  }
+  checkModel(caller.key, model);
+  const misfit = endpoint.misfit?.(ask, model);
+  if (misfit) throw new Fault('request-invalid', misfit);
+  return { model, wish: wishOf(ask.routing, model, sort) };
+}
+
+function wishOf(
+  routing: RoutingAsk | undefined,
+  model: Model,
+  sort: PreferredSort | undefined,
+): Wish | undefined {
+  if (!routing) return model.canary ? { model } : undefined;
+  const { preferences, parameters, conversation } = routing;
+  return {
+    model,
+    parameters,
+    ...((preferences ?? sort) !== undefined && {
+      preferences: { ...(preferences ?? NO_PREFERENCES), ...(sort && { sort }) },
+    }),
+    ...(conversation !== undefined && { conversation }),
+  };
+}
+
+/** The further models of a request, in order, each once. */
+function otherModels<A extends Ask>(
+  rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  ask: A,
+  first: Wanted,
+): Wanted[] {
+  const names = ask.routing?.fallbackModels ?? [];
+  if (names.length === 0) return [];
+  const seen = new Set([first.model.id]);
+  return names
+    .map((name) => wantedModel(rooms, endpoint, caller, ask, name))
+    .filter(({ model }) => !seen.has(model.id) && seen.add(model.id));
+}
+
+function nobody({ none, filter }: NobodyToPick, model: Model): Fault {
+  if (filter === undefined) return new Fault(none, { retryAfterS: 5 });
+  return new Fault(none, {
+    outer: `No provider of ${model.id} is left by 'provider.${filter}'.`,
+    param: `provider.${filter}`,
+  });
+}
+
 /** One request from its hold to its last byte. */
 class PaidJob<A extends Ask> {
   readonly order: Order;
@@ -180,7 +272,7 @@ class PaidJob<A extends Ask> {
   readonly #endpoint: Endpoint<A>;
   readonly #caller: Caller;
   readonly #ask: A;
-  readonly #model: Model;
+  readonly model: Model;
   readonly #rate: RateVerdict;
   readonly #reply: Reply;
   readonly #ceiling: Ceiling;
@@ -205,7 +297,7 @@ class PaidJob<A extends Ask> {
     endpoint: Endpoint<A>,
     caller: Caller,
     ask: A,
-    model: Model,
+    { model, wish }: Wanted,
     rate: RateVerdict,
     bytes: Buffer,
     reply: Reply,
@@ -214,7 +306,7 @@ class PaidJob<A extends Ask> {
     this.#endpoint = endpoint;
     this.#caller = caller;
     this.#ask = ask;
-    this.#model = model;
+    this.model = model;
     this.#rate = rate;
     this.#reply = reply;
     this.#ceiling = endpoint.ceiling(ask, model, rooms.settings);
@@ -238,6 +330,7 @@ class PaidJob<A extends Ask> {
       stream: ask.stream,
       body: endpoint.body(ask, bytes),
       set,
+      ...(wish && { wish }),
     };
   }
 
@@ -271,18 +364,23 @@ class PaidJob<A extends Ask> {
     return this.#caller.key.ownerId;
   }
 
-  /** Dispatches and relays. Resolves when the request is over, charged and answered. */
-  serve(first: Candidate): Promise<void> {
+  /**
+   * Dispatches and relays. Resolves when the request is over, charged and answered; or, where another model may be tried
+   * (`hasNext`) and nothing was passed on, with `next`: nothing is held, recorded or answered then.
+   */
+  serve(first: Candidate, hasNext: boolean): Promise<'over' | 'next'> {
     if (this.#reply.gone) {
       this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
-      return Promise.resolve();
+      return Promise.resolve('over');
     }
     return new Promise((resolve) => {
-      this.#reply.onGone = () => {
+      const gone = (): void => {
         this.#left = true;
         this.#run?.cancel();
       };
-      this.#reply.onDrained = () => this.#consume(0);
+      const drained = (): void => this.#consume(0);
+      this.#reply.onGone = gone;
+      this.#reply.onDrained = drained;
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
@@ -294,13 +392,21 @@ class PaidJob<A extends Ask> {
           this.#firstMs = this.#sinceAccepted();
         },
         ended: (end) => {
-          this.#end(end).then(resolve, (error) => {
-            this.#rooms.log.error(
-              { request: this.#caller.requestId, err: error },
-              'The end of a request met a bug.',
-            );
-            resolve();
-          });
+          if (hasNext && end.outcome === 'failed' && FALLS_BACK.has(end.errorCode ?? '') && !this.#left) {
+            this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
+            resolve('next');
+            return;
+          }
+          this.#end(end).then(
+            () => resolve('over'),
+            (error) => {
+              this.#rooms.log.error(
+                { request: this.#caller.requestId, err: error },
+                'The end of a request met a bug.',
+              );
+              resolve('over');
+            },
+          );
         },
       });
     });
@@ -413,13 +519,13 @@ class PaidJob<A extends Ask> {
   #recordOf(end: DispatchEnd, usage: Usage): UsageRecord {
     const { key, requestId } = this.#caller;
     const { candidate } = end;
-    const cost = priceOf(usage, this.#model.price);
+    const cost = priceOf(usage, this.model.price);
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
       consumerId: key.ownerId,
       keyId: key.id,
-      modelId: this.#model.id,
+      modelId: this.model.id,
       operation: this.#endpoint.operation,
       providerId: candidate?.providerId ?? null,
       nodeId: candidate?.nodeId ?? null,
@@ -439,7 +545,7 @@ class PaidJob<A extends Ask> {
       attempts: end.attempts,
       ttftMs: this.#firstMs ?? null,
       totalMs: this.#sinceAccepted(),
-      priceId: this.#model.price.id,
+      priceId: this.model.price.id,
       policy: this.#rooms.settings.policy,
       charge: cost < this.#reserved ? cost : this.#reserved,
     };
@@ -449,14 +555,14 @@ class PaidJob<A extends Ask> {
     const text = this.#text as DeliveredText;
     this.#rooms.recounter.submit({
       record,
-      price: this.#model.price,
+      price: this.model.price,
       body: this.order.body,
       answer: this.#answer ? JSON.stringify(this.#answer) : text,
     });
   }
 
   #costCeiling(): Pico {
-    return priceOf({ ...this.#ceiling, outputTokens: this.#outputCeiling }, this.#model.price);
+    return priceOf({ ...this.#ceiling, outputTokens: this.#outputCeiling }, this.model.price);
   }
 
   #sinceAccepted(): number {

@@ -11,10 +11,11 @@ export interface KeyFinder {
   find(secret: string): KeyAnswer;
 }
 
-/** The state of each provider, from memory; undefined when there is no such provider. */
+/** The providers as they stand, from memory; undefined when there is no such provider. */
 export interface ProviderStates {
+  find(providerId: string): Provider | undefined;
   stateOf(providerId: string): ProviderState | undefined;
-  /** Tells of each provider whose state changed. Answers how to stop. */
+  /** Tells of each provider that changed. Answers how to stop. */
   watch(changed: (provider: Provider) => void): () => void;
 }
 

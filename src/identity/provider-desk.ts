@@ -33,7 +33,7 @@ export class ProviderDesk {
         last_seen: Date | null;
       })[]
     >`
-      select id, name, state, owner_address, worker_address, beneficiary_address, description, created_at,
+      select id, name, state, region, data_policy as "dataPolicy", owner_address, worker_address, beneficiary_address, description, created_at,
         (select max(last_seen) from nodes where provider_id = providers.id) as last_seen
       from providers where id = ${id}`;
     return (
@@ -41,6 +41,8 @@ export class ProviderDesk {
         id: row.id,
         name: row.name,
         state: row.state,
+        region: row.region,
+        dataPolicy: row.dataPolicy,
         ownerAddress: row.owner_address,
         workerAddress: row.worker_address,
         beneficiaryAddress: row.beneficiary_address,

@@ -205,6 +205,15 @@ export const ERRORS = {
     'This model is not in the catalogue.',
   ),
   'thing-unknown': row(404, INVALID, 'not_found', 'caller', false, false, 'There is no such thing here.'),
+  'preferences-unmet': row(
+    404,
+    INVALID,
+    'no_matching_provider',
+    'caller',
+    false,
+    false,
+    "No provider of this model fits the request's preferences.",
+  ),
   'method-not-allowed': row(
     405,
     INVALID,
