@@ -3,11 +3,13 @@ import path from 'node:path';
 import { CatalogueView } from '#catalogue/models.ts';
 import type { Config } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
+import type { Pico } from '#domain/money.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { openRecounter, type Recounted, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { claimOf, correctionOf, verdict } from '#gateway/verdict.ts';
+import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
@@ -132,7 +134,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
 
     const hubServer = await HubServer.open(hub, {
       clock,
-      settings: { host: config.host, port: config.hubPort },
+      settings: {
+        host: config.host,
+        port: config.hubPort,
+        admission: {
+          ...DEFAULT_ADMISSION,
+          burst: config.hub.upgradeBurst,
+          everyMs: config.hub.upgradePerSeconds * 1_000,
+        },
+      },
     });
     const gateway = await openGateway(
       {
@@ -188,6 +198,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hubPort: hubServer.port,
       hub,
       gateway,
+      underWay: () => ({
+        requests: dispatcher.active,
+        attempts: hub.registry.inFlight,
+        promised: money.holds.totals().reserved,
+        unpostedBytes: money.poster.lag.bytes,
+      }),
       close: (graceMs = 30_000) => {
         closed ??= close(graceMs);
         return closed;
@@ -215,11 +231,24 @@ export interface Marketplace {
   readonly hubPort: number;
   readonly hub: Hub;
   readonly gateway: Gateway;
+  /** What is not over yet. All zero is a market at rest. */
+  underWay(): UnderWay;
   /**
    * Stops accepting, lets what is under way end (at most `graceMs`), posts what was served, and closes everything.
    * Calling it again waits for the first call.
    */
   close(graceMs?: number): Promise<void>;
+}
+
+export interface UnderWay {
+  /** Requests that were dispatched. */
+  readonly requests: number;
+  /** Attempts at them, on agents. */
+  readonly attempts: number;
+  /** Money promised to requests, in pico-USD. */
+  readonly promised: Pico;
+  /** Of the usage journal: served, and not in the ledger yet. */
+  readonly unpostedBytes: number;
 }
 
 /** How long the ledger may stand still before a statement of its is given up. */

@@ -51,6 +51,7 @@ function open(providers: readonly string[], burst = 10): void {
         started: () => false,
         finished: (one, _model, outcome) => outcomes.push([one.providerId, outcome.judgement]),
         linkLost: () => poison,
+        answered: () => undefined,
       },
     },
     {

@@ -84,15 +84,21 @@ export type ErrorCodeOfNone =
   | 'model-without-provider'
   | 'providers-busy'
   | 'provider-failed'
-  | 'prompt-too-large-for-providers';
+  | 'prompt-too-large-for-providers'
+  | 'request-quarantined';
 
 /** What happened on a candidate, for its circuit and its record. Called once per attempt, at its end. */
 export interface Outcomes {
   /** True when the attempt is a trial of an open circuit; handed back in its outcome. */
   started(candidate: Candidate): boolean;
   finished(candidate: Candidate, modelId: string, outcome: AttemptOutcome): void;
-  /** A link of `providerId` was lost while it worked on `order`. True when that makes the request a poisonous one. */
-  linkLost(order: Order, providerId: string): boolean;
+  /**
+   * A link of `providerId` was lost while it worked on `order`; `begun` when the answer had. True when that makes the
+   * request a poisonous one.
+   */
+  linkLost(order: Order, providerId: string, begun: boolean): boolean;
+  /** The order was answered in full. */
+  answered(order: Order): void;
 }
 
 export interface AttemptOutcome {
@@ -242,9 +248,10 @@ export class Run {
   #tryNext(): void {
     const picked = this.#parts.pick(this.#order, this.#tried);
     if ('none' in picked) {
-      this.#parts.clock.endOfTurn(() =>
-        this.#finish({ outcome: 'failed', errorCode: this.#lastFailure ?? picked.none, usage: undefined }),
-      );
+      // What went wrong says more than that nobody is left, unless the request itself is what is wrong.
+      const errorCode =
+        picked.none === 'request-quarantined' ? picked.none : (this.#lastFailure ?? picked.none);
+      this.#parts.clock.endOfTurn(() => this.#finish({ outcome: 'failed', errorCode, usage: undefined }));
       return;
     }
     this.#try(picked.candidate);
@@ -314,6 +321,7 @@ export class Run {
     switch (end.outcome) {
       case 'completed':
         this.#closeAttempt(hadContent ? 'served' : 'failed');
+        if (hadContent) this.#parts.outcomes.answered(this.#order);
         if (hadContent) return this.#finish({ outcome: 'completed', errorCode: undefined, usage: end.usage });
         // An empty answer called complete is a failure of the provider; nothing was sent, so another may try.
         this.#lastFailure = 'provider-failed';
@@ -331,7 +339,7 @@ export class Run {
         break;
       case 'lost': {
         const providerId = this.#candidate?.providerId ?? '';
-        const poison = this.#parts.outcomes.linkLost(this.#order, providerId);
+        const poison = this.#parts.outcomes.linkLost(this.#order, providerId, hadContent);
         this.#closeAttempt(judgement('lost', poison));
         this.#lastFailure = 'provider-cut-off';
         if (poison && !hadContent) {

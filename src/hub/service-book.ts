@@ -3,7 +3,7 @@ import type { Randomness } from '#kit/random.ts';
 import { beginAttempt, endAttempt, mayEvict } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { choose, whyEmpty } from '#routing/choose.ts';
-import { fingerprintOf, PoisonTable } from '#routing/poison.ts';
+import { fingerprintOf, LOSS_WITHIN_ANSWER, PoisonTable } from '#routing/poison.ts';
 import { noteTokensPerSecond, noteTtft } from '#routing/score.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 import type { AttemptOutcome, Order, Outcomes, PickNext } from './dispatch.ts';
@@ -23,6 +23,8 @@ export class ServiceBook implements Outcomes {
   readonly #strategy: Strategy;
   readonly #candidates: (modelId: string) => Candidate[];
   readonly #poison = new PoisonTable();
+  /** A request's fingerprint is made once, if at all. */
+  readonly #fingerprints = new WeakMap<Order, string>();
 
   constructor(parts: {
     clock: Clock;
@@ -38,6 +40,8 @@ export class ServiceBook implements Outcomes {
 
   /** The best candidate for an order whose provider is not in `tried`, or why there is none. */
   readonly pick: PickNext = (order, tried) => {
+    // Between two tries of a request, others like it may have shown what it does.
+    if (tried.size > 0 && this.isQuarantined(order)) return { none: 'request-quarantined' };
     const plan = choose(
       { modelId: order.modelId, requestBytes: order.body.length + MESSAGE_OVERHEAD_BYTES },
       this.#candidates(order.modelId),
@@ -72,17 +76,28 @@ export class ServiceBook implements Outcomes {
     }
   }
 
-  linkLost(order: Order, providerId: string): boolean {
-    const fingerprint = fingerprintOf(order.consumerId, order.modelId, order.body);
+  linkLost(order: Order, providerId: string, begun: boolean): boolean {
+    const fingerprint = this.#fingerprintOf(order);
     const nowMs = this.#clock.nowMs();
-    this.#poison.note(fingerprint, nowMs, providerId);
+    this.#poison.note(fingerprint, nowMs, providerId, begun ? LOSS_WITHIN_ANSWER : 1);
     return this.#poison.isQuarantined(fingerprint, nowMs);
+  }
+
+  answered(order: Order): void {
+    if (!this.#poison.empty) this.#poison.clear(this.#fingerprintOf(order));
   }
 
   /** Did this very request disconnect several providers lately? Costs nothing while no link was lost. */
   isQuarantined(order: Order): boolean {
-    if (this.#poison.empty) return false;
-    const fingerprint = fingerprintOf(order.consumerId, order.modelId, order.body);
-    return this.#poison.isQuarantined(fingerprint, this.#clock.nowMs());
+    return !this.#poison.empty && this.#poison.isQuarantined(this.#fingerprintOf(order), this.#clock.nowMs());
+  }
+
+  #fingerprintOf(order: Order): string {
+    let fingerprint = this.#fingerprints.get(order);
+    if (fingerprint === undefined) {
+      fingerprint = fingerprintOf(order.consumerId, order.modelId, order.body);
+      this.#fingerprints.set(order, fingerprint);
+    }
+    return fingerprint;
   }
 }
