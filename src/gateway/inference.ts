@@ -4,6 +4,7 @@ import type { KeyRecord } from '#domain/party.ts';
 import { priceOf } from '#domain/price.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
+import { contentBytesOf } from '#hub/completion.ts';
 import type { DispatchEnd, Dispatcher, Order, PickNext, Run } from '#hub/dispatch.ts';
 import type { Completion } from '#hub/link.ts';
 import type { Clock } from '#kit/clock.ts';
@@ -13,9 +14,9 @@ import type { Logger } from '#kit/log.ts';
 import type { UsageJournal } from '#ledger/ports.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
-import { billedUsage, inputCeiling } from './bill.ts';
+import { BYTES_PER_TOKEN_GUESS, billedUsage, inputCeiling } from './bill.ts';
 import { type ChatRequest, rewriteBody } from './body.ts';
-import { contentBytesOf, DeliveredText, envelopeBytes } from './delivered.ts';
+import { DeliveredText } from './delivered.ts';
 import type { Limits, RateVerdict } from './limits.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
@@ -158,7 +159,6 @@ class PaidJob {
   readonly #rate: RateVerdict;
   readonly #reply: Reply;
   readonly #inputCeiling: number;
-  readonly #envelopeBytes: number;
   readonly #text: DeliveredText | undefined;
   #outputCeiling: number;
   #reserved: Pico = 0n;
@@ -195,7 +195,6 @@ class PaidJob {
     const set: Record<string, unknown> = {};
     if (ask.model !== model.id) set['model'] = model.id;
     const completionId = `chatcmpl-${caller.requestId.slice(4)}`;
-    this.#envelopeBytes = envelopeBytes(completionId, model.id);
     this.#text = rooms.recounter.has(model.id)
       ? new DeliveredText(rooms.settings.recountBytesMax)
       : undefined;
@@ -256,7 +255,8 @@ class PaidJob {
         began: (candidate) => {
           this.#mode = candidate.mode;
         },
-        data: (events, eventCount, tokenCount) => this.#relay(events, eventCount, tokenCount),
+        data: (events, eventCount, tokenCount, contentBytes) =>
+          this.#relay(events, eventCount, tokenCount, contentBytes),
         result: (body, completion) => {
           this.#result = body;
           this.#completion = completion;
@@ -275,7 +275,7 @@ class PaidJob {
     });
   }
 
-  #relay(events: Buffer, eventCount: number, tokenCount: number): void {
+  #relay(events: Buffer, eventCount: number, tokenCount: number, contentBytes: number): void {
     if (this.#firstMs === undefined) {
       this.#firstMs = this.#sinceAccepted();
       this.#reply.open(200, [...STREAM_HEADERS, ...this.#commonHeaders()]);
@@ -283,7 +283,7 @@ class PaidJob {
     this.#events += eventCount;
     this.#tokens += tokenCount;
     this.#bytes += events.length;
-    this.#contentBytes += Math.max(0, events.length - eventCount * this.#envelopeBytes);
+    this.#contentBytes += contentBytes;
     this.#text?.add(events);
     this.#reply.write(events);
     this.#consume(events.length);
@@ -301,7 +301,7 @@ class PaidJob {
     const delivered = end.outcome === 'completed' || end.outcome === 'cancelled';
     if (this.#completion) {
       this.#contentBytes = contentBytesOf(this.#completion);
-      this.#tokens = this.#contentBytes;
+      this.#tokens = Math.ceil(this.#contentBytes / BYTES_PER_TOKEN_GUESS);
       this.#events = 1;
       this.#bytes = this.#result?.length ?? 0;
     }
@@ -317,6 +317,7 @@ class PaidJob {
             inputCeiling: this.#inputCeiling,
             promptBytes: this.#ask.promptBytes,
             outputCeiling: this.#outputCeiling,
+            choices: this.#ask.n,
           })
         : UNREAD;
     const record = this.#recordOf(end, usage);
@@ -365,11 +366,13 @@ class PaidJob {
   #billedResult(usage: Usage): Buffer {
     const completion = this.#completion as Completion;
     const stated = completion.usage as
-      | { prompt_tokens?: unknown; completion_tokens?: unknown }
+      | { prompt_tokens?: unknown; completion_tokens?: unknown; total_tokens?: unknown }
       | null
       | undefined;
     const agrees =
-      stated?.prompt_tokens === usage.inputTokens && stated.completion_tokens === usage.outputTokens;
+      stated?.prompt_tokens === usage.inputTokens &&
+      stated.completion_tokens === usage.outputTokens &&
+      stated.total_tokens === usage.inputTokens + usage.outputTokens;
     if (agrees) return this.#result as Buffer;
     return Buffer.from(JSON.stringify({ ...completion, usage: usageBody(usage) }));
   }

@@ -42,6 +42,27 @@ describe('a template of a stream', () => {
     );
   });
 
+  it('counts the bytes of the text, however it is escaped', () => {
+    const template = learnt();
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60, minLength: 1 }), (text) => {
+        const units = [...Array(text.length).keys()].map((i) =>
+          text.charCodeAt(i).toString(16).padStart(4, '0'),
+        );
+        const escaped = units.map((unit) => `\\u${unit}`).join('');
+        for (const inside of [JSON.stringify(text).slice(1, -1), escaped]) {
+          const plain = message(chunk('PLACE'));
+          if (template.event(Buffer.from(plain.replace('PLACE', () => inside)))) {
+            expect(template.contentBytes).toBe(
+              [...text].reduce((sum, char) => sum + (char.isWellFormed() ? Buffer.byteLength(char) : 2), 0),
+            );
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('accepts nothing that is not JSON, and nothing that holds a line break or a quote', () => {
     const template = learnt();
     const frame = message(chunk('@@'));

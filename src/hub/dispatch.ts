@@ -135,7 +135,7 @@ export interface Order {
 export interface DispatchSink {
   /** An attempt began on this candidate. May come again after a failed attempt, but not once data came. */
   began(candidate: Candidate, attemptId: string): void;
-  data(events: Buffer, eventCount: number, tokenCount: number): void;
+  data(events: Buffer, eventCount: number, tokenCount: number, contentBytes: number): void;
   result(body: Buffer, completion: Completion): void;
   /** Exactly once, last. */
   ended(end: DispatchEnd): void;
@@ -290,12 +290,12 @@ export class Run {
         ),
       },
       {
-        data: (events, eventCount, tokenCount) => {
+        data: (events, eventCount, tokenCount, contentBytes) => {
           if (this.#attemptId !== attemptId || !this.#attempt || this.#stopping) return;
           this.#lastProgressMs = this.#parts.clock.nowMs();
           this.#firstContentMs ??= this.#lastProgressMs;
           this.#tokens += tokenCount;
-          this.#sink.data(events, eventCount, tokenCount);
+          this.#sink.data(events, eventCount, tokenCount, contentBytes);
         },
         result: (body, completion) => {
           if (this.#attemptId !== attemptId || !this.#attempt || this.#stopping) return;

@@ -358,7 +358,10 @@ export class Session {
       missing: (modelId) => registry.missing(presence, modelId),
     };
     const parts = { id: this.id, transport: this.#transport, clock, counters, settings, occupancy };
-    if (declaration.dialect === 'stream') return new StreamLink({ ...parts, onDrain: () => this.#drain() });
+    if (declaration.dialect === 'stream') {
+      const { random } = this.#parts;
+      return new StreamLink({ ...parts, random, onDrain: () => this.#drain() });
+    }
     return new SwanLink({
       ...parts,
       node: {

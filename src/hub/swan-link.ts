@@ -133,7 +133,7 @@ export class SwanLink implements Link, AttemptHost {
     if (event === undefined) return false;
     this.counters.chunks += 1;
     this.counters.chunksByTemplate += 1;
-    attempt.content(event, 1, 1);
+    attempt.content(event, 1, 1, attempt.template?.contentBytes ?? 0);
     return true;
   }
 
@@ -170,7 +170,7 @@ export class SwanLink implements Link, AttemptHost {
       attempt.learnt += 1;
       attempt.template = ChunkTemplate.learn(text, attempt.job.attemptId, attempt.head) ?? attempt.template;
     }
-    attempt.content(Buffer.from(event.text), 1, event.tokens);
+    attempt.content(Buffer.from(event.text), 1, event.tokens, event.contentBytes);
   }
 
   /** A `stream_end`: the one end of a stream. */
