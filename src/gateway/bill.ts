@@ -38,7 +38,9 @@ export function inputCeiling(promptBytes: number, messages: number, contextToken
 
 /** What is billed for an answer that was delivered, whole or in part. */
 export function billedUsage(served: Served): Usage {
-  if (served.cutShort && served.passedTokens === 0) return { inputTokens: 0, outputTokens: 0 };
+  // Who says nothing earns nothing: else an empty answer, made in no time, would be the best-paid one.
+  if (served.passedTokens === 0 && (served.cutShort || served.passedContentBytes === 0))
+    return { inputTokens: 0, outputTokens: 0 };
   const { stated } = served;
   const inputTokens = Math.min(
     stated?.inputTokens ?? Math.ceil(served.promptBytes / BYTES_PER_TOKEN_GUESS),

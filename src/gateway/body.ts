@@ -17,6 +17,11 @@ export interface ChatRequest {
   readonly includeUsage: boolean;
   /** `max_tokens` or `max_completion_tokens`; undefined when the caller set no limit. */
   readonly maxTokens: number | undefined;
+  /** Each of the two limits, as far as the body names it. */
+  readonly named: {
+    readonly maxTokens: number | undefined;
+    readonly maxCompletionTokens: number | undefined;
+  };
   /** How many answers. */
   readonly n: number;
   readonly messageCount: number;
@@ -201,6 +206,7 @@ function read(body: Record<string, unknown>, bodyBytes: number, limits: BodyLimi
     stream: reading.stream,
     includeUsage: readStreamOptions(reading.streamOptions, reading.stream),
     maxTokens: maxTokens ?? maxCompletionTokens,
+    named: { maxTokens, maxCompletionTokens },
     n: reading.n,
     messageCount: reading.messageCount,
     promptBytes: reading.moreThanText ? bodyBytes : reading.textBytes,

@@ -86,6 +86,14 @@ const NOBODY_TRIED: ReadonlySet<string> = new Set();
 const UNREAD: Usage = { inputTokens: 0, outputTokens: 0 };
 const DONE = Buffer.from('data: [DONE]\n\n');
 const SMALLEST_DEFAULT_OUTPUT = 16;
+/**
+ * How far an answer may go beyond its tokens: a token may take two events (reasoning and text, a call and its name), and
+ * an event with the probabilities of twenty tokens is about four kilobytes.
+ */
+const EVENTS_PER_TOKEN_MAX = 2;
+const SPARE_EVENTS = 64;
+const BYTES_PER_TOKEN_MAX = 4_096;
+const SPARE_BYTES = 1_048_576;
 
 /** Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 429, 503). */
 export function admit(rooms: InferenceRooms, authorization: string | undefined, requestId: string): Caller {
@@ -118,6 +126,7 @@ export async function serveChat(
   bytes: Buffer,
   reply: Reply,
 ): Promise<void> {
+  let job: PaidJob | undefined;
   try {
     const read = rooms.readBody(bytes);
     const ask = read instanceof Promise ? await read : read;
@@ -132,13 +141,12 @@ export async function serveChat(
     }
     const rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
     if (!rate.allowed) throw overRate(rate, model.category);
-    const job = new PaidJob(rooms, caller, ask, model, rate, bytes, reply);
+    job = new PaidJob(rooms, caller, ask, model, rate, bytes, reply);
     if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
-    const picked = rooms.pick(job.order, NOBODY_TRIED);
-    if ('none' in picked) throw new Fault(picked.none, { retryAfterS: 5 });
-    await job.hold();
-    await job.serve(picked.candidate);
+    const first = await job.hold(pick(rooms, job.order));
+    await job.serve(first);
   } catch (error) {
+    job?.release();
     const fault = error instanceof Fault ? error : new Fault('internal', { cause: error });
     if (!(error instanceof Fault))
       rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
@@ -148,6 +156,16 @@ export async function serveChat(
     caller.leave();
   }
 }
+
+/** Who should serve an order; throws the refusal when nobody can. */
+function pick(rooms: InferenceRooms, order: Order): Candidate {
+  const picked = rooms.pick(order, NOBODY_TRIED);
+  if ('none' in picked) throw new Fault(picked.none, { retryAfterS: 5 });
+  return picked.candidate;
+}
+
+/** What an order says is settled by its hold. */
+type DeepMutable<T> = { -readonly [K in keyof T]: T[K] extends Buffer ? T[K] : DeepMutable<T[K]> };
 
 /** One request from its hold to its last byte. */
 class PaidJob {
@@ -207,18 +225,25 @@ class PaidJob {
       stream: ask.stream,
       body: ask.needsRewrite ? rewriteBody(bytes) : bytes,
       set,
+      answerMax: { events: 0, bytes: 0 },
     };
   }
 
-  /** Sets aside the most this can cost. Throws 402 or 503. Without a limit of the caller's, what the balance buys. */
-  async hold(): Promise<void> {
+  /**
+   * Sets aside the most this can cost. Throws 402 or 503. Without a limit of the caller's, what the balance buys. Answers
+   * who should serve it: `first`, or, if it took a while and `first` may be full or gone by now, somebody chosen anew.
+   */
+  async hold(first: Candidate): Promise<Candidate> {
     const { holds } = this.#rooms;
     const { consumerId } = this;
     const asked = this.#ask.maxTokens !== undefined;
     const floor = SMALLEST_DEFAULT_OUTPUT * this.#ask.n;
+    let waited = false;
     for (;;) {
       const ceiling = this.#costCeiling();
-      const answer = holds.reserve(consumerId, ceiling);
+      // What cannot cost anything needs no money.
+      const answer = ceiling === 0n || holds.reserve(consumerId, ceiling);
+      if (answer !== true) waited = true;
       const verdict = answer === true ? true : await answer;
       if (verdict === true) {
         this.#reserved = ceiling;
@@ -231,8 +256,28 @@ class PaidJob {
     }
     // A limit that the caller did not set is ours to set, or the answer could cost more than is held.
     const perChoice = Math.floor(this.#outputCeiling / this.#ask.n);
-    if (this.#ask.maxTokens !== perChoice)
-      (this.order.set as Record<string, unknown>)['max_tokens'] = perChoice;
+    const { set, answerMax } = this.order as DeepMutable<Order>;
+    const { named } = this.#ask;
+    // Backends differ in which of the two they obey, so none may say anything else.
+    if (named.maxTokens !== perChoice) set['max_tokens'] = perChoice;
+    if (named.maxCompletionTokens !== undefined && named.maxCompletionTokens !== perChoice)
+      set['max_completion_tokens'] = perChoice;
+    answerMax.events = EVENTS_PER_TOKEN_MAX * this.#outputCeiling + SPARE_EVENTS * this.#ask.n;
+    answerMax.bytes = BYTES_PER_TOKEN_MAX * this.#outputCeiling + SPARE_BYTES;
+    if (!waited) return first;
+    return pick(this.#rooms, this.order);
+  }
+
+  /** Ends the hold without a charge, once. Harmless when there is none. */
+  release(): void {
+    this.#settle(0n);
+  }
+
+  /** Ends the hold with a charge, once. */
+  #settle(charge: Pico): void {
+    const reserved = this.#reserved;
+    this.#reserved = 0n;
+    if (reserved > 0n) this.#rooms.holds.settle(this.consumerId, reserved, charge);
   }
 
   get consumerId(): string {
@@ -242,7 +287,7 @@ class PaidJob {
   /** Dispatches and relays. Resolves when the request is over, charged and answered. */
   serve(first: Candidate): Promise<void> {
     if (this.#reply.gone) {
-      this.#rooms.holds.release(this.consumerId, this.#reserved);
+      this.release();
       return Promise.resolve();
     }
     return new Promise((resolve) => {
@@ -268,6 +313,8 @@ class PaidJob {
               { request: this.#caller.requestId, err: error },
               'The end of a request met a bug.',
             );
+            this.release();
+            this.#answerFailure('internal');
             resolve();
           });
         },
@@ -324,12 +371,12 @@ class PaidJob {
     try {
       await this.#rooms.journal.append({ kind: 'usage', record });
     } catch (error) {
-      this.#rooms.holds.release(this.consumerId, this.#reserved);
+      this.release();
       this.#rooms.log.error({ request: record.id, err: error }, 'The usage of a request could not be kept.');
       this.#answerFailure('ledger-unavailable');
       return;
     }
-    this.#rooms.holds.settle(this.consumerId, this.#reserved, record.charge);
+    this.#settle(record.charge);
     this.#rooms.served(record, end.candidate);
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);

@@ -18,6 +18,7 @@ const order: Order = {
   stream: true,
   body: Buffer.from('{}'),
   set: {},
+  answerMax: { events: 1_000, bytes: 1_000_000 },
 };
 
 let clock: VirtualClock;

@@ -6,6 +6,7 @@ import type { Randomness } from '#kit/random.ts';
 import { backoffMs, type RetryBudget } from '#kit/retry.ts';
 import { type Judgement, judgement } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
+import { contentBytesOf } from './completion.ts';
 import type { Attempt, AttemptEnd, Completion, Link } from './link.ts';
 import { Roster } from './roster.ts';
 
@@ -130,6 +131,8 @@ export interface Order {
   readonly stream: boolean;
   readonly body: Buffer;
   readonly set: Readonly<Record<string, unknown>>;
+  /** The most that an answer within the request's limits can be. A provider that goes on is stopped. */
+  readonly answerMax: { readonly events: number; readonly bytes: number };
 }
 
 export interface DispatchSink {
@@ -176,6 +179,8 @@ export class Run {
   #firstContentMs: number | undefined;
   #lastProgressMs = 0;
   #tokens = 0;
+  #events = 0;
+  #bytes = 0;
   #retry: Timer | undefined;
   #stopping: 'cancelled' | 'deadline' | undefined;
   #lastFailure: string | undefined;
@@ -245,6 +250,14 @@ export class Run {
     else this.#retryLater();
   }
 
+  /** More came than the caller allowed: what comes next would be no answer to the request. */
+  #overrun(): void {
+    const attempt = this.#attempt as Attempt;
+    this.#closeAttempt('failed');
+    attempt.cancel('attempt_timeout');
+    this.#finish({ outcome: 'broken', errorCode: 'provider-cut-off', usage: undefined });
+  }
+
   #tryNext(): void {
     const picked = this.#parts.pick(this.#order, this.#tried);
     if ('none' in picked) {
@@ -295,11 +308,17 @@ export class Run {
           this.#lastProgressMs = this.#parts.clock.nowMs();
           this.#firstContentMs ??= this.#lastProgressMs;
           this.#tokens += tokenCount;
+          this.#events += eventCount;
+          this.#bytes += events.length;
+          const { answerMax } = order;
+          if (this.#events > answerMax.events || this.#bytes > answerMax.bytes) return this.#overrun();
           this.#sink.data(events, eventCount, tokenCount, contentBytes);
         },
         result: (body, completion) => {
           if (this.#attemptId !== attemptId || !this.#attempt || this.#stopping) return;
           this.#firstContentMs ??= this.#parts.clock.nowMs();
+          // Never timed: only whether it says anything matters.
+          this.#tokens = contentBytesOf(completion) > 0 ? 1 : 0;
           this.#sink.result(body, completion);
         },
         end: (end) => {
@@ -320,10 +339,11 @@ export class Run {
     const hadContent = this.#hasContent();
     switch (end.outcome) {
       case 'completed':
-        this.#closeAttempt(hadContent ? 'served' : 'failed');
+        this.#closeAttempt(!hadContent ? 'failed' : this.#tokens > 0 ? 'served' : 'neutral');
         if (hadContent) this.#parts.outcomes.answered(this.#order);
         if (hadContent) return this.#finish({ outcome: 'completed', errorCode: undefined, usage: end.usage });
-        // An empty answer called complete is a failure of the provider; nothing was sent, so another may try.
+        // No answer at all, called complete, is a failure of the provider; nothing was sent, so another may try. (One that
+        // is there and says nothing may be what the caller's own stop sequence made of it: it proves nothing.)
         this.#lastFailure = 'provider-failed';
         return this.#retryLater();
       case 'refused':

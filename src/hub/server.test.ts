@@ -104,7 +104,9 @@ describe('over real sockets', () => {
     ws?.send(REGISTER);
     await new Promise((resolve) => ws?.once('message', resolve));
     ws?.pause();
-    ask({ body: Buffer.from(JSON.stringify({ messages: [{ role: 'user', content: 'x'.repeat(24_000_000) }] })) });
+    ask({
+      body: Buffer.from(JSON.stringify({ messages: [{ role: 'user', content: 'x'.repeat(24_000_000) }] })),
+    });
     const ignored = hub.counters.ignored;
     ws?.ping('are you there?');
     // What is sent behind the ping has arrived when it is counted, and so has the ping.

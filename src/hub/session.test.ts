@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Candidate } from '#routing/candidate.ts';
 import { MemoryTransport } from '#support/memory-transport.ts';
 import { RecordedSink } from '#support/recorded-sink.ts';
-import { dialMemory, SwanAgent, type SwanAgentOptions } from '#support/swan-agent.ts';
+import { dialMemory, type Served, SwanAgent, type SwanAgentOptions } from '#support/swan-agent.ts';
 import { MODEL, SECOND_MODEL, testHub, testJob } from '#support/test-hub.ts';
 import { settlePromises, VirtualClock } from '#support/virtual-clock.ts';
 import type { Link } from './link.ts';
@@ -327,17 +327,31 @@ describe('a registered session', () => {
     expect(hub.counters.floods).toBe(1);
   });
 
-  it('that sends a giant message is closed with 1009, unless we wait for a long answer', async () => {
-    const { join, transports, ask, hub, first } = world();
+  it('that sends a giant message is closed with 1009', async () => {
+    const { join, transports, ask } = world();
     const agent = await join();
-    agent.options.script = (served) => served.result(served.completion('x'.repeat(2_000_000)));
+    agent.options.script = (served) => served.token('x'.repeat(2_000_000));
+    expect(ask().ending?.outcome).toBe('lost');
+    expect(transports[0]?.closedWith).toBe(1009);
+  });
+
+  it('may answer an unstreamed request at length, even after we gave it up', async () => {
+    const { join, transports, hub, first } = world();
+    const agent = await join();
+    const answer = (served: Served): void => served.result(served.completion('x'.repeat(2_000_000)));
+    agent.options.script = answer;
     const sink = new RecordedSink();
     hub.linkOf(first())?.start(testJob({ stream: false }), sink);
     expect(sink.ending?.outcome).toBe('completed');
-    agent.options.script = (served) => served.token('x'.repeat(2_000_000));
-    const stream = ask();
-    expect(stream.ending?.outcome).toBe('lost');
-    expect(transports[0]?.closedWith).toBe(1009);
+    // An old agent cannot be told that nobody waits any more: it must not lose its other streams for being slow.
+    agent.options.script = () => undefined;
+    hub
+      .linkOf(first())
+      ?.start(testJob({ stream: false }), new RecordedSink())
+      .cancel('attempt_timeout');
+    answer(agent.inferences.at(-1) as Served);
+    expect(transports[0]?.closedWith).toBeUndefined();
+    expect(hub.counters.lateFrames).toBe(1);
   });
 
   it('tolerates messages that we do not act on yet', async () => {

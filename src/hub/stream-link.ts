@@ -309,7 +309,8 @@ export class StreamLink implements Link, AttemptHost {
     else if (!attempt.job.stream) this.#whole(attempt);
     else if (attempt.fragmentBytes > 0) attempt.violate('the stream ended within an event');
     else {
-      attempt.finished = true;
+      // Null is an answer too: the backend ended as agreed and named no reason. An end that says nothing of it is none.
+      attempt.finished = end['finish_reason'] !== undefined;
       attempt.streamEnded();
     }
   }

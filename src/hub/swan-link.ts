@@ -43,7 +43,7 @@ export class SwanLink implements Link, AttemptHost {
   readonly #node: SwanNode;
   readonly #attempts = new Map<string, SwanAttempt>();
   readonly #recent = new RecentIds(1_024);
-  #unstreamed = 0;
+  #unstreamed = false;
   #lost = false;
   /** Nobody tells the usage of a cancelled stream: generations A and B go on, C falls silent. */
   readonly confirmsStop = false;
@@ -62,16 +62,16 @@ export class SwanLink implements Link, AttemptHost {
     return this.#attempts.size;
   }
 
-  /** Is an unstreamed answer, which may be long, awaited? */
+  /** May an unstreamed answer, which can be long, still come? Also one that we gave up: old agents cannot be told. */
   get awaitsResult(): boolean {
-    return this.#unstreamed > 0;
+    return this.#unstreamed;
   }
 
   start(job: Job, sink: AttemptSink): Attempt {
     assert(!this.#attempts.has(job.attemptId), 'an attempt id is fresh');
     const attempt = new SwanAttempt(this, job, sink);
     this.#attempts.set(job.attemptId, attempt);
-    if (!job.stream) this.#unstreamed += 1;
+    if (!job.stream) this.#unstreamed = true;
     const refusal = this.#send(job);
     if (refusal) this.#clock.endOfTurn(() => attempt.turnAway(...refusal));
     return attempt;
@@ -105,7 +105,6 @@ export class SwanLink implements Link, AttemptHost {
 
   release(attempt: LinkAttempt): void {
     if (!this.#attempts.delete(attempt.job.attemptId)) return;
-    if (!attempt.job.stream) this.#unstreamed -= 1;
     this.#recent.add(attempt.job.attemptId);
   }
 
