@@ -143,7 +143,13 @@ export async function serveChat(
     if (!rate.allowed) throw overRate(rate, model.category);
     job = new PaidJob(rooms, caller, ask, model, rate, bytes, reply);
     if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
-    const first = await job.hold(pick(rooms, job.order));
+    let first = pick(rooms, job.order);
+    const holding = job.hold();
+    if (holding) {
+      await holding;
+      // Many may have waited for the same answer, and whoever had room for one of them is full now.
+      first = pick(rooms, job.order);
+    }
     await job.serve(first);
   } catch (error) {
     job?.release();
@@ -230,42 +236,43 @@ class PaidJob {
   }
 
   /**
-   * Sets aside the most this can cost. Throws 402 or 503. Without a limit of the caller's, what the balance buys. Answers
-   * who should serve it: `first`, or, if it took a while and `first` may be full or gone by now, somebody chosen anew.
+   * Sets aside the most this can cost: at once when this process has it (the answer is then no promise), or when the
+   * ledger has been asked. Throws 402 or 503. Without a limit of the caller's, what the balance buys.
    */
-  async hold(first: Candidate): Promise<Candidate> {
-    const { holds } = this.#rooms;
-    const { consumerId } = this;
-    const asked = this.#ask.maxTokens !== undefined;
+  hold(): undefined | Promise<undefined> {
+    const ceiling = this.#costCeiling();
+    // What cannot cost anything needs no money.
+    const answer = ceiling === 0n || this.#rooms.holds.reserve(this.consumerId, ceiling);
+    return answer === true ? this.#held(ceiling) : this.#holdLater(ceiling, answer);
+  }
+
+  async #holdLater(first: Pico, answer: ReturnType<Holds['reserve']>): Promise<undefined> {
+    let ceiling = first;
+    let verdict = await answer;
     const floor = SMALLEST_DEFAULT_OUTPUT * this.#ask.n;
-    let waited = false;
-    for (;;) {
-      const ceiling = this.#costCeiling();
-      // What cannot cost anything needs no money.
-      const answer = ceiling === 0n || holds.reserve(consumerId, ceiling);
-      if (answer !== true) waited = true;
-      const verdict = answer === true ? true : await answer;
-      if (verdict === true) {
-        this.#reserved = ceiling;
-        break;
-      }
+    while (verdict !== true) {
       if (verdict === 'unavailable')
         throw new Fault('ledger-unavailable', { inner: 'no lease', retryAfterS: 2 });
-      if (asked || this.#outputCeiling <= floor) throw new Fault('balance-short');
+      if (this.#ask.maxTokens !== undefined || this.#outputCeiling <= floor) throw new Fault('balance-short');
       this.#outputCeiling = Math.max(floor, Math.floor(this.#outputCeiling / 4));
+      ceiling = this.#costCeiling();
+      verdict = await this.#rooms.holds.reserve(this.consumerId, ceiling);
     }
-    // A limit that the caller did not set is ours to set, or the answer could cost more than is held.
+    return this.#held(ceiling);
+  }
+
+  /** What is held is what the answer may come to: nobody may be told another limit. */
+  #held(ceiling: Pico): undefined {
+    this.#reserved = ceiling;
     const perChoice = Math.floor(this.#outputCeiling / this.#ask.n);
     const { set, answerMax } = this.order as DeepMutable<Order>;
     const { named } = this.#ask;
-    // Backends differ in which of the two they obey, so none may say anything else.
+    // Backends differ in which of the two they obey.
     if (named.maxTokens !== perChoice) set['max_tokens'] = perChoice;
     if (named.maxCompletionTokens !== undefined && named.maxCompletionTokens !== perChoice)
       set['max_completion_tokens'] = perChoice;
     answerMax.events = EVENTS_PER_TOKEN_MAX * this.#outputCeiling + SPARE_EVENTS * this.#ask.n;
     answerMax.bytes = BYTES_PER_TOKEN_MAX * this.#outputCeiling + SPARE_BYTES;
-    if (!waited) return first;
-    return pick(this.#rooms, this.order);
   }
 
   /** Ends the hold without a charge, once. Harmless when there is none. */

@@ -61,7 +61,14 @@ export interface UsageRow {
 }
 
 export async function openHostileMarket(
-  about: { providers?: number; consumers?: number; credit?: string; config?: ConfigChanges } = {},
+  about: {
+    providers?: number;
+    consumers?: number;
+    credit?: string;
+    config?: ConfigChanges;
+    /** Models beside those of the catalogue. */
+    models?: { id: string; inputPico: Pico; outputPico: Pico }[];
+  } = {},
 ): Promise<HostileMarket> {
   const store = await freshDatabase();
   const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-hostile-'));
@@ -69,7 +76,28 @@ export async function openHostileMarket(
   const logger = openLog({ level: 'debug', destination: { write: (line: string) => void log.push(line) } });
   const at = systemClock.wallMs();
   const makeId = idMaker(systemClock, systemRandomness);
-  await seedCatalogue(store.database, { catalogue: readCatalogueFile(), at });
+  const catalogue = readCatalogueFile();
+  for (const { id, inputPico, outputPico } of about.models ?? []) {
+    catalogue.models.push({
+      id,
+      slug: id.replace('/', '-'),
+      aliases: [],
+      name: id,
+      category: 'llm',
+      contextTokens: 8_192,
+      maxOutputTokens: 4_096,
+      minVramGb: 0,
+      tier: 'free',
+      license: 'none',
+      price: {
+        unit: 'token',
+        inputMicroUsdPerMillion: inputPico,
+        outputMicroUsdPerMillion: outputPico,
+        source: 'test',
+      },
+    });
+  }
+  await seedCatalogue(store.database, { catalogue, at });
   const book = new Book({ database: store.database, instance: 'test', clock: systemClock, log: logger });
 
   const freshKey = async (kind: 'consumer' | 'provider', ownerId: string): Promise<string> => {
