@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { assert } from '#kit/assert.ts';
-import type { Clock } from '#kit/clock.ts';
+import type { Clock, Timer } from '#kit/clock.ts';
 import { type Envelope, encodeMessage } from '#wire/agent/messages.ts';
 import { chunkEvent, eventHead } from './chunk-event.ts';
 import { ChunkTemplate } from './chunk-template.ts';
@@ -21,6 +21,8 @@ class SwanAttempt extends LinkAttempt {
   readonly head: string;
   template: ChunkTemplate | undefined;
   learnt = 0;
+  /** Runs from the end mark to the end. */
+  endWait: Timer | undefined;
 
   constructor(host: AttemptHost, job: Job, sink: AttemptSink) {
     super(host, job, sink);
@@ -104,6 +106,7 @@ export class SwanLink implements Link, AttemptHost {
   }
 
   release(attempt: LinkAttempt): void {
+    (attempt as SwanAttempt).endWait?.cancel();
     if (!this.#attempts.delete(attempt.job.attemptId)) return;
     this.#recent.add(attempt.job.attemptId);
   }
@@ -146,8 +149,18 @@ export class SwanLink implements Link, AttemptHost {
     if (typeof payload['error'] === 'string' && payload['error'] !== '') attempt.happen('trouble');
     else if (isFields(chunk)) this.#takeChunk(attempt, chunk, text);
     else if (chunk !== null && chunk !== undefined) this.counters.droppedChunks += 1;
-    if (payload['done'] === true && attempt.phase !== 'ended') attempt.mark();
+    if (payload['done'] === true && attempt.phase !== 'ended') this.#mark(attempt);
     return 'known';
+  }
+
+  /**
+   * The backend is through. An agent whose queue is full drops the end that should follow (Swan contract 1.6), and
+   * the answer is there all the same.
+   */
+  #mark(attempt: SwanAttempt): void {
+    attempt.mark();
+    if (attempt.phase !== 'marked' || attempt.endWait) return;
+    attempt.endWait = this.#clock.after(this.settings.endWaitMs, () => attempt.streamEnded());
   }
 
   #takeChunk(attempt: SwanAttempt, chunk: Record<string, unknown>, text: string): void {

@@ -160,15 +160,34 @@ describe('a provider that falls silent', () => {
     },
   );
 
-  it('after its last token, but never ends, is cut too', async () => {
+  it('after its last token, without an end mark, is cut too', async () => {
     await join('sk-prov-one', (served) => {
       served.token('all of it');
       served.finish();
-      served.done();
     });
     const cut = ask();
     await clock.advance(GAP_MS + 2 * WHEEL_MS);
     expect(cut.end).toMatchObject({ outcome: 'broken' });
+  });
+
+  it('after its end mark has answered: the end that its agent dropped is not waited for', async () => {
+    await join('sk-prov-one', (served) => {
+      served.token('all of it');
+      served.finish();
+      served.usage(7, 3);
+      served.done();
+    });
+    const whole = ask();
+    await clock.advance(3_000);
+    expect(whole.end).toMatchObject({ outcome: 'completed', usage: { inputTokens: 7, outputTokens: 3 } });
+    expect(world.hub.registry.inFlight).toBe(0);
+  });
+
+  it('after an end mark with nothing before it has not answered', async () => {
+    await join('sk-prov-one', (served) => served.done());
+    const nothing = ask();
+    await clock.advance(10_000);
+    expect(nothing.end).toMatchObject({ outcome: 'failed', errorCode: 'provider-failed' });
   });
 
   it('a slow loris that stays just within the gap ends with the whole request', async () => {
