@@ -5,6 +5,7 @@ import { RecordedSink } from '#support/recorded-sink.ts';
 import { dialMemory, type Served, SwanAgent, type SwanAgentOptions } from '#support/swan-agent.ts';
 import { MODEL, SECOND_MODEL, testHub, testJob } from '#support/test-hub.ts';
 import { settlePromises, VirtualClock } from '#support/virtual-clock.ts';
+import { noticeSchema } from '#wire/agent/messages.ts';
 import type { Link } from './link.ts';
 import type { HubSettings } from './settings.ts';
 
@@ -285,6 +286,31 @@ describe('a registered session', () => {
     expect(first()).toMatchObject({ eligible: true, ineligibleBecause: undefined });
     rooms.setState('prov_one', 'suspended');
     expect(first()).toMatchObject({ eligible: false });
+  });
+
+  it('hears by notice why no traffic comes, and when that changes; an agent of generation A knows no notices', async () => {
+    const { join, rooms, transports } = world();
+    rooms.setState('prov_one', 'pending');
+    await join({ generation: 'B', models: [MODEL, 'no/such-model'] });
+    await join({ generation: 'A', nodeId: 'old', models: ['no/such-model'] });
+    rooms.setState('prov_one', 'active');
+    rooms.setState('prov_one', 'suspended');
+    const heard = (index: number) => transports[index]?.messages('notice').map(({ payload }) => payload);
+    expect(heard(0)).toMatchObject([
+      { event: 'traffic_withheld', severity: 'warning' },
+      { event: 'register_rejected', details: { 'no/such-model': 'not in the catalogue' } },
+      { event: 'activated', severity: 'info' },
+      { event: 'suspended', severity: 'critical' },
+    ]);
+    expect(heard(1)).toEqual([]);
+    for (const notice of heard(0) ?? []) expect(noticeSchema.parse(notice)).toEqual(notice);
+  });
+
+  it('is told no more than an agent would show, however often its provider changes', async () => {
+    const { join, rooms, transports } = world();
+    await join({ generation: 'C' });
+    for (let i = 0; i < 50; i++) rooms.setState('prov_one', i % 2 === 0 ? 'suspended' : 'active');
+    expect(transports[0]?.messages('notice').length).toBeLessThanOrEqual(20);
   });
 
   it('ends within a second of the revocation of its key, without being cut off', async () => {
