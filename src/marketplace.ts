@@ -15,7 +15,7 @@ import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { KeyRing } from '#identity/key-ring.ts';
-import { bindNode } from '#identity/nodes.ts';
+import { NodeBook } from '#identity/node-book.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
@@ -68,19 +68,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         log: log.child({ room: 'hub' }),
         keys,
         providers,
-        nodes: {
-          bind: async (nodeId, providerId, keyId) => {
-            const bound = await bindNode(database, {
-              nodeId,
-              providerId,
-              keyId,
-              name: null,
-              hardware: null,
-              at: clock.wallMs(),
-            });
-            return bound === 'bound' ? 'bound' : 'foreign';
-          },
-        },
+        nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
