@@ -148,7 +148,7 @@ function onCancel(id) {
 
 socket.on('open', register);
 socket.on('message', (bytes) => {
-  const { type, request_id: id, payload } = JSON.parse(bytes.toString('utf8'));
+  const { type, request_id: id, payload } = JSON.parse(/** @type {Buffer} */ (bytes).toString());
   if (type === 'inference') onInference(id ?? payload.request_id, payload);
   else if (type === 'cancel') onCancel(payload.request_id ?? id);
   else if (type === 'ack') onAck(payload);

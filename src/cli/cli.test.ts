@@ -243,6 +243,7 @@ function usageRecord(given: Partial<UsageRecord>): UsageRecord {
     consumerId: 'cons_0',
     keyId: 'key_0',
     modelId: 'cygnet/cygnet-nano',
+    operation: 'chat/completions',
     providerId: 'prov_1',
     nodeId: 'node_1',
     attemptId: 'att_1',
@@ -252,6 +253,8 @@ function usageRecord(given: Partial<UsageRecord>): UsageRecord {
     errorCode: null,
     inputTokens: 0,
     outputTokens: 0,
+    units: 0,
+    seconds: 0,
     claimedInputTokens: null,
     claimedOutputTokens: null,
     events: 1,
@@ -306,5 +309,30 @@ describe('the program', () => {
       'audit',
     ])
       expect(out).toContain(name);
+  });
+
+  test('every command explains itself, and those that run a market name the settings to know first', async () => {
+    const words = [
+      'keys',
+      'consumers',
+      'providers',
+      'models',
+      'price',
+      'balance',
+      'credit',
+      'usage',
+      'audit',
+    ];
+    const helps = await Promise.all(words.map((name) => cygnet([name, '--help'])));
+    for (const { code, out } of helps) {
+      expect(code).toBe(0);
+      expect(out).toContain('--json');
+    }
+    for (const name of ['start', 'serve']) {
+      const { code, out } = await cygnet([name, '--help']);
+      expect(code).toBe(0);
+      for (const setting of ['CYGNET_DATA_DIR', 'CYGNET_GATEWAY_PORT', 'CYGNET_HUB_PORT', 'DATABASE_URL'])
+        expect(out).toContain(setting);
+    }
   });
 });

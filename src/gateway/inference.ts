@@ -1,12 +1,12 @@
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
-import type { KeyRecord } from '#domain/party.ts';
+import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
+import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
 import { priceOf } from '#domain/price.ts';
-import type { Usage } from '#domain/usage.ts';
+import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
-import { contentBytesOf } from '#hub/completion.ts';
-import type { DispatchEnd, Dispatcher, Order, PickNext, Run } from '#hub/dispatch.ts';
-import type { Completion } from '#hub/link.ts';
+import type { DispatchEnd, Dispatcher, NobodyToPick, Order, PickNext, Run, Wish } from '#hub/dispatch.ts';
+import type { Answer } from '#hub/link.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -14,13 +14,24 @@ import type { Logger } from '#kit/log.ts';
 import type { UsageJournal } from '#ledger/ports.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
-import { BYTES_PER_TOKEN_GUESS, billedUsage, inputCeiling } from './bill.ts';
-import { type ChatRequest, rewriteBody } from './body.ts';
+import { BYTES_PER_TOKEN_GUESS, billedUsage } from './bill.ts';
 import { DeliveredText } from './delivered.ts';
-import type { Limits, RateVerdict } from './limits.ts';
+import {
+  type Ask,
+  type Ceiling,
+  type Endpoint,
+  type RoutingAsk,
+  type TokenLimits,
+  usageBody,
+} from './endpoint.ts';
+import { checkAddress, checkModel } from './key-scope.ts';
+import { capHeaders, placeHeaders, rateHeaders } from './limit-headers.ts';
+import type { Limits, PlaceVerdict, RateVerdict } from './limits.ts';
+import { readShortcut } from './preferences.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
 import { sendError } from './send-error.ts';
+import type { CapsLeft } from './spend-caps.ts';
 
 /**
  * The journey of every paid request, in order, each refusal beside its step:
@@ -41,13 +52,12 @@ export interface InferenceRooms {
   readonly ids: IdMaker;
   readonly log: Logger;
   readonly settings: InferenceSettings;
-  readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
+  readonly keys: { find(secret: string): KeyAnswer };
   readonly models: { resolve(name: string): Model | undefined };
   readonly limits: Limits;
   readonly holds: Holds;
   readonly journal: UsageJournal;
   readonly dispatcher: Dispatcher;
-  readonly readBody: (bytes: Buffer) => ChatRequest | Fault | Promise<ChatRequest | Fault>;
   /** Who should serve this first; the code of the refusal when nobody can. */
   readonly pick: PickNext;
   readonly isQuarantined: (order: Order) => boolean;
@@ -56,20 +66,22 @@ export interface InferenceRooms {
   readonly served: (record: UsageRecord, candidate: Candidate | undefined) => void;
 }
 
-/** The part of the hold book that serving needs (`ledger/holds.ts`). */
+/** The hold book (`ledger/holds.ts`) with the spend caps of keys in front (`spend-caps.ts`). */
 export interface Holds {
-  reserve(consumerId: string, amount: Pico): true | Promise<true | 'short' | 'unavailable'>;
-  settle(consumerId: string, reserved: Pico, charged: Pico): void;
-  release(consumerId: string, reserved: Pico): void;
+  reserve(
+    consumerId: string,
+    amount: Pico,
+    key: KeyRecord,
+  ): true | Promise<true | 'short' | 'unavailable' | 'cap-day' | 'cap-month'>;
+  settle(consumerId: string, reserved: Pico, charged: Pico, key: KeyRecord): void;
+  release(consumerId: string, reserved: Pico, key: KeyRecord): void;
+  /** What the key's spend caps leave; for the headers of an answer. */
+  capsLeft?(key: KeyRecord): CapsLeft | undefined;
 }
 
-export interface InferenceSettings {
+export interface InferenceSettings extends TokenLimits {
   /** The split policy new charges are made under. */
   readonly policy: string;
-  readonly outputTokensMax: number;
-  readonly inputTokensMax: number;
-  /** Without a limit of its own, an answer is held for at most this many tokens. */
-  readonly outputTokensDefault: number;
   /** How much of an answer is kept for counting its tokens exactly. */
   readonly recountBytesMax: number;
 }
@@ -79,11 +91,11 @@ export interface Caller {
   readonly key: KeyRecord;
   readonly requestId: string;
   readonly acceptedMs: number;
+  readonly place: PlaceVerdict;
   readonly leave: () => void;
 }
 
 const NOBODY_TRIED: ReadonlySet<string> = new Set();
-const UNREAD: Usage = { inputTokens: 0, outputTokens: 0 };
 const DONE = Buffer.from('data: [DONE]\n\n');
 const SMALLEST_DEFAULT_OUTPUT = 16;
 /**
@@ -94,95 +106,198 @@ const EVENTS_PER_TOKEN_MAX = 2;
 const SPARE_EVENTS = 64;
 const BYTES_PER_TOKEN_MAX = 4_096;
 const SPARE_BYTES = 1_048_576;
+/** Failures before any content that another model may not meet. */
+const FALLS_BACK: ReadonlySet<string> = new Set([
+  'prompt-too-long',
+  'provider-cut-off',
+  'provider-failed',
+  'model-without-provider',
+  'providers-busy',
+  'provider-too-slow',
+]);
 
-/** Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 429, 503). */
-export function admit(rooms: InferenceRooms, authorization: string | undefined, requestId: string): Caller {
+/**
+ * Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 403, 429, 503). `address`
+ * answers where the caller is; without it a key that is bound to addresses is refused.
+ */
+export function admit(
+  rooms: InferenceRooms,
+  authorization: string | undefined,
+  requestId: string,
+  address?: () => string,
+): Caller {
   const acceptedMs = rooms.clock.nowMs();
   const secret = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
   if (secret === undefined) throw new Fault('key-missing');
   const key = rooms.keys.find(secret);
   if (key === 'revoked') throw new Fault('key-revoked');
+  if (key === 'expired') throw new Fault('key-expired');
   if (typeof key === 'string') throw new Fault('key-unknown');
   if (key.kind !== 'consumer') throw new Fault('key-of-provider');
+  checkAddress(key, address);
   if (!rooms.journal.healthy)
     throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
-  if (!rooms.limits.enter(key.id)) throw new Fault('too-many-at-once', { retryAfterS: 1 });
+  const place = rooms.limits.enter(key);
+  if (!place.allowed) throw tooManyAtOnce(place);
   let inside = true;
   return {
     key,
     requestId,
     acceptedMs,
+    place,
     leave: () => {
-      if (inside) rooms.limits.leave(key.id);
+      if (inside) rooms.limits.leave(key);
       inside = false;
     },
   };
 }
 
-/** Serves one chat completion. Never throws: every failure becomes an answer. Resolves when the request is over. */
-export async function serveChat(
+/**
+ * Serves one request. `read` is what the endpoint's reader says of `bytes`. Never throws: every failure becomes an answer.
+ * Resolves when the request is over.
+ */
+export async function serve<A extends Ask>(
   rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
   caller: Caller,
+  read: A | Fault | Promise<A | Fault>,
   bytes: Buffer,
   reply: Reply,
 ): Promise<void> {
-  let job: PaidJob | undefined;
+  let rate: RateVerdict | undefined;
+  let current: PaidJob<A> | undefined;
   try {
-    const read = rooms.readBody(bytes);
     const ask = read instanceof Promise ? await read : read;
     if (ask instanceof Fault) throw ask;
-    const model = rooms.models.resolve(ask.model);
-    if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
-    if (model.price.unit !== 'token' || model.maxOutputTokens === null) {
-      throw new Fault('request-invalid', {
-        outer: `${model.id} does not answer chat completions.`,
-        param: 'model',
-      });
+    const wanted = wantedModel(rooms, endpoint, caller, ask, ask.model);
+    // All names are judged before anything is tried: a slip in the last is told at once, not on the day it is needed.
+    const others = otherModels(rooms, endpoint, caller, ask, wanted);
+    const taken = rooms.limits.takeRequest(caller.key, wanted.model.category, rooms.clock.nowMs());
+    rate = taken instanceof Promise ? await taken : taken;
+    if (!rate.allowed) throw overRate(rate, wanted.model.category);
+    for (let next: Wanted | undefined = wanted; next; ) {
+      const job = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
+      current = job;
+      next = others.shift();
+      if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
+      const picked = rooms.pick(job.order, NOBODY_TRIED);
+      if ('none' in picked) {
+        if (next) continue;
+        throw nobody(picked, job.model);
+      }
+      let first = picked.candidate;
+      const holding = job.hold();
+      if (holding) {
+        await holding;
+        // Many may have waited for the same answer, and whoever had room for one of them is full now.
+        const again = rooms.pick(job.order, NOBODY_TRIED);
+        if ('none' in again) throw nobody(again, job.model);
+        first = again.candidate;
+      }
+      // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
+      if ((await job.serve(first, next !== undefined)) === 'over') break;
     }
-    const rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
-    if (!rate.allowed) throw overRate(rate, model.category);
-    job = new PaidJob(rooms, caller, ask, model, rate, bytes, reply);
-    if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
-    let first = pick(rooms, job.order);
-    const holding = job.hold();
-    if (holding) {
-      await holding;
-      // Many may have waited for the same answer, and whoever had room for one of them is full now.
-      first = pick(rooms, job.order);
-    }
-    await job.serve(first);
   } catch (error) {
-    job?.release();
+    current?.release();
     const fault = error instanceof Fault ? error : new Fault('internal', { cause: error });
     if (!(error instanceof Fault))
       rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
-    sendError(reply, fault);
+    sendError(reply, fault, rate && rateHeaders(rate));
     logRefusal(rooms, caller, fault);
   } finally {
     caller.leave();
   }
 }
 
-/** Who should serve an order; throws the refusal when nobody can. */
-function pick(rooms: InferenceRooms, order: Order): Candidate {
-  const picked = rooms.pick(order, NOBODY_TRIED);
-  if ('none' in picked) throw new Fault(picked.none, { retryAfterS: 5 });
-  return picked.candidate;
+/** A model as a request names it, with what routing is to heed. */
+interface Wanted {
+  readonly model: Model;
+  readonly wish: Wish | undefined;
+}
+
+/** The model that `name` means, if this caller may ask it this. Throws a `Fault` (400, 403, 404). */
+function wantedModel<A extends Ask>(
+  rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  ask: A,
+  name: string,
+): Wanted {
+  let model = rooms.models.resolve(name);
+  let sort: PreferredSort | undefined;
+  if (!model && ask.routing) {
+    const shortcut = readShortcut(name);
+    model = rooms.models.resolve(shortcut.model);
+    ({ sort } = shortcut);
+  }
+  if (!model?.active) throw new Fault('model-unknown', { param: name === ask.model ? 'model' : 'models' });
+  if (!endpoint.categories.has(model.category)) {
+    throw new Fault('request-invalid', {
+      outer: `${model.id} does not answer ${endpoint.name}.`,
+      param: 'model',
+    });
+  }
+  checkModel(caller.key, model);
+  const misfit = endpoint.misfit?.(ask, model);
+  if (misfit) throw new Fault('request-invalid', misfit);
+  return { model, wish: wishOf(ask.routing, model, sort) };
+}
+
+function wishOf(
+  routing: RoutingAsk | undefined,
+  model: Model,
+  sort: PreferredSort | undefined,
+): Wish | undefined {
+  if (!routing) return model.canary ? { model } : undefined;
+  const { preferences, parameters, conversation } = routing;
+  return {
+    model,
+    parameters,
+    ...((preferences ?? sort) !== undefined && {
+      preferences: { ...(preferences ?? NO_PREFERENCES), ...(sort && { sort }) },
+    }),
+    ...(conversation !== undefined && { conversation }),
+  };
+}
+
+/** The further models of a request, in order, each once. */
+function otherModels<A extends Ask>(
+  rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  ask: A,
+  first: Wanted,
+): Wanted[] {
+  const names = ask.routing?.fallbackModels ?? [];
+  if (names.length === 0) return [];
+  const seen = new Set([first.model.id]);
+  return names
+    .map((name) => wantedModel(rooms, endpoint, caller, ask, name))
+    .filter(({ model }) => !seen.has(model.id) && seen.add(model.id));
+}
+
+function nobody({ none, filter }: NobodyToPick, model: Model): Fault {
+  if (filter === undefined) return new Fault(none, { retryAfterS: 5 });
+  return new Fault(none, {
+    outer: `No provider of ${model.id} is left by 'provider.${filter}'.`,
+    param: `provider.${filter}`,
+  });
 }
 
 /** What an order says is settled by its hold. */
-type DeepMutable<T> = { -readonly [K in keyof T]: T[K] extends Buffer ? T[K] : DeepMutable<T[K]> };
+type Settled<T> = { -readonly [K in keyof T]: T[K] };
 
 /** One request from its hold to its last byte. */
-class PaidJob {
+class PaidJob<A extends Ask> {
   readonly order: Order;
   readonly #rooms: InferenceRooms;
+  readonly #endpoint: Endpoint<A>;
   readonly #caller: Caller;
-  readonly #ask: ChatRequest;
-  readonly #model: Model;
+  readonly #ask: A;
+  readonly model: Model;
   readonly #rate: RateVerdict;
   readonly #reply: Reply;
-  readonly #inputCeiling: number;
+  readonly #ceiling: Ceiling;
   readonly #text: DeliveredText | undefined;
   #outputCeiling: number;
   #reserved: Pico = 0n;
@@ -194,29 +309,30 @@ class PaidJob {
   #contentBytes = 0;
   #unconsumed = 0;
   #result: Buffer | undefined;
-  #completion: Completion | undefined;
+  #answer: Answer | undefined;
   #mode: 'websocket' | 'external' = 'websocket';
   #left = false;
 
   constructor(
     rooms: InferenceRooms,
+    endpoint: Endpoint<A>,
     caller: Caller,
-    ask: ChatRequest,
-    model: Model,
+    ask: A,
+    { model, wish }: Wanted,
     rate: RateVerdict,
     bytes: Buffer,
     reply: Reply,
   ) {
     this.#rooms = rooms;
+    this.#endpoint = endpoint;
     this.#caller = caller;
     this.#ask = ask;
-    this.#model = model;
+    this.model = model;
     this.#rate = rate;
     this.#reply = reply;
-    this.#inputCeiling = inputCeiling(ask.promptBytes, ask.messageCount, model.contextTokens);
-    const longest = Math.min(model.maxOutputTokens ?? 0, rooms.settings.outputTokensMax);
-    this.#outputCeiling = Math.min(ask.maxTokens ?? rooms.settings.outputTokensDefault, longest) * ask.n;
-    const set: Record<string, unknown> = {};
+    this.#ceiling = endpoint.ceiling(ask, model, rooms.settings);
+    this.#outputCeiling = this.#ceiling.outputTokens;
+    const set: Record<string, unknown> = endpoint.set?.(ask) ?? {};
     if (ask.model !== model.id) set['model'] = model.id;
     const completionId = `chatcmpl-${caller.requestId.slice(4)}`;
     this.#text = rooms.recounter.has(model.id)
@@ -228,10 +344,14 @@ class PaidJob {
       modelId: model.id,
       completionId,
       createdS: Math.floor(rooms.clock.wallMs() / 1000),
+      operation: endpoint.operation,
+      needs: endpoint.needs(ask),
+      expects: endpoint.expects(ask),
       stream: ask.stream,
-      body: ask.needsRewrite ? rewriteBody(bytes) : bytes,
+      body: endpoint.body(ask, bytes),
       set,
       answerMax: { events: 0, bytes: 0 },
+      ...(wish && { wish }),
     };
   }
 
@@ -242,21 +362,24 @@ class PaidJob {
   hold(): undefined | Promise<undefined> {
     const ceiling = this.#costCeiling();
     // What cannot cost anything needs no money.
-    const answer = ceiling === 0n || this.#rooms.holds.reserve(this.consumerId, ceiling);
+    const answer = ceiling === 0n || this.#rooms.holds.reserve(this.consumerId, ceiling, this.#caller.key);
     return answer === true ? this.#held(ceiling) : this.#holdLater(ceiling, answer);
   }
 
   async #holdLater(first: Pico, answer: ReturnType<Holds['reserve']>): Promise<undefined> {
     let ceiling = first;
     let verdict = await answer;
+    const asked = this.#ask.maxTokens !== undefined || this.#outputCeiling === 0;
     const floor = SMALLEST_DEFAULT_OUTPUT * this.#ask.n;
     while (verdict !== true) {
       if (verdict === 'unavailable')
         throw new Fault('ledger-unavailable', { inner: 'no lease', retryAfterS: 2 });
-      if (this.#ask.maxTokens !== undefined || this.#outputCeiling <= floor) throw new Fault('balance-short');
+      if (asked || this.#outputCeiling <= floor)
+        throw verdict === 'short' ? new Fault('balance-short') : capReached(verdict);
       this.#outputCeiling = Math.max(floor, Math.floor(this.#outputCeiling / 4));
       ceiling = this.#costCeiling();
-      verdict = await this.#rooms.holds.reserve(this.consumerId, ceiling);
+      // oxlint-disable-next-line no-await-in-loop -- each asks for less than the one before.
+      verdict = await this.#rooms.holds.reserve(this.consumerId, ceiling, this.#caller.key);
     }
     return this.#held(ceiling);
   }
@@ -265,10 +388,11 @@ class PaidJob {
   #held(ceiling: Pico): undefined {
     this.#reserved = ceiling;
     const perChoice = Math.floor(this.#outputCeiling / this.#ask.n);
-    const { set, answerMax } = this.order as DeepMutable<Order>;
-    const { named } = this.#ask;
+    const set = this.order.set as Settled<Order['set']>;
+    const answerMax = this.order.answerMax as Settled<Order['answerMax']>;
+    const { maxTokens, named = { maxTokens, maxCompletionTokens: undefined } } = this.#ask;
     // Backends differ in which of the two they obey.
-    if (named.maxTokens !== perChoice) set['max_tokens'] = perChoice;
+    if (named.maxTokens !== perChoice && perChoice > 0) set['max_tokens'] = perChoice;
     if (named.maxCompletionTokens !== undefined && named.maxCompletionTokens !== perChoice)
       set['max_completion_tokens'] = perChoice;
     answerMax.events = EVENTS_PER_TOKEN_MAX * this.#outputCeiling + SPARE_EVENTS * this.#ask.n;
@@ -284,18 +408,21 @@ class PaidJob {
   #settle(charge: Pico): void {
     const reserved = this.#reserved;
     this.#reserved = 0n;
-    if (reserved > 0n) this.#rooms.holds.settle(this.consumerId, reserved, charge);
+    if (reserved > 0n) this.#rooms.holds.settle(this.consumerId, reserved, charge, this.#caller.key);
   }
 
   get consumerId(): string {
     return this.#caller.key.ownerId;
   }
 
-  /** Dispatches and relays. Resolves when the request is over, charged and answered. */
-  serve(first: Candidate): Promise<void> {
+  /**
+   * Dispatches and relays. Resolves when the request is over, charged and answered; or, where another model may be tried
+   * (`hasNext`) and nothing was passed on, with `next`: nothing is held, recorded or answered then.
+   */
+  serve(first: Candidate, hasNext: boolean): Promise<'over' | 'next'> {
     if (this.#reply.gone) {
       this.release();
-      return Promise.resolve();
+      return Promise.resolve('over');
     }
     return new Promise((resolve) => {
       this.#reply.onGone = () => {
@@ -309,21 +436,29 @@ class PaidJob {
         },
         data: (events, eventCount, tokenCount, contentBytes) =>
           this.#relay(events, eventCount, tokenCount, contentBytes),
-        result: (body, completion) => {
+        result: (body, answer) => {
           this.#result = body;
-          this.#completion = completion;
+          this.#answer = answer;
           this.#firstMs = this.#sinceAccepted();
         },
         ended: (end) => {
-          this.#end(end).then(resolve, (error) => {
-            this.#rooms.log.error(
-              { request: this.#caller.requestId, err: error },
-              'The end of a request met a bug.',
-            );
+          if (hasNext && end.outcome === 'failed' && FALLS_BACK.has(end.errorCode ?? '') && !this.#left) {
             this.release();
-            this.#answerFailure('internal');
-            resolve();
-          });
+            resolve('next');
+            return;
+          }
+          this.#end(end).then(
+            () => resolve('over'),
+            (error) => {
+              this.#rooms.log.error(
+                { request: this.#caller.requestId, err: error },
+                'The end of a request met a bug.',
+              );
+              this.release();
+              this.#answerFailure('internal');
+              resolve('over');
+            },
+          );
         },
       });
     });
@@ -353,27 +488,15 @@ class PaidJob {
 
   async #end(end: DispatchEnd): Promise<void> {
     const delivered = end.outcome === 'completed' || end.outcome === 'cancelled';
-    if (this.#completion) {
-      this.#contentBytes = contentBytesOf(this.#completion);
+    if (this.#answer) {
+      this.#contentBytes = this.#endpoint.contentBytes(this.#answer);
       this.#tokens = Math.ceil(this.#contentBytes / BYTES_PER_TOKEN_GUESS);
       this.#events = 1;
       this.#bytes = this.#result?.length ?? 0;
     }
     // An unstreamed answer that the consumer did not wait for was never passed on.
     const nothingPassed = end.outcome === 'cancelled' && !this.#ask.stream;
-    const usage =
-      delivered && !nothingPassed
-        ? billedUsage({
-            stated: end.usage,
-            cutShort: end.outcome === 'cancelled',
-            passedTokens: this.#tokens,
-            passedContentBytes: this.#contentBytes,
-            inputCeiling: this.#inputCeiling,
-            promptBytes: this.#ask.promptBytes,
-            outputCeiling: this.#outputCeiling,
-            choices: this.#ask.n,
-          })
-        : UNREAD;
+    const usage = delivered && !nothingPassed ? this.#billedUsage(end) : NO_USAGE;
     const record = this.#recordOf(end, usage);
     try {
       await this.#rooms.journal.append({ kind: 'usage', record });
@@ -391,10 +514,27 @@ class PaidJob {
     if (record.charge > 0n && this.#text) this.#submitRecount(record);
   }
 
+  #billedUsage(end: DispatchEnd): Usage {
+    const tokens = billedUsage({
+      stated: end.usage,
+      cutShort: end.outcome === 'cancelled',
+      passedTokens: this.#tokens,
+      passedContentBytes: this.#contentBytes,
+      inputCeiling: this.#ceiling.inputTokens,
+      promptBytes: this.#ask.promptBytes,
+      outputCeiling: this.#outputCeiling,
+      choices: this.#ask.n,
+    });
+    const pieces = this.#answer && this.#endpoint.pieces?.(this.#ask, this.#answer);
+    return pieces ? { ...tokens, ...pieces } : tokens;
+  }
+
   #answerWhole(usage: Usage): void {
     if (!this.#ask.stream) {
-      const headers = ['content-type', 'application/json', ...this.#commonHeaders()];
-      this.#reply.send(200, headers, this.#billedResult(usage));
+      const answer = this.#answer as Answer;
+      const body = this.#result as Buffer;
+      const rendered = this.#endpoint.render({ ask: this.#ask, answer, body, usage });
+      this.#reply.send(200, ['content-type', rendered.type, ...this.#commonHeaders()], rendered.body);
       return;
     }
     if (this.#ask.includeUsage) this.#reply.write(this.#usageEvent(usage));
@@ -416,26 +556,11 @@ class PaidJob {
     this.#reply.finish();
   }
 
-  /** The unstreamed answer, stating the usage that is billed. The bytes pass untouched when they already do. */
-  #billedResult(usage: Usage): Buffer {
-    const completion = this.#completion as Completion;
-    const stated = completion.usage as
-      | { prompt_tokens?: unknown; completion_tokens?: unknown; total_tokens?: unknown }
-      | null
-      | undefined;
-    const agrees =
-      stated?.prompt_tokens === usage.inputTokens &&
-      stated.completion_tokens === usage.outputTokens &&
-      stated.total_tokens === usage.inputTokens + usage.outputTokens;
-    if (agrees) return this.#result as Buffer;
-    return Buffer.from(JSON.stringify({ ...completion, usage: usageBody(usage) }));
-  }
-
   #usageEvent(usage: Usage): Buffer {
     const { completionId, createdS, modelId } = this.order;
     const event = {
       id: completionId,
-      object: 'chat.completion.chunk',
+      object: this.#endpoint.chunkObject,
       created: createdS,
       model: modelId,
       choices: [],
@@ -447,13 +572,14 @@ class PaidJob {
   #recordOf(end: DispatchEnd, usage: Usage): UsageRecord {
     const { key, requestId } = this.#caller;
     const { candidate } = end;
-    const cost = priceOf(usage, this.#model.price);
+    const cost = priceOf(usage, this.model.price);
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
       consumerId: key.ownerId,
       keyId: key.id,
-      modelId: this.#model.id,
+      modelId: this.model.id,
+      operation: this.#endpoint.operation,
       providerId: candidate?.providerId ?? null,
       nodeId: candidate?.nodeId ?? null,
       attemptId: end.attemptId ?? null,
@@ -463,6 +589,8 @@ class PaidJob {
       errorCode: end.outcome === 'completed' ? null : (end.errorCode ?? (this.#left ? 'client-left' : null)),
       inputTokens: usage.inputTokens,
       outputTokens: usage.outputTokens,
+      units: usage.units ?? 0,
+      seconds: usage.seconds ?? 0,
       claimedInputTokens: end.usage?.inputTokens ?? null,
       claimedOutputTokens: end.usage?.outputTokens ?? null,
       events: this.#events,
@@ -470,7 +598,7 @@ class PaidJob {
       attempts: end.attempts,
       ttftMs: this.#firstMs ?? null,
       totalMs: this.#sinceAccepted(),
-      priceId: this.#model.price.id,
+      priceId: this.model.price.id,
       policy: this.#rooms.settings.policy,
       charge: cost < this.#reserved ? cost : this.#reserved,
     };
@@ -480,14 +608,14 @@ class PaidJob {
     const text = this.#text as DeliveredText;
     this.#rooms.recounter.submit({
       record,
-      price: this.#model.price,
+      price: this.model.price,
       body: this.order.body,
-      answer: this.#completion ? JSON.stringify(this.#completion) : text,
+      answer: this.#answer ? JSON.stringify(this.#answer) : text,
     });
   }
 
   #costCeiling(): Pico {
-    return priceOf({ inputTokens: this.#inputCeiling, outputTokens: this.#outputCeiling }, this.#model.price);
+    return priceOf({ ...this.#ceiling, outputTokens: this.#outputCeiling }, this.model.price);
   }
 
   #sinceAccepted(): number {
@@ -495,16 +623,13 @@ class PaidJob {
   }
 
   #commonHeaders(): Headers {
-    const { limit, remaining, resetS } = this.#rate;
+    const { key, place } = this.#caller;
     return [
       'x-swan-connection-mode',
       this.#mode,
-      'x-ratelimit-limit',
-      String(limit),
-      'x-ratelimit-remaining',
-      String(remaining),
-      'x-ratelimit-reset',
-      String(resetS),
+      ...rateHeaders(this.#rate),
+      ...placeHeaders(place),
+      ...capHeaders(key, this.#rooms.holds.capsLeft?.(key)),
     ];
   }
 
@@ -518,6 +643,7 @@ class PaidJob {
         provider: record.providerId,
         outcome: record.outcome,
         code: record.errorCode,
+        operation: record.operation,
         attempts: record.attempts,
         ttftMs: record.ttftMs,
         totalMs: record.totalMs,
@@ -539,18 +665,35 @@ const STREAM_HEADERS: Headers = [
   'no',
 ];
 
-function usageBody(usage: Usage): Record<string, number> {
-  return {
-    prompt_tokens: usage.inputTokens,
-    completion_tokens: usage.outputTokens,
-    total_tokens: usage.inputTokens + usage.outputTokens,
-  };
+function overRate(rate: RateVerdict, category: string): Fault {
+  const whose = {
+    key: `a minute for ${category} models with this key`,
+    'key-scope': 'a minute, which is the limit of this key',
+    account: `a minute for ${category} models with all keys of this account`,
+    plan: "a minute, which is the limit of this account's plan",
+    'plan-day': "a day, which is the limit of this account's plan",
+  }[rate.of];
+  return new Fault('rate-limited', {
+    outer: `Over ${rate.limit} requests ${whose}.`,
+    retryAfterS: rate.retryAfterS,
+  });
 }
 
-function overRate(rate: RateVerdict, category: string): Fault {
-  return new Fault('rate-limited', {
-    outer: `Over ${rate.limit} requests a minute for ${category} models with this key.`,
-    retryAfterS: rate.retryAfterS,
+function tooManyAtOnce(place: PlaceVerdict): Fault {
+  if (place.of === 'key') return new Fault('too-many-at-once', { retryAfterS: 1 });
+  const whose = place.of === 'plan' ? "this account's plan" : 'all keys of this account';
+  return new Fault('too-many-at-once', {
+    outer: `Over ${place.limit} requests at once for ${whose}.`,
+    retryAfterS: 1,
+  });
+}
+
+function capReached(cap: 'cap-day' | 'cap-month'): Fault {
+  return new Fault('key-cap-reached', {
+    outer:
+      cap === 'cap-day'
+        ? 'The spend cap of this key for a day leaves too little for this request.'
+        : 'The spend cap of this key for a month leaves too little for this request.',
   });
 }
 

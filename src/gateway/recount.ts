@@ -58,7 +58,7 @@ export interface RecountCounts {
 /** Request and answer together, in bytes. A million bytes of the worst text take a few seconds. */
 export const MOST_BYTES = 1_048_576;
 export const MOST_WAITING = 256;
-export const MOST_WAITING_BYTES = 33_554_432;
+const MOST_WAITING_BYTES = 33_554_432;
 /** A thread that needs longer over one answer is put down. */
 export const COUNT_DEADLINE_MS = 20_000;
 /** The wait before a new thread after one died, doubled for each that dies in a row. */

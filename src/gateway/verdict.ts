@@ -24,8 +24,8 @@ export interface Verdict {
 }
 
 /** Two honest counts differ by this much: a model may write a word in other pieces than a tokenizer would. */
-export const TOLERANCE_SHARE = 0.02;
-export const TOLERANCE_TOKENS = 2;
+const TOLERANCE_SHARE = 0.02;
+const TOLERANCE_TOKENS = 2;
 
 /** Judges what a provider claimed by what was counted. What could not be counted stands as claimed. */
 export function verdict(claimed: Usage, exact: ExactCount): Verdict {

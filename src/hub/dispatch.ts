@@ -1,3 +1,6 @@
+import type { Model } from '#domain/model.ts';
+import type { Operation, OperationSet } from '#domain/operation.ts';
+import type { Preferences } from '#domain/preferences.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -6,8 +9,9 @@ import type { Randomness } from '#kit/random.ts';
 import { backoffMs, type RetryBudget } from '#kit/retry.ts';
 import { type Judgement, judgement } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
-import { contentBytesOf } from './completion.ts';
-import type { Attempt, AttemptEnd, Completion, Link } from './link.ts';
+import type { Filter } from '#routing/narrow.ts';
+import { saysSomething } from './answer.ts';
+import type { Answer, Attempt, AttemptEnd, Expected, Link } from './link.ts';
 import { Roster } from './roster.ts';
 
 /**
@@ -53,7 +57,7 @@ export class Dispatcher {
   /** Stops everything that still runs; each sink hears its end. */
   close(): void {
     this.#wheel.cancel();
-    for (const run of [...this.#active.members]) run.giveUp('shutting-down');
+    for (const run of this.#active.members.slice()) run.giveUp('shutting-down');
   }
 
   #checkDeadlines(): void {
@@ -76,16 +80,20 @@ export interface DispatchParts {
 }
 
 /** The next candidate for an order, or why there is none. Providers in `tried` are not tried again. */
-export type PickNext = (
-  order: Order,
-  tried: ReadonlySet<string>,
-) => { candidate: Candidate } | { none: ErrorCodeOfNone };
+export type PickNext = (order: Order, tried: ReadonlySet<string>) => { candidate: Candidate } | NobodyToPick;
+
+export interface NobodyToPick {
+  readonly none: ErrorCodeOfNone;
+  /** The consumer's filter that left nobody, when `none` is `preferences-unmet`. */
+  readonly filter?: Filter;
+}
 
 export type ErrorCodeOfNone =
   | 'model-without-provider'
   | 'providers-busy'
   | 'provider-failed'
   | 'prompt-too-large-for-providers'
+  | 'preferences-unmet'
   | 'request-quarantined';
 
 /** What happened on a candidate, for its circuit and its record. Called once per attempt, at its end. */
@@ -128,18 +136,36 @@ export interface Order {
   readonly modelId: string;
   readonly completionId: string;
   readonly createdS: number;
+  readonly operation: Operation;
+  /** What a candidate must be able to do; one of these is enough. */
+  readonly needs: OperationSet;
+  readonly expects: Expected;
   readonly stream: boolean;
   readonly body: Buffer;
   readonly set: Readonly<Record<string, unknown>>;
   /** The most that an answer within the request's limits can be. A provider that goes on is stopped. */
   readonly answerMax: { readonly events: number; readonly bytes: number };
+  /** What the consumer and the house prefer for this request; absent: nothing in particular. */
+  readonly wish?: Wish;
+}
+
+/** What routing heeds of a request beyond its model and size. */
+export interface Wish {
+  /** The consumer's `provider` object. */
+  readonly preferences?: Preferences;
+  /** The names of the body's fields, for `require_parameters`. */
+  readonly parameters?: readonly string[];
+  /** The model, whose listed price and canary count. */
+  readonly model?: Model;
+  /** Names the conversation among its consumer's: turns of one find the same node. */
+  readonly conversation?: string;
 }
 
 export interface DispatchSink {
   /** An attempt began on this candidate. May come again after a failed attempt, but not once data came. */
   began(candidate: Candidate, attemptId: string): void;
   data(events: Buffer, eventCount: number, tokenCount: number, contentBytes: number): void;
-  result(body: Buffer, completion: Completion): void;
+  result(body: Buffer, answer: Answer): void;
   /** Exactly once, last. */
   ended(end: DispatchEnd): void;
 }
@@ -294,6 +320,8 @@ export class Run {
         modelId: order.modelId,
         completionId: order.completionId,
         createdS: order.createdS,
+        operation: order.operation,
+        expects: order.expects,
         stream: order.stream,
         body: order.body,
         set: order.set,
@@ -314,12 +342,12 @@ export class Run {
           if (this.#events > answerMax.events || this.#bytes > answerMax.bytes) return this.#overrun();
           this.#sink.data(events, eventCount, tokenCount, contentBytes);
         },
-        result: (body, completion) => {
+        result: (body, answer) => {
           if (this.#attemptId !== attemptId || !this.#attempt || this.#stopping) return;
           this.#firstContentMs ??= this.#parts.clock.nowMs();
           // Never timed: only whether it says anything matters.
-          this.#tokens = contentBytesOf(completion) > 0 ? 1 : 0;
-          this.#sink.result(body, completion);
+          this.#tokens = saysSomething(answer, order.operation) ? 1 : 0;
+          this.#sink.result(body, answer);
         },
         end: (end) => {
           if (this.#attemptId === attemptId && this.#attempt) this.#attemptEnded(end);

@@ -68,6 +68,8 @@ export function measureEvents(sse: Buffer, job: Job): { bytes: number; spare: nu
     for (const choice of choicesOf(sse.toString('utf8', at + 'data: '.length, end))) {
       const delta = isFields(choice) ? choice['delta'] : undefined;
       inEvent += answerBytes(delta);
+      if (isFields(choice) && typeof choice['text'] === 'string')
+        inEvent += Buffer.byteLength(choice['text']);
       if (isFields(delta) && 'role' in delta) plain = false;
     }
     bytes += inEvent;
@@ -89,9 +91,11 @@ function choicesOf(json: string): unknown[] {
 
 /** The size of the smallest event that can carry content for a job: whatever an event has beyond it may be content. */
 export function envelopeBytes(job: Job): number {
-  return SMALLEST_EVENT_BYTES + job.completionId.length + job.modelId.length;
+  const smallest = job.operation === 'completions' ? SMALLEST_TEXT_EVENT : SMALLEST_EVENT;
+  return smallest.length + job.completionId.length + job.modelId.length;
 }
 
-const SMALLEST_EVENT_BYTES = Buffer.byteLength(
-  'data: {"id":"","object":"chat.completion.chunk","created":1000000000,"model":"","choices":[{"index":0,"delta":{"content":""}}]}\n\n',
-);
+const SMALLEST_EVENT =
+  'data: {"id":"","object":"chat.completion.chunk","created":1000000000,"model":"","choices":[{"index":0,"delta":{"content":""}}]}\n\n';
+const SMALLEST_TEXT_EVENT =
+  'data: {"id":"","object":"text_completion","created":1000000000,"model":"","choices":[{"index":0,"text":""}]}\n\n';

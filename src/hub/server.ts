@@ -140,7 +140,7 @@ export interface HubServerSettings {
   readonly admission: AdmissionSettings;
 }
 
-export const DEFAULT_HUB_SERVER: HubServerSettings = {
+const DEFAULT_HUB_SERVER: HubServerSettings = {
   host: '127.0.0.1',
   port: 8_081,
   linksMax: 10_000,
@@ -150,7 +150,7 @@ export const DEFAULT_HUB_SERVER: HubServerSettings = {
 };
 
 /** Where a request comes from: the socket's other end, or what the outermost trusted proxy saw. */
-export function addressOf(request: IncomingMessage, trustedProxies: number): string {
+function addressOf(request: IncomingMessage, trustedProxies: number): string {
   const direct = request.socket.remoteAddress ?? 'unknown';
   if (trustedProxies === 0) return direct;
   const header = request.headers['x-forwarded-for'];

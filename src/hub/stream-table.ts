@@ -7,7 +7,7 @@
  * work went into collecting them.
  */
 export class StreamTable<T extends { readonly stream: number }> {
-  #places: (T | undefined)[] = new Array<T | undefined>(SMALLEST).fill(undefined);
+  #places: (T | undefined)[] = emptyPlaces(SMALLEST);
   #next = 1;
   #size = 0;
 
@@ -60,9 +60,13 @@ export class StreamTable<T extends { readonly stream: number }> {
       const taken = new Set(entries.map(({ stream }) => stream & (length - 1)));
       if (taken.size === entries.length) break;
     }
-    this.#places = new Array<T | undefined>(length).fill(undefined);
+    this.#places = emptyPlaces(length);
     for (const entry of entries) this.#places[entry.stream & (length - 1)] = entry;
   }
+}
+
+function emptyPlaces(length: number): undefined[] {
+  return Array.from({ length }, () => undefined);
 }
 
 /** A power of two, as every length of the table. */

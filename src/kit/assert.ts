@@ -1,5 +1,5 @@
 /** A broken invariant: a bug of ours. It ends the request or the process; it is never dressed up as a refusal. */
-export class BrokenInvariant extends Error {
+class BrokenInvariant extends Error {
   override name = 'BrokenInvariant';
 }
 

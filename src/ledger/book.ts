@@ -4,7 +4,7 @@ import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
-import { accountKind, consumerAccount } from './chart.ts';
+import { consumerAccount } from './chart.ts';
 import { depositEntry, type Entry, grantEntry } from './entries.ts';
 import type { UsagePosting } from './ports.ts';
 import { type CorrectedUsage, type PostingPlan, partiesOf, planPosting, sumsOf } from './posting.ts';
@@ -259,6 +259,7 @@ function usageRow(record: UsageRecord): Record<string, unknown> {
     consumer_id: record.consumerId,
     key_id: record.keyId,
     model_id: record.modelId,
+    operation: record.operation,
     provider_id: record.providerId,
     node_id: record.nodeId,
     attempt_id: record.attemptId,
@@ -268,6 +269,8 @@ function usageRow(record: UsageRecord): Record<string, unknown> {
     error_code: record.errorCode,
     input_tokens: record.inputTokens,
     output_tokens: record.outputTokens,
+    units: record.units,
+    seconds: record.seconds,
     claimed_input_tokens: record.claimedInputTokens,
     claimed_output_tokens: record.claimedOutputTokens,
     events: record.events,

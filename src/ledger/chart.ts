@@ -4,8 +4,6 @@
  * credit. So the balance of a consumer who can still spend is positive, that of `platform:cash` is negative, and all
  * balances together are zero at any time.
  */
-export type AccountKind = 'consumer' | 'provider' | 'platform';
-
 export interface AccountType {
   readonly raisedBy: 'credit' | 'debit';
   readonly meaning: string;
@@ -34,9 +32,4 @@ export function consumerAccount(consumerId: string): string {
 
 export function providerAccount(providerId: string): string {
   return `provider:${providerId}`;
-}
-
-/** The kind of an account, which is the part of its id before the colon. */
-export function accountKind(account: string): AccountKind {
-  return account.slice(0, account.indexOf(':')) as AccountKind;
 }

@@ -11,10 +11,10 @@ import { noteOutcome } from './score.ts';
  * else: time, chance and the state of the fleet are handed in.
  */
 
-export const FAILURES_TO_OPEN = 5;
-export const SUCCESS_TO_STAY_CLOSED = 0.5;
+const FAILURES_TO_OPEN = 5;
+const SUCCESS_TO_STAY_CLOSED = 0.5;
 /** The success rate opens nothing before this many outcomes. */
-export const OUTCOMES_TO_JUDGE = 10;
+const OUTCOMES_TO_JUDGE = 10;
 export const FIRST_OPENING_MS = 5_000;
 export const LONGEST_OPENING_MS = 300_000;
 /** For each such while without an opening, the next one is one step shorter again. */
@@ -22,7 +22,7 @@ export const HEALTHY_WHILE_MS = 300_000;
 /** Doubling stops here: 5 s · 2⁶ is past the longest opening. */
 const MOST_OPENINGS = 6;
 /** At most this share of a model's candidates is shut out by circuits (but always at least one may be). */
-export const EVICTION_CAP = 0.5;
+const EVICTION_CAP = 0.5;
 
 /** How an attempt ended, in the words of `hub/link.ts`. */
 export type AttemptOutcome = 'completed' | 'refused' | 'busy' | 'failed' | 'lost' | 'cancelled';

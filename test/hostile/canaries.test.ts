@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { chat } from '#support/chat-client.ts';
+import { chat } from '#support/hostile-client.ts';
 import { type HostileMarket, openHostileMarket, PLAIN_MODEL } from '#support/hostile-market.ts';
 import { answerPlainly, HOSTILE, type Script, type Served, type SwanAgent } from '#support/swan-agent.ts';
 

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { CHAT_ONLY } from '#domain/operation.ts';
 import { type DispatchEnd, Dispatcher } from '#hub/dispatch.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { idMaker } from '#kit/id.ts';
@@ -78,6 +79,9 @@ function ask(stream = true) {
     modelId: MODEL,
     completionId: job.completionId,
     createdS: job.createdS,
+    operation: job.operation,
+    needs: CHAT_ONLY,
+    expects: job.expects,
     stream,
     body: job.body,
     set: {},

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { chat, streamBody } from '#support/chat-client.ts';
+import { chat, streamBody } from '#support/hostile-client.ts';
 import {
   COUNTED_MODEL,
   type HostileMarket,

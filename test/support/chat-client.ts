@@ -1,122 +1,168 @@
-import http from 'node:http';
+import { Agent, type Dispatcher } from 'undici';
 
 /**
- * A client that sees everything: the very bytes of an answer, how it ended, and each event as it comes, so that it can
- * hang up at any of them.
+ * A client of the consumer API for tests: it looks at the bytes as they come, keeps each connection to one request unless
+ * told otherwise, and can leave in the middle. (That real clients work too is for `test/compat`.)
  */
-export interface ChatAnswer {
+export interface Asked {
   readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
-  /** The body as it came. */
-  readonly body: string;
-  /** The `data:` of each event but `[DONE]`, parsed, in order. */
-  readonly events: readonly Record<string, unknown>[];
-  /** The text of all deltas of choice 0. */
+  readonly headers: Record<string, string>;
   readonly text: string;
-  /** `done`: the answer ended with `[DONE]`. `error`: with an error event. `plain`: no stream. `cut`: the socket broke. */
-  readonly ending: 'done' | 'error' | 'plain' | 'cut' | 'open';
-  readonly error: { code?: string; message?: string; type?: string } | undefined;
+  /** The body as JSON; throws when it is none. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- a test reads what it expects
+  readonly json: any;
 }
 
-export interface ChatAsk {
-  readonly baseUrl: string;
-  readonly key: string;
-  readonly body: Record<string, unknown> | string | Buffer;
+const agent = new Agent({ connections: null, pipelining: 1, headersTimeout: 60_000, bodyTimeout: 60_000 });
+
+interface Ask {
+  readonly url: string;
+  readonly key?: string;
+  readonly body?: unknown;
   readonly headers?: Record<string, string>;
-  /** Told of each event as it arrives, with a way to hang up and one to stop reading. */
-  readonly onEvent?: (count: number, connection: { hangUp(): void; pause(): void; resume(): void }) => void;
+  readonly method?: Dispatcher.HttpMethod;
+  readonly path?: string;
 }
 
-/** Asks for a chat completion and resolves when the answer is over, however it ended. Never rejects for the server's doing. */
-export function chat(ask: ChatAsk): Promise<ChatAnswer> {
-  const body =
-    typeof ask.body === 'string' || Buffer.isBuffer(ask.body) ? ask.body : JSON.stringify(ask.body);
-  return new Promise((resolve) => {
-    let text = '';
-    let status = 0;
-    let headers: http.IncomingHttpHeaders = {};
-    let seen = 0;
-    let over = false;
-    const finish = (whole: boolean): void => {
-      if (over) return;
-      over = true;
-      resolve(answerOf(status, headers, text, whole));
-    };
-    const request = http.request(
-      `${ask.baseUrl}/v1/chat/completions`,
-      {
-        method: 'POST',
-        agent: false,
-        headers: {
-          authorization: `Bearer ${ask.key}`,
-          'content-type': 'application/json',
-          ...ask.headers,
-        },
-      },
-      (response) => {
-        status = response.statusCode ?? 0;
-        headers = response.headers;
-        response.setEncoding('utf8');
-        const connection = {
-          hangUp: () => request.destroy(),
-          pause: () => void response.pause(),
-          resume: () => void response.resume(),
-        };
-        response.on('data', (part: string) => {
-          text += part;
-          const now = text.split('\n\n').length - 1;
-          while (seen < now) {
-            seen += 1;
-            ask.onEvent?.(seen, connection);
-          }
-        });
-        response.on('end', () => finish(true));
-        response.on('close', () => finish(response.complete));
-        response.on('error', () => finish(false));
-      },
-    );
-    request.on('error', () => finish(false));
-    request.end(body);
+function send({ url, key, body, headers, method = 'POST', path = '/v1/chat/completions' }: Ask) {
+  const sent = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+  return agent.request({
+    origin: url,
+    path,
+    method,
+    headers: {
+      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      ...(sent !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(sent !== undefined && { body: sent }),
   });
 }
 
-function answerOf(
-  status: number,
-  headers: http.IncomingHttpHeaders,
-  body: string,
-  whole: boolean,
-): ChatAnswer {
-  const streamed = headers['content-type']?.startsWith('text/event-stream') ?? false;
-  const events: Record<string, unknown>[] = [];
-  let text = '';
-  let ending: ChatAnswer['ending'] = whole ? (streamed ? 'open' : 'plain') : 'cut';
-  let error: ChatAnswer['error'];
-  if (streamed) {
-    for (const block of body.split('\n\n').slice(0, -1)) {
-      const lines = block.split('\n');
-      const data = lines.find((line) => line.startsWith('data: '))?.slice(6) ?? '';
-      if (data === '[DONE]') {
-        if (whole) ending = 'done';
-        continue;
-      }
-      const event = JSON.parse(data) as Record<string, unknown>;
-      events.push(event);
-      if (event['error']) {
-        error = event['error'];
-        ending = 'error';
-      }
-      const choices = event['choices'] as { index?: number; delta?: { content?: string } }[] | undefined;
-      for (const choice of choices ?? []) if ((choice.index ?? 0) === 0) text += choice.delta?.content ?? '';
-    }
-  } else if (body.startsWith('{')) {
-    const parsed = JSON.parse(body);
-    error = parsed.error;
-    text = parsed.choices?.[0]?.message?.content ?? '';
-  }
-  return { status, headers, body, events, text, ending, error };
+/** Asks and reads the whole answer. */
+export async function ask(what: Ask): Promise<Asked> {
+  const response = await send(what);
+  const text = await response.body.text();
+  return {
+    status: response.statusCode,
+    headers: response.headers as Record<string, string>,
+    text,
+    get json() {
+      return JSON.parse(text);
+    },
+  };
 }
 
-/** The smallest streamed request; `over` adds or replaces fields. */
-export function streamBody(model: string, over: Record<string, unknown> = {}): Record<string, unknown> {
-  return { model, stream: true, messages: [{ role: 'user', content: 'Hi' }], ...over };
+/** Asks for a streamed answer; resolves when its head is there. */
+export async function askStream(what: Ask & { body: object }): Promise<ChatStream> {
+  const response = await send({ ...what, body: { ...what.body, stream: true } });
+  return new ChatStream(response);
 }
+
+export interface SseEvent {
+  readonly event: string | undefined;
+  readonly data: string;
+}
+
+/** A streamed answer as it arrives. */
+export class ChatStream {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly events: SseEvent[] = [];
+  /** `end`: the answer came to its end. `cut`: the connection broke, or we left. */
+  readonly ended: Promise<'end' | 'cut'>;
+  readonly #body: Dispatcher.ResponseData['body'];
+  #rest = '';
+  #bytes = '';
+  #waiting: (() => void)[] = [];
+  #over = false;
+
+  constructor(response: Dispatcher.ResponseData) {
+    this.status = response.statusCode;
+    this.headers = response.headers as Record<string, string>;
+    this.#body = response.body;
+    this.ended = this.#read();
+  }
+
+  /** Resolves when at least `count` tokens have come, or the answer is over. */
+  async tokens(count: number): Promise<void> {
+    while (this.words.length < count && !this.#over) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  /** Leaves: the connection is closed. */
+  leave(): void {
+    this.#body.destroy();
+  }
+
+  /** Everything that came, as it came. */
+  get bytes(): string {
+    return this.#bytes;
+  }
+
+  /** The chunks of the completion, parsed. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- a test reads what it expects
+  get chunks(): any[] {
+    return this.events
+      .filter(({ event, data }) => event === undefined && data !== '[DONE]')
+      .map(({ data }) => JSON.parse(data));
+  }
+
+  /** The pieces of text that are not empty. */
+  get words(): string[] {
+    return this.chunks.map((chunk) => chunk.choices[0]?.delta?.content ?? '').filter((text) => text !== '');
+  }
+
+  get text(): string {
+    return this.words.join('');
+  }
+
+  /** Whether the answer said that it is complete. */
+  get done(): boolean {
+    return this.events.some(({ data }) => data === '[DONE]');
+  }
+
+  /** The body of the `error` event, if one came. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- a test reads what it expects
+  get error(): any {
+    const found = this.events.find(({ event }) => event === 'error');
+    return found && JSON.parse(found.data);
+  }
+
+  async #read(): Promise<'end' | 'cut'> {
+    try {
+      for await (const part of this.#body.setEncoding('utf8') as AsyncIterable<string>) {
+        this.#bytes += part;
+        this.#rest += part;
+        const blocks = this.#rest.split('\n\n');
+        this.#rest = blocks.pop() as string;
+        for (const block of blocks) this.events.push(eventOf(block));
+        this.#wake();
+      }
+      return this.#rest === '' ? 'end' : 'cut';
+    } catch {
+      return 'cut';
+    } finally {
+      this.#over = true;
+      this.#wake();
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
+
+function eventOf(block: string): SseEvent {
+  let event: string | undefined;
+  const data: string[] = [];
+  for (const line of block.split('\n')) {
+    if (line.startsWith('event: ')) event = line.slice('event: '.length);
+    else if (line.startsWith('data: ')) data.push(line.slice('data: '.length));
+  }
+  return { event, data: data.join('\n') };
+}
+
+/** A short prompt. */
+export const HELLO = [{ role: 'user', content: 'Say hello, please.' }];

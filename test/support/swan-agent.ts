@@ -436,7 +436,7 @@ export interface SwanTimings {
   readonly readDeadlineMs: number;
 }
 
-export const SWAN_TIMINGS: SwanTimings = { heartbeatMs: 30_000, pingMs: 54_000, readDeadlineMs: 60_000 };
+const SWAN_TIMINGS: SwanTimings = { heartbeatMs: 30_000, pingMs: 54_000, readDeadlineMs: 60_000 };
 
 /** Opens a connection; rejects when the hub does not take it. */
 export type Dial = (on: {

@@ -17,11 +17,11 @@ export const WEIGHTS = {
 } as const;
 
 /** The speed of a candidate whose time to first token is not known yet. */
-export const UNKNOWN_SPEED = 0.5;
+const UNKNOWN_SPEED = 0.5;
 /** A new link counts as smaller than it is for this long, so that a newcomer's emptiness does not draw everything. */
 export const SLOW_START_MS = 30_000;
 /** The part of its capacity that a link counts with at first. */
-export const SLOW_START_FROM = 0.1;
+const SLOW_START_FROM = 0.1;
 
 /** The default: reliable, fast, idle and honest candidates first. */
 export function healthAware(): Strategy {

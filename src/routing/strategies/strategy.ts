@@ -17,7 +17,7 @@ export interface Strategy {
 }
 
 /** GPU memory from which a candidate is preferred to an equal one, in GB. */
-export const ROOMY_VRAM_GB = 48;
+const ROOMY_VRAM_GB = 48;
 
 /** 1 for a candidate with the memory that is preferred, 0 for others and for unknown. */
 export function roomy(candidate: Candidate): number {
