@@ -34,5 +34,5 @@ test('an agent that was here before comes back while the database is away; an im
   await pool.close();
   expect(await book.bind('node', 'prov_a', 'key_other')).toBe('bound');
   expect(await book.bind('node', 'prov_b', 'key_prov_b')).toBe('foreign');
-  await expect(book.bind('new', 'prov_a', 'key_prov_a')).rejects.toThrow();
+  await expect(book.bind('new', 'prov_a', 'key_prov_a')).rejects.toThrow(/./);
 });

@@ -48,8 +48,11 @@ describe('a link that speaks about another link’s attempt', () => {
       served.token('mine ');
       interfere(attacker, idOf(served));
       const inDoor = () => counters.foreignFrames + counters.malformed + counters.ignored - before;
-      const goOn = () => {
-        if (inDoor() < MESSAGES) return void setImmediate(goOn);
+      const goOn = (): void => {
+        if (inDoor() < MESSAGES) {
+          setImmediate(goOn);
+          return;
+        }
         served.token('alone');
         served.finish();
         served.done();

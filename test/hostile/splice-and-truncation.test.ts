@@ -49,16 +49,12 @@ describe('an answer that breaks after k tokens', () => {
       const answer = await ask();
       const texts = served.map((each) => Array.from({ length: 31 }, (_, i) => marked(each, i)).join(''));
       expect(texts.filter((text) => text.startsWith(answer.text))).toHaveLength(answer.text === '' ? 2 : 1);
-      if (k === 0) {
-        expect(answer).toMatchObject({ ending: 'done', text: texts[1] });
-        expect(served).toHaveLength(2);
-      } else {
-        expect(answer).toMatchObject({ ending: 'error', error: { code: 'provider_cut_off' } });
-        expect(answer.text).toBe(
-          Array.from({ length: k }, (_, i) => marked(served[0] as Served, i)).join(''),
-        );
-        expect(served, 'no second try after content').toHaveLength(1);
-      }
+      // Nothing was shown: another provider answers. Something was: it is all there will be.
+      const shown = Array.from({ length: k }, (_, i) => marked(served[0] as Served, i)).join('');
+      expect(served).toHaveLength(k === 0 ? 2 : 1);
+      expect([answer.ending, answer.error?.code, answer.text]).toEqual(
+        k === 0 ? ['done', undefined, texts[1]] : ['error', 'provider_cut_off', shown],
+      );
       // One id, one model, one role, whatever happened.
       expect(
         new Set(answer.events.filter((each) => !each['error']).map((each) => each['id'])).size,
