@@ -55,7 +55,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
   const ids = idMaker(clock, random);
   const closing: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closing.toReversed()) await close();
+    for (const close of closing.toReversed()) {
+      try {
+        await close();
+      } catch (error) {
+        // A database that is away, most likely. What was served is in the journal; the other rooms close all the same.
+        log.warn({ err: error }, 'A room could not be closed in order.');
+      }
+    }
   };
   try {
     const keys = await KeyRing.open({ database, clock, log });
@@ -228,11 +235,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     let closed: Promise<void> | undefined;
     const close = async (graceMs: number): Promise<void> => {
       gateway.stopAccepting();
-      const until = clock.nowMs() + graceMs;
       // The hub drains first: agents get no new work, answers under way go on until they end or the grace does.
       await hubServer.close(graceMs);
       dispatcher.close();
-      await money.settled(Math.max(1_000, until - clock.nowMs()));
+      await money.settled(LAST_POSTINGS_MS);
       await gateway.close();
       await closeAll();
     };
@@ -277,6 +283,8 @@ export interface Marketplace {
 
 /** How long the ledger may stand still before a statement of its is given up. */
 const LEDGER_DEADLINE_MS = 120_000;
+/** How long the end waits for the database to take what was served: what it does not take, the next start posts. */
+const LAST_POSTINGS_MS = 2_000;
 /** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
 const REPLAY_WAIT_MS = 60_000;
 
@@ -327,7 +335,7 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
       await recalls.stop();
       await holds.close();
       await journal.close();
-      await poster.drain(5_000);
+      await poster.drain(500);
       await poster.close();
       await database.close();
       unlock();

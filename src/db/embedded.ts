@@ -4,9 +4,10 @@ import path from 'node:path';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import { locked } from '#kit/file-lock.ts';
-import { silentLog } from '#kit/log.ts';
+import { type Logger, silentLog } from '#kit/log.ts';
+import { Rounds } from '#kit/rounds.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { type Database, openDatabase } from './database.ts';
+import { type Database, databaseGone, openDatabase } from './database.ts';
 import { type PostgresServer, serverFolder, startPostgres } from './postgres-server.ts';
 
 /**
@@ -21,6 +22,8 @@ export interface EmbeddedDatabase {
   readonly folder: string;
   /** False when it was found running. */
   readonly started: boolean;
+  /** For a process that stays: starts the server again whenever it is found dead, on the same port, until `leave`. */
+  keepAlive(log: Logger): void;
   /** Call it last, with your own connections closed. Stops the server unless another process uses it. */
   leave(): Promise<'stopped' | 'left-running'>;
 }
@@ -32,6 +35,7 @@ export interface EmbeddedDatabase {
 export type Progress = (step: 'prepare' | 'open' | 'elsewhere', sentence: string) => void;
 
 const NAME = 'cygnet';
+const WATCH_MS = 500;
 
 /**
  * Opens the embedded database of `dataFolder`, making and starting it as needed. Throws a `Fault` whose inner text says what the operator can do.
@@ -54,11 +58,20 @@ export async function openEmbeddedDatabase(options: {
       const server = await startPostgres({ folder, ...(await rememberedPort(folder)) });
       writeFileSync(path.join(folder, 'port'), `${server.port}\n`);
       const presence = await enter(server);
+      const revive = (): Promise<unknown> =>
+        locked({ lock, clock }, () => startPostgres({ folder, port: server.port }));
+      let watch: Rounds | undefined;
       return {
         url: new Sealed(server.urlOf(NAME)),
         folder,
         started: server.started,
-        leave: () => locked({ lock, clock }, () => leave(server, presence)),
+        keepAlive: (log) => {
+          watch ??= watchOver(presence, { clock, log, revive });
+        },
+        leave: async () => {
+          await watch?.close();
+          return await locked({ lock, clock }, () => leave(server, presence));
+        },
       };
     });
   } catch (error) {
@@ -101,6 +114,26 @@ async function enter(server: PostgresServer): Promise<Database> {
   return presence;
 }
 
+/** Looks every half second whether the server is there, through the connection that is held anyway. */
+function watchOver(
+  presence: Database,
+  { clock, log, revive }: { clock: Clock; log: Logger; revive: () => Promise<unknown> },
+): Rounds {
+  return new Rounds(clock, {
+    periodMs: WATCH_MS,
+    work: async () => {
+      try {
+        await presence.sql`select 1`;
+      } catch (error) {
+        if (!databaseGone(error)) throw error;
+        log.warn({ err: error }, 'The embedded database is gone; it is started again.');
+        await revive();
+      }
+    },
+    failed: (error) => log.error({ err: error }, 'The embedded database could not be started again.'),
+  });
+}
+
 async function leave(server: PostgresServer, presence: Database): Promise<'stopped' | 'left-running'> {
   let others = 0;
   try {
@@ -108,6 +141,9 @@ async function leave(server: PostgresServer, presence: Database): Promise<'stopp
       select count(*)::integer as others from pg_stat_activity
       where backend_type = 'client backend' and pid <> pg_backend_pid()`;
     others = row?.others ?? 0;
+  } catch (error) {
+    // A server that died is stopped already, and its log has everything that was committed.
+    if (!databaseGone(error)) throw error;
   } finally {
     await presence.close();
   }

@@ -374,11 +374,13 @@ class PaidJob<A extends Ask> {
       return Promise.resolve('over');
     }
     return new Promise((resolve) => {
-      this.#reply.onGone = () => {
+      const gone = (): void => {
         this.#left = true;
         this.#run?.cancel();
       };
-      this.#reply.onDrained = () => this.#consume(0);
+      const drained = (): void => this.#consume(0);
+      this.#reply.onGone = gone;
+      this.#reply.onDrained = drained;
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;

@@ -91,6 +91,8 @@ function open(
   }
 }
 
+/** A refused body of up to this stated length is read to its end, and the connection stays. */
+const SKIPPED_BODY_BYTES_MAX = 65_536;
 /** How long a refused client may go on sending before the connection is cut. */
 const REFUSED_BODY_BYTES_MAX = 1_048_576;
 
@@ -126,17 +128,24 @@ function readBody(
   request.on('end', () => {
     if (!over) finish(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
   });
-  reply.onGone = () => {
+  const gone = (): void => {
     if (!over) finish(new Fault('client-left'));
   };
+  reply.onGone = gone;
 }
 
 /**
  * Answers before the body was read. What the client still sends is thrown away for a while, so that it can read the
- * refusal instead of meeting a reset; one that goes on and on is cut.
+ * refusal instead of meeting a reset; one that goes on and on is cut. After a short body the connection goes on: a client
+ * that tries again, and a flood of bad keys even more so, would otherwise cost a new connection each time.
  */
 function refuse(request: IncomingMessage, reply: Reply, fault: Fault): void {
   if (request.complete) return sendError(reply, fault);
+  if (Number(request.headers['content-length']) <= SKIPPED_BODY_BYTES_MAX) {
+    sendError(reply, fault);
+    request.resume();
+    return;
+  }
   sendError(reply, fault, ['connection', 'close']);
   let thrownAway = 0;
   request.on('data', (part: Buffer) => {
