@@ -20,7 +20,8 @@ const DOORS: Record<string, readonly string[]> = {
   config: ['kit', 'domain'],
   wire: ['kit', 'domain'],
   db: ['kit'],
-  chain: ['kit', 'domain'],
+  // The database, because what is signed is stored before it is sent.
+  chain: ['kit', 'domain', 'db'],
   identity: ['kit', 'domain', 'db'],
   catalogue: ['kit', 'domain', 'db'],
   routing: ['kit', 'domain'],
