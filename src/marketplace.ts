@@ -5,9 +5,9 @@ import type { Config } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
-import { openRecounter, type Recounted, type Recounter } from '#gateway/recount.ts';
+import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
-import { claimOf, correctionOf, verdict } from '#gateway/verdict.ts';
+import { settleRecount } from '#gateway/settle-recount.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
@@ -27,7 +27,6 @@ import { Journal } from '#ledger/journal.ts';
 import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { Poster } from '#ledger/poster.ts';
-import { noteClaim } from '#routing/score.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
 import { roundRobin } from '#routing/strategies/round-robin.ts';
@@ -126,7 +125,13 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
       clock,
-      onResult: (found) => settleRecount(found, { hub, money, clock, log }),
+      onResult: (found) =>
+        settleRecount(found, {
+          recordOf: (...ids) => hub.registry.recordOf(...ids),
+          journal: money.journal,
+          clock,
+          log,
+        }),
     });
     closing.push(() => recounter.close());
 
@@ -286,27 +291,6 @@ function instanceOf(dataFolder: string, makeId: (prefix: string) => string): str
   mkdirSync(dataFolder, { recursive: true });
   if (!existsSync(file)) writeFileSync(file, `${makeId('inst')}\n`);
   return readFileSync(file, 'utf8').trim();
-}
-
-function settleRecount(found: Recounted, rooms: { hub: Hub; money: Money; clock: Clock; log: Logger }): void {
-  const { record, price, exact } = found;
-  const judged = verdict(claimOf(record), exact);
-  const served = rooms.hub.registry.recordOf(record.providerId ?? '', record.nodeId ?? '', record.modelId);
-  if (served) noteClaim(served, judged.overclaimed);
-  const correction = correctionOf(record, price, exact, rooms.clock.wallMs());
-  if (!correction) return;
-  rooms.log.warn(
-    {
-      request: record.id,
-      provider: record.providerId,
-      excess: judged.excess,
-      refundPico: correction.refund.toString(),
-    },
-    'A provider claimed more than was counted: the difference goes back.',
-  );
-  rooms.money.journal.append({ kind: 'correction', record: correction }).catch((error: unknown) => {
-    rooms.log.error({ request: record.id, err: error }, 'A correction could not be kept.');
-  });
 }
 
 function strategyNamed(name: Config['routing']['strategy']): Strategy {
