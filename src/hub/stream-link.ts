@@ -281,7 +281,8 @@ export class StreamLink implements Link, AttemptHost {
     else if (!attempt.job.stream) this.#whole(attempt);
     else if (attempt.fragmentBytes > 0) attempt.violate('the stream ended within an event');
     else {
-      attempt.finished = true;
+      // An answer of no words is one only if its end says why it ended; otherwise somebody else may still answer.
+      attempt.finished = attempt.phase !== 'waiting' || typeof end['finish_reason'] === 'string';
       attempt.streamEnded();
     }
   }

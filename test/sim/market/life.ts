@@ -1,0 +1,167 @@
+import { readChatRequest } from '#gateway/body.ts';
+import type { Holds as HoldsPort, InferenceRooms } from '#gateway/inference.ts';
+import { MemoryLimits } from '#gateway/limits.ts';
+import { openRecounter, type Recounter } from '#gateway/recount.ts';
+import { settleRecount } from '#gateway/settle-recount.ts';
+import { Dispatcher } from '#hub/dispatch.ts';
+import { Hub } from '#hub/hub.ts';
+import { ServiceBook } from '#hub/service-book.ts';
+import { idMaker } from '#kit/id.ts';
+import type { Logger } from '#kit/log.ts';
+import { RetryBudget } from '#kit/retry.ts';
+import { Holds } from '#ledger/holds.ts';
+import { Journal } from '#ledger/journal.ts';
+import { hearRecalls, Leases } from '#ledger/leases.ts';
+import type { UsageJournal } from '#ledger/ports.ts';
+import { Poster } from '#ledger/poster.ts';
+import { healthAware } from '#routing/strategies/health-aware.ts';
+import { leastConnections } from '#routing/strategies/least-connections.ts';
+import { roundRobin } from '#routing/strategies/round-robin.ts';
+import type { Chance } from '../chance.ts';
+import type { Catalogue } from './catalogue.ts';
+import { SimulatedCounting } from './counting-thread.ts';
+import type { SimulatedDisk } from './disk.ts';
+import { leaseDatabase } from './lease-database.ts';
+import type { ProcessClock } from './process-clock.ts';
+import type { RegisterOffice } from './register-office.ts';
+import { BODY_LIMITS, DISPATCH, HUB, LIMITS, SERVING } from './settings.ts';
+import type { Asker, Store } from './store.ts';
+
+export interface LifeParts {
+  readonly asker: Asker;
+  readonly clock: ProcessClock;
+  readonly chance: Chance;
+  readonly log: Logger;
+  readonly disk: SimulatedDisk;
+  readonly store: Store;
+  readonly catalogue: Catalogue;
+  readonly office: RegisterOffice;
+  readonly strategy: 'health-aware' | 'round-robin' | 'least-connections';
+  readonly countingFate: () => 'well' | 'hangs' | 'dies';
+  /** What a sabotaged world puts between the parts; in an honest one each answers what it is given. */
+  readonly sabotage: {
+    journal(journal: UsageJournal): UsageJournal;
+    holds(holds: HoldsPort): HoldsPort;
+    retriesMax: number;
+  };
+}
+
+/**
+ * One life of a market process, from its start to its death: the product's own rooms, wired as `src/marketplace.ts` wires
+ * them, on the world's clock, chance, disk and store. Nothing here knows that it is simulated.
+ */
+export class Life {
+  readonly hub: Hub;
+  readonly dispatcher: Dispatcher;
+  readonly holds: Holds;
+  readonly journal: Journal;
+  readonly poster: Poster;
+  readonly rooms: InferenceRooms;
+  readonly #forget: (() => void)[] = [];
+  /** Charges of this life that are durable and not yet posted, by request id. */
+  readonly unposted = new Map<string, bigint>();
+
+  private constructor(parts: LifeParts, money: { journal: Journal; poster: Poster; holds: Holds }) {
+    const { clock, chance, log, store, office, catalogue, asker } = parts;
+    const random = chance.source;
+    const ids = idMaker(clock, random);
+    this.journal = money.journal;
+    this.poster = money.poster;
+    this.holds = money.holds;
+    const hub = new Hub(
+      {
+        clock,
+        random,
+        ids,
+        log,
+        keys: office,
+        providers: {
+          stateOf: (providerId) => office.stateOf(providerId),
+          watch: (changed) => {
+            const stop = office.watch(changed);
+            this.#forget.push(stop);
+            return stop;
+          },
+        },
+        nodes: office.binderOf(store, asker),
+        models: catalogue,
+        isRevoked: (keyId) => office.isRevoked(keyId),
+      },
+      HUB,
+    );
+    this.hub = hub;
+    const service = new ServiceBook({
+      clock,
+      random,
+      strategy: { 'health-aware': healthAware, 'round-robin': roundRobin, 'least-connections': leastConnections }[
+        parts.strategy
+      ](),
+      candidates: (modelId) => hub.candidates(modelId),
+    });
+    this.dispatcher = new Dispatcher(
+      {
+        clock,
+        ids,
+        random,
+        log,
+        retryBudget: new RetryBudget({ ratio: 0.1, burst: 20 }),
+        pick: service.pick,
+        linkOf: (candidate) => hub.linkOf(candidate),
+        outcomes: service,
+      },
+      { ...DISPATCH, retriesMax: parts.sabotage.retriesMax },
+    );
+    const recounter: Recounter = openRecounter({
+      clock,
+      start: () => new SimulatedCounting(clock, parts.countingFate, () => chance.ms(0.2, 3)),
+      onResult: (found) =>
+        settleRecount(found, {
+          recordOf: (...which) => hub.registry.recordOf(...which),
+          journal: money.journal,
+          clock,
+          log,
+        }),
+    });
+    this.rooms = {
+      clock,
+      ids,
+      log,
+      settings: SERVING,
+      keys: office,
+      models: catalogue,
+      limits: new MemoryLimits(LIMITS),
+      holds: parts.sabotage.holds(money.holds),
+      journal: parts.sabotage.journal(money.journal),
+      dispatcher: this.dispatcher,
+      readBody: (bytes) => readChatRequest(bytes, BODY_LIMITS),
+      pick: service.pick,
+      isQuarantined: (order) => service.isQuarantined(order),
+      recounter,
+      served: () => {},
+    };
+  }
+
+  /**
+   * Starts a life: what the one before left in the journal is posted, its leases are released, and only then is anything
+   * promised. Rejects when the store could not be asked; the process then ends and is started again.
+   */
+  static async begin(parts: LifeParts): Promise<Life> {
+    const { clock, chance, log, store, asker } = parts;
+    const disk = parts.disk.openFor(asker);
+    const database = leaseDatabase(store, asker);
+    const journal = await Journal.open({ disk, clock, log, segmentSizeMax: 48 * 1024 });
+    const posting = store.postingOf(asker);
+    const poster = new Poster({ journal, disk, posting, clock, random: chance.source, log });
+    const leases = new Leases({ database, instance: asker.instance, makeId: idMaker(clock, chance.source) });
+    if (!(await poster.drain(20_000))) throw new Error('The journal could not be posted in time.');
+    await leases.releaseAll();
+    const holds = new Holds({ store: leases, clock, log, exposureMax: 500_000_000n });
+    await hearRecalls({ database, instance: asker.instance }, (consumerId) => holds.recalled(consumerId));
+    return new Life(parts, { journal, poster, holds });
+  }
+
+  /** Forgets what outsiders know of a dead life. */
+  forget(): void {
+    for (const forget of this.#forget.splice(0)) forget();
+  }
+}
