@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { simulate } from './simulate.ts';
 
 /**
- *     npm run sim -- [--seeds 20] [--seed 7] [--requests 5000] [--trace]
+ *     npm run sim -- [--seeds 20] [--from 1] [--seed 7] [--requests 5000] [--trace]
  *
  * Lives through worlds, one seed after the other, and prints what became of each. With `--seed` only that one is lived;
  * `--trace` prints every line of it.
@@ -11,12 +11,13 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '20' },
     seed: { type: 'string' },
+    from: { type: 'string', default: '1' },
     requests: { type: 'string', default: '5000' },
     trace: { type: 'boolean', default: false },
   },
 });
 const requests = Number(values.requests);
-const first = Number(values.seed ?? 1);
+const first = Number(values.seed ?? values.from);
 const count = values.seed === undefined ? Number(values.seeds) : 1;
 
 const startedMs = performance.now();

@@ -5,7 +5,7 @@ export const SABOTAGES = {
   'posts-a-record-twice': ['I4', 'I1'],
   'skims-a-pico': ['I4', 'I1'],
   'lends-what-is-not-there': ['I2', 'I1'],
-  'forgets-to-settle': ['I8', 'liveness'],
+  'forgets-to-settle': ['I2', 'I8', 'liveness'],
   'answers-before-it-is-durable': ['I3'],
   'charges-another-price': ['I4'],
   'retries-without-end': ['I7'],

@@ -10,15 +10,14 @@ import { StreamNode } from './agents/stream-node.ts';
 import { SwanNode } from './agents/swan-node.ts';
 import { Chance } from './chance.ts';
 import { drawRequest, makeConsumers, type SimulatedConsumer } from './clients/population.ts';
-import { SimulatedReply } from './clients/reply.ts';
-import type { SimulatedRequest } from './clients/request.ts';
+import { SimulatedRequest } from './clients/request.ts';
 import { drawRates, type FaultKind } from './faults.ts';
 import { Catalogue } from './market/catalogue.ts';
 import { SimulatedDisk } from './market/disk.ts';
 import { Host } from './market/host.ts';
 import type { Life } from './market/life.ts';
 import { RegisterOffice } from './market/register-office.ts';
-import { DISK_STALL_MS_MAX, DISPATCH, STORE_STALL_MS_MAX } from './market/settings.ts';
+import { DISK_STALL_MS_MAX, STORE_STALL_MS_MAX } from './market/settings.ts';
 import { type Asker, Store } from './market/store.ts';
 import { Wire } from './market/wire.ts';
 import { Court } from './oracles/court.ts';
@@ -98,6 +97,7 @@ export class World implements NodeWorld {
     );
     this.#perSecond = this.#chance.one([60, 150, 300, 500]);
     this.#store = new Store(this.clock, this.#chance.stream('store'), {
+      sabotage: options.sabotage,
       fateOf: () => this.#fateOfStatement(),
       nearWrite: (asker, where) => this.#nearWrite(asker, where),
       committed: (what, consumerIds) => {
@@ -158,10 +158,9 @@ export class World implements NodeWorld {
         office: this.#office,
         strategy: this.#chance.one(['health-aware', 'health-aware', 'round-robin', 'least-connections'] as const),
         countingFate: () => this.#fateOfCounting(),
-        sabotage: {
-          retriesMax: sabotage === 'retries-without-end' ? 9 : DISPATCH.retriesMax,
-          journal: (journal) => journal,
-          holds: (holds) => holds,
+        dispatch: {
+          ...(sabotage === 'retries-without-end' && { retriesMax: 9 }),
+          ...(sabotage === 'never-looks-at-deadlines' && { wheelMs: 1e9 }),
         },
       },
     });
@@ -170,6 +169,8 @@ export class World implements NodeWorld {
   #makeNodes(): void {
     const chance = this.#chance.stream('nodes');
     const providers = 8;
+    // In some worlds nearly everybody is bad at it.
+    const badness = chance.one([1, 1, 1, 1, 1, 12]);
     for (let p = 0; p < providers; p++) {
       this.#office.addKey(`sk-prov-${p}`, 'provider', `prov_${p}`);
       this.#office.states.set(`prov_${p}`, 'active');
@@ -184,7 +185,7 @@ export class World implements NodeWorld {
         secret: `sk-prov-${provider}`,
         models: i % 3 === 0 ? this.#catalogue.ids : [own.one(this.#catalogue.ids)],
         capacity: own.whole(4, 20),
-        behaviours: behavioursOf(own),
+        behaviours: behavioursOf(own, badness),
         diesOfPoison: own.yes(0.7),
       };
       const node =
@@ -265,9 +266,16 @@ export class World implements NodeWorld {
     return undefined;
   }
 
-  /** Its node is still on the connection that the attempt came in on. */
+  wireFor(node: SimulatedNode, attemptId: string, own: Wire | undefined): Wire | undefined {
+    if (this.#options.sabotage !== 'delivers-foreign-frames') return own;
+    const truth = this.#truths.get(attemptId);
+    return this.#nodes.find(({ profile }) => profile.nodeId === truth?.nodeId && node.profile !== profile)?.connectionWire ?? own;
+  }
+
+  /** Its node is still on the connection that the attempt came in on, and is still somebody there. */
   #canHear(truth: AttemptTruth): boolean {
     const node = this.#nodes.find(({ profile }) => profile.nodeId === truth.nodeId);
+    if (node && this.#office.find(node.profile.secret) === 'revoked') return false;
     return node !== undefined && node.hears && node.connection === truth.connection && !node.stopped;
   }
 
@@ -297,31 +305,23 @@ export class World implements NodeWorld {
       return;
     }
     const price = this.#catalogue.resolve(drawn.modelId)?.price;
-    const request: SimulatedRequest = {
-      ...drawn,
+    const request = new SimulatedRequest(
       n,
-      consumerId: drawn.consumer.id,
-      host: host.name,
-      price,
-      startedMs: this.clock.nowMs(),
-      requestId: life.rooms.ids('req'),
-      reply: new SimulatedReply({
+      drawn,
+      {
+        host: host.name,
+        requestId: life.rooms.ids('req'),
+        startedMs: this.clock.nowMs(),
+        price,
+        calm: this.#calm,
+      },
+      {
         begun: (status) => this.#note(`#${n}`, `status ${status}`),
         ended: () => this.requests.ended(request, (id) => host.disk.durable.has(id)),
-      }),
-      leftMs: undefined,
-      overMs: undefined,
-      reset: false,
-      held: 0n,
-      heldMost: 0n,
-      settles: 0,
-      records: [],
-      refusedByDisk: false,
-      attempts: 0,
-      calm: this.#calm,
-    };
+      },
+    );
     this.#byNumber.set(n, request);
-    this.#note(`#${n}`, `${drawn.kind} ${drawn.consumer.id} ${drawn.modelId} at ${host.name} as ${request.requestId}`);
+    this.#note(`#${n}`, `${drawn.kind} ${drawn.consumerId} ${drawn.modelId} at ${host.name} as ${request.requestId}`);
     this.requests.began(request);
     this.#inFlightOf(life).add(request);
     this.#behave(request);
@@ -335,7 +335,7 @@ export class World implements NodeWorld {
     try {
       const authorization = drawn.secret === undefined ? undefined : `Bearer ${drawn.secret}`;
       const caller = admit(life.rooms, authorization, request.requestId);
-      serveChat(this.#roomsFor(request, life, host), caller, request.body, request.reply).then(over, (error) => {
+      serveChat(this.#roomsFor(request, life, host), caller, drawn.body, request.reply).then(over, (error) => {
         this.court.report('bug', `serveChat threw: ${textOf(error)}`, [`#${n}`]);
       });
     } catch (error) {
@@ -358,7 +358,7 @@ export class World implements NodeWorld {
         request.reply.leave();
       });
     }
-    if (request.stream && chance.yes(0.05)) {
+    if (request.drawn.stream && chance.yes(0.05)) {
       request.reply.roomBytes = chance.one([200, 800]);
       const pause = chance.ms(5, 400);
       const read = (): void => {
@@ -415,7 +415,10 @@ export class World implements NodeWorld {
           request.records.push(record);
           if (sabotage === 'forgets-the-journal' && request.n % 97 === 0) return;
           const durable = rooms.journal.append({ kind: 'usage', record });
-          if (sabotage === 'answers-before-it-is-durable') return;
+          if (sabotage === 'answers-before-it-is-durable') {
+            durable.catch(() => {});
+            return;
+          }
           try {
             await durable;
             if (record.charge > 0n && host.life === life) life.unposted.set(record.id, record.charge);
@@ -792,10 +795,10 @@ const EXPECTED_ERRORS = new Set([
 ]);
 
 /** Mostly good, with a few habits of its own. */
-function behavioursOf(chance: Chance): Partial<Record<Behaviour, number>> {
+function behavioursOf(chance: Chance, badness: number): Partial<Record<Behaviour, number>> {
   const behaviours: Partial<Record<Behaviour, number>> = { good: 100, long: 15 };
   const habits = BEHAVIOURS.filter((each) => each !== 'good' && each !== 'long');
-  for (let i = chance.whole(0, 5); i > 0; i--) behaviours[chance.one(habits)] = chance.one([1, 3, 10, 40]);
+  for (let i = chance.whole(0, 5); i > 0; i--) behaviours[chance.one(habits)] = badness * chance.one([1, 3, 10, 40]);
   return behaviours;
 }
 

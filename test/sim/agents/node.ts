@@ -13,6 +13,8 @@ export interface NodeWorld extends Gossip {
   /** Tells that a job arrived, and hears what to remember of it. */
   jobArrived(node: SimulatedNode, about: { attemptId: string; prompt: string }): AttemptTruth;
   jobCancelled(truth: AttemptTruth): void;
+  /** The wire on which a word about somebody's attempt travels: the node's own, unless the world is sabotaged. */
+  wireFor(node: SimulatedNode, attemptId: string, own: Wire | undefined): Wire | undefined;
 }
 
 export interface NodeProfile {
@@ -73,6 +75,10 @@ export abstract class SimulatedNode implements Voice {
   /** Counts its connections: what was begun on an earlier one is nobody's on this one. */
   get connection(): number {
     return this.#connection;
+  }
+
+  get connectionWire(): Wire | undefined {
+    return this.wire;
   }
 
   /** A word of the hub would be heard on this connection. */

@@ -168,7 +168,7 @@ export class SwanNode extends SimulatedNode {
   }
 
   foreign(attemptId: string): void {
-    this.wire?.say(
+    this.world.wireFor(this, attemptId, this.wire)?.say(
       `{"type":"stream_chunk","request_id":"${attemptId}","payload":{"request_id":"${attemptId}","chunk":{"choices":[{"index":0,"delta":{"content":"foreign "}}]},"done":false}}`,
     );
     this.say('stream_end', attemptId, { request_id: attemptId, latency_ms: 1 });

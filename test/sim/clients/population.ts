@@ -2,7 +2,7 @@ import type { Pico } from '#domain/money.ts';
 import type { Chance } from '../chance.ts';
 import type { Catalogue } from '../market/catalogue.ts';
 import type { RegisterOffice } from '../market/register-office.ts';
-import type { RequestKind } from './request.ts';
+import type { Drawn, RequestKind } from './request.ts';
 
 export interface SimulatedConsumer {
   readonly id: string;
@@ -17,25 +17,13 @@ export function makeConsumers(count: number, chance: Chance, office: RegisterOff
     const secrets = Array.from({ length: chance.whole(1, 2) }, (__, k) => `sk-swan-${i}-${k}`);
     for (const secret of secrets) office.addKey(secret, 'consumer', id);
     const credit =
-      i === 0 || chance.yes(0.6)
+      i === 0 || chance.yes(0.75)
         ? 2_000_000_000n
         : chance.yes(0.5)
           ? BigInt(chance.whole(200_000, 3_000_000))
           : BigInt(chance.whole(0, 60_000));
     return { id, secrets, credit };
   });
-}
-
-export interface Drawn {
-  readonly kind: RequestKind;
-  readonly consumer: SimulatedConsumer;
-  readonly secret: string | undefined;
-  readonly modelId: string;
-  readonly stream: boolean;
-  readonly includeUsage: boolean;
-  readonly maxTokens: number | undefined;
-  readonly promptWords: number;
-  readonly body: Buffer;
 }
 
 const KINDS: Readonly<Record<RequestKind, number>> = {
@@ -71,7 +59,8 @@ export function drawRequest(
   const includeUsage = stream && chance.yes(0.4);
   const maxTokens =
     kind === 'tokens-oversized' ? 513 : chance.yes(0.8) ? chance.one([1, 4, 16, 64, 256]) : undefined;
-  const prompt = `r${n} ${'lorem ipsum dolor '.repeat(kind === 'huge-prompt' ? chance.whole(400, 800) : chance.whole(1, 12))}`;
+  const phrases = kind === 'huge-prompt' ? chance.whole(400, 800) : chance.whole(1, 12);
+  const prompt = `r${n} ${'lorem ipsum dolor '.repeat(phrases)}`;
   const slug = modelId.slice(modelId.indexOf('/') + 1).toLowerCase();
   const model =
     kind === 'model-unknown'
@@ -92,13 +81,13 @@ export function drawRequest(
   const text = JSON.stringify(fields);
   return {
     kind,
-    consumer,
+    consumerId: consumer.id,
     secret: 'key-unknown key-missing key-of-provider'.includes(kind) ? secret : chance.one(consumer.secrets),
     modelId,
     stream,
     includeUsage,
     maxTokens,
-    promptWords: prompt.trim().split(/\s+/).length,
+    promptWords: 1 + 3 * phrases,
     body: Buffer.from(kind === 'body-broken' ? text.slice(0, -chance.whole(1, 20)) : text),
   };
 }
@@ -109,7 +98,7 @@ function poisonOf(chance: Chance, consumer: SimulatedConsumer, catalogue: Catalo
   const body = { model: modelId, messages: [{ role: 'user', content: 'poison' }], stream: true, max_tokens: 16 };
   return {
     kind: 'poison',
-    consumer,
+    consumerId: consumer.id,
     secret: consumer.secrets[0],
     modelId,
     stream: true,

@@ -1,7 +1,7 @@
 import type { Pico } from '#domain/money.ts';
 import type { Price } from '#domain/price.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
-import type { SimulatedReply } from './reply.ts';
+import { type ReplyWatch, SimulatedReply } from './reply.ts';
 
 /** What kind of request a client sends, good ones and others. */
 export type RequestKind =
@@ -17,9 +17,8 @@ export type RequestKind =
   | 'poison'
   | 'huge-prompt';
 
-/** One request of a client, and everything that is known of it. */
-export interface SimulatedRequest {
-  readonly n: number;
+/** What a client decided to send. */
+export interface Drawn {
   readonly kind: RequestKind;
   readonly consumerId: string;
   readonly secret: string | undefined;
@@ -29,26 +28,46 @@ export interface SimulatedRequest {
   readonly maxTokens: number | undefined;
   readonly promptWords: number;
   readonly body: Buffer;
-  readonly reply: SimulatedReply;
+}
+
+/** One request of a client, and everything that is known of it. */
+export class SimulatedRequest {
+  readonly n: number;
+  readonly drawn: Drawn;
   readonly host: string;
+  readonly requestId: string;
   readonly startedMs: number;
   /** The price in force when it was admitted. */
   readonly price: Price | undefined;
-  requestId: string;
-  /** When its client hung up. */
-  leftMs: number | undefined;
-  /** The gateway has done with it. */
-  overMs: number | undefined;
-  /** Its process died first. */
-  reset: boolean;
-  /** Reserved and not yet settled or released; how often each was called. */
-  held: Pico;
-  heldMost: Pico;
-  settles: number;
-  records: UsageRecord[];
-  /** An append of its record was refused by the disk. */
-  refusedByDisk: boolean;
-  attempts: number;
   /** Sent when the world is calm: it must succeed. */
   readonly calm: boolean;
+  readonly reply: SimulatedReply;
+  /** When its client hung up. */
+  leftMs: number | undefined = undefined;
+  /** When the gateway had done with it. */
+  overMs: number | undefined = undefined;
+  /** Reserved and not yet settled or released; the reservation; how often it was settled or released. */
+  held: Pico = 0n;
+  heldMost: Pico = 0n;
+  settles = 0;
+  readonly records: UsageRecord[] = [];
+  /** An append of its record was refused by the disk. */
+  refusedByDisk = false;
+  attempts = 0;
+
+  constructor(
+    n: number,
+    drawn: Drawn,
+    about: Pick<SimulatedRequest, 'host' | 'requestId' | 'startedMs' | 'price' | 'calm'>,
+    watch: ReplyWatch,
+  ) {
+    this.n = n;
+    this.drawn = drawn;
+    this.host = about.host;
+    this.requestId = about.requestId;
+    this.startedMs = about.startedMs;
+    this.price = about.price;
+    this.calm = about.calm;
+    this.reply = new SimulatedReply(watch);
+  }
 }

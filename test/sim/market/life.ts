@@ -1,9 +1,9 @@
 import { readChatRequest } from '#gateway/body.ts';
-import type { Holds as HoldsPort, InferenceRooms } from '#gateway/inference.ts';
+import type { InferenceRooms } from '#gateway/inference.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
-import { Dispatcher } from '#hub/dispatch.ts';
+import { Dispatcher, type DispatchSettings } from '#hub/dispatch.ts';
 import { Hub } from '#hub/hub.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { idMaker } from '#kit/id.ts';
@@ -12,7 +12,6 @@ import { RetryBudget } from '#kit/retry.ts';
 import { Holds } from '#ledger/holds.ts';
 import { Journal } from '#ledger/journal.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
-import type { UsageJournal } from '#ledger/ports.ts';
 import { Poster } from '#ledger/poster.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
@@ -38,12 +37,8 @@ export interface LifeParts {
   readonly office: RegisterOffice;
   readonly strategy: 'health-aware' | 'round-robin' | 'least-connections';
   readonly countingFate: () => 'well' | 'hangs' | 'dies';
-  /** What a sabotaged world puts between the parts; in an honest one each answers what it is given. */
-  readonly sabotage: {
-    journal(journal: UsageJournal): UsageJournal;
-    holds(holds: HoldsPort): HoldsPort;
-    retriesMax: number;
-  };
+  /** What a sabotaged world sets otherwise. */
+  readonly dispatch: Partial<DispatchSettings>;
 }
 
 /**
@@ -109,7 +104,7 @@ export class Life {
         linkOf: (candidate) => hub.linkOf(candidate),
         outcomes: service,
       },
-      { ...DISPATCH, retriesMax: parts.sabotage.retriesMax },
+      { ...DISPATCH, ...parts.dispatch },
     );
     const recounter: Recounter = openRecounter({
       clock,
@@ -130,8 +125,8 @@ export class Life {
       keys: office,
       models: catalogue,
       limits: new MemoryLimits(LIMITS),
-      holds: parts.sabotage.holds(money.holds),
-      journal: parts.sabotage.journal(money.journal),
+      holds: money.holds,
+      journal: money.journal,
       dispatcher: this.dispatcher,
       readBody: (bytes) => readChatRequest(bytes, BODY_LIMITS),
       pick: service.pick,

@@ -20,6 +20,7 @@ export const HUB: Partial<HubSettings> = {
   linkCapacityDefault: 16,
   streamBufferBytesMax: 2_500,
   linkBufferBytesMax: 20_000,
+  recordsMax: 200,
   creditBytes: 3_000,
   creditStepBytes: 500,
 };
@@ -34,7 +35,7 @@ export const DISPATCH: DispatchSettings = {
 };
 
 export const LIMITS: LimitSettings = {
-  requestsPerMinute: { llm: 1_800, image: 60, embedding: 60, other: 60 },
+  requestsPerMinute: { llm: 3_600, image: 60, embedding: 60, other: 60 },
   concurrentPerKey: 24,
 };
 

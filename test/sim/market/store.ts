@@ -5,6 +5,7 @@ import type { UsagePosting } from '#ledger/ports.ts';
 import { MemoryLedger } from '#support/memory-ledger.ts';
 import type { VirtualClock } from '#support/virtual-clock.ts';
 import type { Chance } from '../chance.ts';
+import type { Sabotage } from '../sabotage.ts';
 
 /** A life of a process, as the outside world knows it: what it asked for is answered only while it lives. */
 export interface Asker {
@@ -18,6 +19,8 @@ export interface Asker {
 export type Fate = 'well' | 'refused' | 'unheard';
 
 export interface StoreWatch {
+  /** How this store is broken on purpose, if it is. */
+  readonly sabotage: Sabotage | undefined;
   fateOf(what: string): Fate;
   /** A durable write of `asker` is about to happen, or has just happened: a good moment to die. */
   nearWrite(asker: Asker, where: string): void;
@@ -86,7 +89,10 @@ export class Store {
     change: string,
   ): Promise<{ granted: Pico | null; elsewhere: Pico }> {
     const answer = await this.ledger.leasesOf(asker.instance).grow(consumerId, amounts);
-    if ('short' in answer) return { granted: null, elsewhere: answer.leasedElsewhere };
+    if ('short' in answer) {
+      if (this.#watch.sabotage === 'lends-what-is-not-there') return this.#lend(asker, consumerId, amounts.atLeast);
+      return { granted: null, elsewhere: answer.leasedElsewhere };
+    }
     this.lastChanges.set(`${asker.instance} ${consumerId}`, { change, amount: answer.granted });
     this.#watch.committed('grow', [consumerId]);
     return { granted: answer.granted, elsewhere: 0n };
@@ -115,6 +121,7 @@ export class Store {
       post: (records) =>
         this.statement(asker, 'posting', async () => {
           await ledger.post(records);
+          this.#spoil(records);
           this.#watch.posted(asker, records);
           this.#watch.committed('posting', [...new Set(records.map(({ record }) => record.consumerId))]);
         }),
@@ -141,6 +148,34 @@ export class Store {
 
   stopRecalls(instance: string): void {
     this.#recalls.delete(instance);
+  }
+
+  /** What a broken ledger does besides. */
+  #spoil(records: readonly JournalRecord[]): void {
+    const { sabotage } = this.#watch;
+    if (sabotage !== 'posts-a-record-twice' && sabotage !== 'skims-a-pico') return;
+    for (const { record } of records) {
+      const entry = this.ledger.entries.get(`charge:${record.id}`);
+      if (!entry) continue;
+      const legs =
+        sabotage === 'posts-a-record-twice'
+          ? entry.legs
+          : [
+              { account: `provider:${record.providerId}`, amount: -1n },
+              { account: 'platform:fee', amount: 1n },
+            ];
+      const { balances } = this.ledger;
+      for (const { account, amount } of legs) balances.set(account, (balances.get(account) ?? 0n) + amount);
+    }
+  }
+
+  #lend(asker: Asker, consumerId: string, amount: Pico): { granted: Pico; elsewhere: Pico } {
+    const { held, leases } = this.ledger;
+    held.set(consumerId, (held.get(consumerId) ?? 0n) + amount);
+    const mine = leases.get(asker.instance);
+    mine?.set(consumerId, (mine.get(consumerId) ?? 0n) + amount);
+    this.#watch.committed('grow', [consumerId]);
+    return { granted: amount, elsewhere: 0n };
   }
 
   #after(delayMs: number, run: () => void): void {

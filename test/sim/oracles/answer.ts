@@ -31,7 +31,7 @@ export function readAnswer(
     return { ...NOTHING, error: error.code };
   }
   const said = new Said(request, truthOf, wrong);
-  if (request.stream) said.events(text);
+  if (request.drawn.stream) said.events(text);
   else if (reply.whole) said.completion(text);
   return said.answer();
 }
@@ -116,7 +116,7 @@ class Said {
     if (!Array.isArray(chunk.choices)) return this.#wrong('I5', 'An event without choices.');
     if (chunk.choices.length === 0) {
       this.#usage = chunk.usage;
-      if (!this.#request.includeUsage) this.#wrong('I5', 'A usage event that nobody asked for.');
+      if (!this.#request.drawn.includeUsage) this.#wrong('I5', 'A usage event that nobody asked for.');
     } else if (chunk.usage) this.#wrong('I5', "An agent's usage was passed on.");
     for (const choice of chunk.choices) {
       if (choice.finish_reason) this.#finished = true;
@@ -127,7 +127,7 @@ class Said {
   #names({ id, model }: Chunk): void {
     this.#id ??= id;
     if (id !== this.#id || !id.startsWith('chatcmpl-')) this.#wrong('I5', `The id of an answer is ${id}.`);
-    if (model !== this.#request.modelId) this.#wrong('I5', `The model of an answer is ${model}.`);
+    if (model !== this.#request.drawn.modelId) this.#wrong('I5', `The model of an answer is ${model}.`);
   }
 
   #say(content: string): void {

@@ -1,7 +1,7 @@
 import { least } from '#domain/money.ts';
 import { priceOf } from '#domain/price.ts';
 import type { AttemptTruth } from '../agents/job.ts';
-import type { SimulatedRequest } from '../clients/request.ts';
+import type { RequestKind, SimulatedRequest } from '../clients/request.ts';
 import { DISK_STALL_MS_MAX, DISPATCH } from '../market/settings.ts';
 import { type Answer, readAnswer, type TruthOf } from './answer.ts';
 import type { Court } from './court.ts';
@@ -54,7 +54,8 @@ export class RequestOracle {
       this.#wrong(request, 'I7', `Attempt ${request.attempts + 1} of one request.`);
     if (request.overMs !== undefined && nowMs - request.overMs > 50)
       this.#wrong(request, 'I7', 'An attempt of a request that is over.');
-    if (request.reply.bytes > 0) this.#wrong(request, 'I7', 'An attempt after content was sent.');
+    if (request.reply.status === 200 && request.reply.bytes > 0)
+      this.#wrong(request, 'I7', 'An attempt after content was sent.');
     for (const other of before) {
       if (other.providerId === truth.providerId) this.#wrong(request, 'I7', 'Two attempts on one provider.');
       if (other.behaviour === 'refuses' && other.over && stillThere(other))
@@ -72,7 +73,7 @@ export class RequestOracle {
   /** The last byte reached the client. */
   ended(request: SimulatedRequest, durable: (id: string) => boolean): void {
     if (request.reply.status !== 200) return;
-    const complete = !request.stream || request.reply.text().endsWith('data: [DONE]\n\n');
+    const complete = !request.drawn.stream || request.reply.text().endsWith('data: [DONE]\n\n');
     if (!complete) return;
     this.answered.set(request.requestId, request);
     this.counts.answered += 1;
@@ -99,7 +100,6 @@ export class RequestOracle {
 
   /** The process died under it. */
   reset(request: SimulatedRequest): void {
-    request.reset = true;
     request.overMs = this.#nowMs();
     this.counts.reset += 1;
     this.#attempts.delete(request.n);
@@ -131,11 +131,12 @@ export class RequestOracle {
   }
 
   #answer(request: SimulatedRequest): void {
-    const { reply, kind } = request;
+    const { reply } = request;
+    const { kind } = request.drawn;
     const answer = this.#read(request);
     if (reply.status === 500) this.#wrong(request, 'bug', 'The answer is an internal error.');
     const expected = EXPECTED[kind];
-    if (expected !== undefined && !reply.gone && reply.status !== expected && ![429, 503].includes(reply.status ?? 0))
+    if (expected !== undefined && !reply.gone && reply.status !== expected && ![401, 429, 503].includes(reply.status ?? 0))
       this.#wrong(request, 'I9', `A request of kind ${kind} was answered with ${reply.status}.`);
     if (request.calm && reply.status !== 200)
       this.#wrong(request, 'liveness', `A good request was answered with ${reply.status} ${answer.error}.`);
@@ -162,8 +163,8 @@ export class RequestOracle {
       this.#wrong(request, 'I4', `Charged ${record.charge} for what costs ${cost}.`);
     if (record.charge > request.heldMost) this.#wrong(request, 'I2', 'Charged more than was held.');
     if (free || request.refusedByDisk) return;
-    if (request.maxTokens !== undefined && record.outputTokens > request.maxTokens)
-      this.#wrong(request, 'I4', `Billed ${record.outputTokens} tokens where ${request.maxTokens} were allowed.`);
+    if (request.drawn.maxTokens !== undefined && record.outputTokens > request.drawn.maxTokens)
+      this.#wrong(request, 'I4', `Billed ${record.outputTokens} tokens where ${request.drawn.maxTokens} were allowed.`);
     if (record.outcome === 'cancelled') {
       if (record.outputTokens > answer.words + answer.untagged)
         this.#wrong(request, 'I4', `Billed ${record.outputTokens} tokens where ${answer.words} were passed on.`);
@@ -183,7 +184,7 @@ export class RequestOracle {
         `Billed ${record.inputTokens}+${record.outputTokens} where ${honest.inputTokens}+${honest.outputTokens} were served.`,
       );
     const { usage } = answer;
-    if (answer.complete && (request.includeUsage || !request.stream)) {
+    if (answer.complete && (request.drawn.includeUsage || !request.drawn.stream)) {
       if (usage?.prompt_tokens !== record.inputTokens || usage.completion_tokens !== record.outputTokens)
         this.#wrong(request, 'I4', 'The usage that the client reads is not the usage that is billed.');
     }
@@ -198,7 +199,7 @@ export class RequestOracle {
   }
 }
 
-const EXPECTED: Readonly<Partial<Record<SimulatedRequest['kind'], number>>> = {
+const EXPECTED: Readonly<Partial<Record<RequestKind, number>>> = {
   'key-unknown': 401,
   'key-missing': 401,
   'key-of-provider': 401,
