@@ -127,7 +127,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       clock,
       onResult: (found) =>
         settleRecount(found, {
-          recordOf: (...ids) => hub.registry.recordOf(...ids),
+          recordOf: (...which) => hub.registry.recordOf(...which),
           journal: money.journal,
           clock,
           log,

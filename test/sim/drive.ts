@@ -13,7 +13,7 @@ export function drive(step: () => boolean): Promise<void> {
         over = !step();
       } catch (error) {
         over = true;
-        reject(error as Error);
+        reject(error);
       }
     };
     const batch = (): void => {

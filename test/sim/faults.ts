@@ -4,6 +4,7 @@ import type { Chance } from './chance.ts';
 export const FAULTS = [
   'process-killed',
   'machine-lost',
+  'process-stopped',
   'killed-near-a-write',
   'disk-stalls',
   'disk-fails-append',
@@ -15,6 +16,7 @@ export const FAULTS = [
   'store-refuses',
   'link-cut',
   'link-black-hole',
+  'link-socket-full',
   'node-stops',
   'node-reconnects',
   'node-drains',
@@ -36,6 +38,7 @@ export type FaultKind = (typeof FAULTS)[number];
 const PER_SECOND: Readonly<Record<FaultKind, number>> = {
   'process-killed': 0.15,
   'machine-lost': 0.1,
+  'process-stopped': 0.1,
   'killed-near-a-write': 0.25,
   'disk-stalls': 0.3,
   'disk-fails-append': 0.04,
@@ -47,6 +50,7 @@ const PER_SECOND: Readonly<Record<FaultKind, number>> = {
   'store-refuses': 0,
   'link-cut': 0.6,
   'link-black-hole': 0.1,
+  'link-socket-full': 0.3,
   'node-stops': 0.2,
   'node-reconnects': 0.5,
   'node-drains': 0.15,

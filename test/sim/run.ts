@@ -27,7 +27,11 @@ let steps = 0;
 const faults = new Map<string, number>();
 const counts: Record<string, number> = {};
 for (let seed = first; seed < first + count; seed++) {
-  const outcome = await simulate({ seed, requests, print: values.trace ? (line) => console.log(line) : undefined });
+  const outcome = await simulate({
+    seed,
+    requests,
+    print: values.trace ? (line) => console.log(line) : undefined,
+  });
   done += requests;
   steps += outcome.steps;
   for (const [kind, times] of outcome.faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
@@ -38,7 +42,9 @@ for (let seed = first; seed < first + count; seed++) {
   );
   for (const violation of violations.slice(0, 3)) {
     failed += 1;
-    console.log(`\n${violation.invariant} at step ${violation.step}, ${violation.atMs} ms: ${violation.what}`);
+    console.log(
+      `\n${violation.invariant} at step ${violation.step}, ${violation.atMs} ms: ${violation.what}`,
+    );
     for (const line of violation.trace) console.log(`    ${line}`);
     console.log(`replay: npm run sim -- --seed ${seed} --requests ${requests} --trace\n`);
   }
@@ -47,6 +53,10 @@ const seconds = (performance.now() - startedMs) / 1_000;
 console.log(
   `\n${done} requests, ${steps} steps, ${faults.size} kinds of faults, ${[...faults.values()].reduce((a, b) => a + b, 0)} faults in ${seconds.toFixed(1)} s: ${Math.round(done / seconds)} requests/s`,
 );
-console.log(Object.entries(counts).map(([kind, times]) => `${kind} ${times}`).join(', '));
+console.log(
+  Object.entries(counts)
+    .map(([kind, times]) => `${kind} ${times}`)
+    .join(', '),
+);
 console.log([...faults].map(([kind, times]) => `${kind} ${times}`).join(', '));
 if (failed > 0) process.exitCode = 1;

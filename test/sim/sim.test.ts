@@ -7,7 +7,9 @@ const WORLDS = 24;
 const REQUESTS = 4_200;
 
 describe('a simulated market', () => {
-  test('keeps every promise through 100,000 requests in 24 worlds of faults', { timeout: 300_000 }, async () => {
+  test('keeps every promise through 100,000 requests in 24 worlds of faults', {
+    timeout: 300_000,
+  }, async () => {
     const faults = new Set<string>();
     let requests = 0;
     for (let seed = 1; seed <= WORLDS; seed++) {
@@ -30,15 +32,19 @@ describe('a simulated market', () => {
     expect(other?.hash).not.toBe(first?.hash);
   });
 
-  test.each(Object.keys(SABOTAGES) as Sabotage[])('is caught when it %s', { timeout: 120_000 }, async (sabotage) => {
-    for (let seed = 1; seed <= 12; seed++) {
-      const { violations } = await simulate({ seed, requests: 1_500, sabotage });
-      const [violation] = violations;
-      if (!violation) continue;
-      expect(SABOTAGES[sabotage]).toContain(violation.invariant);
-      expect(violation).toMatchObject({ seed, what: expect.any(String), trace: expect.any(Array) });
-      return;
-    }
-    expect.unreachable('No oracle noticed in twelve worlds.');
-  });
+  test.each(Object.keys(SABOTAGES) as Sabotage[])(
+    'is caught when it %s',
+    { timeout: 120_000 },
+    async (sabotage) => {
+      for (let seed = 1; seed <= 12; seed++) {
+        const { violations } = await simulate({ seed, requests: 1_500, sabotage });
+        const [violation] = violations;
+        if (!violation) continue;
+        expect(SABOTAGES[sabotage]).toContain(violation.invariant);
+        expect(violation).toMatchObject({ seed, what: expect.any(String), trace: expect.any(Array) });
+        return;
+      }
+      expect.unreachable('No oracle noticed in twelve worlds.');
+    },
+  );
 });

@@ -9,7 +9,7 @@ const LINES_KEPT = 4_000;
  */
 export class Trace {
   readonly #hash = createHash('sha256');
-  readonly #lines: string[] = new Array<string>(LINES_KEPT);
+  readonly #lines: string[] = [];
   readonly #print: ((line: string) => void) | undefined;
   #at = 0;
   #waiting = '';

@@ -1,7 +1,8 @@
-import { Fault } from '#kit/fault.ts';
-import type { Logger } from '#kit/log.ts';
 import { admit, type InferenceRooms, serveChat } from '#gateway/inference.ts';
 import { sendError } from '#gateway/send-error.ts';
+import { Fault } from '#kit/fault.ts';
+import type { Logger } from '#kit/log.ts';
+import { RecordInDoubt } from '#ledger/ports.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { BEHAVIOURS, type Behaviour } from './agents/behaviours.ts';
 import type { AttemptTruth } from './agents/job.ts';
@@ -151,12 +152,18 @@ export class World implements NodeWorld {
       watch: {
         began: (host) => this.#note(host.name, `began life ${host.lives}`),
         died: (host) => this.#died(host),
+        stopped: (host) => this.#stopped(host),
       },
       needs: {
         store: this.#store,
         catalogue: this.#catalogue,
         office: this.#office,
-        strategy: this.#chance.one(['health-aware', 'health-aware', 'round-robin', 'least-connections'] as const),
+        strategy: this.#chance.one([
+          'health-aware',
+          'health-aware',
+          'round-robin',
+          'least-connections',
+        ] as const),
         countingFate: () => this.#fateOfCounting(),
         dispatch: {
           ...(sabotage === 'retries-without-end' && { retriesMax: 9 }),
@@ -190,7 +197,7 @@ export class World implements NodeWorld {
       };
       const node =
         i % 2 === 0
-          ? new StreamNode(profile, this, own)
+          ? new StreamNode(profile, this, own, own.yes(0.15))
           : new SwanNode(own.one(['A', 'B', 'C'] as const), profile, this, own);
       this.#nodes.push(node);
     }
@@ -201,6 +208,7 @@ export class World implements NodeWorld {
   dial(node: SimulatedNode): Wire | undefined {
     const host = this.#hostFor(node);
     if (!host.life) return undefined;
+    if (host.closing) return undefined;
     const wire = new Wire({
       clock: this.clock,
       address: '192.0.2.1',
@@ -269,7 +277,10 @@ export class World implements NodeWorld {
   wireFor(node: SimulatedNode, attemptId: string, own: Wire | undefined): Wire | undefined {
     if (this.#options.sabotage !== 'delivers-foreign-frames') return own;
     const truth = this.#truths.get(attemptId);
-    return this.#nodes.find(({ profile }) => profile.nodeId === truth?.nodeId && node.profile !== profile)?.connectionWire ?? own;
+    return (
+      this.#nodes.find(({ profile }) => profile.nodeId === truth?.nodeId && node.profile !== profile)
+        ?.connectionWire ?? own
+    );
   }
 
   /** Its node is still on the connection that the attempt came in on, and is still somebody there. */
@@ -296,9 +307,13 @@ export class World implements NodeWorld {
   #send(): void {
     const n = ++this.#sent;
     const chance = this.#clientChance;
-    const drawn = drawRequest(n, chance, { consumers: this.#consumers, catalogue: this.#catalogue, calm: this.#calm });
+    const drawn = drawRequest(n, chance, {
+      consumers: this.#consumers,
+      catalogue: this.#catalogue,
+      calm: this.#calm,
+    });
     const host = chance.one(this.#hosts);
-    const { life } = host;
+    const life = host.closing ? undefined : host.life;
     if (!life) {
       this.#note(`#${n}`, `finds ${host.name} closed`);
       if (this.#calm) this.court.report('liveness', `Process ${host.name} is not there in the end.`);
@@ -321,7 +336,10 @@ export class World implements NodeWorld {
       },
     );
     this.#byNumber.set(n, request);
-    this.#note(`#${n}`, `${drawn.kind} ${drawn.consumerId} ${drawn.modelId} at ${host.name} as ${request.requestId}`);
+    this.#note(
+      `#${n}`,
+      `${drawn.kind} ${drawn.consumerId} ${drawn.modelId} at ${host.name} as ${request.requestId}`,
+    );
     this.requests.began(request);
     this.#inFlightOf(life).add(request);
     this.#behave(request);
@@ -335,9 +353,12 @@ export class World implements NodeWorld {
     try {
       const authorization = drawn.secret === undefined ? undefined : `Bearer ${drawn.secret}`;
       const caller = admit(life.rooms, authorization, request.requestId);
-      serveChat(this.#roomsFor(request, life, host), caller, drawn.body, request.reply).then(over, (error) => {
-        this.court.report('bug', `serveChat threw: ${textOf(error)}`, [`#${n}`]);
-      });
+      serveChat(this.#roomsFor(request, life, host), caller, drawn.body, request.reply).then(
+        over,
+        (error) => {
+          this.court.report('bug', `serveChat threw: ${textOf(error)}`, [`#${n}`]);
+        },
+      );
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       sendError(request.reply, error);
@@ -394,7 +415,8 @@ export class World implements NodeWorld {
         settle: (consumerId, reserved, charged) => {
           request.held -= reserved;
           request.settles += 1;
-          if (sabotage !== 'forgets-to-settle' || request.n % 97 !== 0) rooms.holds.settle(consumerId, reserved, charged);
+          if (sabotage !== 'forgets-to-settle' || request.n % 97 !== 0)
+            rooms.holds.settle(consumerId, reserved, charged);
         },
         release: (consumerId, reserved) => {
           request.held -= reserved;
@@ -424,7 +446,7 @@ export class World implements NodeWorld {
             if (record.charge > 0n && host.life === life) life.unposted.set(record.id, record.charge);
           } catch (error) {
             request.refusedByDisk = true;
-            this.money.doubtful.add(record.id);
+            request.inDoubt = error instanceof RecordInDoubt;
             throw error;
           }
         },
@@ -452,9 +474,11 @@ export class World implements NodeWorld {
       if (truth.over || truth.cancelHeard || !this.#canHear(truth)) continue;
       const node = this.#nodes.find(({ profile }) => profile.nodeId === truth.nodeId);
       if (node instanceof SwanNode && node.generation !== 'C') continue;
-      this.court.report('I8', `Attempt ${truth.attemptId} of request #${truth.request} was never told to stop.`, [
-        `#${truth.request}`,
-      ]);
+      this.court.report(
+        'I8',
+        `Attempt ${truth.attemptId} of request #${truth.request} was never told to stop.`,
+        [`#${truth.request}`],
+      );
     }
   }
 
@@ -491,6 +515,18 @@ export class World implements NodeWorld {
     }
   }
 
+  /** A process that was asked to stop has let go of everybody first. */
+  #stopped(host: Host): void {
+    this.#note(host.name, 'stopped');
+    const { life } = host;
+    const left = life ? [...this.#inFlightOf(life)] : [];
+    if (left.length > 0)
+      this.court.report('liveness', `${host.name} stopped with ${left.length} requests in flight.`, [
+        `#${left[0]?.n}`,
+        host.name,
+      ]);
+  }
+
   // --- faults ---------------------------------------------------------------------------------------------------------
 
   #expect(kind: FaultKind): void {
@@ -515,81 +551,97 @@ export class World implements NodeWorld {
     this.#note('world', `${kind} ${host.name} ${node.profile.name}`);
     switch (kind) {
       case 'process-killed':
-        return host.crash('process');
+        host.crash('process');
+        break;
       case 'machine-lost':
-        return host.crash('machine');
+        host.crash('machine');
+        break;
       case 'killed-near-a-write':
         this.#awayWrites = chance.whole(1, 40);
-        return;
+        break;
       case 'disk-stalls':
         host.disk.stalledUntilMs = this.clock.nowMs() + chance.ms(5, DISK_STALL_MS_MAX / 3);
-        return;
+        break;
       case 'disk-fails-append':
       case 'disk-fails-sync':
       case 'disk-fails-create':
-        return this.#failDisk(host, kind.slice('disk-fails-'.length) as 'append' | 'sync' | 'create');
+        this.#failDisk(host, kind.slice('disk-fails-'.length) as 'append' | 'sync' | 'create');
+        break;
       case 'store-stalls':
         this.#store.stalledUntilMs = this.clock.nowMs() + chance.ms(20, STORE_STALL_MS_MAX);
-        return;
+        break;
       case 'store-away':
         this.#awayUntilMs = this.clock.nowMs() + chance.ms(50, STORE_STALL_MS_MAX);
-        return;
+        break;
+      case 'process-stopped':
+        host.stop(chance.one([0, 200, 2_000]));
+        break;
+      case 'link-socket-full':
+        node.lose('full', chance.ms(20, 1_500));
+        break;
       case 'link-cut':
-        return node.lose('cut');
+        node.lose('cut');
+        break;
       case 'link-black-hole':
-        return node.lose('black-hole');
+        node.lose('black-hole');
+        break;
       case 'node-stops': {
         node.stop();
         this.clock.after(chance.ms(100, 4_000), () => node.start());
-        return;
+        break;
       }
       case 'node-reconnects':
-        return node.reconnect();
+        node.reconnect();
+        break;
       case 'node-drains':
         if (node instanceof StreamNode) {
           node.drain();
           this.clock.after(chance.ms(100, 2_000), () => node.reconnect());
         }
-        return;
+        break;
       case 'node-falls-silent':
         node.beats = false;
         this.clock.after(chance.ms(3_000, 8_000), () => {
           node.beats = true;
         });
-        return;
+        break;
       case 'node-health-flaps':
         node.health(chance.one(['unhealthy', 'degraded', 'nonsense']));
         this.clock.after(chance.ms(50, 1_500), () => node.health('healthy'));
-        return;
+        break;
       case 'impostor':
-        return this.#impostor(node);
+        this.#impostor(node);
+        break;
       case 'provider-suspended': {
         const { providerId } = node.profile;
         this.#office.setState(providerId, 'suspended');
         this.clock.after(chance.ms(100, 3_000), () => this.#office.setState(providerId, 'active'));
-        return;
+        break;
       }
       case 'provider-key-revoked':
-        return this.#renewProviderKey(node);
+        this.#renewProviderKey(node);
+        break;
       case 'consumer-key-revoked':
-        return this.#renewConsumerKey(chance.one(this.#consumers));
+        this.#renewConsumerKey(chance.one(this.#consumers));
+        break;
       case 'price-changes':
         this.#catalogue.reprice(chance.one(this.#catalogue.ids), {
           inputPico: BigInt(chance.whole(0, 80)),
           outputPico: BigInt(chance.whole(1, 400)),
         });
-        return;
+        break;
       case 'wall-clock-jumps':
         host.wallOffsetMs += chance.one([-86_400_000, -3_600_000, -1_000, 1_000, 3_600_000, 86_400_000]);
-        return;
+        break;
       case 'credit-arrives':
-        return this.#grant(chance.one(this.#consumers).id, BigInt(chance.whole(1_000, 500_000)));
+        this.#grant(chance.one(this.#consumers).id, BigInt(chance.whole(1_000, 500_000)));
+        break;
       case 'store-answer-unheard':
       case 'store-refuses':
       case 'counting-hangs':
       case 'counting-dies':
         // These are drawn where they happen.
-        return;
+        break;
     }
   }
 
@@ -718,7 +770,8 @@ export class World implements NodeWorld {
   }
 
   #checkIdle(when: string): void {
-    const wrong = (what: string): void => this.court.report('liveness', `${what} ${when}.`, ['world', 'A', 'B']);
+    const wrong = (what: string): void =>
+      this.court.report('liveness', `${what} ${when}.`, ['world', 'A', 'B']);
     if (this.requests.open > 0) wrong(`${this.requests.open} requests are not over`);
     for (const { name, life } of this.#hosts) {
       if (!life) {
@@ -726,13 +779,17 @@ export class World implements NodeWorld {
         continue;
       }
       if (life.dispatcher.active > 0) wrong(`${life.dispatcher.active} runs are under way at ${name}`);
-      if (life.hub.registry.inFlight > 0) wrong(`${life.hub.registry.inFlight} attempts are under way at ${name}`);
-      if (life.hub.registry.bufferedBytes !== 0) wrong(`${life.hub.registry.bufferedBytes} bytes wait at ${name}`);
-      if (life.hub.counters.internalErrors > 0) wrong(`${life.hub.counters.internalErrors} internal errors at ${name}`);
+      if (life.hub.registry.inFlight > 0)
+        wrong(`${life.hub.registry.inFlight} attempts are under way at ${name}`);
+      if (life.hub.registry.bufferedBytes !== 0)
+        wrong(`${life.hub.registry.bufferedBytes} bytes wait at ${name}`);
+      if (life.hub.counters.internalErrors > 0)
+        wrong(`${life.hub.counters.internalErrors} internal errors at ${name}`);
       const { granted, reserved } = life.holds.totals();
       if (granted !== 0n || reserved !== 0n) wrong(`${reserved} of ${granted} are promised at ${name}`);
       if (!life.journal.healthy) wrong(`The journal of ${name} is not healthy`);
-      if (life.poster.lag.bytes > 0) wrong(`${life.poster.lag.bytes} bytes of the journal of ${name} are not posted`);
+      if (life.poster.lag.bytes > 0)
+        wrong(`${life.poster.lag.bytes} bytes of the journal of ${name} are not posted`);
     }
     for (const [consumerId, held] of this.#store.ledger.held) {
       if (held !== 0n) wrong(`${consumerId} has ${held} held`);
@@ -741,7 +798,8 @@ export class World implements NodeWorld {
     this.money.rebuild();
     for (const [id, request] of this.requests.answered) {
       const record = this.#store.ledger.usage.get(id);
-      if (!record) this.court.report('I3', `#${request.n} was answered and is not in the book.`, [`#${request.n}`]);
+      if (!record)
+        this.court.report('I3', `#${request.n} was answered and is not in the book.`, [`#${request.n}`]);
     }
   }
 
@@ -763,7 +821,11 @@ export class World implements NodeWorld {
       let unposted = 0n;
       for (const charge of life.unposted.values()) unposted += charge;
       if (granted + unposted > leased)
-        this.court.report('I2', `${name} believes in ${granted} and owes ${unposted}, but leases ${leased}.`, [name, 'store']);
+        this.court.report(
+          'I2',
+          `${name} believes in ${granted} and owes ${unposted}, but leases ${leased}.`,
+          [name, 'store'],
+        );
     }
   }
 
@@ -781,7 +843,10 @@ export class World implements NodeWorld {
       child: () => log,
       error: (fields: { err?: unknown }, message: string) => {
         if (EXPECTED_ERRORS.has(message)) return;
-        this.court.report('bug', `${name} logged: ${message} ${textOf(fields.err)} ${JSON.stringify({ ...fields, err: undefined })}`);
+        this.court.report(
+          'bug',
+          `${name} logged: ${message} ${textOf(fields.err)} ${JSON.stringify({ ...fields, err: undefined })}`,
+        );
       },
     };
     return log as unknown as Logger;
@@ -798,10 +863,13 @@ const EXPECTED_ERRORS = new Set([
 function behavioursOf(chance: Chance, badness: number): Partial<Record<Behaviour, number>> {
   const behaviours: Partial<Record<Behaviour, number>> = { good: 100, long: 15 };
   const habits = BEHAVIOURS.filter((each) => each !== 'good' && each !== 'long');
-  for (let i = chance.whole(0, 5); i > 0; i--) behaviours[chance.one(habits)] = badness * chance.one([1, 3, 10, 40]);
+  for (let i = chance.whole(0, 5); i > 0; i--)
+    behaviours[chance.one(habits)] = badness * chance.one([1, 3, 10, 40]);
   return behaviours;
 }
 
 function textOf(error: unknown): string {
-  return error instanceof Error ? `${error.message}\n${error.stack?.split('\n').slice(1, 6).join('\n')}` : String(error);
+  return error instanceof Error
+    ? `${error.message}\n${error.stack?.split('\n').slice(1, 6).join('\n')}`
+    : String(error);
 }

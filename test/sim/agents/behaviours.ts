@@ -39,7 +39,20 @@ export const BEHAVIOURS = [
 export type Behaviour = (typeof BEHAVIOURS)[number];
 
 /** What a liar writes where a count should stand. */
-const LIES: readonly unknown[] = [-5, 1.5, 1e308, Number.NaN, '12', null, true, [], {}, -0.5, 9e15, '9'.repeat(400)];
+const LIES: readonly unknown[] = [
+  -5,
+  1.5,
+  1e308,
+  Number.NaN,
+  '12',
+  null,
+  true,
+  [],
+  {},
+  -0.5,
+  9e15,
+  '9'.repeat(400),
+];
 
 /** What else an agent of the world can be asked about: ids of attempts that are another's. */
 export interface Gossip {
@@ -158,8 +171,7 @@ export function planFor(behaviour: Behaviour, job: AgentJob, chance: Chance, gos
         { afterMs: chance.ms(0, 10), say: (voice) => voice.vanish() },
         ...answer(job, chance, { first: chance.ms(0, 40), count: 1, stated: honest, honest: false }),
       ];
-    case 'good':
-    case 'long':
+    default:
       return good();
   }
 

@@ -99,10 +99,11 @@ export abstract class SimulatedNode implements Voice {
     this.jobs.clear();
   }
 
-  /** The network takes the connection. */
-  lose(how: 'cut' | 'black-hole'): void {
+  /** The network takes the connection, or stops taking what the hub sends for a while. */
+  lose(how: 'cut' | 'black-hole' | 'full', forMs = 0): void {
     if (how === 'cut') this.wire?.cut();
-    else this.wire?.becomeBlackHole();
+    else if (how === 'black-hole') this.wire?.becomeBlackHole();
+    else this.wire?.fill(forMs);
   }
 
   reconnect(): void {
@@ -232,7 +233,11 @@ export abstract class SimulatedNode implements Voice {
 
   #hear(data: string | Buffer): void {
     if (typeof data !== 'string') return this.hearBinary(data);
-    const message = JSON.parse(data) as { type: string; request_id?: string; payload: Record<string, unknown> };
+    const message = JSON.parse(data) as {
+      type: string;
+      request_id?: string;
+      payload: Record<string, unknown>;
+    };
     if (message.type !== 'ack') return this.hearJob(message.type, message.request_id, message.payload);
     if (message.payload['success'] !== true) return;
     this.#unacked = 0;
@@ -250,7 +255,15 @@ export abstract class SimulatedNode implements Voice {
   }
 
   garbage(): void {
-    const texts = ['', '{', 'null', '[]', '{"type":5}', '{"type":"stream_chunk"}', '{"type":"ack","payload":7}'];
+    const texts = [
+      '',
+      '{',
+      'null',
+      '[]',
+      '{"type":5}',
+      '{"type":"stream_chunk"}',
+      '{"type":"ack","payload":7}',
+    ];
     this.wire?.say(this.chance.one(texts));
   }
 

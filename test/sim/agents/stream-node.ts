@@ -8,18 +8,24 @@ import {
   type JobHeader,
   STREAM_EXTENSION,
 } from '#wire/agent/frames.ts';
+import type { Chance } from '../chance.ts';
 import { wordsIn } from '../market/counting-thread.ts';
 import { type AgentJob, type Stated, wordsOf } from './job.ts';
-import { SimulatedNode } from './node.ts';
+import { type NodeProfile, type NodeWorld, SimulatedNode } from './node.ts';
 
 /** An agent of our own dialect, `cygnet.stream.v1`: binary frames, credit, cancel answered by the usage, drain. */
 export class StreamNode extends SimulatedNode {
   readonly confirmsCancel = true;
   protected readonly keepsJobs = false;
   protected readonly stopsOnCancel = true;
-  /** Says nothing to a cancel. */
-  deaf = false;
+  /** It stops when it is told to, and does not say so. */
+  readonly #deaf: boolean;
   readonly #arriving = new Map<number, { header: JobHeader; body: Buffer[]; missing: number }>();
+
+  constructor(profile: NodeProfile, world: NodeWorld, chance: Chance, deaf: boolean) {
+    super(profile, world, chance);
+    this.#deaf = deaf;
+  }
 
   protected registration(): Record<string, unknown> {
     return {
@@ -88,11 +94,11 @@ export class StreamNode extends SimulatedNode {
     if (!job) return;
     job.truth.cancelHeard = true;
     this.world.jobCancelled(job.truth);
-    if (this.deaf) return this.#over(job);
+    if (this.#deaf) return this.#over(job);
     this.#end(job, {
       status: 200,
       usage: { prompt_tokens: job.promptWords, completion_tokens: job.truth.words },
-    } as JobEnd);
+    });
   }
 
   #credit(stream: number, bytes: number): void {

@@ -1,7 +1,7 @@
+import type { Chance } from '../chance.ts';
 import { wordsIn } from '../market/counting-thread.ts';
 import { type AgentJob, type Stated, wordsOf } from './job.ts';
-import { SimulatedNode, type NodeProfile, type NodeWorld } from './node.ts';
-import type { Chance } from '../chance.ts';
+import { type NodeProfile, type NodeWorld, SimulatedNode } from './node.ts';
 
 const VERSIONS = { A: {}, B: { cp_version: '0.5.5' }, C: { cp_version: '0.6.0' } } as const;
 
@@ -168,9 +168,11 @@ export class SwanNode extends SimulatedNode {
   }
 
   foreign(attemptId: string): void {
-    this.world.wireFor(this, attemptId, this.wire)?.say(
-      `{"type":"stream_chunk","request_id":"${attemptId}","payload":{"request_id":"${attemptId}","chunk":{"choices":[{"index":0,"delta":{"content":"foreign "}}]},"done":false}}`,
-    );
+    this.world
+      .wireFor(this, attemptId, this.wire)
+      ?.say(
+        `{"type":"stream_chunk","request_id":"${attemptId}","payload":{"request_id":"${attemptId}","chunk":{"choices":[{"index":0,"delta":{"content":"foreign "}}]},"done":false}}`,
+      );
     this.say('stream_end', attemptId, { request_id: attemptId, latency_ms: 1 });
     this.say('ack', attemptId, { request_id: attemptId, response: null, error: 'x', status_code: 500 });
   }

@@ -95,7 +95,12 @@ export function drawRequest(
 /** A request that is the same whoever sends it and whenever: only so is it recognised. */
 function poisonOf(chance: Chance, consumer: SimulatedConsumer, catalogue: Catalogue): Drawn {
   const modelId = chance.one(catalogue.ids);
-  const body = { model: modelId, messages: [{ role: 'user', content: 'poison' }], stream: true, max_tokens: 16 };
+  const body = {
+    model: modelId,
+    messages: [{ role: 'user', content: 'poison' }],
+    stream: true,
+    max_tokens: 16,
+  };
   return {
     kind: 'poison',
     consumerId: consumer.id,

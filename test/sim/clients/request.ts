@@ -53,6 +53,8 @@ export class SimulatedRequest {
   readonly records: UsageRecord[] = [];
   /** An append of its record was refused by the disk. */
   refusedByDisk = false;
+  /** And it may be on the disk all the same. */
+  inDoubt = false;
   attempts = 0;
 
   constructor(

@@ -37,13 +37,10 @@ export class SimulatedDisk {
           if (life.dead) return;
           this.#nearWrite(life, `before ${what}`);
           if (life.dead) return;
-          work().then(
-            (value) => {
-              if (what !== 'read') this.#nearWrite(life, `after ${what}`);
-              if (!life.dead) resolve(value);
-            },
-            (error: unknown) => reject(error as Error),
-          );
+          void work().then((value) => {
+            this.#nearWrite(life, `after ${what}`);
+            return life.dead ? undefined : resolve(value);
+          }, reject);
         });
       });
     return {
@@ -57,7 +54,8 @@ export class SimulatedDisk {
             append: (bytes) =>
               turn('append', async () => {
                 await file.append(bytes);
-                for (const [, id] of bytes.toString('latin1').matchAll(RECORD_ID)) unsynced.push(id as string);
+                for (const [, id] of bytes.toString('latin1').matchAll(RECORD_ID))
+                  unsynced.push(id as string);
               }),
             sync: () =>
               turn('sync', async () => {
@@ -84,7 +82,8 @@ export class SimulatedDisk {
   crash(whole: 'process' | 'machine'): void {
     this.memory.crash(whole === 'process' ? 1 : this.#chance.float());
     if (whole === 'machine' && this.#chance.yes(0.3)) {
-      for (const [name, file] of this.#removed) if (!this.memory.files.has(name)) this.memory.files.set(name, file);
+      for (const [name, file] of this.#removed)
+        if (!this.memory.files.has(name)) this.memory.files.set(name, file);
     }
     this.#removed.clear();
   }

@@ -11,6 +11,8 @@ import type { Wire } from './wire.ts';
 export interface HostWatch {
   began(host: Host): void;
   died(host: Host): void;
+  /** It was asked to stop and has done so. */
+  stopped(host: Host): void;
 }
 
 type LifeNeeds = Omit<LifeParts, 'asker' | 'clock' | 'chance' | 'log' | 'disk'>;
@@ -24,6 +26,8 @@ export class Host {
   readonly disk: SimulatedDisk;
   /** Serving; undefined while it is down or starting. */
   life: Life | undefined;
+  /** It takes no more work. */
+  closing = false;
   /** How far its wall clock is from the world's. */
   wallOffsetMs = 0;
   readonly wires = new Set<Wire>();
@@ -62,22 +66,36 @@ export class Host {
     this.#mark = mark;
     this.lives += 1;
     const chance = this.#chance.stream(`life ${this.lives}`);
-    Life.begin({ ...this.#needs, asker: mark, clock, chance, log: this.#log, disk: this.disk }).then(
-      (life) => {
-        if (mark.dead) return;
+    void Life.begin({ ...this.#needs, asker: mark, clock, chance, log: this.#log, disk: this.disk })
+      .catch(() => undefined)
+      .then((life) => {
+        if (mark.dead) return undefined;
         this.life = life;
-        this.#watch.began(this);
-      },
-      () => {
-        if (!mark.dead) this.crash('process');
-      },
-    );
+        if (life) this.#watch.began(this);
+        else this.crash('process');
+        return undefined;
+      });
+  }
+
+  /** Asks the process to stop, as a deployment does. When it has, it is started again. */
+  stop(graceMs: number): void {
+    const { life } = this;
+    const mark = this.#mark;
+    if (!life || !mark || this.closing) return;
+    this.closing = true;
+    void life.close(graceMs).then(() => {
+      if (mark.dead) return undefined;
+      this.#watch.stopped(this);
+      this.crash('process');
+      return undefined;
+    });
   }
 
   /** Everything in memory is gone. A supervisor starts the process again. */
   crash(whole: 'process' | 'machine'): void {
     const mark = this.#mark;
     if (!mark || mark.dead) return;
+    this.closing = false;
     mark.clock.kill();
     this.disk.crash(whole);
     this.life?.forget();

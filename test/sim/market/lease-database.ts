@@ -48,8 +48,7 @@ export function leaseDatabase(store: Store, asker: Asker): Database {
   };
   return {
     sql: run as unknown as Sql,
-    transaction: (work) =>
-      store.statement(asker, 'release-all', () => work(releaseAll as unknown as Sql)),
+    transaction: (work) => store.statement(asker, 'release-all', () => work(releaseAll as unknown as Sql)),
     listen: (_channel, heard) => {
       store.hearRecalls(asker.instance, (consumer) => heard(JSON.stringify({ from: '', consumer })));
       return Promise.resolve({ stop: async () => store.stopRecalls(asker.instance) });

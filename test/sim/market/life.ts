@@ -41,6 +41,13 @@ export interface LifeParts {
   readonly dispatch: Partial<DispatchSettings>;
 }
 
+interface Money {
+  readonly journal: Journal;
+  readonly poster: Poster;
+  readonly holds: Holds;
+  readonly recalls: { stop: () => Promise<void> };
+}
+
 /**
  * One life of a market process, from its start to its death: the product's own rooms, wired as `src/marketplace.ts` wires
  * them, on the world's clock, chance, disk and store. Nothing here knows that it is simulated.
@@ -52,11 +59,13 @@ export class Life {
   readonly journal: Journal;
   readonly poster: Poster;
   readonly rooms: InferenceRooms;
+  readonly #recounter: Recounter;
+  readonly #recalls: Money['recalls'];
   readonly #forget: (() => void)[] = [];
   /** Charges of this life that are durable and not yet posted, by request id. */
   readonly unposted = new Map<string, bigint>();
 
-  private constructor(parts: LifeParts, money: { journal: Journal; poster: Poster; holds: Holds }) {
+  private constructor(parts: LifeParts, money: Money) {
     const { clock, chance, log, store, office, catalogue, asker } = parts;
     const random = chance.source;
     const ids = idMaker(clock, random);
@@ -88,9 +97,11 @@ export class Life {
     const service = new ServiceBook({
       clock,
       random,
-      strategy: { 'health-aware': healthAware, 'round-robin': roundRobin, 'least-connections': leastConnections }[
-        parts.strategy
-      ](),
+      strategy: {
+        'health-aware': healthAware,
+        'round-robin': roundRobin,
+        'least-connections': leastConnections,
+      }[parts.strategy](),
       candidates: (modelId) => hub.candidates(modelId),
     });
     this.dispatcher = new Dispatcher(
@@ -106,7 +117,8 @@ export class Life {
       },
       { ...DISPATCH, ...parts.dispatch },
     );
-    const recounter: Recounter = openRecounter({
+    this.#recalls = money.recalls;
+    const recounter = openRecounter({
       clock,
       start: () => new SimulatedCounting(clock, parts.countingFate, () => chance.ms(0.2, 3)),
       onResult: (found) =>
@@ -117,6 +129,7 @@ export class Life {
           log,
         }),
     });
+    this.#recounter = recounter;
     this.rooms = {
       clock,
       ids,
@@ -151,8 +164,23 @@ export class Life {
     if (!(await poster.drain(20_000))) throw new Error('The journal could not be posted in time.');
     await leases.releaseAll();
     const holds = new Holds({ store: leases, clock, log, exposureMax: 500_000_000n });
-    await hearRecalls({ database, instance: asker.instance }, (consumerId) => holds.recalled(consumerId));
-    return new Life(parts, { journal, poster, holds });
+    const recalls = await hearRecalls({ database, instance: asker.instance }, (consumerId) =>
+      holds.recalled(consumerId),
+    );
+    return new Life(parts, { journal, poster, holds, recalls });
+  }
+
+  /** Stops as `src/marketplace.ts` does: no new work, then the answers under way, then the money. */
+  async close(graceMs: number): Promise<void> {
+    await this.hub.close(graceMs);
+    this.dispatcher.close();
+    await this.poster.drain(1_000);
+    await this.#recounter.close();
+    await this.#recalls.stop();
+    await this.holds.close();
+    await this.journal.close();
+    await this.poster.drain(5_000);
+    await this.poster.close();
   }
 
   /** Forgets what outsiders know of a dead life. */

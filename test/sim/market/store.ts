@@ -62,20 +62,20 @@ export class Store {
           fate === 'refused'
             ? Promise.reject<T>(new Fault('database-unreachable', { inner: 'simulated' }))
             : commit();
-        answered.then(
+        const answer = (delayMs: number, hear: () => void): void => {
+          this.#after(delayMs, () => {
+            if (!asker.dead) hear();
+          });
+        };
+        void answered.then(
           (value) => {
             this.#watch.nearWrite(asker, `after ${what}`);
-            this.#after(this.#chance.ms(0.1, 1.5), () => {
-              if (asker.dead) return;
+            return answer(this.#chance.ms(0.1, 1.5), () => {
               if (fate === 'well') resolve(value);
               else reject(new Fault('database-unreachable', { inner: 'the answer was lost' }));
             });
           },
-          (error: unknown) => {
-            this.#after(0.1, () => {
-              if (!asker.dead) reject(error as Error);
-            });
-          },
+          (error: unknown) => answer(0.1, () => reject(error)),
         );
       });
     });
@@ -90,7 +90,8 @@ export class Store {
   ): Promise<{ granted: Pico | null; elsewhere: Pico }> {
     const answer = await this.ledger.leasesOf(asker.instance).grow(consumerId, amounts);
     if ('short' in answer) {
-      if (this.#watch.sabotage === 'lends-what-is-not-there') return this.#lend(asker, consumerId, amounts.atLeast);
+      if (this.#watch.sabotage === 'lends-what-is-not-there')
+        return this.#lend(asker, consumerId, amounts.atLeast);
       return { granted: null, elsewhere: answer.leasedElsewhere };
     }
     this.lastChanges.set(`${asker.instance} ${consumerId}`, { change, amount: answer.granted });

@@ -1,6 +1,8 @@
 import type { Transport, TransportListener } from '#hub/transport.ts';
 import type { VirtualClock } from '#support/virtual-clock.ts';
 
+const FULL_BYTES = 10_000_000;
+
 interface Sent {
   readonly data: string | Buffer;
   readonly text: boolean;
@@ -109,6 +111,15 @@ export class Wire implements Transport {
     this.#toAgent = [];
     this.#toHub = [];
     this.close(1006);
+  }
+
+  /** The hub's socket takes no more for a while: what it sends waits in its buffer. */
+  fill(forMs: number): void {
+    this.bufferedBytes = FULL_BYTES;
+    this.#clock.after(forMs, () => {
+      this.bufferedBytes = 0;
+      if (!this.#closed && !this.#hubDead()) this.#hub?.drained();
+    });
   }
 
   /** Nothing arrives any more and nobody is told. */

@@ -58,11 +58,7 @@ class Said {
   #usage: Answer['usage'];
   #id: string | undefined;
 
-  constructor(
-    request: SimulatedRequest,
-    truthOf: TruthOf,
-    wrong: (invariant: string, what: string) => void,
-  ) {
+  constructor(request: SimulatedRequest, truthOf: TruthOf, wrong: (invariant: string, what: string) => void) {
     this.#request = request;
     this.#truthOf = truthOf;
     this.#wrong = wrong;
@@ -91,7 +87,8 @@ class Said {
     // A client that was cut off may hold half an event; whole writes are all that this world cuts.
     if (events.pop() !== '') this.#wrong('I5', 'The stream ends within an event.');
     for (const event of events) {
-      if (this.#complete || this.#error !== undefined) this.#wrong('I5', 'Something follows the end of the stream.');
+      if (this.#complete || this.#error !== undefined)
+        this.#wrong('I5', 'Something follows the end of the stream.');
       if (event === 'data: [DONE]') this.#complete = true;
       else if (event.startsWith('event: error\ndata: ')) {
         this.#error = (JSON.parse(event.slice(19)) as { error: { code: string } }).error.code;

@@ -18,8 +18,6 @@ export class MoneyOracle {
   readonly #expected = new Map<string, Pico>();
   readonly #seen = new Set<string>();
   readonly #charged = new Map<string, UsageRecord>();
-  /** Records whose append the disk refused: they may be found later, and may then find no money. */
-  readonly doubtful = new Set<string>();
   commits = 0;
 
   constructor(court: Court, store: () => Store) {
@@ -42,8 +40,7 @@ export class MoneyOracle {
       this.#seen.add(id);
       const rejection = ledger.rejected.get(id);
       if (rejection) {
-        if (!this.doubtful.has(id))
-          this.#court.report('I2', `A record was rejected by the ledger: ${id}: ${rejection.reason}.`);
+        this.#court.report('I2', `A record was rejected by the ledger: ${id}: ${rejection.reason}.`);
         continue;
       }
       if (line.kind === 'usage') {

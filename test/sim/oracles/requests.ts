@@ -31,11 +31,7 @@ export class RequestOracle {
   /** Every record of every request, in the end exactly what the book has. */
   readonly counts = { completed: 0, cancelled: 0, broken: 0, failed: 0, refused: 0, reset: 0, answered: 0 };
 
-  constructor(
-    court: Court,
-    nowMs: () => number,
-    truthOf: TruthOf,
-  ) {
+  constructor(court: Court, nowMs: () => number, truthOf: TruthOf) {
     this.#court = court;
     this.#nowMs = nowMs;
     this.#truthOf = truthOf;
@@ -46,7 +42,11 @@ export class RequestOracle {
   }
 
   /** An agent got a job of this request. */
-  attempted(truth: AttemptTruth, request: SimulatedRequest | undefined, stillThere: (other: AttemptTruth) => boolean): void {
+  attempted(
+    truth: AttemptTruth,
+    request: SimulatedRequest | undefined,
+    stillThere: (other: AttemptTruth) => boolean,
+  ): void {
     if (!request) return;
     const nowMs = this.#nowMs();
     const before = this.#attempts.get(request.n) ?? [];
@@ -88,10 +88,13 @@ export class RequestOracle {
   over(request: SimulatedRequest): AttemptTruth[] {
     request.overMs = this.#nowMs();
     const { reply, records } = request;
-    if (request.held !== 0n || (request.heldMost > 0n && request.settles !== 1))
+    // The hold of a record in doubt stays until the process is started again.
+    const settled = request.inDoubt ? request.settles === 0 : request.held === 0n && request.settles === 1;
+    if (request.heldMost > 0n && !settled)
       this.#wrong(request, 'I8', `Of its hold ${request.held} is left after ${request.settles} settlements.`);
     if (records.length > 1) this.#wrong(request, 'I3', `${records.length} records of one request.`);
-    if (!reply.gone && !reply.whole) this.#wrong(request, 'I9', 'The request is over and its client still waits.');
+    if (!reply.gone && !reply.whole)
+      this.#wrong(request, 'I9', 'The request is over and its client still waits.');
     this.#answer(request);
     const attempts = this.#attempts.get(request.n) ?? [];
     this.#attempts.delete(request.n);
@@ -123,11 +126,7 @@ export class RequestOracle {
   }
 
   #read(request: SimulatedRequest): Answer {
-    return readAnswer(
-      request,
-      this.#truthOf,
-      (invariant, what) => this.#wrong(request, invariant, what),
-    );
+    return readAnswer(request, this.#truthOf, (invariant, what) => this.#wrong(request, invariant, what));
   }
 
   #answer(request: SimulatedRequest): void {
@@ -136,7 +135,12 @@ export class RequestOracle {
     const answer = this.#read(request);
     if (reply.status === 500) this.#wrong(request, 'bug', 'The answer is an internal error.');
     const expected = EXPECTED[kind];
-    if (expected !== undefined && !reply.gone && reply.status !== expected && ![401, 429, 503].includes(reply.status ?? 0))
+    if (
+      expected !== undefined &&
+      !reply.gone &&
+      reply.status !== expected &&
+      ![401, 429, 503].includes(reply.status ?? 0)
+    )
       this.#wrong(request, 'I9', `A request of kind ${kind} was answered with ${reply.status}.`);
     if (request.calm && reply.status !== 200)
       this.#wrong(request, 'liveness', `A good request was answered with ${reply.status} ${answer.error}.`);
@@ -164,20 +168,25 @@ export class RequestOracle {
     if (record.charge > request.heldMost) this.#wrong(request, 'I2', 'Charged more than was held.');
     if (free || request.refusedByDisk) return;
     if (request.drawn.maxTokens !== undefined && record.outputTokens > request.drawn.maxTokens)
-      this.#wrong(request, 'I4', `Billed ${record.outputTokens} tokens where ${request.drawn.maxTokens} were allowed.`);
+      this.#wrong(
+        request,
+        'I4',
+        `Billed ${record.outputTokens} tokens where ${request.drawn.maxTokens} were allowed.`,
+      );
     if (record.outcome === 'cancelled') {
       if (record.outputTokens > answer.words + answer.untagged)
-        this.#wrong(request, 'I4', `Billed ${record.outputTokens} tokens where ${answer.words} were passed on.`);
+        this.#wrong(
+          request,
+          'I4',
+          `Billed ${record.outputTokens} tokens where ${answer.words} were passed on.`,
+        );
       return;
     }
     const truth = answer.serial === undefined ? undefined : this.#truthOf(answer.serial);
     if (truth && record.attemptId !== truth.attemptId)
       this.#wrong(request, 'I6', 'The record names another attempt than the one that answered.');
     const honest = answer.complete ? truth?.honestUsage : undefined;
-    if (
-      honest &&
-      (honest.inputTokens !== record.inputTokens || honest.outputTokens !== record.outputTokens)
-    )
+    if (honest && (honest.inputTokens !== record.inputTokens || honest.outputTokens !== record.outputTokens))
       this.#wrong(
         request,
         'I4',
@@ -209,7 +218,6 @@ const EXPECTED: Readonly<Partial<Record<RequestKind, number>>> = {
   'model-unknown': 404,
   'model-of-pictures': 400,
 };
-
 
 /** Requests in the order in which they fall due; those that are over are passed by. */
 class Waiting {
