@@ -175,7 +175,8 @@ export class World implements NodeWorld {
 
   #makeNodes(): void {
     const chance = this.#chance.stream('nodes');
-    const providers = 8;
+    // Not a multiple of the homes, so that each process sees most providers.
+    const providers = 7;
     // In some worlds nearly everybody is bad at it.
     const badness = chance.one([1, 1, 1, 1, 1, 12]);
     for (let p = 0; p < providers; p++) {
@@ -190,7 +191,8 @@ export class World implements NodeWorld {
         nodeId: `node${i}`,
         providerId: `prov_${provider}`,
         secret: `sk-prov-${provider}`,
-        models: i % 3 === 0 ? this.#catalogue.ids : [own.one(this.#catalogue.ids)],
+        // At least one at each home sells everything.
+        models: i === 0 || i === 3 || own.yes(0.5) ? this.#catalogue.ids : [own.one(this.#catalogue.ids)],
         capacity: own.whole(4, 20),
         behaviours: behavioursOf(own, badness),
         diesOfPoison: own.yes(0.7),
