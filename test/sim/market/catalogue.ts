@@ -1,9 +1,6 @@
 import type { Model } from '#domain/model.ts';
 import type { Price } from '#domain/price.ts';
 
-/** The one model whose tokens the simulated market can count exactly (data/tokenizers lists it). */
-export const COUNTED = 'cygnet/cygnet-nano';
-
 /** What is sold in the simulated world, with prices that change. Every version ever in force stays known. */
 export class Catalogue {
   readonly #byName = new Map<string, Model>();
@@ -11,6 +8,7 @@ export class Catalogue {
   readonly ids: string[] = [];
 
   constructor() {
+    // The one model whose tokens can be counted exactly (data/tokenizers lists it).
     this.#add('cygnet/cygnet-nano', 'cygnet-nano', { inputPico: 10n, outputPico: 40n });
     this.#add('zai-org/GLM-4.7-Flash', 'glm-4.7-flash', { inputPico: 50n, outputPico: 360n });
     this.#add('Qwen/Qwen3-8B', 'qwen3-8b', { inputPico: 7n, outputPico: 13n });
