@@ -90,10 +90,23 @@ describe('a Swan hub', () => {
   it.each([
     ['a refusal of the backend', {}, { rehearsal: 'status=429' }, 429],
     ['an unknown model', { model_id: 'other' }, {}, 404],
-    ['another operation', { operation: 'embeddings' }, {}, 501],
+    ['a recording that is no base64', { operation: 'audio/transcriptions' }, { file: 'no?' }, 400],
   ])('gets the status of %s in the ack', async (_what, more, body, status) => {
     infer('r6', more, body);
     expect((await hub.message('ack', 'r6')).payload).toMatchObject({ response: null, status_code: status });
+  });
+
+  it.each([
+    ['embeddings', { input: ['a', 'b'] }, { data: [{ index: 0 }, { index: 1 }] }],
+    ['images/generations', { prompt: 'a swan', n: 2 }, { data: [{}, {}] }],
+    ['audio/transcriptions', { file: 'AAAA', filename: 'a.wav' }, { text: 'I heard 3 bytes.' }],
+    ['completions', { prompt: 'Once' }, { object: 'text_completion', choices: [{ index: 0 }] }],
+  ])('gets %s, named or guessed from the request', async (operation, body, response) => {
+    infer('r20', { operation, request: body });
+    expect((await hub.message('ack', 'r20')).payload).toMatchObject({ response });
+    if (operation === 'completions') return;
+    infer('r21', { operation: undefined, request: body });
+    expect((await hub.message('ack', 'r21')).payload).toMatchObject({ response });
   });
 
   it('hears nothing more of a request that it cancelled', async () => {

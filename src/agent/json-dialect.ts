@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { OPERATIONS, type Operation } from '#domain/operation.ts';
 import type { Clock } from '#kit/clock.ts';
 import {
   benchmarkSchema,
@@ -132,24 +133,35 @@ export class JsonDialect {
       model: inference.model_id,
       createdS: Math.floor(this.#clock.wallMs() / 1_000),
     };
-    const answer = new JsonAnswer(id, stream, identity, {
-      send: this.#send,
-      congested: this.#congested,
-      beganMs: this.#clock.nowMs(),
-      nowMs: () => this.#clock.nowMs(),
-      over: () => {
-        if (this.#pending.get(id) === answer) this.#pending.delete(id);
+    const operation = operationOf(inference.operation, inference.request);
+    const answer = new JsonAnswer(
+      id,
+      { stream, operation, identity },
+      {
+        send: this.#send,
+        congested: this.#congested,
+        beganMs: this.#clock.nowMs(),
+        nowMs: () => this.#clock.nowMs(),
+        over: () => {
+          if (this.#pending.get(id) === answer) this.#pending.delete(id);
+        },
       },
-    });
+    );
     this.#pending.set(id, answer);
-    if (inference.operation !== undefined && inference.operation !== 'chat/completions') {
-      answer.end({ status: 501, error: 'This agent serves chat completions only.' });
+    if (stream && operation !== 'chat/completions' && operation !== 'completions') {
+      answer.end({ status: 400, error: `There is no stream of ${operation}.` });
+      return;
+    }
+    const work = workOf(operation, inference.request, stream);
+    if (!work) {
+      answer.end({ status: 400, error: 'The recording is no base64.' });
       return;
     }
     answer.job = this.#desk.begin(
       {
         modelId: inference.model_id,
-        body: { ...inference.request, stream },
+        operation,
+        ...work,
         stream,
         identity,
         deadlineMs: DEADLINE_MS,
@@ -175,6 +187,7 @@ export class JsonDialect {
         job = this.#desk.begin(
           {
             modelId,
+            operation: 'chat/completions',
             body: { ...body, stream: false },
             stream: false,
             identity: {
@@ -208,16 +221,22 @@ class JsonAnswer implements BackendSink, Pending {
   job: Job | undefined;
   readonly #id: string;
   readonly #stream: boolean;
+  readonly #operation: Operation;
   readonly #identity: Identity;
   readonly #parts: JsonAnswerParts;
   readonly #chunkHead: Buffer;
   #answer: Buffer | undefined;
   #events = 0;
 
-  constructor(id: string, stream: boolean, identity: Identity, parts: JsonAnswerParts) {
+  constructor(
+    id: string,
+    about: { stream: boolean; operation: Operation; identity: Identity },
+    parts: JsonAnswerParts,
+  ) {
     this.#id = id;
-    this.#stream = stream;
-    this.#identity = identity;
+    this.#stream = about.stream;
+    this.#operation = about.operation;
+    this.#identity = about.identity;
     this.#parts = parts;
     const quoted = JSON.stringify(id);
     this.#chunkHead = Buffer.from(
@@ -276,7 +295,10 @@ class JsonAnswer implements BackendSink, Pending {
         total_tokens: end.usage.prompt_tokens + end.usage.completion_tokens,
         prompt_tokens_details: { cached_tokens: 0 },
       };
-      this.event(eventHead(this.#identity), Buffer.from(`"choices":[],"usage":${JSON.stringify(usage)}}`));
+      this.event(
+        eventHead(this.#identity, this.#operation),
+        Buffer.from(`"choices":[],"usage":${JSON.stringify(usage)}}`),
+      );
     }
     if (!failed || this.#events === 0) {
       const error = failed ? { error: end.error ?? 'The backend failed.' } : {};
@@ -305,4 +327,26 @@ interface JsonAnswerParts {
   beganMs: number;
   nowMs: () => number;
   over: () => void;
+}
+
+/** What is asked for: the hub's word where it is one we know, otherwise what the request looks like (as generation C guesses). */
+function operationOf(word: string | undefined, request: Readonly<Record<string, unknown>>): Operation {
+  const known = OPERATIONS.find((each) => each === word);
+  if (known) return known;
+  if (request['messages'] !== undefined) return 'chat/completions';
+  if (request['file'] !== undefined) return 'audio/transcriptions';
+  if (request['input'] !== undefined) return 'embeddings';
+  return request['prompt'] === undefined ? 'chat/completions' : 'images/generations';
+}
+
+/** The request as a backend takes it; undefined when its recording cannot be read. */
+function workOf(
+  operation: Operation,
+  request: Readonly<Record<string, unknown>>,
+  stream: boolean,
+): { body: Record<string, unknown>; file?: Buffer } | undefined {
+  if (operation !== 'audio/transcriptions') return { body: { ...request, stream } };
+  const { file, ...body } = request;
+  if (typeof file !== 'string' || !/^[A-Za-z0-9+/]+={0,2}$/.test(file)) return undefined;
+  return { body, file: Buffer.from(file, 'base64') };
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { Operation } from '#domain/operation.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -176,7 +177,7 @@ async function openModels(settings: AgentSettings, parts: AgentParts): Promise<M
 }
 
 async function openBackend({ source, contextLength }: ModelSetting, parts: AgentParts): Promise<Backend> {
-  if (source.kind === 'openai-compatible') return new OpenAiCompatibleBackend(source);
+  if (source.kind === 'openai-compatible') return new OpenAiCompatibleBackend(source, parts);
   if (source.kind === 'rehearsal') return new RehearsalBackend(source.plan, { clock: parts.clock });
   if (!existsSync(source.path)) throw new SettingsError(`There is no model file at ${source.path}.`);
   return EmbeddedBackend.open({ ...source, contextLength }, { log: parts.log });
@@ -213,7 +214,8 @@ function declarationsOf(
           ...(context === undefined ? {} : { max_context_length: { value: context, unit: 'token' } }),
         },
       ],
-      output_modalities: [{ type: 'text', streaming: true }],
+      output_modalities: modalitiesOf(model.backend.operations),
+      operations: [...model.backend.operations],
       capacity: [{ type: 'concurrency', unit: 'request', value: model.concurrent }],
     });
   }
@@ -234,4 +236,17 @@ function metricsOf(desk: Desk, gpu: Record<string, number>): Record<string, numb
     avg_latency_ms: figures.latencyMs,
     tokens_per_second: figures.tokensPerSecond,
   };
+}
+
+const MODALITY: Readonly<Record<Operation, string>> = {
+  'chat/completions': 'text',
+  completions: 'text',
+  embeddings: 'embeddings',
+  'images/generations': 'image',
+  'audio/transcriptions': 'transcription',
+};
+
+function modalitiesOf(operations: readonly Operation[]): { type: string; streaming?: boolean }[] {
+  const types = new Set(operations.map((operation) => MODALITY[operation]));
+  return [...types].map((type) => (type === 'text' ? { type, streaming: true } : { type }));
 }

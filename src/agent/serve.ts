@@ -104,6 +104,8 @@ export class Desk {
     const model = this.#models.get(ask.modelId);
     if (this.#closed) job.end({ status: 503, error: 'The agent is leaving.' });
     else if (!model) job.end({ status: 404, error: `The model ${ask.modelId} is not deployed here.` });
+    else if (!model.backend.operations.includes(ask.operation))
+      job.end({ status: 501, error: `The model ${ask.modelId} does not serve ${ask.operation} here.` });
     else if (this.#hasRoom(model)) this.#run(job, model);
     else if (this.#queue.length < this.#limits.waiting) {
       this.#jobs.add(job);

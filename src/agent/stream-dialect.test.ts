@@ -189,8 +189,8 @@ describe('a cancel in the binary dialect', () => {
 describe('a job that cannot be served', () => {
   it.each([
     ['an unknown model', {}, { model: 'other' }, 404],
-    ['another operation', {}, { operation: 'embeddings' as 'chat/completions' }, 501],
-    ['a body over the limit', {}, { body_bytes: 17 * 1_048_576, holdBody: true }, 413],
+    ['another operation', {}, { operation: 'from/tomorrow' as 'embeddings' }, 501],
+    ['a body over the limit', {}, { body_bytes: 65 * 1_048_576, holdBody: true }, 413],
     ['a body that is not JSON', {}, { bodyText: '{"messages":' }, 400],
     ['a body that is no object', {}, { bodyText: '[1]' }, 400],
     ['more body than announced', {}, { body_bytes: 5 }, 400],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { OPERATIONS, type Operation } from '#domain/operation.ts';
 import { eachFrame, FRAME, type JobEnd, MAX_FRAME_PAYLOAD_BYTES } from '#wire/agent/frames.ts';
 import type { BackendEnd, BackendSink, Identity } from './backends/backend.ts';
 import { DATA_BYTES_MAX, Outbox } from './outbox.ts';
@@ -23,8 +24,8 @@ export interface StreamLimits {
 
 export const STREAM_LIMITS: StreamLimits = {
   streams: 4_096,
-  bodyBytes: 16 * 1_048_576,
-  arrivingBytes: 64 * 1_048_576,
+  bodyBytes: 64 * 1_048_576,
+  arrivingBytes: 256 * 1_048_576,
 };
 
 const CREDIT_MAX = 0x7fff_ffff;
@@ -140,18 +141,12 @@ export class StreamDialect {
       stream.end({ status: 400, error: 'More body arrived than was announced.' });
       return;
     }
-    let body: unknown;
-    try {
-      body = JSON.parse(took.toString());
-    } catch {
-      body = undefined;
-    }
     const { header } = stream;
-    if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-      stream.end({ status: 400, error: 'The body is not a JSON object.' });
-    } else if (header.operation !== 'chat/completions') {
-      stream.end({ status: 501, error: 'This agent serves chat completions only.' });
-    } else {
+    const operation = OPERATIONS.find((each) => each === header.operation);
+    const work = operation && workOf(operation, header, took);
+    if (!operation) stream.end({ status: 501, error: 'This agent does not know that operation.' });
+    else if (!work) stream.end({ status: 400, error: 'The body is not a JSON object.' });
+    else {
       const identity: Identity = {
         completion: header.completion,
         model: header.model,
@@ -160,7 +155,8 @@ export class StreamDialect {
       stream.job = this.#desk.begin(
         {
           modelId: header.model,
-          body: { ...body, ...header.set, stream: header.stream },
+          operation,
+          ...work,
           stream: header.stream,
           identity,
           deadlineMs: header.deadline_ms,
@@ -186,6 +182,23 @@ export class StreamDialect {
   }
 }
 
+/** The request as a backend takes it; undefined when the body cannot be read. */
+function workOf(
+  operation: Operation,
+  header: Header,
+  body: Buffer,
+): { body: Record<string, unknown>; file?: Buffer } | undefined {
+  if (operation === 'audio/transcriptions') return { body: header.set, file: body };
+  let fields: unknown;
+  try {
+    fields = JSON.parse(body.toString());
+  } catch {
+    return undefined;
+  }
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return undefined;
+  return { body: { ...fields, ...header.set, stream: header.stream } };
+}
+
 interface HeldEvent {
   readonly head: Buffer;
   readonly tail: Buffer;
@@ -200,7 +213,7 @@ class Stream implements BackendSink {
 
   readonly #dialect: StreamDialect;
   readonly #outbox: Outbox;
-  #parts: Buffer[] = [];
+  #whole: Buffer | undefined;
   #got = 0;
   #bodyDone = false;
 
@@ -232,20 +245,25 @@ class Stream implements BackendSink {
   takeBody(payload: Buffer): Buffer | 'more' | 'too much' {
     if (this.#bodyDone) return 'more';
     const want = this.header.body_bytes;
+    const at = this.#got;
     this.#got += payload.length;
     if (this.#got > want) {
       this.#bodyDone = true;
+      this.#whole = undefined;
       return 'too much';
     }
-    if (this.#got === want && this.#parts.length === 0) {
+    if (this.#got === want && !this.#whole && this.header.operation !== 'audio/transcriptions') {
+      // Parsed before the message it is a piece of is gone.
       this.#bodyDone = true;
       return payload;
     }
-    this.#parts.push(Buffer.from(payload));
+    // One buffer from the first piece on: a recording of many megabytes is never here twice.
+    this.#whole ??= Buffer.allocUnsafeSlow(want);
+    payload.copy(this.#whole, at);
     if (this.#got < want) return 'more';
     this.#bodyDone = true;
-    const whole = Buffer.concat(this.#parts, want);
-    this.#parts = [];
+    const whole = this.#whole;
+    this.#whole = undefined;
     return whole;
   }
 

@@ -11,7 +11,7 @@ import { formatUsd, PICO_PER_USD, type Pico } from '#domain/money.ts';
 /** An amount per unit, in pico-dollars. */
 export type Amounts =
   | { readonly unit: 'token'; readonly inputPico: Pico; readonly outputPico: Pico }
-  | { readonly unit: 'request'; readonly requestPico: Pico };
+  | { readonly unit: 'request'; readonly requestPico: Pico; readonly minutePico?: Pico | undefined };
 
 /** One version of a model's price. */
 export type PriceVersion = {
@@ -35,7 +35,7 @@ export function priceOutOfBounds(amounts: Amounts): string | undefined {
     if (pico > most) {
       return amounts.unit === 'token'
         ? `The ${what} price is ${formatUsd(pico * 1_000_000n)} per million tokens, above $1,000.`
-        : `The price is ${formatUsd(pico)} per request, above $1,000.`;
+        : `The price is ${formatUsd(pico)} per ${what}, above $1,000.`;
     }
   }
   return undefined;
@@ -46,7 +46,9 @@ export function suspiciousChange(from: Amounts, to: Amounts): string | undefined
   if (from.unit !== to.unit) return `The model was priced by the ${from.unit} until now.`;
   const before = new Map(parts(from));
   for (const [what, pico] of parts(to)) {
-    const was = before.get(what) ?? 0n;
+    const was = before.get(what);
+    // A price per minute may come to a model that had none.
+    if (was === undefined) continue;
     if (pico > was * CHANGE_FACTOR_MAX || was > pico * CHANGE_FACTOR_MAX) {
       return `The ${what} price would change by more than a hundred times.`;
     }
@@ -60,7 +62,10 @@ function parts(amounts: Amounts): [string, Pico][] {
         ['input', amounts.inputPico],
         ['output', amounts.outputPico],
       ]
-    : [['request', amounts.requestPico]];
+    : [
+        ['request', amounts.requestPico],
+        ...(amounts.minutePico === undefined ? [] : ([['minute', amounts.minutePico]] as [string, Pico][])),
+      ];
 }
 
 /**
@@ -97,15 +102,16 @@ export async function setPrice(
       order by effective_from desc limit 1`;
     const suspicious = before && suspiciousChange(version(before), amounts);
     if (suspicious !== undefined && !price.forced) return { refused: suspicious };
-    const [input, output, request] =
+    const [input, output, request, minute] =
       amounts.unit === 'token'
-        ? [amounts.inputPico, amounts.outputPico, null]
-        : [null, null, amounts.requestPico];
+        ? [amounts.inputPico, amounts.outputPico, null, null]
+        : [null, null, amounts.requestPico, amounts.minutePico ?? null];
     await sql`
-      insert into prices (id, model_id, effective_from, unit, input_pico, output_pico, request_pico, source, created_at)
+      insert into prices
+        (id, model_id, effective_from, unit, input_pico, output_pico, request_pico, minute_pico, source, created_at)
       values (
         ${price.id}, ${price.modelId}, ${new Date(price.effectiveFrom)}, ${amounts.unit},
-        ${input}, ${output}, ${request}, ${price.source}, ${new Date(price.at)}
+        ${input}, ${output}, ${request}, ${minute}, ${price.source}, ${new Date(price.at)}
       )`;
     return 'set' as const;
   });
@@ -128,6 +134,7 @@ interface Row {
   input_pico: bigint | null;
   output_pico: bigint | null;
   request_pico: bigint | null;
+  minute_pico: bigint | null;
   source: string;
   created_at: Date;
 }
@@ -141,5 +148,10 @@ function version(row: Row): PriceVersion {
   };
   return row.unit === 'token'
     ? { ...about, unit: 'token', inputPico: row.input_pico ?? 0n, outputPico: row.output_pico ?? 0n }
-    : { ...about, unit: 'request', requestPico: row.request_pico ?? 0n };
+    : {
+        ...about,
+        unit: 'request',
+        requestPico: row.request_pico ?? 0n,
+        ...(row.minute_pico !== null && { minutePico: row.minute_pico }),
+      };
 }

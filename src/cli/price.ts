@@ -15,6 +15,7 @@ interface SetOptions {
   input?: string;
   output?: string;
   request?: string;
+  minute?: string;
   from?: string;
   force?: boolean;
 }
@@ -28,6 +29,7 @@ export function price(command: Command): void {
     .option('--input <usd>', 'dollars per million tokens of prompt')
     .option('--output <usd>', 'dollars per million tokens of answer')
     .option('--request <usd>', 'dollars per request (image and audio models)')
+    .option('--minute <usd>', 'with --request: dollars per minute of sound, where that is more')
     .option('--from <time>', 'when it begins, such as 2026-12-01T00:00:00Z')
     .option('--force', 'even if it changes by more than a hundred times')
     .action((name: string, options: SetOptions, self: Command) => {
@@ -87,25 +89,32 @@ export function price(command: Command): void {
     );
 }
 
-async function theModel(session: Session, name: string): Promise<Model> {
+/** The model on sale that `name` (an id, a slug or an alias) means. */
+export async function theModel(session: Session, name: string): Promise<Model> {
   const view = await CatalogueView.open(session);
   try {
     const model = view.resolve(name);
-    if (!model) throw new Refusal(`There is no model ${JSON.stringify(name)} (cygnet models list).`);
+    if (!model) throw new Refusal(`There is no model ${JSON.stringify(name)} (npx cygnet models list).`);
     return model;
   } finally {
     await view.close();
   }
 }
 
-function amountsOf({ input, output, request }: SetOptions): Amounts {
+function amountsOf({ input, output, request, minute }: SetOptions): Amounts {
   if (request !== undefined && input === undefined && output === undefined) {
-    return { unit: 'request', requestPico: dollars('--request', request) };
+    return {
+      unit: 'request',
+      requestPico: dollars('--request', request),
+      ...(minute !== undefined && { minutePico: dollars('--minute', minute) }),
+    };
   }
-  if (request === undefined && input !== undefined && output !== undefined) {
+  if (request === undefined && minute === undefined && input !== undefined && output !== undefined) {
     return { unit: 'token', inputPico: perToken('--input', input), outputPico: perToken('--output', output) };
   }
-  throw new WrongUsage('Give --input and --output (dollars per million tokens), or --request alone.');
+  throw new WrongUsage(
+    'Give --input and --output (dollars per million tokens), or --request (and --minute).',
+  );
 }
 
 function perToken(option: string, text: string): Pico {

@@ -20,6 +20,7 @@ export interface Config {
   readonly hubPort: number;
   readonly logLevel: string;
   readonly limits: Limits;
+  readonly access: AccessSettings;
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
   readonly money: MoneySettings;
@@ -35,12 +36,17 @@ export interface Limits {
   readonly requestsPerMinute: Readonly<Record<LimitClass, number>>;
   readonly concurrentPerKey: number;
   readonly bodyBytesMax: number;
+  /** Of a recording to be transcribed. */
+  readonly recordingBytesMax: number;
   readonly messagesMax: number;
   readonly messageCharsMax: number;
   readonly inputTokensMax: number;
   readonly outputTokensMax: number;
   readonly embeddingTokensMax: number;
   readonly requestTimeoutMs: number;
+  /** How long a client may take over the head of a request, and over the whole of it. */
+  readonly headTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
 }
 
 export type LimitClass = 'llm' | 'image' | 'embedding' | 'other';
@@ -49,6 +55,14 @@ export type LimitClass = 'llm' | 'image' | 'embedding' | 'other';
 export function limitClassOf(category: Category): LimitClass {
   if (category === 'llm' || category === 'multimodal') return 'llm';
   return category === 'audio' ? 'other' : category;
+}
+
+/** Who gets in, and from where. */
+export interface AccessSettings {
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly signUp: 'open' | 'closed';
+  readonly sessionMs: number;
 }
 
 export interface HubSettings {
@@ -72,8 +86,18 @@ export interface HubSettings {
   readonly upgradePerSeconds: number;
 }
 
+export type StrategyName =
+  | 'health-aware'
+  | 'round-robin'
+  | 'least-connections'
+  | 'price'
+  | 'throughput'
+  | 'latency';
+
 export interface RoutingSettings {
-  readonly strategy: 'health-aware' | 'round-robin' | 'least-connections';
+  readonly strategy: StrategyName;
+  /** Where this market is, as regions of providers are named; undefined: nowhere in particular. */
+  readonly region: string | undefined;
   /** Tries after the first, each on a provider not yet tried. */
   readonly retriesMax: number;
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
@@ -144,12 +168,20 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       },
       concurrentPerKey: env.concurrentPerKey,
       bodyBytesMax: env.bodyBytesMax,
+      recordingBytesMax: env.recordingBytesMax,
       messagesMax: env.messagesMax,
       messageCharsMax: env.messageCharsMax,
       inputTokensMax: env.inputTokensMax,
       outputTokensMax: env.outputTokensMax,
       embeddingTokensMax: env.embeddingTokensMax,
       requestTimeoutMs: env.requestTimeoutMs,
+      headTimeoutMs: 20_000,
+      bodyTimeoutMs: 60_000,
+    },
+    access: {
+      trustedProxies: env.trustedProxies ?? [],
+      signUp: env.signUp,
+      sessionMs: env.sessionHours * 3_600_000,
     },
     hub: {
       registerDeadlineMs: 30_000,
@@ -168,6 +200,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     },
     routing: {
       strategy: env.routingStrategy,
+      region: env.region,
       retriesMax: env.retriesMax,
       backoff: { baseMs: 50, capMs: 1_000 },
       retryBudget: { ratio: 0.1, burst: 20 },

@@ -1,4 +1,5 @@
 import { parseUsd } from '#domain/money.ts';
+import { AddressList } from '#kit/address-list.ts';
 import { databaseUrl } from './secrets.ts';
 
 /**
@@ -57,6 +58,12 @@ const oneOf =
     return found;
   };
 
+const region: Parser<string> = (value) => {
+  if (!/^[a-z0-9-]{1,32}$/.test(value))
+    throw new RangeError('at most 32 lower-case letters, digits and dashes');
+  return value;
+};
+
 const yesOrNo: Parser<boolean> = (value) => {
   if (['1', 'true', 'yes', 'on'].includes(value.toLowerCase())) return true;
   if (['0', 'false', 'no', 'off'].includes(value.toLowerCase())) return false;
@@ -73,6 +80,13 @@ const dollars: Parser<bigint> = (value) => {
   }
   if (amount < 0n) throw new RangeError(expected);
   return amount;
+};
+
+const addresses: Parser<readonly string[]> = (value) => {
+  const entries = value.split(/[\s,]+/).filter((entry) => entry !== '');
+  // Throws what was expected.
+  new AddressList(entries).has('');
+  return entries;
 };
 
 const version: Parser<string> = (value) => {
@@ -143,6 +157,12 @@ export const VARIABLES = {
     '10000000',
     'The largest request body, in bytes.',
   ),
+  recordingBytesMax: plain(
+    'CYGNET_RECORDING_BYTES_MAX',
+    whole(1_024, 64 * MIB),
+    '26214400',
+    'The largest recording to be transcribed, in bytes.',
+  ),
   messagesMax: plain(
     'CYGNET_MESSAGES_MAX',
     whole(1, 1_000_000),
@@ -180,6 +200,19 @@ export const VARIABLES = {
     'The longest a request may take from beginning to end, in milliseconds.',
   ),
 
+  trustedProxies: optional(
+    'CYGNET_TRUSTED_PROXIES',
+    addresses,
+    'Addresses and networks of reverse proxies whose X-Forwarded-For is believed, with commas between them.',
+  ),
+  signUp: plain(
+    'CYGNET_SIGN_UP',
+    oneOf('open', 'closed'),
+    'open',
+    'Whether anyone may make an account, or only the operator.',
+  ),
+  sessionHours: plain('CYGNET_SESSION_HOURS', whole(1, 24 * 30), '12', 'How long a login lasts, in hours.'),
+
   generationCFrom: plain(
     'CYGNET_GENERATION_C_FROM',
     version,
@@ -213,9 +246,14 @@ export const VARIABLES = {
 
   routingStrategy: plain(
     'CYGNET_ROUTING_STRATEGY',
-    oneOf('health-aware', 'round-robin', 'least-connections'),
+    oneOf('health-aware', 'round-robin', 'least-connections', 'price', 'throughput', 'latency'),
     'health-aware',
     'How a provider is chosen among those that can serve.',
+  ),
+  region: optional(
+    'CYGNET_REGION',
+    region,
+    'Where this market is, as its operator names the regions of providers (such as eu-west): near ones are preferred.',
   ),
   retriesMax: plain(
     'CYGNET_RETRIES_MAX',

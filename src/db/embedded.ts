@@ -3,9 +3,10 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { type Clock, pause } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
-import { silentLog } from '#kit/log.ts';
+import { type Logger, silentLog } from '#kit/log.ts';
+import { Rounds } from '#kit/rounds.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { type Database, openDatabase } from './database.ts';
+import { type Database, databaseGone, openDatabase } from './database.ts';
 import { type PostgresServer, serverFolder, startPostgres } from './postgres-server.ts';
 
 /**
@@ -20,6 +21,8 @@ export interface EmbeddedDatabase {
   readonly folder: string;
   /** False when it was found running. */
   readonly started: boolean;
+  /** For a process that stays: starts the server again whenever it is found dead, on the same port, until `leave`. */
+  keepAlive(log: Logger): void;
   /** Call it last, with your own connections closed. Stops the server unless another process uses it. */
   leave(): Promise<'stopped' | 'left-running'>;
 }
@@ -31,6 +34,7 @@ export interface EmbeddedDatabase {
 export type Progress = (step: 'prepare' | 'open' | 'elsewhere', sentence: string) => void;
 
 const NAME = 'cygnet';
+const WATCH_MS = 500;
 const LOCK_WAIT_MS = 120_000;
 
 /**
@@ -43,33 +47,51 @@ export async function openEmbeddedDatabase(options: {
 }): Promise<EmbeddedDatabase> {
   const { dataFolder, clock } = options;
   const progress = options.progress ?? (() => {});
-  mkdirSync(dataFolder, { recursive: true });
   const lock = path.join(dataFolder, 'postgres.lock');
-  return await locked({ lock, clock }, async () => {
-    try {
+  try {
+    mkdirSync(dataFolder, { recursive: true });
+    return await locked({ lock, clock }, async () => {
       const folder = placeFor(dataFolder, progress);
       const fresh = !existsSync(path.join(folder, 'data', 'PG_VERSION'));
-      if (fresh) progress('prepare', 'Preparing the database (first start).');
+      if (fresh) progress('prepare', `Preparing a new database in ${folder} (first start).`);
       else progress('open', 'Opening the database.');
       const server = await startPostgres({ folder, ...(await rememberedPort(folder)) });
       writeFileSync(path.join(folder, 'port'), `${server.port}\n`);
       const presence = await enter(server);
+      const revive = (): Promise<unknown> =>
+        locked({ lock, clock }, () => startPostgres({ folder, port: server.port }));
+      let watch: Rounds | undefined;
       return {
         url: new Sealed(server.urlOf(NAME)),
         folder,
         started: server.started,
-        leave: () => locked({ lock, clock }, () => leave(server, presence)),
+        keepAlive: (log) => {
+          watch ??= watchOver(presence, { clock, log, revive });
+        },
+        leave: async () => {
+          await watch?.close();
+          return await locked({ lock, clock }, () => leave(server, presence));
+        },
       };
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      // The second is PostgreSQL's own programs' wording.
-      if (code !== 'EACCES' && code !== 'EPERM' && !message.includes('Permission denied')) throw error;
-      throw new Fault('internal', {
-        inner: `The database under ${dataFolder} belongs to another user. Run this as the user who made it, or set CYGNET_DATA_DIR to another folder.`,
-        cause: error,
-      });
-    }
-  });
+    });
+  } catch (error) {
+    const advice = adviceOn(error as NodeJS.ErrnoException, dataFolder);
+    throw advice === undefined ? error : new Fault('internal', { inner: advice, cause: error });
+  }
+}
+
+/** What the operator can do about a failure whose own words do not say it. The texts are those of PostgreSQL's programs. */
+function adviceOn({ code, message }: NodeJS.ErrnoException, dataFolder: string): string | undefined {
+  if (code === 'EACCES' || code === 'EPERM' || message.includes('Permission denied')) {
+    return `${dataFolder} belongs to another user. Run this as the user who made it, or set CYGNET_DATA_DIR to another folder.`;
+  }
+  if (code === 'EEXIST' || code === 'ENOTDIR') {
+    return `${dataFolder} is no folder. Set CYGNET_DATA_DIR to one.`;
+  }
+  if (message.includes('could not look up effective user ID')) {
+    return 'The embedded PostgreSQL cannot run as a user without a name. Give this user an entry in /etc/passwd, or set DATABASE_URL.';
+  }
+  return undefined;
 }
 
 /** Holds a connection to our database, which is made if it is missing. */
@@ -92,6 +114,26 @@ async function enter(server: PostgresServer): Promise<Database> {
   return presence;
 }
 
+/** Looks every half second whether the server is there, through the connection that is held anyway. */
+function watchOver(
+  presence: Database,
+  { clock, log, revive }: { clock: Clock; log: Logger; revive: () => Promise<unknown> },
+): Rounds {
+  return new Rounds(clock, {
+    periodMs: WATCH_MS,
+    work: async () => {
+      try {
+        await presence.sql`select 1`;
+      } catch (error) {
+        if (!databaseGone(error)) throw error;
+        log.warn({ err: error }, 'The embedded database is gone; it is started again.');
+        await revive();
+      }
+    },
+    failed: (error) => log.error({ err: error }, 'The embedded database could not be started again.'),
+  });
+}
+
 async function leave(server: PostgresServer, presence: Database): Promise<'stopped' | 'left-running'> {
   let others = 0;
   try {
@@ -99,6 +141,9 @@ async function leave(server: PostgresServer, presence: Database): Promise<'stopp
       select count(*)::integer as others from pg_stat_activity
       where backend_type = 'client backend' and pid <> pg_backend_pid()`;
     others = row?.others ?? 0;
+  } catch (error) {
+    // A server that died is stopped already, and its log has everything that was committed.
+    if (!databaseGone(error)) throw error;
   } finally {
     await presence.close();
   }

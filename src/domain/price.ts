@@ -4,14 +4,21 @@ import type { Usage } from './usage.ts';
 /**
  * What a unit costs. One micro-dollar per million tokens is one pico-dollar per token, so token prices are whole
  * pico-dollars. A price is a version: a request keeps the one it was admitted with, whatever changes meanwhile.
+ *
+ * `request` prices are per piece: an image made, a recording transcribed. Where sound also has a price per minute, a
+ * recording costs by its length, and at least the price of a piece.
  */
 export type Price = { readonly id: string } & (
   | { readonly unit: 'token'; readonly inputPico: Pico; readonly outputPico: Pico }
-  | { readonly unit: 'request'; readonly requestPico: Pico }
+  | { readonly unit: 'request'; readonly requestPico: Pico; readonly minutePico?: Pico | undefined }
 );
 
-/** What `usage` costs at `price`: exact, no rounding. */
+/** What `usage` costs at `price`: exact, but for the seconds of a minute, where a fraction of a pico-dollar is dropped. */
 export function priceOf(usage: Usage, price: Price): Pico {
-  if (price.unit === 'request') return price.requestPico;
-  return BigInt(usage.inputTokens) * price.inputPico + BigInt(usage.outputTokens) * price.outputPico;
+  if (price.unit === 'token')
+    return BigInt(usage.inputTokens) * price.inputPico + BigInt(usage.outputTokens) * price.outputPico;
+  const byPiece = BigInt(usage.units ?? 0) * price.requestPico;
+  if (price.minutePico === undefined || usage.seconds === undefined) return byPiece;
+  const byTime = (BigInt(usage.seconds) * price.minutePico) / 60n;
+  return byTime > byPiece ? byTime : byPiece;
 }

@@ -1,4 +1,5 @@
 import type { Pico } from './money.ts';
+import type { Operation } from './operation.ts';
 
 /**
  * What serving one request leaves behind: the document from which the charge follows. It is durable before the consumer
@@ -13,6 +14,7 @@ export interface UsageRecord {
   readonly consumerId: string;
   readonly keyId: string;
   readonly modelId: string;
+  readonly operation: Operation;
   /** Who is paid; null when nobody served. */
   readonly providerId: string | null;
   readonly nodeId: string | null;
@@ -27,6 +29,9 @@ export interface UsageRecord {
   /** What is billed. */
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Images made or recordings transcribed, and seconds of sound. */
+  readonly units: number;
+  readonly seconds: number;
   /** What the provider stated, when it stated something usable. */
   readonly claimedInputTokens: number | null;
   readonly claimedOutputTokens: number | null;

@@ -1,7 +1,12 @@
-/** What a job consumed. Whole, non-negative numbers of tokens. */
+/** What a job consumed. Whole, non-negative numbers. */
 export interface Usage {
+  /** Tokens read and made; zero where the notion does not apply. */
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** What is sold by the piece: images made, recordings transcribed. Absent means none. */
+  readonly units?: number;
+  /** Seconds of sound, each begun one counted. Absent means none. */
+  readonly seconds?: number;
 }
 
 export const NO_USAGE: Usage = { inputTokens: 0, outputTokens: 0 };

@@ -74,7 +74,7 @@ describe('what is billed', () => {
   });
 
   test('the ceiling of a prompt leaves room for the template and stops at the context', () => {
-    expect(inputCeiling(100, 2, null)).toBe(132);
-    expect(inputCeiling(100_000, 2, 512)).toBe(512);
+    expect(inputCeiling({ promptBytes: 100, messageCount: 2, mediaParts: 0 }, null)).toBe(132);
+    expect(inputCeiling({ promptBytes: 100_000, messageCount: 2, mediaParts: 0 }, 512)).toBe(512);
   });
 });

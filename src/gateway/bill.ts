@@ -28,9 +28,22 @@ const TEMPLATE_TOKENS = 16;
 /** English text and code have about four bytes a token; used only where a provider states nothing. */
 const BYTES_PER_TOKEN_GUESS = 4;
 
+/**
+ * The most tokens that an image, a sound or a file of a prompt becomes. The bytes do not tell: an address of 60 bytes may
+ * stand for a picture that is read as thousands of tokens. The largest that open models of 2026 make of one (16,384).
+ */
+const TOKENS_PER_MEDIA_PART = 16_384;
+
 /** The most tokens a prompt of this size can be. */
-export function inputCeiling(promptBytes: number, messages: number, contextTokens: number | null): number {
-  const bound = promptBytes + messages * TEMPLATE_TOKENS_PER_MESSAGE + TEMPLATE_TOKENS;
+export function inputCeiling(
+  prompt: { promptBytes: number; messageCount: number; mediaParts: number },
+  contextTokens: number | null,
+): number {
+  const bound =
+    prompt.promptBytes +
+    prompt.messageCount * TEMPLATE_TOKENS_PER_MESSAGE +
+    prompt.mediaParts * TOKENS_PER_MEDIA_PART +
+    TEMPLATE_TOKENS;
   return contextTokens === null ? bound : Math.min(bound, contextTokens);
 }
 

@@ -50,13 +50,13 @@ const REQUEST = { request: { model: 'x' } };
 test('a small body is read at once, without a thread', () => {
   const { pool, threads } = opened();
   const body = Buffer.from('{"model":"x","messages":[{"role":"user","content":"hi"}]}');
-  expect(pool.read(body)).toMatchObject({ model: 'x' });
+  expect(pool.read('chat', body)).toMatchObject({ model: 'x' });
   expect(threads).toHaveLength(0);
 });
 
 test('large bodies are read one after another, each answered with its own', async () => {
   const { pool, threads } = opened();
-  const reads = [pool.read(large()), pool.read(large()), pool.read(large())];
+  const reads = [pool.read('chat', large()), pool.read('chat', large()), pool.read('chat', large())];
   expect(threads[0]?.works).toHaveLength(1);
   for (let i = 0; i < 3; i++) threads[0]?.emit('message', { request: { model: `${i}` } });
   expect(await Promise.all(reads.map(async (read) => read))).toEqual([
@@ -68,20 +68,20 @@ test('large bodies are read one after another, each answered with its own', asyn
 
 test('too many large bodies at once are turned away', () => {
   const { pool } = opened();
-  for (let i = 0; i <= MOST_WAITING; i++) expect(pool.read(large())).toBeInstanceOf(Promise);
-  expect(pool.read(large())).toMatchObject({ code: 'too-many-at-once', retryAfterS: 1 });
+  for (let i = 0; i <= MOST_WAITING; i++) expect(pool.read('chat', large())).toBeInstanceOf(Promise);
+  expect(pool.read('chat', large())).toMatchObject({ code: 'too-many-at-once', retryAfterS: 1 });
 });
 
 test('bodies that wait hold at most 64 MiB', () => {
   const { pool } = opened();
   const huge = Buffer.alloc(10_000_000, 0x20);
-  const reads = Array.from({ length: 9 }, () => pool.read(huge));
+  const reads = Array.from({ length: 9 }, () => pool.read('chat', huge));
   expect(reads.filter((read) => read instanceof Promise)).toHaveLength(7);
 });
 
 test('a thread that dies or hangs refuses one body; the next gets a new thread', async () => {
   const { pool, threads, clock } = opened();
-  const reads = [pool.read(large()), pool.read(large()), pool.read(large())];
+  const reads = [pool.read('chat', large()), pool.read('chat', large()), pool.read('chat', large())];
   threads[0]?.emit('error', new Error('out of memory'));
   expect(await reads[0]).toMatchObject({ code: 'internal' });
   await clock.advance(READ_DEADLINE_MS);
@@ -94,10 +94,10 @@ test('a thread that dies or hangs refuses one body; the next gets a new thread',
 
 test('closing answers what waits and stops the thread', async () => {
   const { pool, threads } = opened();
-  const reads = [pool.read(large()), pool.read(large())];
+  const reads = [pool.read('chat', large()), pool.read('chat', large())];
   await pool.close();
   for (const read of reads) expect(await read).toMatchObject({ code: 'shutting-down' });
-  expect(pool.read(large())).toMatchObject({ code: 'shutting-down' });
+  expect(pool.read('chat', large())).toMatchObject({ code: 'shutting-down' });
   expect(threads[0]?.terminated).toBe(true);
 });
 
@@ -109,14 +109,18 @@ describe('the real thread', () => {
     const body = large({ stream: true, user: 'ada' });
     const length = body.length;
     expect(length).toBeGreaterThan(LARGE_BODY_BYTES);
-    expect(await pool.read(body)).toMatchObject({ stream: true, needsRewrite: true, promptBytes: 180_000 });
+    expect(await pool.read('chat', body)).toMatchObject({
+      stream: true,
+      needsRewrite: true,
+      promptBytes: 180_000,
+    });
     expect(body.length).toBe(length);
-    expect(await pool.read(large({ n: 99 }))).toMatchObject({
+    expect(await pool.read('chat', large({ n: 99 }))).toMatchObject({
       code: 'request-invalid',
       param: 'n',
       outer: "'n' must be a whole number from 1 to 8.",
     });
     const deep = Buffer.from('['.repeat(200_000) + ']'.repeat(200_000));
-    expect(await pool.read(deep)).toMatchObject({ code: 'request-invalid' });
+    expect(await pool.read('chat', deep)).toMatchObject({ code: 'request-invalid' });
   });
 });

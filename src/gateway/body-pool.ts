@@ -2,8 +2,10 @@ import type { EventEmitter } from 'node:events';
 import type { Clock, Timer } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import { startThread } from '#kit/thread.ts';
-import { type BodyLimits, type ChatRequest, DEFAULT_BODY_LIMITS, readChatRequest } from './body.ts';
+import { type BodyLimits, DEFAULT_BODY_LIMITS } from './body.ts';
 import type { BodyRead, BodyWork } from './body.worker.ts';
+import type { Ask } from './endpoint.ts';
+import { READERS, type Read, type ReaderName } from './readers.ts';
 
 /**
  * Reads bodies: small ones at once, large ones in a thread, because a body of 400 kB takes longer to parse than any
@@ -27,7 +29,7 @@ export interface ReadingThread extends Pick<EventEmitter, 'on'> {
 
 interface Waiting {
   readonly work: BodyWork;
-  readonly answer: (read: ChatRequest | Fault) => void;
+  readonly answer: (read: Ask | Fault) => void;
 }
 
 export class BodyPool {
@@ -48,18 +50,22 @@ export class BodyPool {
   }
 
   /**
-   * What `readChatRequest` says of `bytes`: at once for a small body, as a promise (that never rejects) for a large one.
+   * What the reader of this name says of `bytes`: at once for a small body, as a promise (that never rejects) for a large one.
    * Besides its faults: `too-many-at-once` when too many large bodies wait, `internal` when the thread died over this
    * one, `shutting-down` after `close`.
    */
-  read(bytes: Buffer): ChatRequest | Fault | Promise<ChatRequest | Fault> {
-    if (bytes.length <= LARGE_BODY_BYTES) return readChatRequest(bytes, this.#limits);
+  read<N extends ReaderName>(name: N, bytes: Buffer): Read<N> | Fault | Promise<Read<N> | Fault> {
+    if (bytes.length <= LARGE_BODY_BYTES) return READERS[name](bytes, this.#limits) as Read<N> | Fault;
     if (this.#closed) return new Fault('shutting-down');
     if (this.#waiting.length >= MOST_WAITING || this.#waitingBytes + bytes.length > MOST_WAITING_BYTES) {
       return new Fault('too-many-at-once', { outer: 'Too many large requests at once.', retryAfterS: 1 });
     }
-    return new Promise((answer) => {
-      this.#waiting.push({ work: { bytes: new Uint8Array(bytes), limits: this.#limits }, answer });
+    return new Promise((resolve) => {
+      this.#waiting.push({
+        work: { reader: name, bytes: new Uint8Array(bytes), limits: this.#limits },
+        // What the thread answers to a reader's name is what that reader returns.
+        answer: (read) => resolve(read as Read<N> | Fault),
+      });
       this.#waitingBytes += bytes.length;
       this.#next();
     });
@@ -107,7 +113,7 @@ export class BodyPool {
     return thread;
   }
 
-  #answer(read: ChatRequest | Fault): void {
+  #answer(read: Ask | Fault): void {
     this.#deadline?.cancel();
     const current = this.#current;
     this.#current = undefined;

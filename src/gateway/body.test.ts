@@ -21,7 +21,7 @@ describe('what is read of a body', () => {
         messageCount: 1,
         promptBytes: 2,
         needsRewrite: false,
-        hasMedia: false,
+        mediaParts: 0,
       },
     ],
     ['a stream', { ...hello, stream: true }, { stream: true, includeUsage: false }],
@@ -77,12 +77,12 @@ describe('what is read of a body', () => {
           },
         ],
       },
-      { promptBytes: 3, hasMedia: false },
+      { promptBytes: 3, mediaParts: 0 },
     ],
     [
       'an image',
       { ...hello, messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] },
-      { hasMedia: true },
+      { mediaParts: 1 },
     ],
     [
       'an answer without content',
@@ -320,5 +320,61 @@ describe('the body that is passed on', () => {
       model: 'y',
       max_tokens: 5,
     });
+  });
+});
+
+describe('what concerns routing', () => {
+  const messages = [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'Hi' },
+  ];
+  const readOf = (more: object) =>
+    readChatRequest(Buffer.from(JSON.stringify({ model: 'm', messages, ...more })));
+
+  test("OpenRouter's fields are read and never forwarded", () => {
+    const body = {
+      provider: { sort: 'price', require_parameters: true },
+      models: ['n', 'o'],
+      route: 'fallback',
+      seed: 1,
+    };
+    expect(readOf(body)).toMatchObject({
+      needsRewrite: true,
+      routing: {
+        preferences: { sort: 'price' },
+        fallbackModels: ['n', 'o'],
+        parameters: ['model', 'messages', 'provider', 'models', 'route', 'seed'],
+      },
+    });
+    const bytes = Buffer.from(JSON.stringify({ model: 'm', messages, ...body }));
+    expect(JSON.parse(rewriteBody(bytes).toString())).toEqual({ model: 'm', messages, seed: 1 });
+  });
+
+  test('a list of models needs no model beside it', () => {
+    expect(readChatRequest(Buffer.from(JSON.stringify({ models: ['n', 'o'], messages })))).toMatchObject({
+      model: 'n',
+      routing: { fallbackModels: ['n', 'o'] },
+    });
+  });
+
+  test.each([
+    ['nine models', { models: Array.from({ length: 9 }, () => 'm') }, 'models'],
+    ['a model without a name', { models: [''] }, 'models'],
+    ['a preference that is none', { provider: { order: 7 } }, 'provider.order'],
+  ])('%s are refused', (_what, more, param) =>
+    expect(readOf(more)).toMatchObject({ code: 'request-invalid', param }),
+  );
+
+  test('the turns of a conversation are recognised by how it begins, or by the name that the caller gives it', () => {
+    const first = readOf({}) as ChatRequest;
+    const later = readOf({
+      messages: [...messages, { role: 'assistant', content: 'Hi!' }, { role: 'user', content: 'More' }],
+    }) as ChatRequest;
+    expect(first.routing?.conversation).toBeDefined();
+    expect(later.routing?.conversation).toBe(first.routing?.conversation);
+    expect(readOf({ messages: [{ role: 'user', content: 'Ho' }] })).not.toMatchObject({
+      routing: { conversation: first.routing?.conversation },
+    });
+    expect(readOf({ session_id: 's1' })).toMatchObject({ routing: { conversation: 's1' } });
   });
 });

@@ -1,14 +1,17 @@
 import { parentPort } from 'node:worker_threads';
 import { Fault } from '#kit/fault.ts';
-import { type BodyLimits, type ChatRequest, readChatRequest } from './body.ts';
+import type { BodyLimits } from './body.ts';
+import type { Ask } from './endpoint.ts';
+import { READERS, type ReaderName } from './readers.ts';
 
 /** What the thread is asked and what it answers. A `Fault` does not survive the way between threads, its parts do. */
 export interface BodyWork {
+  readonly reader: ReaderName;
   readonly bytes: Uint8Array;
   readonly limits: BodyLimits;
 }
 export type BodyRead =
-  | { readonly request: ChatRequest }
+  | { readonly request: Ask }
   | {
       readonly fault: {
         readonly code: string;
@@ -19,8 +22,8 @@ export type BodyRead =
 
 const port = parentPort;
 
-port?.on('message', ({ bytes, limits }: BodyWork) => {
-  const read = readChatRequest(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), limits);
+port?.on('message', ({ reader, bytes, limits }: BodyWork) => {
+  const read = READERS[reader](Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), limits);
   const answer: BodyRead =
     read instanceof Fault
       ? { fault: { code: read.code, outer: read.outer, param: read.param } }

@@ -1,4 +1,4 @@
-import type { Completion } from '#hub/link.ts';
+import type { Answer } from '#hub/link.ts';
 
 /**
  * What was passed on, measured without parsing it: the bytes of an event beyond its envelope bound the content, and the
@@ -19,9 +19,9 @@ const SMALLEST_EVENT_BYTES = Buffer.byteLength(
 );
 
 /** UTF-8 bytes of everything a model wrote in an unstreamed completion: text, reasoning, tool calls. */
-export function contentBytesOf(completion: Completion): number {
+export function contentBytesOf(answer: Answer): number {
   let bytes = 0;
-  for (const choice of completion.choices) {
+  for (const choice of answer['choices'] as unknown[]) {
     const message = (choice as { message?: Record<string, unknown> } | null)?.message ?? {};
     for (const field of ['content', 'reasoning_content', 'reasoning', 'refusal']) {
       const text = message[field];

@@ -1,11 +1,12 @@
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
-import type { KeyRecord } from '#domain/party.ts';
+import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
+import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
 import { priceOf } from '#domain/price.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
-import type { DispatchEnd, Dispatcher, Order, PickNext, Run } from '#hub/dispatch.ts';
-import type { Completion } from '#hub/link.ts';
+import type { DispatchEnd, Dispatcher, NobodyToPick, Order, PickNext, Run, Wish } from '#hub/dispatch.ts';
+import type { Answer } from '#hub/link.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -13,13 +14,24 @@ import type { Logger } from '#kit/log.ts';
 import { RecordInDoubt, type UsageJournal } from '#ledger/ports.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
-import { billedUsage, inputCeiling } from './bill.ts';
-import { type ChatRequest, rewriteBody } from './body.ts';
-import { contentBytesOf, DeliveredText, envelopeBytes } from './delivered.ts';
-import type { Limits, RateVerdict } from './limits.ts';
+import { billedUsage } from './bill.ts';
+import { DeliveredText, envelopeBytes } from './delivered.ts';
+import {
+  type Ask,
+  type Ceiling,
+  type Endpoint,
+  type RoutingAsk,
+  type TokenLimits,
+  usageBody,
+} from './endpoint.ts';
+import { checkAddress, checkModel } from './key-scope.ts';
+import { capHeaders, placeHeaders, rateHeaders } from './limit-headers.ts';
+import type { Limits, PlaceVerdict, RateVerdict } from './limits.ts';
+import { readShortcut } from './preferences.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
 import { sendError } from './send-error.ts';
+import type { CapsLeft } from './spend-caps.ts';
 
 /**
  * The journey of every paid request, in order, each refusal beside its step:
@@ -40,13 +52,12 @@ export interface InferenceRooms {
   readonly ids: IdMaker;
   readonly log: Logger;
   readonly settings: InferenceSettings;
-  readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
+  readonly keys: { find(secret: string): KeyAnswer };
   readonly models: { resolve(name: string): Model | undefined };
   readonly limits: Limits;
   readonly holds: Holds;
   readonly journal: UsageJournal;
   readonly dispatcher: Dispatcher;
-  readonly readBody: (bytes: Buffer) => ChatRequest | Fault | Promise<ChatRequest | Fault>;
   /** Who should serve this first; the code of the refusal when nobody can. */
   readonly pick: PickNext;
   readonly isQuarantined: (order: Order) => boolean;
@@ -55,20 +66,22 @@ export interface InferenceRooms {
   readonly served: (record: UsageRecord, candidate: Candidate | undefined) => void;
 }
 
-/** The part of the hold book that serving needs (`ledger/holds.ts`). */
+/** The hold book (`ledger/holds.ts`) with the spend caps of keys in front (`spend-caps.ts`). */
 export interface Holds {
-  reserve(consumerId: string, amount: Pico): true | Promise<true | 'short' | 'unavailable'>;
-  settle(consumerId: string, reserved: Pico, charged: Pico): void;
-  release(consumerId: string, reserved: Pico): void;
+  reserve(
+    consumerId: string,
+    amount: Pico,
+    key: KeyRecord,
+  ): true | Promise<true | 'short' | 'unavailable' | 'cap-day' | 'cap-month'>;
+  settle(consumerId: string, reserved: Pico, charged: Pico, key: KeyRecord): void;
+  release(consumerId: string, reserved: Pico, key: KeyRecord): void;
+  /** What the key's spend caps leave; for the headers of an answer. */
+  capsLeft?(key: KeyRecord): CapsLeft | undefined;
 }
 
-export interface InferenceSettings {
+export interface InferenceSettings extends TokenLimits {
   /** The split policy new charges are made under. */
   readonly policy: string;
-  readonly outputTokensMax: number;
-  readonly inputTokensMax: number;
-  /** Without a limit of its own, an answer is held for at most this many tokens. */
-  readonly outputTokensDefault: number;
   /** How much of an answer is kept for counting its tokens exactly. */
   readonly recountBytesMax: number;
 }
@@ -78,85 +91,191 @@ export interface Caller {
   readonly key: KeyRecord;
   readonly requestId: string;
   readonly acceptedMs: number;
+  readonly place: PlaceVerdict;
   readonly leave: () => void;
 }
 
 const NOBODY_TRIED: ReadonlySet<string> = new Set();
 const DONE = Buffer.from('data: [DONE]\n\n');
 const SMALLEST_DEFAULT_OUTPUT = 16;
+/** Failures before any content that another model may not meet. */
+const FALLS_BACK: ReadonlySet<string> = new Set([
+  'prompt-too-long',
+  'provider-cut-off',
+  'provider-failed',
+  'model-without-provider',
+  'providers-busy',
+  'provider-too-slow',
+]);
 
-/** Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 429, 503). */
-export function admit(rooms: InferenceRooms, authorization: string | undefined, requestId: string): Caller {
+/**
+ * Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 403, 429, 503). `address`
+ * answers where the caller is; without it a key that is bound to addresses is refused.
+ */
+export function admit(
+  rooms: InferenceRooms,
+  authorization: string | undefined,
+  requestId: string,
+  address?: () => string,
+): Caller {
   const acceptedMs = rooms.clock.nowMs();
   const secret = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
   if (secret === undefined) throw new Fault('key-missing');
   const key = rooms.keys.find(secret);
   if (key === 'revoked') throw new Fault('key-revoked');
+  if (key === 'expired') throw new Fault('key-expired');
   if (typeof key === 'string') throw new Fault('key-unknown');
   if (key.kind !== 'consumer') throw new Fault('key-of-provider');
+  checkAddress(key, address);
   if (!rooms.journal.healthy)
     throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
-  if (!rooms.limits.enter(key.id)) throw new Fault('too-many-at-once', { retryAfterS: 1 });
+  const place = rooms.limits.enter(key);
+  if (!place.allowed) throw tooManyAtOnce(place);
   let inside = true;
   return {
     key,
     requestId,
     acceptedMs,
+    place,
     leave: () => {
-      if (inside) rooms.limits.leave(key.id);
+      if (inside) rooms.limits.leave(key);
       inside = false;
     },
   };
 }
 
-/** Serves one chat completion. Never throws: every failure becomes an answer. Resolves when the request is over. */
-export async function serveChat(
+/**
+ * Serves one request. `read` is what the endpoint's reader says of `bytes`. Never throws: every failure becomes an answer.
+ * Resolves when the request is over.
+ */
+export async function serve<A extends Ask>(
   rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
   caller: Caller,
+  read: A | Fault | Promise<A | Fault>,
   bytes: Buffer,
   reply: Reply,
 ): Promise<void> {
+  let rate: RateVerdict | undefined;
   try {
-    const read = rooms.readBody(bytes);
     const ask = read instanceof Promise ? await read : read;
     if (ask instanceof Fault) throw ask;
-    const model = rooms.models.resolve(ask.model);
-    if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
-    if (model.price.unit !== 'token' || model.maxOutputTokens === null) {
-      throw new Fault('request-invalid', {
-        outer: `${model.id} does not answer chat completions.`,
-        param: 'model',
-      });
+    const wanted = wantedModel(rooms, endpoint, caller, ask, ask.model);
+    // All names are judged before anything is tried: a slip in the last is told at once, not on the day it is needed.
+    const others = otherModels(rooms, endpoint, caller, ask, wanted);
+    const taken = rooms.limits.takeRequest(caller.key, wanted.model.category, rooms.clock.nowMs());
+    rate = taken instanceof Promise ? await taken : taken;
+    if (!rate.allowed) throw overRate(rate, wanted.model.category);
+    for (let next: Wanted | undefined = wanted; next; ) {
+      const job = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
+      next = others.shift();
+      if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
+      const picked = rooms.pick(job.order, NOBODY_TRIED);
+      if ('none' in picked) {
+        if (next) continue;
+        throw nobody(picked, job.model);
+      }
+      await job.hold();
+      // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
+      if ((await job.serve(picked.candidate, next !== undefined)) === 'over') break;
     }
-    const rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
-    if (!rate.allowed) throw overRate(rate, model.category);
-    const job = new PaidJob(rooms, caller, ask, model, rate, bytes, reply);
-    if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
-    const picked = rooms.pick(job.order, NOBODY_TRIED);
-    if ('none' in picked) throw new Fault(picked.none, { retryAfterS: 5 });
-    await job.hold();
-    await job.serve(picked.candidate);
   } catch (error) {
     const fault = error instanceof Fault ? error : new Fault('internal', { cause: error });
     if (!(error instanceof Fault))
       rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
-    sendError(reply, fault);
+    sendError(reply, fault, rate && rateHeaders(rate));
     logRefusal(rooms, caller, fault);
   } finally {
     caller.leave();
   }
 }
 
+/** A model as a request names it, with what routing is to heed. */
+interface Wanted {
+  readonly model: Model;
+  readonly wish: Wish | undefined;
+}
+
+/** The model that `name` means, if this caller may ask it this. Throws a `Fault` (400, 403, 404). */
+function wantedModel<A extends Ask>(
+  rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  ask: A,
+  name: string,
+): Wanted {
+  let model = rooms.models.resolve(name);
+  let sort: PreferredSort | undefined;
+  if (!model && ask.routing) {
+    const shortcut = readShortcut(name);
+    model = rooms.models.resolve(shortcut.model);
+    ({ sort } = shortcut);
+  }
+  if (!model?.active) throw new Fault('model-unknown', { param: name === ask.model ? 'model' : 'models' });
+  if (!endpoint.categories.has(model.category)) {
+    throw new Fault('request-invalid', {
+      outer: `${model.id} does not answer ${endpoint.name}.`,
+      param: 'model',
+    });
+  }
+  checkModel(caller.key, model);
+  const misfit = endpoint.misfit?.(ask, model);
+  if (misfit) throw new Fault('request-invalid', misfit);
+  return { model, wish: wishOf(ask.routing, model, sort) };
+}
+
+function wishOf(
+  routing: RoutingAsk | undefined,
+  model: Model,
+  sort: PreferredSort | undefined,
+): Wish | undefined {
+  if (!routing) return model.canary ? { model } : undefined;
+  const { preferences, parameters, conversation } = routing;
+  return {
+    model,
+    parameters,
+    ...((preferences ?? sort) !== undefined && {
+      preferences: { ...(preferences ?? NO_PREFERENCES), ...(sort && { sort }) },
+    }),
+    ...(conversation !== undefined && { conversation }),
+  };
+}
+
+/** The further models of a request, in order, each once. */
+function otherModels<A extends Ask>(
+  rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  ask: A,
+  first: Wanted,
+): Wanted[] {
+  const names = ask.routing?.fallbackModels ?? [];
+  if (names.length === 0) return [];
+  const seen = new Set([first.model.id]);
+  return names
+    .map((name) => wantedModel(rooms, endpoint, caller, ask, name))
+    .filter(({ model }) => !seen.has(model.id) && seen.add(model.id));
+}
+
+function nobody({ none, filter }: NobodyToPick, model: Model): Fault {
+  if (filter === undefined) return new Fault(none, { retryAfterS: 5 });
+  return new Fault(none, {
+    outer: `No provider of ${model.id} is left by 'provider.${filter}'.`,
+    param: `provider.${filter}`,
+  });
+}
+
 /** One request from its hold to its last byte. */
-class PaidJob {
+class PaidJob<A extends Ask> {
   readonly order: Order;
   readonly #rooms: InferenceRooms;
+  readonly #endpoint: Endpoint<A>;
   readonly #caller: Caller;
-  readonly #ask: ChatRequest;
-  readonly #model: Model;
+  readonly #ask: A;
+  readonly model: Model;
   readonly #rate: RateVerdict;
   readonly #reply: Reply;
-  readonly #inputCeiling: number;
+  readonly #ceiling: Ceiling;
   readonly #envelopeBytes: number;
   readonly #text: DeliveredText | undefined;
   #outputCeiling: number;
@@ -169,29 +288,30 @@ class PaidJob {
   #contentBytes = 0;
   #unconsumed = 0;
   #result: Buffer | undefined;
-  #completion: Completion | undefined;
+  #answer: Answer | undefined;
   #mode: 'websocket' | 'external' = 'websocket';
   #left = false;
 
   constructor(
     rooms: InferenceRooms,
+    endpoint: Endpoint<A>,
     caller: Caller,
-    ask: ChatRequest,
-    model: Model,
+    ask: A,
+    { model, wish }: Wanted,
     rate: RateVerdict,
     bytes: Buffer,
     reply: Reply,
   ) {
     this.#rooms = rooms;
+    this.#endpoint = endpoint;
     this.#caller = caller;
     this.#ask = ask;
-    this.#model = model;
+    this.model = model;
     this.#rate = rate;
     this.#reply = reply;
-    this.#inputCeiling = inputCeiling(ask.promptBytes, ask.messageCount, model.contextTokens);
-    const longest = Math.min(model.maxOutputTokens ?? 0, rooms.settings.outputTokensMax);
-    this.#outputCeiling = Math.min(ask.maxTokens ?? rooms.settings.outputTokensDefault, longest) * ask.n;
-    const set: Record<string, unknown> = {};
+    this.#ceiling = endpoint.ceiling(ask, model, rooms.settings);
+    this.#outputCeiling = this.#ceiling.outputTokens;
+    const set: Record<string, unknown> = endpoint.set?.(ask) ?? {};
     if (ask.model !== model.id) set['model'] = model.id;
     const completionId = `chatcmpl-${caller.requestId.slice(4)}`;
     this.#envelopeBytes = envelopeBytes(completionId, model.id);
@@ -204,9 +324,13 @@ class PaidJob {
       modelId: model.id,
       completionId,
       createdS: Math.floor(rooms.clock.wallMs() / 1000),
+      operation: endpoint.operation,
+      needs: endpoint.needs(ask),
+      expects: endpoint.expects(ask),
       stream: ask.stream,
-      body: ask.needsRewrite ? rewriteBody(bytes) : bytes,
+      body: endpoint.body(ask, bytes),
       set,
+      ...(wish && { wish }),
     };
   }
 
@@ -214,11 +338,11 @@ class PaidJob {
   async hold(): Promise<void> {
     const { holds } = this.#rooms;
     const { consumerId } = this;
-    const asked = this.#ask.maxTokens !== undefined;
+    const asked = this.#ask.maxTokens !== undefined || this.#outputCeiling === 0;
     const floor = SMALLEST_DEFAULT_OUTPUT * this.#ask.n;
     for (;;) {
       const ceiling = this.#costCeiling();
-      const answer = holds.reserve(consumerId, ceiling);
+      const answer = holds.reserve(consumerId, ceiling, this.#caller.key);
       const verdict = answer === true ? true : await answer;
       if (verdict === true) {
         this.#reserved = ceiling;
@@ -226,12 +350,13 @@ class PaidJob {
       }
       if (verdict === 'unavailable')
         throw new Fault('ledger-unavailable', { inner: 'no lease', retryAfterS: 2 });
-      if (asked || this.#outputCeiling <= floor) throw new Fault('balance-short');
+      if (asked || this.#outputCeiling <= floor)
+        throw verdict === 'short' ? new Fault('balance-short') : capReached(verdict);
       this.#outputCeiling = Math.max(floor, Math.floor(this.#outputCeiling / 4));
     }
     // A limit that the caller did not set is ours to set, or the answer could cost more than is held.
     const perChoice = Math.floor(this.#outputCeiling / this.#ask.n);
-    if (this.#ask.maxTokens !== perChoice)
+    if (this.#ask.maxTokens !== perChoice && perChoice > 0)
       (this.order.set as Record<string, unknown>)['max_tokens'] = perChoice;
   }
 
@@ -239,36 +364,49 @@ class PaidJob {
     return this.#caller.key.ownerId;
   }
 
-  /** Dispatches and relays. Resolves when the request is over, charged and answered. */
-  serve(first: Candidate): Promise<void> {
+  /**
+   * Dispatches and relays. Resolves when the request is over, charged and answered; or, where another model may be tried
+   * (`hasNext`) and nothing was passed on, with `next`: nothing is held, recorded or answered then.
+   */
+  serve(first: Candidate, hasNext: boolean): Promise<'over' | 'next'> {
     if (this.#reply.gone) {
-      this.#rooms.holds.release(this.consumerId, this.#reserved);
-      return Promise.resolve();
+      this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
+      return Promise.resolve('over');
     }
     return new Promise((resolve) => {
-      this.#reply.onGone = () => {
+      const gone = (): void => {
         this.#left = true;
         this.#run?.cancel();
       };
-      this.#reply.onDrained = () => this.#consume(0);
+      const drained = (): void => this.#consume(0);
+      this.#reply.onGone = gone;
+      this.#reply.onDrained = drained;
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
         },
         data: (events, eventCount, tokenCount) => this.#relay(events, eventCount, tokenCount),
-        result: (body, completion) => {
+        result: (body, answer) => {
           this.#result = body;
-          this.#completion = completion;
+          this.#answer = answer;
           this.#firstMs = this.#sinceAccepted();
         },
         ended: (end) => {
-          this.#end(end).then(resolve, (error) => {
-            this.#rooms.log.error(
-              { request: this.#caller.requestId, err: error },
-              'The end of a request met a bug.',
-            );
-            resolve();
-          });
+          if (hasNext && end.outcome === 'failed' && FALLS_BACK.has(end.errorCode ?? '') && !this.#left) {
+            this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
+            resolve('next');
+            return;
+          }
+          this.#end(end).then(
+            () => resolve('over'),
+            (error) => {
+              this.#rooms.log.error(
+                { request: this.#caller.requestId, err: error },
+                'The end of a request met a bug.',
+              );
+              resolve('over');
+            },
+          );
         },
       });
     });
@@ -298,37 +436,27 @@ class PaidJob {
 
   async #end(end: DispatchEnd): Promise<void> {
     const delivered = end.outcome === 'completed' || end.outcome === 'cancelled';
-    if (this.#completion) {
-      this.#contentBytes = contentBytesOf(this.#completion);
+    if (this.#answer) {
+      this.#contentBytes = this.#endpoint.contentBytes(this.#answer);
       this.#tokens = this.#contentBytes;
       this.#events = 1;
       this.#bytes = this.#result?.length ?? 0;
     }
     // An unstreamed answer that the consumer did not wait for was never passed on.
     const nothingPassed = end.outcome === 'cancelled' && !this.#ask.stream;
-    const usage =
-      delivered && !nothingPassed
-        ? billedUsage({
-            stated: end.usage,
-            cutShort: end.outcome === 'cancelled',
-            passedTokens: this.#tokens,
-            passedContentBytes: this.#contentBytes,
-            inputCeiling: this.#inputCeiling,
-            promptBytes: this.#ask.promptBytes,
-            outputCeiling: this.#outputCeiling,
-          })
-        : NO_USAGE;
+    const usage = delivered && !nothingPassed ? this.#billedUsage(end) : NO_USAGE;
     const record = this.#recordOf(end, usage);
     try {
       await this.#rooms.journal.append({ kind: 'usage', record });
     } catch (error) {
       // If the next life finds the record, it must find its money too: the hold stays, and dissolves with the lease.
-      if (!(error instanceof RecordInDoubt)) this.#rooms.holds.release(this.consumerId, this.#reserved);
+      if (!(error instanceof RecordInDoubt))
+        this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
       this.#rooms.log.error({ request: record.id, err: error }, 'The usage of a request could not be kept.');
       this.#answerFailure('ledger-unavailable');
       return;
     }
-    this.#rooms.holds.settle(this.consumerId, this.#reserved, record.charge);
+    this.#rooms.holds.settle(this.consumerId, this.#reserved, record.charge, this.#caller.key);
     this.#rooms.served(record, end.candidate);
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
@@ -336,10 +464,26 @@ class PaidJob {
     if (record.charge > 0n && this.#text) this.#submitRecount(record);
   }
 
+  #billedUsage(end: DispatchEnd): Usage {
+    const tokens = billedUsage({
+      stated: end.usage,
+      cutShort: end.outcome === 'cancelled',
+      passedTokens: this.#tokens,
+      passedContentBytes: this.#contentBytes,
+      inputCeiling: this.#ceiling.inputTokens,
+      promptBytes: this.#ask.promptBytes,
+      outputCeiling: this.#outputCeiling,
+    });
+    const pieces = this.#answer && this.#endpoint.pieces?.(this.#ask, this.#answer);
+    return pieces ? { ...tokens, ...pieces } : tokens;
+  }
+
   #answerWhole(usage: Usage): void {
     if (!this.#ask.stream) {
-      const headers = ['content-type', 'application/json', ...this.#commonHeaders()];
-      this.#reply.send(200, headers, this.#billedResult(usage));
+      const answer = this.#answer as Answer;
+      const body = this.#result as Buffer;
+      const rendered = this.#endpoint.render({ ask: this.#ask, answer, body, usage });
+      this.#reply.send(200, ['content-type', rendered.type, ...this.#commonHeaders()], rendered.body);
       return;
     }
     if (this.#ask.includeUsage) this.#reply.write(this.#usageEvent(usage));
@@ -361,24 +505,11 @@ class PaidJob {
     this.#reply.finish();
   }
 
-  /** The unstreamed answer, stating the usage that is billed. The bytes pass untouched when they already do. */
-  #billedResult(usage: Usage): Buffer {
-    const completion = this.#completion as Completion;
-    const stated = completion.usage as
-      | { prompt_tokens?: unknown; completion_tokens?: unknown }
-      | null
-      | undefined;
-    const agrees =
-      stated?.prompt_tokens === usage.inputTokens && stated.completion_tokens === usage.outputTokens;
-    if (agrees) return this.#result as Buffer;
-    return Buffer.from(JSON.stringify({ ...completion, usage: usageBody(usage) }));
-  }
-
   #usageEvent(usage: Usage): Buffer {
     const { completionId, createdS, modelId } = this.order;
     const event = {
       id: completionId,
-      object: 'chat.completion.chunk',
+      object: this.#endpoint.chunkObject,
       created: createdS,
       model: modelId,
       choices: [],
@@ -390,13 +521,14 @@ class PaidJob {
   #recordOf(end: DispatchEnd, usage: Usage): UsageRecord {
     const { key, requestId } = this.#caller;
     const { candidate } = end;
-    const cost = priceOf(usage, this.#model.price);
+    const cost = priceOf(usage, this.model.price);
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
       consumerId: key.ownerId,
       keyId: key.id,
-      modelId: this.#model.id,
+      modelId: this.model.id,
+      operation: this.#endpoint.operation,
       providerId: candidate?.providerId ?? null,
       nodeId: candidate?.nodeId ?? null,
       attemptId: end.attemptId ?? null,
@@ -406,6 +538,8 @@ class PaidJob {
       errorCode: end.outcome === 'completed' ? null : (end.errorCode ?? (this.#left ? 'client-left' : null)),
       inputTokens: usage.inputTokens,
       outputTokens: usage.outputTokens,
+      units: usage.units ?? 0,
+      seconds: usage.seconds ?? 0,
       claimedInputTokens: end.usage?.inputTokens ?? null,
       claimedOutputTokens: end.usage?.outputTokens ?? null,
       events: this.#events,
@@ -413,7 +547,7 @@ class PaidJob {
       attempts: end.attempts,
       ttftMs: this.#firstMs ?? null,
       totalMs: this.#sinceAccepted(),
-      priceId: this.#model.price.id,
+      priceId: this.model.price.id,
       policy: this.#rooms.settings.policy,
       charge: cost < this.#reserved ? cost : this.#reserved,
     };
@@ -423,14 +557,14 @@ class PaidJob {
     const text = this.#text as DeliveredText;
     this.#rooms.recounter.submit({
       record,
-      price: this.#model.price,
+      price: this.model.price,
       body: this.order.body,
-      answer: this.#completion ? JSON.stringify(this.#completion) : text,
+      answer: this.#answer ? JSON.stringify(this.#answer) : text,
     });
   }
 
   #costCeiling(): Pico {
-    return priceOf({ inputTokens: this.#inputCeiling, outputTokens: this.#outputCeiling }, this.#model.price);
+    return priceOf({ ...this.#ceiling, outputTokens: this.#outputCeiling }, this.model.price);
   }
 
   #sinceAccepted(): number {
@@ -438,16 +572,13 @@ class PaidJob {
   }
 
   #commonHeaders(): Headers {
-    const { limit, remaining, resetS } = this.#rate;
+    const { key, place } = this.#caller;
     return [
       'x-swan-connection-mode',
       this.#mode,
-      'x-ratelimit-limit',
-      String(limit),
-      'x-ratelimit-remaining',
-      String(remaining),
-      'x-ratelimit-reset',
-      String(resetS),
+      ...rateHeaders(this.#rate),
+      ...placeHeaders(place),
+      ...capHeaders(key, this.#rooms.holds.capsLeft?.(key)),
     ];
   }
 
@@ -461,6 +592,7 @@ class PaidJob {
         provider: record.providerId,
         outcome: record.outcome,
         code: record.errorCode,
+        operation: record.operation,
         attempts: record.attempts,
         ttftMs: record.ttftMs,
         totalMs: record.totalMs,
@@ -482,18 +614,35 @@ const STREAM_HEADERS: Headers = [
   'no',
 ];
 
-function usageBody(usage: Usage): Record<string, number> {
-  return {
-    prompt_tokens: usage.inputTokens,
-    completion_tokens: usage.outputTokens,
-    total_tokens: usage.inputTokens + usage.outputTokens,
-  };
+function overRate(rate: RateVerdict, category: string): Fault {
+  const whose = {
+    key: `a minute for ${category} models with this key`,
+    'key-scope': 'a minute, which is the limit of this key',
+    account: `a minute for ${category} models with all keys of this account`,
+    plan: "a minute, which is the limit of this account's plan",
+    'plan-day': "a day, which is the limit of this account's plan",
+  }[rate.of];
+  return new Fault('rate-limited', {
+    outer: `Over ${rate.limit} requests ${whose}.`,
+    retryAfterS: rate.retryAfterS,
+  });
 }
 
-function overRate(rate: RateVerdict, category: string): Fault {
-  return new Fault('rate-limited', {
-    outer: `Over ${rate.limit} requests a minute for ${category} models with this key.`,
-    retryAfterS: rate.retryAfterS,
+function tooManyAtOnce(place: PlaceVerdict): Fault {
+  if (place.of === 'key') return new Fault('too-many-at-once', { retryAfterS: 1 });
+  const whose = place.of === 'plan' ? "this account's plan" : 'all keys of this account';
+  return new Fault('too-many-at-once', {
+    outer: `Over ${place.limit} requests at once for ${whose}.`,
+    retryAfterS: 1,
+  });
+}
+
+function capReached(cap: 'cap-day' | 'cap-month'): Fault {
+  return new Fault('key-cap-reached', {
+    outer:
+      cap === 'cap-day'
+        ? 'The spend cap of this key for a day leaves too little for this request.'
+        : 'The spend cap of this key for a month leaves too little for this request.',
   });
 }
 

@@ -19,7 +19,10 @@ export function modelBody(model: Model, providers: number): Record<string, unkno
     pricing:
       model.price.unit === 'token'
         ? { prompt: dollars(model.price.inputPico), completion: dollars(model.price.outputPico) }
-        : { request: dollars(model.price.requestPico) },
+        : {
+            request: dollars(model.price.requestPico),
+            ...(model.price.minutePico !== undefined && { minute: dollars(model.price.minutePico) }),
+          },
     available: providers > 0,
     providers,
   };

@@ -12,7 +12,8 @@ import { MemoryDisk } from '#support/memory-disk.ts';
 import { MemoryLedger } from '#support/memory-ledger.ts';
 import { settlePromises, VirtualClock } from '#support/virtual-clock.ts';
 import { readChatRequest } from './body.ts';
-import { admit, type InferenceRooms, serveChat } from './inference.ts';
+import { chat } from './endpoints/chat.ts';
+import { admit, type InferenceRooms, serve } from './inference.ts';
 import { MemoryLimits } from './limits.ts';
 import type { Reply } from './reply.ts';
 
@@ -26,6 +27,7 @@ const MODEL: Model = {
   maxOutputTokens: 512,
   minVramGb: 0,
   active: true,
+  canary: null,
   price: { id: 'price_1', unit: 'token', inputPico: 1n, outputPico: 2n },
 };
 
@@ -84,7 +86,6 @@ async function serveOnFailingDisk() {
         return { cancel() {}, consumed() {} };
       },
     } as unknown as InferenceRooms['dispatcher'],
-    readBody: (bytes) => readChatRequest(bytes),
     pick: () => ({ candidate: candidate('a') }),
     isQuarantined: () => false,
     recounter: { has: () => false, submit() {} },
@@ -104,7 +105,7 @@ async function serveOnFailingDisk() {
     JSON.stringify({ model: 'model', messages: [{ role: 'user', content: 'Say it.' }], stream: true }),
   );
   disk.failing = { on: 'sync', code: 'EIO' };
-  const over = serveChat(rooms, admit(rooms, 'Bearer key', 'req_1'), body, reply);
+  const over = serve(rooms, chat, admit(rooms, 'Bearer key', 'req_1'), readChatRequest(body), body, reply);
   await clock.advance(20_000);
   await over;
   return { clock, random, disk, ledger, journal };

@@ -51,5 +51,8 @@ function countRequest(vocabulary: Vocabulary, body: Uint8Array): number | undefi
   }
   // Descriptions of tools become part of the prompt in each template's own words.
   if (request['tools'] || request['functions']) return undefined;
+  const { prompt } = request;
+  // Whoever served it may have had a template around it; nobody can have read more than that.
+  if (typeof prompt === 'string') return vocabulary.countPrompt([{ role: 'user', content: prompt }]);
   return vocabulary.countPrompt(request['messages']);
 }

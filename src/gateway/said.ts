@@ -65,6 +65,7 @@ function choicesOf(json: string): Record<string, unknown>[] {
 /** Adds one choice's part of an event or completion; true when it holds more than text. */
 function add(one: Choice, choice: Record<string, unknown>, said: unknown): boolean {
   if (typeof choice['finish_reason'] === 'string') one.finishReason = choice['finish_reason'];
+  if (typeof choice['text'] === 'string') one.text += choice['text'];
   if (typeof said !== 'object' || said === null) return false;
   const fields = said as Record<string, unknown>;
   if (typeof fields['content'] === 'string') one.text += fields['content'];

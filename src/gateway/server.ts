@@ -1,41 +1,86 @@
 import { createServer, type Server } from 'node:http';
-import Fastify, { type FastifyInstance } from 'fastify';
+import type { Socket } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Model } from '#domain/model.ts';
-import type { KeyRecord, ProviderState } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
-import { chatEndpoint } from './chat-endpoint.ts';
+import type { BodyPool } from './body-pool.ts';
+import { openConsole } from './console/console.ts';
+import type { ConsoleRooms } from './console/rooms.ts';
+import { chat } from './endpoints/chat.ts';
+import { completions } from './endpoints/completions.ts';
+import { embeddings } from './endpoints/embeddings.ts';
+import { images } from './endpoints/images.ts';
+import { transcriptions } from './endpoints/transcriptions.ts';
 import { ReplyWriter } from './http-reply.ts';
 import type { InferenceRooms } from './inference.ts';
 import { modelBody } from './model-body.ts';
-import { providerStatus } from './provider-status.ts';
+import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
 
 /**
- * The map: every route of the gateway on one page. Chat completions are answered straight from node:http
- * (`chat-endpoint.ts`); everything else, where a microsecond is nothing, by Fastify.
+ * The map: every route of the gateway on one page. What is paid for is answered straight from node:http
+ * (`paid-route.ts`); everything else, where a microsecond is nothing, by Fastify.
  */
 export async function openGateway(
   rooms: GatewayRooms,
-  address: { host: string; port: number },
+  address: { host: string; port: number; headTimeoutMs: number; bodyTimeoutMs: number },
 ): Promise<Gateway> {
   let closing = false;
   const writer = new ReplyWriter(rooms.inference.clock);
-  const chat = chatEndpoint(rooms.inference, {
+  const parts: RouteParts = {
+    rooms: rooms.inference,
     bodyBytesMax: rooms.bodyBytesMax,
     writer,
     closing: () => closing,
-  });
+    addresses: rooms.console.addresses,
+  };
+  const { bodies } = rooms;
+  const answerChat = jsonRoute(parts, { endpoint: chat, read: (bytes) => bodies.read('chat', bytes) });
+  const paid: ReadonlyMap<string, Handler> = new Map([
+    [CHAT_PATH, answerChat],
+    [
+      '/v1/completions',
+      jsonRoute(parts, { endpoint: completions, read: (bytes) => bodies.read('text', bytes) }),
+    ],
+    [
+      '/v1/embeddings',
+      jsonRoute(parts, { endpoint: embeddings, read: (bytes) => bodies.read('embeddings', bytes) }),
+    ],
+    [
+      '/v1/images/generations',
+      jsonRoute(parts, { endpoint: images, read: (bytes) => bodies.read('images', bytes) }),
+    ],
+    [
+      '/v1/audio/transcriptions',
+      formRoute({ ...parts, bodyBytesMax: rooms.recordingBytesMax }, transcriptions),
+    ],
+  ]);
   let http: Server | undefined;
   const app: FastifyInstance = Fastify({
     genReqId: () => rooms.inference.ids('req'),
     bodyLimit: rooms.bodyBytesMax,
     logger: false,
     routerOptions: { maxParamLength: 300 },
+    clientErrorHandler: refuseUnreadable,
+    // An address that cannot be read (`/%zz`) never gets as far as a route or a hook.
+    frameworkErrors: (_error, request, reply: Pick<FastifyReply, 'header' | 'code'>) => {
+      void reply.header('x-request-id', request.id).code(404).send(errorBody('route-unknown'));
+    },
     serverFactory: (control) => {
       http = createServer(
-        { noDelay: true, requestTimeout: 60_000, headersTimeout: 20_000, keepAliveTimeout: 75_000 },
+        {
+          noDelay: true,
+          requestTimeout: address.bodyTimeoutMs,
+          headersTimeout: address.headTimeoutMs,
+          // How often the two are looked at.
+          connectionsCheckingInterval: Math.ceil(address.headTimeoutMs / 4),
+          keepAliveTimeout: 75_000,
+        },
         (request, response) => {
-          if (request.method === 'POST' && isChatPath(request.url)) chat(request, response);
+          if (request.method !== 'POST') return control(request, response);
+          if (request.url === CHAT_PATH) return answerChat(request, response);
+          const handler = paid.get(pathOf(request.url));
+          if (handler) handler(request, response);
           else control(request, response);
         },
       );
@@ -58,13 +103,6 @@ export async function openGateway(
     reply.code(errorRow(fault.code).status).send(errorBody(fault.code, fault));
   });
 
-  app.route({
-    method: ['GET', 'PUT', 'PATCH', 'DELETE'],
-    url: CHAT_PATH,
-    handler: async () => {
-      throw new Fault('method-not-allowed', { outer: 'Chat completions are asked for with POST.' });
-    },
-  });
   app.get('/health', async (_request, reply) => {
     const health = rooms.health();
     return reply.code(health.status === 'ok' ? 200 : 503).send(health);
@@ -85,10 +123,19 @@ export async function openGateway(
     if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
     return modelBody(model, rooms.providersOf(model.id));
   });
-  app.get('/api/v1/provider/status', async (request, reply) => {
-    const { status, body } = providerStatus(rooms, request.headers.authorization);
-    return reply.code(status).send(body);
-  });
+  openConsole(app, rooms.console);
+
+  const postOnly = [...paid.keys()].map((url): [string, readonly string[]] => [url, ['POST']]);
+  for (const [url, allowed] of [...Object.entries(ALLOWED), ...postOnly]) {
+    app.route({
+      method: METHODS.filter((method) => !allowed.includes(method)),
+      url,
+      handler: async (_request, reply) => {
+        void reply.header('allow', allowed.join(', '));
+        throw new Fault('method-not-allowed');
+      },
+    });
+  }
 
   await app.listen({ host: address.host, port: address.port });
   const bound = (http as unknown as Server).address();
@@ -99,20 +146,29 @@ export async function openGateway(
     },
     close: async () => {
       closing = true;
+      const { clock } = rooms.inference;
+      // A client keeps its connection when its last answer has come. One that was busy when we closed the idle ones
+      // would hold us up until it is tired of waiting; one that never ends its request, for ever.
+      const idle = clock.every(IDLE_SWEEP_MS, () => http?.closeIdleConnections());
+      const late = clock.after(LAST_ANSWERS_MS, () => http?.closeAllConnections());
       http?.closeIdleConnections();
       await app.close();
+      idle.cancel();
+      late.cancel();
     },
   };
 }
 
 export interface GatewayRooms {
   readonly inference: InferenceRooms;
+  readonly bodies: Pick<BodyPool, 'read'>;
   readonly bodyBytesMax: number;
+  /** The largest recording to be transcribed, in bytes. */
+  readonly recordingBytesMax: number;
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   /** How many candidates could serve a model now. */
   readonly providersOf: (modelId: string) => number;
-  readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
-  readonly providers: { find(id: string): { name: string; state: ProviderState } | undefined };
+  readonly console: ConsoleRooms;
   readonly health: () => Health;
 }
 
@@ -125,13 +181,43 @@ export interface Gateway {
   readonly port: number;
   /** New requests are refused with 503; those under way go on. */
   stopAccepting(): void;
+  /** Closes when the last answers were read, or cuts them off after two seconds. */
   close(): Promise<void>;
 }
 
+const IDLE_SWEEP_MS = 20;
+/** How long the last answers may take to reach their readers: all work is over when the gateway closes. */
+const LAST_ANSWERS_MS = 2_000;
+
 const CHAT_PATH = '/v1/chat/completions';
 
-function isChatPath(url: string | undefined): boolean {
-  return url === CHAT_PATH || url?.startsWith(`${CHAT_PATH}?`) === true;
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+/** What each address answers beside the paid ones; every other method is told so. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  '/health': ['GET', 'HEAD'],
+  '/api/v1/health': ['GET', 'HEAD'],
+  '/v1/models': ['GET', 'HEAD'],
+  '/v1/models/*': ['GET', 'HEAD'],
+  '/api/v1/provider/status': ['GET', 'HEAD'],
+};
+
+/** The address without its question mark and what follows. */
+function pathOf(url: string | undefined): string {
+  const question = url?.indexOf('?') ?? -1;
+  return question < 0 ? (url ?? '') : (url as string).slice(0, question);
+}
+
+/** What is no HTTP, or comes too slowly to be a request: answered if that is still possible, and cut. */
+function refuseUnreadable(error: { code?: string }, socket: Socket): void {
+  if (!socket.writable || socket.bytesWritten > 0) return void socket.destroy();
+  const slow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const status = slow ? '408 Request Timeout' : '400 Bad Request';
+  const outer = slow ? 'The request did not arrive in time.' : 'The request is not readable as HTTP.';
+  const body = JSON.stringify(errorBody(slow ? 'client-too-slow' : 'request-invalid', { outer }));
+  socket.end(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
 }
 
 /** Our own faults as they are; what Fastify throws by its status. */

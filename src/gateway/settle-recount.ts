@@ -1,3 +1,4 @@
+import type { Pico } from '#domain/money.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import type { UsageJournal } from '#ledger/ports.ts';
@@ -12,6 +13,8 @@ export function settleRecount(
   rooms: {
     recordOf: (providerId: string, nodeId: string, modelId: string) => ServiceRecord | undefined;
     journal: UsageJournal;
+    /** What its key may spend rises again by what goes back. */
+    caps: { refunded(keyId: string, atMs: number, amount: Pico): void };
     clock: Clock;
     log: Logger;
   },
@@ -31,6 +34,7 @@ export function settleRecount(
     },
     'A provider claimed more than was counted: the difference goes back.',
   );
+  rooms.caps.refunded(record.keyId, record.at, correction.refund);
   rooms.journal.append({ kind: 'correction', record: correction }).catch((error: unknown) => {
     rooms.log.error({ request: record.id, err: error }, 'A correction could not be kept.');
   });

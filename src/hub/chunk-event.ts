@@ -1,4 +1,4 @@
-import { areChoices, isFields } from './completion.ts';
+import { areChoices, chunkObject, isFields } from './completion.ts';
 import type { Job } from './link.ts';
 
 type Fields = Record<string, unknown>;
@@ -15,7 +15,7 @@ export interface ChunkEvent {
 export function eventHead(job: Job): string {
   const head = JSON.stringify({
     id: job.completionId,
-    object: 'chat.completion.chunk',
+    object: chunkObject(job),
     created: job.createdS,
     model: job.modelId,
   });
@@ -37,6 +37,7 @@ export function chunkEvent(head: string, chunk: Fields): ChunkEvent | undefined 
   let finished = false;
   for (const choice of choices) {
     const delta = choice['delta'];
+    if (typeof choice['text'] === 'string' && choice['text'] !== '') tokens = 1;
     if (delta !== undefined && delta !== null) {
       if (!isFields(delta)) return undefined;
       if (carriesAnswer(delta)) tokens = 1;

@@ -1,5 +1,5 @@
 import { statedCount, type Usage } from '#domain/usage.ts';
-import type { Completion, Job } from './link.ts';
+import type { Job } from './link.ts';
 
 /** No honest count comes near; a larger number is cut to it and then to what was really sent. */
 const STATED_TOKENS_MAX = 100_000_000;
@@ -49,39 +49,6 @@ export function areChoices(value: unknown, least: number): value is Fields[] {
   );
 }
 
-/**
- * An unstreamed answer as the consumer may see it: our id, our time, the catalogue's model name, everything else as the
- * backend wrote it. Undefined when it is no completion.
- */
-export function ownCompletion(
-  response: Fields,
-  job: Job,
-): { body: Buffer; completion: Completion } | undefined {
-  if (!areChoices(response['choices'], 1)) return undefined;
-  if (!response['choices'].every((choice) => isFields(choice['message']))) return undefined;
-  const { id: _id, object: _object, created: _created, model: _model, error: _error, ...rest } = response;
-  const completion = {
-    id: job.completionId,
-    object: 'chat.completion',
-    created: job.createdS,
-    model: job.modelId,
-    ...rest,
-    choices: response['choices'],
-  };
-  return { body: Buffer.from(JSON.stringify(completion)), completion };
-}
-
-/** Is this the unstreamed answer that `job` asked for, with the names it was told to carry? */
-export function isCompletionFor(value: unknown, job: Job): value is Completion & Fields {
-  return (
-    isFields(value) &&
-    value['id'] === job.completionId &&
-    value['model'] === job.modelId &&
-    areChoices(value['choices'], 1) &&
-    value['choices'].every((choice) => isFields(choice['message']))
-  );
-}
-
 /** Is this a streamed piece of the answer that `job` asked for, with the names it was told to carry and no usage? */
 export function isCompletionChunkFor(value: unknown, job: Job): boolean {
   return (
@@ -89,8 +56,13 @@ export function isCompletionChunkFor(value: unknown, job: Job): boolean {
     value['id'] === job.completionId &&
     value['model'] === job.modelId &&
     value['created'] === job.createdS &&
-    value['object'] === 'chat.completion.chunk' &&
+    value['object'] === chunkObject(job) &&
     areChoices(value['choices'], 1) &&
     !isFields(value['usage'])
   );
+}
+
+/** What each event of a streamed answer calls itself. */
+export function chunkObject(job: Job): string {
+  return job.operation === 'completions' ? 'text_completion' : 'chat.completion.chunk';
 }

@@ -1,3 +1,4 @@
+import { CHAT_ONLY, type OperationSet, operationSet } from '#domain/operation.ts';
 import { STREAM_EXTENSION } from '#wire/agent/frames.ts';
 import type { Hardware, RegisterRead } from '#wire/agent/messages.ts';
 import type { ModelFinder } from './ports.ts';
@@ -13,6 +14,13 @@ export interface DeclaredModel {
   /** The agent's own spelling: what it must be called by. */
   readonly name: string;
   readonly capacity: number;
+  readonly operations: OperationSet;
+  /** As stated, in lower case; null when not stated. */
+  readonly quantization: string | null;
+  /** The parameters stated as supported; null when none are stated. */
+  readonly parameters: ReadonlySet<string> | null;
+  /** The hash of the weights, as stated; null when not stated. */
+  readonly version: string | null;
 }
 
 /** What a registration comes to, once the catalogue and the limits have had their say. */
@@ -51,7 +59,13 @@ export function readDeclaration(
     const capacity = Math.min(stated ?? settings.modelCapacityDefault, settings.modelCapacityMax);
     largest = Math.max(largest, capacity);
     together += capacity;
-    accepted.set(model.id, { modelId: model.id, name, capacity });
+    accepted.set(model.id, {
+      modelId: model.id,
+      name,
+      capacity,
+      operations: operationsOf(register, name, { dialect, generation }),
+      ...statedOf(register, name),
+    });
   }
   const linkLimit =
     dialect === 'stream' ? settings.linkCapacityMax : Math.max(settings.linkCapacityDefault, largest);
@@ -121,9 +135,57 @@ function refusal(
   return undefined;
 }
 
+/** What the agent states about a model; where it declares and hashes, the declaration is preferred (Swan contract 1.3). */
+function statedOf(
+  register: RegisterRead,
+  name: string,
+): Pick<DeclaredModel, 'quantization' | 'parameters' | 'version'> {
+  const declaration = register.model_declarations?.find((each) => each.model_id === name);
+  const hash = register.model_hashes?.find((each) => each.model_id === name);
+  const parameters = declaration?.output_modalities?.flatMap((each) => each.supported_parameters ?? []);
+  return {
+    quantization: (declaration?.quantization ?? hash?.quantization)?.toLowerCase() ?? null,
+    parameters: parameters && parameters.length > 0 ? new Set(parameters) : null,
+    version: declaration?.weight_hash ?? hash?.weight_hash ?? null,
+  };
+}
+
 /** The concurrency that the agent declares for a model, when it declares one. */
 function statedCapacity(register: RegisterRead, name: string): number | undefined {
   const declaration = register.model_declarations?.find((each) => each.model_id === name);
   const stated = declaration?.capacity?.find((each) => each.type === 'concurrency')?.value;
   return stated !== undefined && Number.isSafeInteger(stated) && stated >= 1 ? stated : undefined;
+}
+
+/** What generation C tells apart by `operation`; text completions it knows only as chat (`text-by-chat.ts`). */
+const SWAN_C: OperationSet = operationSet([
+  'chat/completions',
+  'embeddings',
+  'images/generations',
+  'audio/transcriptions',
+]);
+const BY_MODALITY: Readonly<Record<string, string>> = {
+  text: 'chat/completions',
+  embeddings: 'embeddings',
+  image: 'images/generations',
+  transcription: 'audio/transcriptions',
+};
+
+/**
+ * What may be asked of a model. Generations A and B post everything to their backend's chat (Swan contract 1.10), unless
+ * one declares another kind of output; C goes by `operation`; an agent that speaks the extension says it in words.
+ */
+function operationsOf(
+  register: RegisterRead,
+  name: string,
+  agent: { dialect: Dialect; generation: Generation },
+): OperationSet {
+  const declaration = register.model_declarations?.find((each) => each.model_id === name);
+  if (agent.dialect === 'stream') {
+    const declared = operationSet(declaration?.operations ?? []);
+    return declared === 0 ? CHAT_ONLY : declared;
+  }
+  if (agent.generation === 'C') return SWAN_C;
+  const modalities = declaration?.output_modalities?.map(({ type }) => type) ?? [];
+  return CHAT_ONLY | operationSet(modalities.map((type) => BY_MODALITY[type] ?? ''));
 }

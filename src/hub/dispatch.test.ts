@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { CHAT_ONLY } from '#domain/operation.ts';
 import { idMaker } from '#kit/id.ts';
 import { silentLog } from '#kit/log.ts';
 import { seededRandomness } from '#kit/random.ts';
@@ -8,6 +9,7 @@ import { candidate } from '#support/candidate.ts';
 import { FakeLink } from '#support/fake-link.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { type AttemptOutcome, type DispatchEnd, Dispatcher, type Order } from './dispatch.ts';
+import { ONE_ANSWER } from './link.ts';
 
 const order: Order = {
   requestId: 'req_1',
@@ -15,6 +17,9 @@ const order: Order = {
   modelId: 'm',
   completionId: 'chatcmpl-1',
   createdS: 1,
+  operation: 'chat/completions',
+  needs: CHAT_ONLY,
+  expects: ONE_ANSWER,
   stream: true,
   body: Buffer.from('{}'),
   set: {},

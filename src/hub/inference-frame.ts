@@ -1,4 +1,5 @@
 import type { Job } from './link.ts';
+import { chatBody } from './text-by-chat.ts';
 
 /**
  * The `inference` message of a job (Swan contract 1.5). The body's bytes are spliced in as they came: writing 64 kB of
@@ -11,12 +12,30 @@ import type { Job } from './link.ts';
 export function inferenceFrame(job: Job, name: string): Buffer {
   const set: Record<string, unknown> = { ...job.set };
   if (name !== job.modelId) set['model'] = name;
-  if (!job.stream && saysStream(job.body)) set['stream'] = false;
+  const { operation, body } = told(job);
+  const recording = operation === 'audio/transcriptions';
+  if (!job.stream && !recording && saysStream(body)) set['stream'] = false;
   const head = Buffer.from(
     `{"type":"inference","request_id":${JSON.stringify(job.attemptId)},"payload":{"endpoint_id":${JSON.stringify(job.modelId)},` +
-      `"model_id":${JSON.stringify(name)},"operation":"chat/completions","stream":${job.stream},"request":`,
+      `"model_id":${JSON.stringify(name)},"operation":"${operation}","stream":${job.stream},"request":`,
   );
-  return Buffer.concat([head, bodyWith(job.body, set), CLOSING]);
+  return Buffer.concat([head, recording ? recordingBody(body, set) : bodyWith(body, set), CLOSING]);
+}
+
+/** What an agent is told of a job: of text completions it knows nothing, so it is asked to chat. */
+function told(job: Job): { operation: string; body: Buffer } {
+  if (job.operation === 'completions') return { operation: 'chat/completions', body: chatBody(job.body) };
+  return { operation: job.operation, body: job.body };
+}
+
+/** A recording travels as base64 within the JSON body (Swan contract 1.10). */
+function recordingBody(recording: Buffer, set: Record<string, unknown>): Buffer {
+  const fields = JSON.stringify(set).slice(1, -1);
+  return Buffer.concat([
+    Buffer.from(`{${fields}${fields === '' ? '' : ','}"file":"`),
+    Buffer.from(recording.toString('base64'), 'latin1'),
+    Buffer.from('"}'),
+  ]);
 }
 
 const CLOSING = Buffer.from('}}');

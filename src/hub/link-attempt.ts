@@ -3,7 +3,7 @@ import type { ErrorCode } from '#wire/errors.ts';
 import { meaningOf, shownStatus } from './agent-status.ts';
 import { type AttemptEvent, type Phase, stepAttempt } from './attempt-state.ts';
 import type { HubCounters } from './counters.ts';
-import type { Attempt, AttemptEnd, AttemptSink, Completion, Job } from './link.ts';
+import type { Answer, Attempt, AttemptEnd, AttemptSink, Job } from './link.ts';
 import type { HubSettings } from './settings.ts';
 
 /** Where a link tells how busy it is. */
@@ -100,10 +100,10 @@ export class LinkAttempt implements Attempt {
   }
 
   /** The whole unstreamed answer. */
-  answered(body: Buffer, completion: Completion): void {
+  answered(body: Buffer, answer: Answer): void {
     if (this.job.stream) return this.violate('an unstreamed answer for a stream');
     const { effect } = stepAttempt(this.phase, 'result');
-    if (effect === 'complete') this.#sink.result(body, completion);
+    if (effect === 'complete') this.#sink.result(body, answer);
     this.happen('result');
   }
 

@@ -1,3 +1,4 @@
+import type { Operation } from '#domain/operation.ts';
 import type { Usage } from '#domain/usage.ts';
 
 /**
@@ -19,13 +20,25 @@ export interface Job {
   /** The completion id and creation time that the consumer sees, the same over all attempts. */
   readonly completionId: string;
   readonly createdS: number;
+  readonly operation: Operation;
+  readonly expects: Expected;
   readonly stream: boolean;
-  /** The JSON body, as it may be passed on. */
+  /** The JSON body, as it may be passed on; of a transcription, the recording itself. */
   readonly body: Buffer;
-  /** Fields that must replace those of `body` (a model's canonical name, a cap on tokens). */
+  /** Fields that must replace those of `body` (a model's canonical name, a cap on tokens); of a transcription, all. */
   readonly set: Readonly<Record<string, unknown>>;
   readonly deadlineMs: number;
 }
+
+/** What an unstreamed answer must hold; one that does not is no answer. */
+export interface Expected {
+  /** Embeddings: exactly so many. Images: at least one and at most so many. */
+  readonly items: number;
+  /** The length of each embedding, where the consumer chose it. */
+  readonly dimensions?: number | undefined;
+}
+
+export const ONE_ANSWER: Expected = { items: 1 };
 
 /** Under way. */
 export interface Attempt {
@@ -44,17 +57,14 @@ export interface AttemptSink {
    * without a token wait for the first one with one. `events` may be a view of a larger message: copy what is kept.
    */
   data(events: Buffer, eventCount: number, tokenCount: number): void;
-  /** The whole unstreamed answer: a parsed completion with our id and the catalogue's model name, and its bytes. */
-  result(body: Buffer, completion: Completion): void;
+  /** The whole unstreamed answer, parsed and checked, with our id and the catalogue's model name; and its bytes. */
+  result(body: Buffer, answer: Answer): void;
   /** Exactly once, last. */
   end(end: AttemptEnd): void;
 }
 
-/** The part of an unstreamed completion that is checked. */
-export interface Completion {
-  choices: unknown[];
-  usage?: unknown;
-}
+/** An unstreamed answer that has the shape of its operation (`answer.ts`). */
+export type Answer = Readonly<Record<string, unknown>>;
 
 export interface AttemptEnd {
   /**

@@ -100,9 +100,13 @@ export class Registry {
       const candidate = presence.known.get(model.modelId) ?? this.#candidate(presence, model.modelId);
       candidate.name = model.name;
       candidate.capacity = model.capacity;
+      candidate.operations = model.operations;
       candidate.linkCapacity = about.linkCapacity;
       candidate.maxRequestBytes = about.requestBytesMax;
       candidate.vramGb = about.vramGb;
+      candidate.quantization = model.quantization;
+      candidate.parameters = model.parameters;
+      candidate.version = model.version;
       candidate.ready = true;
       if (!presence.serving.has(model.modelId)) this.#list(presence, candidate);
       this.#refresh(presence, candidate);
@@ -189,6 +193,7 @@ export class Registry {
       linkId: presence.linkId,
       nodeId: presence.nodeId,
       providerId: presence.providerId,
+      providerNames: [],
       mode: 'websocket',
       health: 'unknown',
       eligible: false,
@@ -197,9 +202,16 @@ export class Registry {
       inFlight: 0,
       linkInFlight: presence.inFlight,
       capacity: 0,
+      operations: 0,
       linkCapacity: 0,
       maxRequestBytes: 0,
       vramGb: null,
+      quantization: null,
+      parameters: null,
+      version: null,
+      region: null,
+      dataPolicy: 'unstated',
+      ask: null,
       connectedAtMs: presence.connectedAtMs,
       breaker,
       record,
@@ -244,9 +256,15 @@ export class Registry {
   }
 
   #refresh(presence: Presence, candidate: PresentCandidate): void {
+    const provider = this.#providers.find(presence.providerId);
     candidate.ineligibleBecause = candidate.ready
-      ? reasonOf(this.#providers.stateOf(presence.providerId))
+      ? reasonOf(provider?.state)
       : 'the agent does not list this model as ready';
+    if (provider) {
+      candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
+      candidate.region = provider.region;
+      candidate.dataPolicy = provider.dataPolicy;
+    }
     candidate.eligible = candidate.ineligibleBecause === undefined;
   }
 }

@@ -70,7 +70,7 @@ export const DEFAULT_HUB_SETTINGS: HubSettings = {
   bindTimeoutMs: 10_000,
   generationCFrom: '0.6.0',
 
-  messageBytesMax: 16 * MIB,
+  messageBytesMax: 64 * MIB,
   controlBytesMax: MIB,
   anonymousBytesMax: 2 * MIB,
   queuedMessagesMax: 64,
@@ -93,7 +93,7 @@ export const DEFAULT_HUB_SETTINGS: HubSettings = {
   creditBytes: 256 * KIB,
   creditStepBytes: 64 * KIB,
   cancelWaitMs: 1_000,
-  resultBytesMax: 16 * MIB,
+  resultBytesMax: 64 * MIB,
   sendAheadBytesMax: 64 * KIB,
 
   recordsMax: 20_000,

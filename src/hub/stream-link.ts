@@ -11,8 +11,9 @@ import {
   type JobHeader,
   MAX_FRAME_PAYLOAD_BYTES,
 } from '#wire/agent/frames.ts';
+import { isAnswerFor, statedFor } from './answer.ts';
 import { BodyPump } from './body-pump.ts';
-import { isCompletionFor, isFields, statedUsage } from './completion.ts';
+import { isFields } from './completion.ts';
 import type { HubCounters } from './counters.ts';
 import { areEventsFor, isFramed } from './event-framing.ts';
 import type { Attempt, AttemptSink, Job, Link } from './link.ts';
@@ -100,7 +101,7 @@ export class StreamLink implements Link, AttemptHost {
       model: job.modelId,
       completion: job.completionId,
       created: job.createdS,
-      operation: 'chat/completions',
+      operation: job.operation,
       stream: job.stream,
       set: job.set,
       body_bytes: job.body.length,
@@ -274,7 +275,7 @@ export class StreamLink implements Link, AttemptHost {
       return attempt.violate('an end that is not JSON');
     }
     if (!isFields(end)) return attempt.violate('an end that says nothing');
-    attempt.usage = statedUsage(end['usage']);
+    attempt.usage = statedFor(end, attempt.job.operation);
     const event = attempt.job.stream ? 'end-error' : 'result-error';
     if (attempt.phase === 'cancelling') attempt.happen('end-whole');
     else if (end['status'] !== 200) attempt.failed(event, end['status'], reasonOf(end));
@@ -290,14 +291,15 @@ export class StreamLink implements Link, AttemptHost {
   /** An unstreamed answer is complete: it is parsed, once, to be checked; its own bytes are what the consumer gets. */
   #whole(attempt: StreamAttempt): void {
     const body = attempt.result.length === 1 ? (attempt.result[0] as Buffer) : Buffer.concat(attempt.result);
-    let completion: unknown;
+    let answer: unknown;
     try {
-      completion = JSON.parse(body.toString());
+      answer = JSON.parse(body.toString());
     } catch {
       return attempt.violate('an answer that is not JSON');
     }
-    if (!isCompletionFor(completion, attempt.job)) return attempt.violate('the answer is no completion');
-    attempt.answered(body, completion);
+    if (!isAnswerFor(answer, attempt.job))
+      return attempt.violate('the answer has not the shape that was asked for');
+    attempt.answered(body, answer);
   }
 }
 

@@ -2,9 +2,10 @@ import { isUtf8 } from 'node:buffer';
 import { assert } from '#kit/assert.ts';
 import type { Clock } from '#kit/clock.ts';
 import { type Envelope, encodeMessage } from '#wire/agent/messages.ts';
+import { ownAnswer, statedFor } from './answer.ts';
 import { chunkEvent, eventHead } from './chunk-event.ts';
 import { ChunkTemplate } from './chunk-template.ts';
-import { isFields, lowerUsage, ownCompletion, statedTotals, statedUsage } from './completion.ts';
+import { isFields, lowerUsage, statedTotals, statedUsage } from './completion.ts';
 import type { HubCounters } from './counters.ts';
 import type { Generation } from './declaration.ts';
 import { inferenceFrame } from './inference-frame.ts';
@@ -12,6 +13,7 @@ import type { Attempt, AttemptSink, Job, Link } from './link.ts';
 import { type AttemptHost, LinkAttempt, type Occupancy, type StopReason } from './link-attempt.ts';
 import { RecentIds } from './recent-ids.ts';
 import type { HubSettings } from './settings.ts';
+import { textChunk } from './text-by-chat.ts';
 import type { Transport } from './transport.ts';
 
 /** How often a stream may show a new shape of message before we stop learning shapes from it. */
@@ -83,7 +85,9 @@ export class SwanLink implements Link, AttemptHost {
       return ['busy', 'providers-busy', 'the agent does not read'];
     }
     // A text message that is not UTF-8 would cost the agent its connection, and with it every stream of the node.
-    if (!isUtf8(job.body)) return ['refused', 'body-not-json', 'the body is not UTF-8'];
+    if (job.operation !== 'audio/transcriptions' && !isUtf8(job.body)) {
+      return ['refused', 'body-not-json', 'the body is not UTF-8'];
+    }
     const frame = inferenceFrame(job, this.#node.nameOf(job.modelId));
     if (frame.length > this.#node.requestBytesMax()) {
       return ['refused', 'prompt-too-large-for-providers', 'larger than the agent can read'];
@@ -160,13 +164,14 @@ export class SwanLink implements Link, AttemptHost {
       attempt.happen('trouble');
       return;
     }
-    const event = chunkEvent(attempt.head, chunk);
+    const asText = attempt.job.operation === 'completions';
+    const event = chunkEvent(attempt.head, asText ? textChunk(chunk) : chunk);
     if (!event) {
       this.counters.droppedChunks += 1;
       return;
     }
     if (event.finished) attempt.finished = true;
-    else if (event.tokens === 1 && attempt.learnt < LEARN_TIMES_MAX) {
+    else if (!asText && event.tokens === 1 && attempt.learnt < LEARN_TIMES_MAX) {
       attempt.learnt += 1;
       attempt.template = ChunkTemplate.learn(text, attempt.job.attemptId, attempt.head) ?? attempt.template;
     }
@@ -206,10 +211,11 @@ export class SwanLink implements Link, AttemptHost {
   }
 
   #takeResult(attempt: SwanAttempt, response: Record<string, unknown>): void {
-    const own = ownCompletion(response, attempt.job);
-    if (!own) return attempt.violate('the answer is no completion');
-    attempt.usage = statedUsage(response['usage']);
-    attempt.answered(own.body, own.completion);
+    const { job } = attempt;
+    const own = ownAnswer(response, job);
+    if (!own) return attempt.violate('the answer has not the shape that was asked for');
+    attempt.usage = statedFor(own.answer, job.operation);
+    attempt.answered(own.body, own.answer);
   }
 
   /** An `error` about one of our requests: the agent could not read it, which is not the request's fault. */

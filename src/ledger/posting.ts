@@ -1,4 +1,5 @@
 import type { Pico } from '#domain/money.ts';
+import { OPERATIONS } from '#domain/operation.ts';
 import { SPLIT_POLICIES } from '#domain/policy.ts';
 import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage-record.ts';
 import { BURN, consumerAccount, FEE, providerAccount, TREASURY } from './chart.ts';
@@ -128,6 +129,7 @@ function mismatchOf(record: CorrectionRecord, original: CorrectedUsage | undefin
   return undefined;
 }
 
+const OPERATION_WORDS: ReadonlySet<string> = new Set(OPERATIONS);
 const OUTCOMES = new Set(['completed', 'cancelled', 'broken', 'failed']);
 /** Larger amounts are a fault, and would not fit the column. */
 const AMOUNT_MAX = 10n ** 30n;
@@ -146,6 +148,8 @@ function flawOf(line: JournalRecord): string | undefined {
     const { record: usage } = line;
     texts.push(usage.keyId, usage.modelId, usage.nodeId, usage.attemptId, usage.errorCode, usage.priceId);
     counts.push(
+      usage.units,
+      usage.seconds,
       usage.claimedInputTokens,
       usage.claimedOutputTokens,
       usage.events,
@@ -154,6 +158,7 @@ function flawOf(line: JournalRecord): string | undefined {
     );
     times.push(usage.ttftMs, usage.totalMs);
     amounts.push(usage.charge);
+    if (!OPERATION_WORDS.has(usage.operation)) return 'the operation is not known';
     if (!OUTCOMES.has(usage.outcome)) return 'the outcome is not known';
     if (usage.mode !== null && usage.mode !== 'websocket' && usage.mode !== 'external')
       return 'the mode is not known';

@@ -16,6 +16,8 @@ export function encodeRecord(line: JournalRecord): string {
   });
 }
 
+const BEFORE_OPERATIONS = { operation: 'chat/completions', units: 0, seconds: 0 };
+
 /**
  * Reads what `encodeRecord` wrote. The text comes from our own disk under a checksum, so its shape is trusted; whether the
  * record can be posted is decided where it is posted. Throws when it is no such text at all.
@@ -24,5 +26,7 @@ export function decodeRecord(text: string): JournalRecord {
   const line = JSON.parse(text) as { kind: string; record: Record<string, unknown> };
   const amounts = line.kind === 'usage' ? ['charge'] : ['refund', 'originalCharge'];
   for (const name of amounts) line.record[name] = BigInt(line.record[name] as string);
+  // Written before there was anything but chat.
+  if (line.kind === 'usage') line.record = { ...BEFORE_OPERATIONS, ...line.record };
   return line as unknown as JournalRecord;
 }

@@ -1,3 +1,7 @@
+import type { OperationSet } from '#domain/operation.ts';
+import type { DataPolicy } from '#domain/preferences.ts';
+import type { Price } from '#domain/price.ts';
+
 /** What routing sees of somebody who could serve a model. Plain data; the hub keeps it current. */
 export interface Candidate {
   /** Names the link and the model, unique among the candidates of a model. */
@@ -5,6 +9,8 @@ export interface Candidate {
   readonly linkId: string;
   readonly nodeId: string;
   readonly providerId: string;
+  /** By what a consumer may name the provider: its id and its name, in lower case. */
+  providerNames: readonly string[];
   readonly mode: 'websocket' | 'external';
   /** The agent's own word on this model; checked by outcomes. */
   health: 'healthy' | 'degraded' | 'unhealthy' | 'unknown';
@@ -18,10 +24,23 @@ export interface Candidate {
   /** The most attempts at once: of this model, and of the link. */
   capacity: number;
   linkCapacity: number;
+  /** What it can be asked to do with this model. */
+  operations: OperationSet;
   /** The largest message the agent can take, in bytes. */
   maxRequestBytes: number;
   /** GPU memory of one GPU times their number, in GB; null when unknown. */
   vramGb: number | null;
+  /** As the agent states it, in lower case (`fp8`); null when it does not. */
+  quantization: string | null;
+  /** The parameters that the agent states to support; null when it states none. */
+  parameters: ReadonlySet<string> | null;
+  /** The weights that the agent states to serve, by hash; null when it states none. */
+  version: string | null;
+  /** Where the provider is, as the operator notes it; null when unknown. */
+  region: string | null;
+  dataPolicy: DataPolicy;
+  /** What the provider asks, never above the model's listed price; null: the listed price. */
+  ask: Price | null;
   readonly connectedAtMs: number;
   readonly breaker: Breaker;
   readonly record: ServiceRecord;
@@ -53,6 +72,8 @@ export interface ServiceRecord {
 /** What a request needs of a candidate. */
 export interface Need {
   readonly modelId: string;
+  /** One of these is enough. */
+  readonly operations: OperationSet;
   /** The size of the message an agent would receive. */
   readonly requestBytes: number;
 }

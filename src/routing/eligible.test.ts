@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { operationSet } from '#domain/operation.ts';
 import { candidate, smallNeed } from '#support/candidate.ts';
 import { FRESH, GATES, type Reason, type RoutingState, whyNot } from './eligible.ts';
 
@@ -15,6 +16,8 @@ describe('each gate has its reason', () => {
     [undefined, { breaker: { state: 'open', openUntilMs: NOW } }],
     [undefined, { breaker: { state: 'open', openUntilMs: NOW + 1 } }, { ignoreCircuits: true }],
     ['not-eligible', { eligible: false, ineligibleBecause: 'The benchmark failed.' }],
+    ['cannot-do-it', { operations: operationSet(['embeddings']) }],
+    [undefined, { operations: operationSet(['embeddings', 'chat/completions']) }],
     ['draining', { draining: true }],
     ['model-unhealthy', { health: 'unhealthy' }],
     ['request-too-large', { maxRequestBytes: 999 }],
@@ -35,6 +38,7 @@ describe('each gate has its reason', () => {
 test('with several gates shut, the first in order is the reason', () => {
   const shut: Parameters<typeof candidate>[1][] = [
     { eligible: false },
+    { operations: 0 },
     { draining: true },
     { health: 'unhealthy' },
     { maxRequestBytes: 0 },
@@ -45,7 +49,7 @@ test('with several gates shut, the first in order is the reason', () => {
   const state = { ...FRESH, tried: new Set(['provider-a']), excluded: new Set(['provider-a']) };
   for (let first = 0; first < GATES.length; first++) {
     const given = Object.assign({}, ...shut.slice(first));
-    const tried = first <= 7 ? state : { ...state, tried: FRESH.tried };
+    const tried = first <= 8 ? state : { ...state, tried: FRESH.tried };
     expect(whyNot(candidate('a', given), smallNeed, tried, NOW)).toBe(GATES[first]);
   }
 });

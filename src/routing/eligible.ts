@@ -7,6 +7,7 @@ import type { Candidate, Need } from './candidate.ts';
  */
 export const GATES = [
   'not-eligible',
+  'cannot-do-it',
   'draining',
   'model-unhealthy',
   'request-too-large',
@@ -41,19 +42,20 @@ export const CIRCUIT_GATE = GATES.indexOf('circuit-open');
 /** The index in `GATES` of the first shut gate, or `OPEN`. A number, because it is asked a thousand times a request. */
 export function gateOf(candidate: Candidate, need: Need, state: RoutingState, nowMs: number): number {
   if (!candidate.eligible) return 0;
-  if (candidate.draining) return 1;
-  if (candidate.health === 'unhealthy') return 2;
-  if (need.requestBytes > candidate.maxRequestBytes) return 3;
+  if ((candidate.operations & need.operations) === 0) return 1;
+  if (candidate.draining) return 2;
+  if (candidate.health === 'unhealthy') return 3;
+  if (need.requestBytes > candidate.maxRequestBytes) return 4;
   const breaker = candidate.breaker;
   if (breaker.state !== 'closed') {
     // Whatever the reason for trying it, a doubtful candidate gets one request at a time.
-    if (breaker.trialsUnderWay > 0) return 4;
-    if (breaker.state === 'open' && nowMs < breaker.openUntilMs && !state.ignoreCircuits) return 4;
+    if (breaker.trialsUnderWay > 0) return 5;
+    if (breaker.state === 'open' && nowMs < breaker.openUntilMs && !state.ignoreCircuits) return 5;
   }
-  if (candidate.inFlight >= candidate.capacity) return 5;
-  if (candidate.linkInFlight >= candidate.linkCapacity) return 6;
-  if (state.tried.size > 0 && state.tried.has(candidate.providerId)) return 7;
-  if (state.excluded.size > 0 && state.excluded.has(candidate.providerId)) return 8;
+  if (candidate.inFlight >= candidate.capacity) return 6;
+  if (candidate.linkInFlight >= candidate.linkCapacity) return 7;
+  if (state.tried.size > 0 && state.tried.has(candidate.providerId)) return 8;
+  if (state.excluded.size > 0 && state.excluded.has(candidate.providerId)) return 9;
   return OPEN;
 }
 

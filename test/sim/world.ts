@@ -1,4 +1,6 @@
-import { admit, type InferenceRooms, serveChat } from '#gateway/inference.ts';
+import { readChatRequest } from '#gateway/body.ts';
+import { chat } from '#gateway/endpoints/chat.ts';
+import { admit, type InferenceRooms, serve } from '#gateway/inference.ts';
 import { sendError } from '#gateway/send-error.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
@@ -18,7 +20,7 @@ import { SimulatedDisk } from './market/disk.ts';
 import { Host } from './market/host.ts';
 import type { Life } from './market/life.ts';
 import { RegisterOffice } from './market/register-office.ts';
-import { DISK_STALL_MS_MAX, STORE_STALL_MS_MAX } from './market/settings.ts';
+import { BODY_LIMITS, DISK_STALL_MS_MAX, STORE_STALL_MS_MAX } from './market/settings.ts';
 import { type Asker, Store } from './market/store.ts';
 import { Wire } from './market/wire.ts';
 import { Court } from './oracles/court.ts';
@@ -288,7 +290,7 @@ export class World implements NodeWorld {
   /** Its node is still on the connection that the attempt came in on, and is still somebody there. */
   #canHear(truth: AttemptTruth): boolean {
     const node = this.#nodes.find(({ profile }) => profile.nodeId === truth.nodeId);
-    if (node && this.#office.find(node.profile.secret) === 'revoked') return false;
+    if (node && this.#office.findKey(node.profile.secret) === 'revoked') return false;
     return node !== undefined && node.hears && node.connection === truth.connection && !node.stopped;
   }
 
@@ -355,12 +357,11 @@ export class World implements NodeWorld {
     try {
       const authorization = drawn.secret === undefined ? undefined : `Bearer ${drawn.secret}`;
       const caller = admit(life.rooms, authorization, request.requestId);
-      serveChat(this.#roomsFor(request, life, host), caller, drawn.body, request.reply).then(
-        over,
-        (error) => {
-          this.court.report('bug', `serveChat threw: ${textOf(error)}`, [`#${n}`]);
-        },
-      );
+      const rooms = this.#roomsFor(request, life, host);
+      const read = readChatRequest(drawn.body, BODY_LIMITS);
+      serve(rooms, chat, caller, read, drawn.body, request.reply).then(over, (error) => {
+        this.court.report('bug', `serve threw: ${textOf(error)}`, [`#${n}`]);
+      });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       sendError(request.reply, error);
@@ -403,8 +404,8 @@ export class World implements NodeWorld {
     return {
       ...rooms,
       holds: {
-        reserve: (consumerId, amount) => {
-          const answer = rooms.holds.reserve(consumerId, amount);
+        reserve: (consumerId, amount, key) => {
+          const answer = rooms.holds.reserve(consumerId, amount, key);
           if (answer === true) {
             held(amount);
             return true;
@@ -414,16 +415,16 @@ export class World implements NodeWorld {
             return said;
           });
         },
-        settle: (consumerId, reserved, charged) => {
+        settle: (consumerId, reserved, charged, key) => {
           request.held -= reserved;
           request.settles += 1;
           if (sabotage !== 'forgets-to-settle' || request.n % 97 !== 0)
-            rooms.holds.settle(consumerId, reserved, charged);
+            rooms.holds.settle(consumerId, reserved, charged, key);
         },
-        release: (consumerId, reserved) => {
+        release: (consumerId, reserved, key) => {
           request.held -= reserved;
           request.settles += 1;
-          rooms.holds.release(consumerId, reserved);
+          rooms.holds.release(consumerId, reserved, key);
         },
       },
       journal: {

@@ -1,3 +1,4 @@
+import { CHAT_ONLY } from '#domain/operation.ts';
 import { newBreaker } from '#routing/breaker.ts';
 import type { Breaker, Candidate, Need, ServiceRecord } from '#routing/candidate.ts';
 import { newRecord } from '#routing/score.ts';
@@ -14,6 +15,7 @@ export function candidate(name: string, given: Given = {}): Candidate {
     linkId: `link-${name}`,
     nodeId: `node-${name}`,
     providerId: `provider-${name}`,
+    providerNames: [`provider-${name}`, name],
     mode: 'websocket',
     health: 'healthy',
     eligible: true,
@@ -23,8 +25,15 @@ export function candidate(name: string, given: Given = {}): Candidate {
     linkInFlight: 0,
     capacity: 8,
     linkCapacity: 16,
+    operations: CHAT_ONLY,
     maxRequestBytes: 1_000_000,
     vramGb: 24,
+    quantization: null,
+    parameters: null,
+    version: null,
+    region: null,
+    dataPolicy: 'unstated',
+    ask: null,
     connectedAtMs: -3_600_000,
     ...given,
     breaker: { ...newBreaker(), ...given.breaker },
@@ -32,4 +41,8 @@ export function candidate(name: string, given: Given = {}): Candidate {
   };
 }
 
-export const smallNeed: Need = { modelId: 'model', requestBytes: 1_000 };
+export const smallNeed: Need = {
+  modelId: 'model',
+  operations: CHAT_ONLY,
+  requestBytes: 1_000,
+};

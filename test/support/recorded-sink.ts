@@ -1,11 +1,11 @@
-import type { AttemptEnd, AttemptSink, Completion } from '#hub/link.ts';
+import type { Answer, AttemptEnd, AttemptSink } from '#hub/link.ts';
 
 /** An attempt's sink that keeps all it is told, and says so when it is told something after the end. */
 export class RecordedSink implements AttemptSink {
   readonly events: string[] = [];
   tokens = 0;
   body: Buffer | undefined;
-  completion: Completion | undefined;
+  completion: Answer | undefined;
   ending: AttemptEnd | undefined;
   #resolve: (end: AttemptEnd) => void = () => undefined;
   readonly ended = new Promise<AttemptEnd>((resolve) => {
@@ -21,7 +21,7 @@ export class RecordedSink implements AttemptSink {
     this.tokens += tokenCount;
   }
 
-  result(body: Buffer, completion: Completion): void {
+  result(body: Buffer, completion: Answer): void {
     if (this.ending) throw new Error('a result after the end');
     this.body = body;
     this.completion = completion;

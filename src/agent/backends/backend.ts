@@ -1,3 +1,5 @@
+import type { Operation } from '#domain/operation.ts';
+
 /**
  * A backend is what really computes: a model server behind a URL, llama.cpp in this process, or a stand-in. All of them
  * look the same to the agent: hand one a request, be told its events, cancel it, pause it.
@@ -14,6 +16,8 @@ export interface Backend {
   serve(request: BackendRequest, sink: BackendSink): Serving;
   /** One look at whether it could serve now. Never throws, and answers within ten seconds. */
   probe(): Promise<boolean>;
+  /** What it can be asked for. */
+  readonly operations: readonly Operation[];
   /** What it knows about itself, once `probe` has answered true. */
   readonly facts: BackendFacts;
   /** Gives back memory and sockets. What is under way is cut off. */
@@ -40,8 +44,11 @@ export interface Identity {
 }
 
 export interface BackendRequest {
-  /** The OpenAI request, parsed. The backend may keep it but does not change it. */
+  readonly operation: Operation;
+  /** The OpenAI request, parsed; of a transcription the fields beside the file. The backend does not change it. */
   readonly body: Readonly<Record<string, unknown>>;
+  /** The recording to be transcribed. */
+  readonly file?: Buffer | undefined;
   readonly stream: boolean;
   readonly identity: Identity;
 }
@@ -88,9 +95,10 @@ export interface Serving {
 export const ENDED: Serving = { cancel: () => {}, resume: () => {} };
 
 /** The first part of every event of an answer: the tail goes on with `"choices":[…]}`. */
-export function eventHead(identity: Identity): Buffer {
+export function eventHead(identity: Identity, operation: Operation): Buffer {
+  const object = operation === 'completions' ? 'text_completion' : 'chat.completion.chunk';
   return Buffer.from(
-    `{"id":${JSON.stringify(identity.completion)},"object":"chat.completion.chunk","created":${identity.createdS},` +
+    `{"id":${JSON.stringify(identity.completion)},"object":"${object}","created":${identity.createdS},` +
       `"model":${JSON.stringify(identity.model)},`,
   );
 }
@@ -99,6 +107,28 @@ export function eventHead(identity: Identity): Buffer {
 export function eventTail(delta: string, finish: string | null): Buffer {
   const reason = finish === null ? 'null' : JSON.stringify(finish);
   return Buffer.from(`"choices":[{"index":0,"delta":${delta},"logprobs":null,"finish_reason":${reason}}]}`);
+}
+
+/** The tail of an event of a text completion with one choice. */
+export function textTail(text: string, finish: string | null): Buffer {
+  const reason = finish === null ? 'null' : JSON.stringify(finish);
+  return Buffer.from(
+    `"choices":[{"index":0,"text":${JSON.stringify(text)},"logprobs":null,"finish_reason":${reason}}]}`,
+  );
+}
+
+/** A whole unstreamed text completion with one choice. */
+export function wholeText(identity: Identity, text: string, finish: string, usage: TokenUsage): Buffer {
+  return Buffer.from(
+    JSON.stringify({
+      id: identity.completion,
+      object: 'text_completion',
+      created: identity.createdS,
+      model: identity.model,
+      choices: [{ index: 0, text, logprobs: null, finish_reason: finish }],
+      usage: { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens },
+    }),
+  );
 }
 
 /** A whole unstreamed answer with one choice. */

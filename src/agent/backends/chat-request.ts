@@ -26,14 +26,18 @@ const messageSchema = z.discriminatedUnion('role', [
 const nothingOr = <T extends z.ZodType>(schema: T) =>
   schema.nullish().transform((value) => (value === null ? undefined : value));
 
-const chatRequestSchema = z.looseObject({
-  messages: z.array(messageSchema).min(1),
+const sampling = {
   temperature: nothingOr(z.number().min(0).max(2)),
   top_p: nothingOr(z.number().gt(0).max(1)),
   seed: nothingOr(z.number().int()),
   max_tokens: nothingOr(z.number().int().min(1)),
   max_completion_tokens: nothingOr(z.number().int().min(1)),
   stop: nothingOr(z.union([z.string(), z.array(z.string()).max(16)])),
+};
+
+const chatRequestSchema = z.looseObject({
+  messages: z.array(messageSchema).min(1),
+  ...sampling,
   n: nothingOr(z.literal(1, 'this model gives one choice')),
   tool_choice: nothingOr(
     z.custom((value) => value === 'auto' || value === 'none', 'this model cannot be made to call a tool'),
@@ -41,19 +45,40 @@ const chatRequestSchema = z.looseObject({
   response_format: nothingOr(z.looseObject({ type: z.literal('text', 'this model answers in plain text') })),
 });
 
+const textRequestSchema = z.looseObject({
+  prompt: z.union([
+    z.string(),
+    z.tuple([z.string()]).transform(([text]) => text),
+    z.array(z.int().nonnegative()).min(1),
+  ]),
+  ...sampling,
+  n: nothingOr(z.literal(1, 'this model gives one choice')),
+  best_of: nothingOr(z.literal(1, 'this model gives one choice')),
+  echo: nothingOr(z.literal(false, 'this model does not repeat the prompt')),
+  suffix: nothingOr(z.literal('', 'this model does not fill gaps')),
+});
+
 export interface ChatTurn {
   readonly type: 'system' | 'user' | 'model';
   readonly text: string;
 }
 
-export interface ChatRequest {
-  readonly turns: readonly ChatTurn[];
+interface Sampling {
   readonly temperature: number | undefined;
   readonly topP: number | undefined;
   readonly seed: number | undefined;
   readonly maxTokens: number | undefined;
   /** Texts that end the answer and are not part of it. */
   readonly stops: readonly string[];
+}
+
+export interface ChatRequest extends Sampling {
+  readonly turns: readonly ChatTurn[];
+}
+
+/** A text to go on from: words, or tokens of this very model. */
+export interface TextRequest extends Sampling {
+  readonly prompt: string | readonly number[];
 }
 
 /** Reads a request, or says in one sentence why it cannot be served. */
@@ -63,10 +88,22 @@ export function readChatRequest(body: unknown): ChatRequest | { refusal: string 
     const issue = parsed.error.issues[0];
     return { refusal: `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not valid'}` };
   }
-  const request = parsed.data;
+  return { turns: parsed.data.messages.map(turnOf), ...samplingOf(parsed.data) };
+}
+
+/** The same for a text completion. */
+export function readTextRequest(body: unknown): TextRequest | { refusal: string } {
+  const parsed = textRequestSchema.safeParse(body);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    return { refusal: `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not valid'}` };
+  }
+  return { prompt: parsed.data.prompt, ...samplingOf(parsed.data) };
+}
+
+function samplingOf(request: z.output<z.ZodObject<typeof sampling>>): Sampling {
   const stop = request.stop ?? [];
   return {
-    turns: request.messages.map(turnOf),
     temperature: request.temperature,
     topP: request.top_p,
     seed: request.seed,

@@ -42,6 +42,7 @@ function serve(
     };
     serving = backend.serve(
       {
+        operation: 'chat/completions',
         body,
         stream: options.stream ?? true,
         identity: { completion: 'chatcmpl-1', model: 'cygnet-nano', createdS: 7 },

@@ -17,9 +17,12 @@ import {
   eventTail,
   type Serving,
   type TokenUsage,
+  textTail,
   wholeAnswer,
+  wholeText,
 } from './backend.ts';
-import { type ChatRequest, readChatRequest } from './chat-request.ts';
+import { type ChatRequest, readChatRequest, readTextRequest, type TextRequest } from './chat-request.ts';
+import { EmbeddedVectors } from './embedded-vectors.ts';
 import { StopTexts } from './stop-texts.ts';
 
 /**
@@ -57,6 +60,8 @@ const REPLACEMENT = '\uFFFD';
 
 export class EmbeddedBackend implements Backend {
   readonly facts: BackendFacts & { parallel: number };
+  readonly operations = ['chat/completions', 'completions', 'embeddings'] as const;
+  readonly #vectors: EmbeddedVectors;
   readonly #library: typeof import('node-llama-cpp');
   readonly #model: LlamaModel;
   readonly #context: LlamaContext;
@@ -71,6 +76,7 @@ export class EmbeddedBackend implements Backend {
     model: LlamaModel;
     context: LlamaContext;
     sequences: number;
+    threads: number;
     log: Logger;
   }) {
     this.#library = parts.library;
@@ -78,6 +84,7 @@ export class EmbeddedBackend implements Backend {
     this.#context = parts.context;
     this.#log = parts.log;
     this.#wrapper = parts.library.resolveChatWrapper(parts.model);
+    this.#vectors = new EmbeddedVectors(parts);
     for (let i = 0; i < parts.sequences; i++) this.#free.push(parts.context.getSequence());
     this.facts = { contextLength: parts.context.contextSize, parallel: parts.sequences, engine: 'llama.cpp' };
   }
@@ -110,16 +117,18 @@ export class EmbeddedBackend implements Backend {
       threads: options.threads,
       batchSize: Math.min(BATCH_TOKENS, contextSize),
     });
-    return new EmbeddedBackend({ library, model, context, sequences: options.sequences, log: parts.log });
+    return new EmbeddedBackend({ library, model, context, ...options, log: parts.log });
   }
 
   serve(request: BackendRequest, sink: BackendSink): Serving {
-    const chat = readChatRequest(request.body);
+    if (request.operation === 'embeddings') return this.#vectors.serve(request, sink);
+    const chat =
+      request.operation === 'completions' ? readTextRequest(request.body) : readChatRequest(request.body);
     if ('refusal' in chat) {
       sink.end({ status: 400, code: 'invalid_value', error: chat.refusal });
       return ENDED;
     }
-    const prompt = this.#tokens(chat);
+    const prompt = this.#promptOf(chat);
     if (!prompt || prompt.length >= this.#context.contextSize) {
       sink.end({
         status: 400,
@@ -146,6 +155,7 @@ export class EmbeddedBackend implements Backend {
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#vectors.close();
     await this.#context.dispose();
     await this.#model.dispose();
   }
@@ -171,6 +181,17 @@ export class EmbeddedBackend implements Backend {
     if (!this.#closed) this.#startWaiting();
   }
 
+  /** The tokens of the prompt; undefined when it is longer than any context could be. */
+  #promptOf(request: ChatRequest | TextRequest): Token[] | undefined {
+    if (!('prompt' in request)) return this.#tokens(request);
+    const { prompt } = request;
+    if (prompt.length > this.#context.contextSize * CHARS_PER_TOKEN_MAX) return undefined;
+    if (typeof prompt !== 'string') return [...prompt] as Token[];
+    const tokens = this.#model.tokenize(prompt, false);
+    const { bos } = this.#model.tokens;
+    return this.#model.tokens.shouldPrependBosToken && bos !== null ? [bos, ...tokens] : tokens;
+  }
+
   /** The prompt as the file's template writes it; undefined when it is longer than any context could be. */
   #tokens(chat: ChatRequest): Token[] | undefined {
     const chars = chat.turns.reduce((sum, turn) => sum + turn.text.length, 0);
@@ -192,7 +213,7 @@ export class EmbeddedBackend implements Backend {
 class Generation implements Serving {
   readonly #model: LlamaModel;
   readonly #prompt: Token[];
-  readonly #chat: ChatRequest;
+  readonly #chat: ChatRequest | TextRequest;
   readonly #request: BackendRequest;
   readonly #sink: BackendSink;
   readonly #head: Buffer;
@@ -209,7 +230,7 @@ class Generation implements Serving {
   constructor(parts: {
     model: LlamaModel;
     prompt: Token[];
-    chat: ChatRequest;
+    chat: ChatRequest | TextRequest;
     request: BackendRequest;
     sink: BackendSink;
   }) {
@@ -218,7 +239,7 @@ class Generation implements Serving {
     this.#chat = parts.chat;
     this.#request = parts.request;
     this.#sink = parts.sink;
-    this.#head = eventHead(parts.request.identity);
+    this.#head = eventHead(parts.request.identity, parts.request.operation);
     this.#stops = new StopTexts(parts.chat.stops);
   }
 
@@ -303,10 +324,11 @@ class Generation implements Serving {
 
   #permission(): Promise<void> {
     return new Promise((resolve) => {
-      this.#goOn = () => {
+      const goOn = (): void => {
         this.#goOn = undefined;
         resolve();
       };
+      this.#goOn = goOn;
     });
   }
 
@@ -316,18 +338,26 @@ class Generation implements Serving {
       this.#text += text;
       return;
     }
-    const delta = this.#said ? { content: text } : { role: 'assistant', content: text };
-    this.#said = true;
     const tokens = this.#unsaid;
     this.#unsaid = 0;
-    if (!this.#sink.event(this.#head, eventTail(JSON.stringify(delta), null), tokens)) this.#paused = true;
+    if (!this.#sink.event(this.#head, this.#tail(text), tokens)) this.#paused = true;
+    this.#said = true;
+  }
+
+  #tail(text: string): Buffer {
+    if (this.#request.operation === 'completions') return textTail(text, null);
+    const delta = this.#said ? { content: text } : { role: 'assistant', content: text };
+    return eventTail(JSON.stringify(delta), null);
   }
 
   #finish(reason: string): void {
     this.#over = true;
     const usage = this.#usage();
-    if (this.#request.stream) this.#sink.event(this.#head, eventTail('{}', reason), this.#unsaid);
-    else this.#sink.answer(wholeAnswer(this.#request.identity, this.#text, reason, usage));
+    const isText = this.#request.operation === 'completions';
+    const { identity } = this.#request;
+    if (this.#request.stream)
+      this.#sink.event(this.#head, isText ? textTail('', reason) : eventTail('{}', reason), this.#unsaid);
+    else this.#sink.answer((isText ? wholeText : wholeAnswer)(identity, this.#text, reason, usage));
     this.#sink.end({ status: 200, finishReason: reason, usage });
   }
 

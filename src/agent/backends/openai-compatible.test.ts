@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seededRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import type { BackendEnd, Serving } from './backend.ts';
 import { OpenAiCompatibleBackend } from './openai-compatible.ts';
@@ -32,11 +33,14 @@ beforeEach(async () => {
   server = createServer((request, response) => void answer(request, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  backend = new OpenAiCompatibleBackend({
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/`,
-    localName: 'local-name',
-    apiKey: new Sealed('backend-key'),
-  });
+  backend = new OpenAiCompatibleBackend(
+    {
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/`,
+      localName: 'local-name',
+      apiKey: new Sealed('backend-key'),
+    },
+    { randomness: seededRandomness(1) },
+  );
 });
 afterEach(async () => {
   await backend.close();
@@ -54,6 +58,7 @@ function serve(stream: boolean, onEvent: (count: number, serving: () => Serving)
   const ended = new Promise<BackendEnd>((resolve) => {
     serving = backend.serve(
       {
+        operation: 'chat/completions',
         body: {
           model: 'cat/alogue',
           messages: [{ role: 'user', content: 'Hi' }],
@@ -301,7 +306,10 @@ describe('an unstreamed answer of a model server', () => {
   });
 
   it('is a failure when nobody listens', async () => {
-    const nowhere = new OpenAiCompatibleBackend({ url: 'http://127.0.0.1:9' });
+    const nowhere = new OpenAiCompatibleBackend(
+      { url: 'http://127.0.0.1:9' },
+      { randomness: seededRandomness(1) },
+    );
     backend = nowhere;
     expect((await serve(false).ended).status).toBe(502);
     expect(await nowhere.probe()).toBe(false);

@@ -1,6 +1,9 @@
+import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { Agent } from 'undici';
 import { z } from 'zod';
+import { OPERATIONS, type Operation } from '#domain/operation.ts';
+import type { Randomness } from '#kit/random.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import {
   type Backend,
@@ -9,13 +12,15 @@ import {
   type BackendRequest,
   type BackendSink,
   eventHead,
+  type Identity,
   type Serving,
   type TokenUsage,
 } from './backend.ts';
+import { multipart, newBoundary } from './multipart.ts';
 import { SseReader } from './sse-reader.ts';
 
 /**
- * Any model server that speaks OpenAI's chat completions: vLLM, SGLang, TGI, Ollama, llama.cpp's server. It is not ours
+ * Any model server that speaks OpenAI's API: vLLM, SGLang, TGI, Ollama, llama.cpp's server, and those of images and sound. It is not ours
  * and not trusted to be well: it may answer garbage, break off, hang, forget its last empty line or its `[DONE]`.
  *
  * The answer must carry the market's id, model and creation time instead of the server's. Parsing and writing every event
@@ -40,6 +45,7 @@ const ERROR_KEY = Buffer.from('"error"');
 const NULL_USAGE_TAIL = Buffer.from(',"usage":null}');
 const GOES_ON = Buffer.from('"finish_reason":null');
 const NO_CONTENT = Buffer.from('"content":""');
+const NO_TEXT = Buffer.from('"text":""');
 const CLOSING = Buffer.from('}');
 const DONE = Buffer.from('[DONE]');
 /** The fields that must stand before `choices` for a beginning to be replaced by ours (else one could come after it) … */
@@ -57,6 +63,9 @@ const errorSchema = z.looseObject({
 });
 
 export class OpenAiCompatibleBackend implements Backend {
+  /** What a server does not do it answers with an error, and the market asks somebody else. */
+  readonly operations = OPERATIONS;
+  readonly #randomness: Randomness;
   #facts: BackendFacts = {};
   readonly #origin: string;
   readonly #base: string;
@@ -65,15 +74,16 @@ export class OpenAiCompatibleBackend implements Backend {
   readonly #agent: Agent;
 
   /** `url` with or without a trailing `/v1`; `localName` is what the server calls the model, if not what we call it. */
-  constructor(options: { url: string; localName?: string | undefined; apiKey?: Sealed<string> | undefined }) {
+  constructor(
+    options: { url: string; localName?: string | undefined; apiKey?: Sealed<string> | undefined },
+    parts: { randomness: Randomness },
+  ) {
+    this.#randomness = parts.randomness;
     const url = new URL(options.url);
     this.#origin = url.origin;
     this.#base = url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '');
     this.#localName = options.localName;
-    this.#headers = {
-      'content-type': 'application/json',
-      ...(options.apiKey ? { authorization: `Bearer ${options.apiKey.open()}` } : {}),
-    };
+    this.#headers = options.apiKey ? { authorization: `Bearer ${options.apiKey.open()}` } : {};
     this.#agent = new Agent({
       pipelining: 1,
       connect: { timeout: CONNECT_MS },
@@ -92,22 +102,21 @@ export class OpenAiCompatibleBackend implements Backend {
       ...request.body,
       model: this.#localName ?? request.identity.model,
     };
+    delete body['stream'];
+    delete body['stream_options'];
     if (request.stream) {
       body['stream'] = true;
       body['stream_options'] = { include_usage: true };
-    } else {
+    } else if (request.operation === 'chat/completions' || request.operation === 'completions')
       body['stream'] = false;
-      delete body['stream_options'];
-    }
     const exchange = new Exchange(request, sink);
     try {
       this.#agent.dispatch(
         {
           origin: this.#origin,
-          path: `${this.#base}/v1/chat/completions`,
+          path: `${this.#base}/v1/${request.operation}`,
           method: 'POST',
-          headers: this.#headers,
-          body: JSON.stringify(body),
+          ...this.#content(request, body),
         },
         exchange,
       );
@@ -115,6 +124,30 @@ export class OpenAiCompatibleBackend implements Backend {
       exchange.fail(502, `The request could not be sent: ${nameOf(error)}.`);
     }
     return exchange;
+  }
+
+  /** The body and the headers that describe it. */
+  #content(
+    request: BackendRequest,
+    body: Record<string, unknown>,
+  ): { headers: Record<string, string>; body: string | Readable } {
+    if (!request.file) {
+      return {
+        headers: { ...this.#headers, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      };
+    }
+    const { filename, ...fields } = body;
+    const name = typeof filename === 'string' ? filename : 'recording';
+    const form = multipart(fields, { name, bytes: request.file }, newBoundary(this.#randomness));
+    return {
+      headers: {
+        ...this.#headers,
+        'content-type': form.contentType,
+        'content-length': String(form.bytes),
+      },
+      body: Readable.from(form.pieces),
+    };
   }
 
   /** `GET /v1/models`, and where that fails `GET /health`. */
@@ -204,7 +237,7 @@ class Exchange implements Serving, Dispatcher.DispatchHandler {
   constructor(request: BackendRequest, sink: BackendSink) {
     this.#request = request;
     this.#sink = sink;
-    this.#head = eventHead(request.identity);
+    this.#head = eventHead(request.identity, request.operation);
   }
 
   // --- Serving
@@ -293,7 +326,8 @@ class Exchange implements Serving, Dispatcher.DispatchHandler {
       tail = Buffer.concat([tail.subarray(0, cut), CLOSING]);
       if (tail.includes(USAGE_KEY)) return false;
     }
-    this.#pass(tail, tail.includes(NO_CONTENT) ? 0 : 1);
+    const nothing = this.#request.operation === 'completions' ? NO_TEXT : NO_CONTENT;
+    this.#pass(tail, tail.includes(nothing) ? 0 : 1);
     return true;
   }
 
@@ -321,9 +355,10 @@ class Exchange implements Serving, Dispatcher.DispatchHandler {
     const { choices } = rest;
     if (!Array.isArray(choices) || choices.length === 0) return;
     let tokens = 0;
-    for (const choice of choices as ({ finish_reason?: unknown; delta?: unknown } | null)[]) {
+    type Piece = { finish_reason?: unknown; delta?: unknown; text?: unknown } | null;
+    for (const choice of choices as Piece[]) {
       if (typeof choice?.finish_reason === 'string') this.#finishReason = choice.finish_reason;
-      if (hasContent(choice?.delta)) tokens = 1;
+      if (hasContent(choice?.delta) || (typeof choice?.text === 'string' && choice.text !== '')) tokens = 1;
     }
     if (!this.#learnt) this.#learn(data);
     this.#pass(Buffer.from(JSON.stringify({ choices, ...rest }).slice(1)), tokens);
@@ -368,22 +403,19 @@ class Exchange implements Serving, Dispatcher.DispatchHandler {
     if (typeof answer !== 'object' || answer === null) return this.#break('the answer is no object');
     if (answer['error'] !== undefined && answer['error'] !== null)
       return this.#refusedInside(answer['error']);
+    const lacks = lackOf(answer, this.#request.operation);
+    if (lacks !== undefined) return this.#break(`the answer has no ${lacks}`);
     const { choices } = answer;
-    if (!Array.isArray(choices)) return this.#break('the answer has no choices');
-    const stated = usageSchema.safeParse(answer['usage']);
-    const first = choices[0] as { finish_reason?: unknown } | null | undefined;
-    const { completion, createdS, model } = this.#request.identity;
+    const first = Array.isArray(choices) ? (choices[0] as { finish_reason?: unknown } | null) : undefined;
     this.#sink.answer(
       Buffer.from(
-        JSON.stringify({ ...answer, id: completion, object: 'chat.completion', created: createdS, model }),
+        JSON.stringify({ ...answer, ...headingOf(this.#request.operation, this.#request.identity) }),
       ),
     );
     this.#end({
       status: 200,
-      finishReason: typeof first?.finish_reason === 'string' ? first.finish_reason : null,
-      usage: stated.success
-        ? { prompt_tokens: stated.data.prompt_tokens, completion_tokens: stated.data.completion_tokens }
-        : undefined,
+      ...(typeof first?.finish_reason === 'string' ? { finishReason: first.finish_reason } : {}),
+      usage: usageOf(answer['usage'], this.#request.operation),
     });
   }
 
@@ -450,6 +482,38 @@ class Exchange implements Serving, Dispatcher.DispatchHandler {
     this.#whole = [];
     this.#sink.end(end);
   }
+}
+
+/** The field that an answer of this kind cannot do without, if it does. */
+function lackOf(answer: Record<string, unknown>, operation: Operation): string | undefined {
+  if (operation === 'audio/transcriptions') return typeof answer['text'] === 'string' ? undefined : 'text';
+  const field = operation === 'embeddings' || operation === 'images/generations' ? 'data' : 'choices';
+  return Array.isArray(answer[field]) ? undefined : field;
+}
+
+/** What replaces the server's own names. */
+function headingOf(operation: Operation, identity: Identity): Record<string, unknown> {
+  const { completion: id, createdS: created, model } = identity;
+  switch (operation) {
+    case 'chat/completions':
+      return { id, object: 'chat.completion', created, model };
+    case 'completions':
+      return { id, object: 'text_completion', created, model };
+    case 'embeddings':
+      return { object: 'list', model };
+    case 'images/generations':
+      return { created };
+    case 'audio/transcriptions':
+      return {};
+  }
+}
+
+/** What the server states; of embeddings only what was read. */
+function usageOf(usage: unknown, operation: Operation): TokenUsage | undefined {
+  const whole = operation === 'embeddings' ? { completion_tokens: 0, ...(usage as object | null) } : usage;
+  const stated = usageSchema.safeParse(whole);
+  if (!stated.success) return undefined;
+  return { prompt_tokens: stated.data.prompt_tokens, completion_tokens: stated.data.completion_tokens };
 }
 
 function hasContent(delta: unknown): boolean {

@@ -1,3 +1,4 @@
+import { OPERATIONS } from '#domain/operation.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import {
   type Backend,
@@ -8,8 +9,11 @@ import {
   eventTail,
   type Serving,
   type TokenUsage,
+  textTail,
   wholeAnswer,
+  wholeText,
 } from './backend.ts';
+import { rehearsedWhole } from './rehearsed-whole.ts';
 
 /**
  * A stand-in for a model: deterministic, cheap, and able to fail in every way that matters. It serves tests, demos and
@@ -103,6 +107,7 @@ const WRONG_TAIL = Buffer.from('"choices":"wrong"}');
 
 export class RehearsalBackend implements Backend {
   readonly facts: BackendFacts = { engine: 'rehearsal', parallel: PARALLEL };
+  readonly operations = OPERATIONS;
   readonly #clock: Clock;
   readonly #plan: Rehearsal;
   readonly #tickers = new Map<number, Ticker>();
@@ -180,6 +185,7 @@ class RehearsalRun implements Serving {
   readonly #head: Buffer;
   readonly #tokensMax: number;
   readonly #capped: boolean;
+  readonly #isText: boolean;
   #timer: Timer | undefined;
   #made = 0;
   #paused = false;
@@ -190,7 +196,8 @@ class RehearsalRun implements Serving {
     this.#plan = plan;
     this.#request = request;
     this.#sink = sink;
-    this.#head = eventHead(request.identity);
+    this.#head = eventHead(request.identity, request.operation);
+    this.#isText = request.operation === 'completions';
     const wished = request.body['max_completion_tokens'] ?? request.body['max_tokens'];
     const wishedMax = typeof wished === 'number' && wished >= 0 ? wished : Number.POSITIVE_INFINITY;
     const planned = plan.endless ? Number.POSITIVE_INFINITY : plan.tokens;
@@ -205,6 +212,21 @@ class RehearsalRun implements Serving {
 
   begin(): void {
     if (this.#over) return;
+    const { operation, body, identity } = this.#request;
+    if (
+      operation === 'embeddings' ||
+      operation === 'images/generations' ||
+      operation === 'audio/transcriptions'
+    ) {
+      const { answer, usage } = rehearsedWhole(operation, { body, identity, file: this.#request.file });
+      if (this.#plan.wrong) this.#sink.answer(Buffer.from('{"data":"wrong"}'));
+      else this.#sink.answer(Buffer.from(JSON.stringify(answer)));
+      this.finish({
+        status: 200,
+        ...(usage && { usage: { ...usage, prompt_tokens: usage.prompt_tokens * this.#plan.claim } }),
+      });
+      return;
+    }
     const { pacedMs } = this.#plan;
     // The first token comes at once, as after a prefill.
     if (pacedMs > 0 || this.#plan.endless) {
@@ -253,11 +275,14 @@ class RehearsalRun implements Serving {
       ? WRONG_TAIL
       : index === 0
         ? this.#firstTail()
-        : (TAILS[index % TAILS.length] as Buffer);
+        : this.#isText
+          ? textTail(wordAt(index), null)
+          : (TAILS[index % TAILS.length] as Buffer);
     if (!this.#sink.event(this.#head, tail, 1)) this.#paused = true;
   }
 
   #firstTail(): Buffer {
+    if (this.#isText) return textTail(wordAt(0), null);
     if (this.#plan.giantBytes === undefined) return FIRST_TAIL;
     return eventTail(JSON.stringify({ role: 'assistant', content: 'g'.repeat(this.#plan.giantBytes) }), null);
   }
@@ -266,23 +291,31 @@ class RehearsalRun implements Serving {
     const finishReason = this.#capped ? 'length' : 'stop';
     const usage = this.#usage();
     if (this.#request.stream) {
-      if (!this.#plan.wrong) this.#sink.event(this.#head, this.#capped ? LENGTH_TAIL : STOP_TAIL, 0);
+      if (!this.#plan.wrong) this.#sink.event(this.#head, this.#lastTail(), 0);
     } else if (this.#plan.wrong) this.#sink.answer(Buffer.from('{"choices":"wrong"}'));
     else {
       const text =
         this.#plan.giantBytes === undefined ? rehearsedText(this.#made) : 'g'.repeat(this.#plan.giantBytes);
-      this.#sink.answer(wholeAnswer(this.#request.identity, text, finishReason, usage));
+      const whole = this.#isText ? wholeText : wholeAnswer;
+      this.#sink.answer(whole(this.#request.identity, text, finishReason, usage));
     }
     this.finish({ status: 200, finishReason, usage });
   }
 
+  #lastTail(): Buffer {
+    if (this.#isText) return textTail('', this.#capped ? 'length' : 'stop');
+    return this.#capped ? LENGTH_TAIL : STOP_TAIL;
+  }
+
   #usage(): TokenUsage {
-    const prompt = this.#plan.promptTokens ?? Math.ceil(promptChars(this.#request.body['messages']) / 4);
+    const prompt = this.#plan.promptTokens ?? Math.ceil(promptChars(this.#request.body) / 4);
     return { prompt_tokens: prompt * this.#plan.claim, completion_tokens: this.#made * this.#plan.claim };
   }
 }
 
-function promptChars(messages: unknown): number {
+function promptChars(body: Readonly<Record<string, unknown>>): number {
+  const { messages, prompt } = body;
+  if (typeof prompt === 'string') return prompt.length;
   if (!Array.isArray(messages)) return 0;
   return messages.reduce((sum: number, message: { content?: unknown } | null) => {
     const content = message?.content;

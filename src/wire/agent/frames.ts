@@ -1,3 +1,4 @@
+import type { Operation } from '#domain/operation.ts';
 import { assert } from '#kit/assert.ts';
 
 /**
@@ -36,7 +37,10 @@ export const MAX_FRAME_PAYLOAD_BYTES = 16_384;
 /** What an agent lists in `capabilities`, and a hub in the `extensions` of its register ack, to speak these frames. */
 export const STREAM_EXTENSION = 'cygnet.stream.v1';
 
-/** What a `job` frame says. The body follows in `body` frames, as the consumer sent it. */
+/**
+ * What a `job` frame says. The body follows in `body` frames, as the consumer sent it: JSON, or for `audio/transcriptions`
+ * the recording itself, whose fields (`filename`, `language`, …) are in `set`.
+ */
 export interface JobHeader {
   /** Our id of this attempt; fresh for each try. */
   attempt: string;
@@ -46,7 +50,7 @@ export interface JobHeader {
   completion: string;
   /** What the answer must carry as `created` (Unix seconds). */
   created: number;
-  operation: 'chat/completions';
+  operation: Operation;
   stream: boolean;
   /** Fields that replace those of the body. */
   set: Record<string, unknown>;

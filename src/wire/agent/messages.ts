@@ -117,6 +117,8 @@ export const modelDeclarationSchema = z.looseObject({
       )
       .max(16),
   ),
+  /** Ours: what may be asked of the model, as the paths of OpenAI's API. Without it, chat completions. */
+  operations: soft(z.array(name).max(32)),
   capacity: soft(
     z.array(z.looseObject({ type: name, unit: soft(name), value: count, per: soft(name) })).max(16),
   ),

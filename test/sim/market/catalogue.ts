@@ -45,6 +45,7 @@ export class Catalogue {
       maxOutputTokens: 512,
       minVramGb: 0,
       active: true,
+      canary: null,
       price: this.#version(id, price),
     });
   }

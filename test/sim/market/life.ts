@@ -1,8 +1,8 @@
-import { readChatRequest } from '#gateway/body.ts';
 import type { InferenceRooms } from '#gateway/inference.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
+import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
 import { Dispatcher, type DispatchSettings } from '#hub/dispatch.ts';
 import { Hub } from '#hub/hub.ts';
 import { ServiceBook } from '#hub/service-book.ts';
@@ -23,7 +23,7 @@ import type { SimulatedDisk } from './disk.ts';
 import { leaseDatabase } from './lease-database.ts';
 import type { ProcessClock } from './process-clock.ts';
 import type { RegisterOffice } from './register-office.ts';
-import { BODY_LIMITS, DISPATCH, HUB, LIMITS, SERVING } from './settings.ts';
+import { DISPATCH, HUB, LIMITS, SERVING } from './settings.ts';
 import type { Asker, Store } from './store.ts';
 
 export interface LifeParts {
@@ -45,6 +45,7 @@ interface Money {
   readonly journal: Journal;
   readonly poster: Poster;
   readonly holds: Holds;
+  readonly caps: MemoryCaps;
   readonly recalls: { stop: () => Promise<void> };
 }
 
@@ -78,8 +79,9 @@ export class Life {
         random,
         ids,
         log,
-        keys: office,
+        keys: { find: (secret) => office.findKey(secret) },
         providers: {
+          find: (providerId) => office.find(providerId),
           stateOf: (providerId) => office.stateOf(providerId),
           watch: (changed) => {
             const stop = office.watch(changed);
@@ -125,6 +127,7 @@ export class Life {
         settleRecount(found, {
           recordOf: (...which) => hub.registry.recordOf(...which),
           journal: money.journal,
+          caps: money.caps,
           clock,
           log,
         }),
@@ -135,13 +138,12 @@ export class Life {
       ids,
       log,
       settings: SERVING,
-      keys: office,
+      keys: { find: (secret) => office.findKey(secret) },
       models: catalogue,
       limits: new MemoryLimits(LIMITS),
-      holds: money.holds,
+      holds: new CappedHolds(money.holds, money.caps),
       journal: money.journal,
       dispatcher: this.dispatcher,
-      readBody: (bytes) => readChatRequest(bytes, BODY_LIMITS),
       pick: service.pick,
       isQuarantined: (order) => service.isQuarantined(order),
       recounter,
@@ -167,7 +169,8 @@ export class Life {
     const recalls = await hearRecalls({ database, instance: asker.instance }, (consumerId) =>
       holds.recalled(consumerId),
     );
-    return new Life(parts, { journal, poster, holds, recalls });
+    const caps = await MemoryCaps.open({ clock, log, keys: [], read: async () => new Map() });
+    return new Life(parts, { journal, poster, holds, caps, recalls });
   }
 
   /** Stops as `src/marketplace.ts` does: no new work, then the answers under way, then the money. */

@@ -1,4 +1,4 @@
-import type { KeyRecord, Provider, ProviderState } from '#domain/party.ts';
+import type { KeyAnswer, KeyRecord, Provider, ProviderState } from '#domain/party.ts';
 import type { NodeBinder, ProviderStates } from '#hub/ports.ts';
 import type { Asker, Store } from './store.ts';
 
@@ -17,7 +17,7 @@ export class RegisterOffice implements ProviderStates {
     return record;
   }
 
-  find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' {
+  findKey(secret: string): KeyAnswer {
     const record = this.keys.get(secret);
     if (!record) return secret.startsWith('sk-') ? 'unknown' : 'malformed';
     return this.revoked.has(record.id) ? 'revoked' : record;
@@ -25,6 +25,11 @@ export class RegisterOffice implements ProviderStates {
 
   isRevoked(keyId: string): boolean {
     return this.revoked.has(keyId);
+  }
+
+  find(providerId: string): Provider | undefined {
+    const state = this.states.get(providerId);
+    return state === undefined ? undefined : providerOf(providerId, state);
   }
 
   stateOf(providerId: string): ProviderState | undefined {
@@ -38,7 +43,7 @@ export class RegisterOffice implements ProviderStates {
 
   setState(providerId: string, state: ProviderState): void {
     this.states.set(providerId, state);
-    for (const changed of this.#watchers) changed({ id: providerId, name: providerId, state });
+    for (const changed of this.#watchers) changed(providerOf(providerId, state));
   }
 
   /** Asks the store whose node it is, as one process. */
@@ -52,4 +57,8 @@ export class RegisterOffice implements ProviderStates {
         }),
     };
   }
+}
+
+function providerOf(id: string, state: ProviderState): Provider {
+  return { id, name: id, state, region: null, dataPolicy: 'unstated' };
 }

@@ -47,7 +47,12 @@ export const SERVING: InferenceSettings = {
   recountBytesMax: 16_384,
 };
 
-export const BODY_LIMITS: BodyLimits = { messagesMax: 20, messageCharsMax: 20_000, outputTokensMax: 512 };
+export const BODY_LIMITS: BodyLimits = {
+  messagesMax: 20,
+  messageCharsMax: 20_000,
+  outputTokensMax: 512,
+  embeddingTokensMax: 512,
+};
 
 /** How long a durable write may stand still at most, in virtual milliseconds. */
 export const DISK_STALL_MS_MAX = 600;

@@ -1,0 +1,161 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Fault } from '#kit/fault.ts';
+import type { ClientAddresses } from './client-address.ts';
+import type { Ask, Endpoint } from './endpoint.ts';
+import { readForm } from './form.ts';
+import { HttpReply, type ReplyWriter } from './http-reply.ts';
+import { admit, type Caller, type InferenceRooms, serve } from './inference.ts';
+import type { Reply } from './reply.ts';
+import { sendError } from './send-error.ts';
+import { readTranscriptionRequest, type TranscriptionRequest } from './transcription-request.ts';
+
+/**
+ * Paid endpoints straight on node:http, where every microsecond is paid for by somebody. The key is judged on the
+ * headers, before the body is read; a body that is too large is refused as soon as that is known.
+ */
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+export interface RouteParts {
+  readonly rooms: InferenceRooms;
+  readonly writer: ReplyWriter;
+  readonly closing: () => boolean;
+  /** Where a request comes from. */
+  readonly addresses: ClientAddresses;
+  /** The largest body, in bytes. */
+  readonly bodyBytesMax: number;
+}
+
+/** An endpoint whose body is JSON. */
+export interface JsonRoute<A extends Ask> {
+  readonly endpoint: Endpoint<A>;
+  readonly read: (bytes: Buffer) => A | Fault | Promise<A | Fault>;
+  /** Who asks. By default, whose key the headers carry. */
+  readonly admit?: (request: IncomingMessage, requestId: string) => Caller;
+  /** Another shape of the answer than the endpoint's own. */
+  readonly translate?: (reply: Reply) => Reply;
+}
+
+export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>): Handler {
+  const { rooms } = parts;
+  return (request, response) => {
+    const opened = open(parts, request, response, route);
+    if (!opened) return;
+    const { caller, reply, answer } = opened;
+    readBody(request, reply, parts.bodyBytesMax, (body) => {
+      if (body instanceof Fault) {
+        caller.leave();
+        refuse(request, answer, body);
+        return;
+      }
+      void serve(rooms, route.endpoint, caller, route.read(body), body, answer);
+    });
+  };
+}
+
+/** The endpoint whose body is a form with a recording. */
+export function formRoute(parts: RouteParts, endpoint: Endpoint<TranscriptionRequest>): Handler {
+  return (request, response) => {
+    const opened = open(parts, request, response, {});
+    if (!opened) return;
+    const { caller, reply, answer } = opened;
+    readForm(request, reply, parts.bodyBytesMax, (form) => {
+      if (form instanceof Fault) {
+        caller.leave();
+        refuse(request, answer, form);
+        return;
+      }
+      void serve(parts.rooms, endpoint, caller, readTranscriptionRequest(form), form.file, answer);
+    });
+  };
+}
+
+/** Admits the caller; undefined when it was refused. */
+function open(
+  { rooms, writer, closing, addresses }: RouteParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+  route: Pick<JsonRoute<Ask>, 'admit' | 'translate'>,
+): { caller: Caller; reply: HttpReply; answer: Reply } | undefined {
+  const requestId = rooms.ids('req');
+  const reply = new HttpReply(response, writer, requestId);
+  const answer = route.translate?.(reply) ?? reply;
+  try {
+    if (closing()) throw new Fault('shutting-down', { retryAfterS: 2 });
+    const caller = route.admit
+      ? route.admit(request, requestId)
+      : admit(rooms, request.headers.authorization, requestId, () => addresses.of(request));
+    return { caller, reply, answer };
+  } catch (error) {
+    refuse(request, answer, asFault(error));
+    return undefined;
+  }
+}
+
+/** A refused body of up to this stated length is read to its end, and the connection stays. */
+const SKIPPED_BODY_BYTES_MAX = 65_536;
+/** How long a refused client may go on sending before the connection is cut. */
+const REFUSED_BODY_BYTES_MAX = 1_048_576;
+
+/**
+ * Collects the body. `done` is called once: with the bytes, or with the fault that ends the request. A client that
+ * disappears in the middle is a fault too (nobody reads the answer).
+ */
+function readBody(
+  request: IncomingMessage,
+  reply: HttpReply,
+  bytesMax: number,
+  done: (body: Buffer | Fault) => void,
+): void {
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') return done(new Fault('encoding-unsupported'));
+  const stated = request.headers['content-length'];
+  if (stated !== undefined && Number(stated) > bytesMax) return done(new Fault('body-too-large'));
+  let parts: Buffer[] = [];
+  let size = 0;
+  let over = false;
+  const finish = (body: Buffer | Fault): void => {
+    over = true;
+    parts = [];
+    reply.onGone = undefined;
+    done(body);
+  };
+  request.on('data', (part: Buffer) => {
+    if (over) return;
+    size += part.length;
+    if (size > bytesMax) finish(new Fault('body-too-large'));
+    else parts.push(part);
+  });
+  request.on('end', () => {
+    if (!over) finish(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
+  });
+  const gone = (): void => {
+    if (!over) finish(new Fault('client-left'));
+  };
+  reply.onGone = gone;
+}
+
+/**
+ * Answers before the body was read. What the client still sends is thrown away for a while, so that it can read the
+ * refusal instead of meeting a reset; one that goes on and on is cut. After a short body the connection goes on: a client
+ * that tries again, and a flood of bad keys even more so, would otherwise cost a new connection each time.
+ */
+function refuse(request: IncomingMessage, reply: Reply, fault: Fault): void {
+  if (request.complete) return sendError(reply, fault);
+  if (Number(request.headers['content-length']) <= SKIPPED_BODY_BYTES_MAX) {
+    sendError(reply, fault);
+    request.resume();
+    return;
+  }
+  sendError(reply, fault, ['connection', 'close']);
+  let thrownAway = 0;
+  request.on('data', (part: Buffer) => {
+    thrownAway += part.length;
+    if (thrownAway > REFUSED_BODY_BYTES_MAX + Number(request.headers['content-length'] ?? 0))
+      request.destroy();
+  });
+  request.resume();
+}
+
+function asFault(error: unknown): Fault {
+  return error instanceof Fault ? error : new Fault('internal', { cause: error });
+}
