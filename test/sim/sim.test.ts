@@ -8,7 +8,7 @@ const REQUESTS = 4_200;
 
 describe('a simulated market', () => {
   test('keeps every promise through 100,000 requests in 24 worlds of faults', {
-    timeout: 600_000,
+    timeout: 1_200_000,
   }, async () => {
     const faults = new Set<string>();
     let requests = 0;
@@ -23,7 +23,7 @@ describe('a simulated market', () => {
   });
 
   test('goes the same way twice from one seed, and another way from another', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const [first, again, other] = [
       await simulate({ seed: 7, requests: 1_500 }),
@@ -36,7 +36,7 @@ describe('a simulated market', () => {
 
   test.each(Object.keys(SABOTAGES) as Sabotage[])(
     'is caught when it %s',
-    { timeout: 240_000 },
+    { timeout: 600_000 },
     async (sabotage) => {
       for (let seed = 1; seed <= 12; seed++) {
         const { violations } = await simulate({ seed, requests: 1_200, sabotage });

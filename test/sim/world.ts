@@ -180,7 +180,8 @@ export class World implements NodeWorld {
     // Not a multiple of the homes, so that each process sees most providers.
     const providers = 7;
     // In some worlds nearly everybody is bad at it.
-    const badness = chance.one([1, 1, 1, 1, 1, 12]);
+    const drawn = chance.one([1, 1, 1, 1, 1, 12]);
+    const badness = this.#options.sabotage ? 12 : drawn;
     for (let p = 0; p < providers; p++) {
       this.#office.addKey(`sk-prov-${p}`, 'provider', `prov_${p}`);
       this.#office.states.set(`prov_${p}`, 'active');
@@ -761,8 +762,8 @@ export class World implements NodeWorld {
       if (host.disk.memory.failing) host.crash('process');
       host.disk.memory.failing = undefined;
     }
-    // Everybody goes home, so that each process has somebody for each model.
-    this.clock.after(2_000, () => {
+    // Everybody goes home, so that each process has somebody for each model; not before what hangs would have been noticed.
+    this.clock.after(15_000, () => {
       for (const node of this.#nodes) node.reconnect();
     });
     this.#grant((this.#consumers[0] as SimulatedConsumer).id, 1_000_000_000n);
