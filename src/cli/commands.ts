@@ -53,4 +53,8 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'rebuild every balance from the entries and compare',
     load: async () => (await import('./audit.ts')).audit,
   },
+  verify: {
+    summary: 'check a published claims file, by itself and against the chain',
+    load: async () => (await import('./verify.ts')).verify,
+  },
 };

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { type Clock, pause } from '#kit/clock.ts';
+import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
+import { locked } from '#kit/file-lock.ts';
 import { type Logger, silentLog } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
 import { Sealed } from '#kit/sealed.ts';
@@ -35,7 +36,6 @@ export type Progress = (step: 'prepare' | 'open' | 'elsewhere', sentence: string
 
 const NAME = 'cygnet';
 const WATCH_MS = 500;
-const LOCK_WAIT_MS = 120_000;
 
 /**
  * Opens the embedded database of `dataFolder`, making and starting it as needed. Throws a `Fault` whose inner text says what the operator can do.
@@ -187,70 +187,4 @@ async function rememberedPort(folder: string): Promise<{ port?: number }> {
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
   return free ? { port } : {};
-}
-
-/** Runs `work` while no other process runs its own under the same lock file. A dead holder's lock counts for nothing. */
-async function locked<T>(
-  { lock, clock }: { lock: string; clock: Clock },
-  work: () => Promise<T>,
-): Promise<T> {
-  const until = clock.nowMs() + LOCK_WAIT_MS;
-  while (!taken(lock)) {
-    if (clock.nowMs() > until) {
-      throw new Fault('internal', {
-        inner: `Another process has been starting or stopping the database for two minutes. If none is, remove ${lock}.`,
-      });
-    }
-    await pause(clock, 50);
-  }
-  held.add(lock);
-  try {
-    return await work();
-  } finally {
-    held.delete(lock);
-    rmSync(lock, { force: true });
-  }
-}
-
-/** The locks of this very process: one that carries our pid and is not among them was left by a predecessor. */
-const held = new Set<string>();
-
-function taken(lock: string): boolean {
-  try {
-    writeFileSync(lock, `${process.pid}\n`, { flag: 'wx' });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  if (held.has(lock) || holderLives(lock)) return false;
-  // Moved aside first: of several who find the dead holder's lock, one gets to move it.
-  const aside = `${lock}.${process.pid}`;
-  try {
-    renameSync(lock, aside);
-  } catch {
-    return false;
-  }
-  // Somebody may have been faster and hold it anew: it goes back.
-  if (holderLives(aside)) renameSync(aside, lock);
-  else rmSync(aside, { force: true });
-  return false;
-}
-
-function holderLives(lock: string): boolean {
-  let pid: number;
-  try {
-    pid = Number(readFileSync(lock, 'utf8'));
-  } catch {
-    return false;
-  }
-  // An empty file was made this instant: its pid is still being written.
-  if (!Number.isInteger(pid) || pid < 1) return true;
-  // In a container, our predecessor had the same pid as we have.
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

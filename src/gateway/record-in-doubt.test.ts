@@ -73,7 +73,7 @@ async function serveOnFailingDisk() {
       run: (_order: unknown, first: ReturnType<typeof candidate>, sink: DispatchSink) => {
         clock.after(1, () => {
           sink.began(first, 'att_1');
-          sink.data(Buffer.from('data: {"choices":[{"delta":{"content":"a word or two"}}]}\n\n'), 1, 3);
+          sink.data(Buffer.from('data: {"choices":[{"delta":{"content":"a word or two"}}]}\n\n'), 1, 3, 13);
           sink.ended({
             outcome: 'completed',
             errorCode: undefined,
