@@ -8,10 +8,10 @@ import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
-import { openRecounter, type Recounted, type Recounter } from '#gateway/recount.ts';
+import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
+import { settleRecount } from '#gateway/settle-recount.ts';
 import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
-import { claimOf, correctionOf, verdict } from '#gateway/verdict.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
 import { Hub } from '#hub/hub.ts';
@@ -37,7 +37,6 @@ import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
-import { noteClaim } from '#routing/score.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
@@ -137,7 +136,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
       clock,
-      onResult: (found) => settleRecount(found, { hub, money, caps, clock, log }),
+      onResult: (found) =>
+        settleRecount(found, {
+          recordOf: (...which) => hub.registry.recordOf(...which),
+          journal: money.journal,
+          caps,
+          clock,
+          log,
+        }),
     });
     closing.push(() => recounter.close());
 
@@ -389,31 +395,6 @@ async function openCaps(
   });
   keys.watch((key) => caps.prepare(key));
   return caps;
-}
-
-function settleRecount(
-  found: Recounted,
-  rooms: { hub: Hub; money: Money; caps: MemoryCaps; clock: Clock; log: Logger },
-): void {
-  const { record, price, exact } = found;
-  const judged = verdict(claimOf(record), exact);
-  const served = rooms.hub.registry.recordOf(record.providerId ?? '', record.nodeId ?? '', record.modelId);
-  if (served) noteClaim(served, judged.overclaimed);
-  const correction = correctionOf(record, price, exact, rooms.clock.wallMs());
-  if (!correction) return;
-  rooms.log.warn(
-    {
-      request: record.id,
-      provider: record.providerId,
-      excess: judged.excess,
-      refundPico: correction.refund.toString(),
-    },
-    'A provider claimed more than was counted: the difference goes back.',
-  );
-  rooms.caps.refunded(record.keyId, record.at, correction.refund);
-  rooms.money.journal.append({ kind: 'correction', record: correction }).catch((error: unknown) => {
-    rooms.log.error({ request: record.id, err: error }, 'A correction could not be kept.');
-  });
 }
 
 const STRATEGIES: Readonly<Record<StrategyName, () => Strategy>> = {

@@ -11,7 +11,7 @@ import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
-import type { UsageJournal } from '#ledger/ports.ts';
+import { RecordInDoubt, type UsageJournal } from '#ledger/ports.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
 import { BYTES_PER_TOKEN_GUESS, billedUsage } from './bill.ts';
@@ -503,7 +503,8 @@ class PaidJob<A extends Ask> {
     try {
       await this.#rooms.journal.append({ kind: 'usage', record });
     } catch (error) {
-      this.release();
+      // If the next life finds the record, it must find its money too: the hold stays, and dissolves with the lease.
+      if (!(error instanceof RecordInDoubt)) this.release();
       this.#rooms.log.error({ request: record.id, err: error }, 'The usage of a request could not be kept.');
       this.#answerFailure('ledger-unavailable');
       return;
