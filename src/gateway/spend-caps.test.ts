@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { WHOLE_SCOPE } from '#domain/key-scope.ts';
 import type { KeyRecord } from '#domain/party.ts';

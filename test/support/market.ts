@@ -1,11 +1,13 @@
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { expect, vi } from 'vitest';
+import { vi } from 'vitest';
 import type { RunningAgent } from '#agent/run.ts';
 import type { AgentSettings } from '#agent/settings.ts';
 import { readCatalogueFile, seedCatalogue } from '#catalogue/seed.ts';
 import { type ConfigChanges, readConfig } from '#config/config.ts';
+import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { revokeKey } from '#identity/keys.ts';
 import { systemClock } from '#kit/clock.ts';
@@ -40,6 +42,8 @@ export class TestMarket {
   readonly #log: Logger;
   readonly #changes: ConfigChanges;
   readonly #models: TestModel[];
+  readonly #databaseUrl: string;
+  #database: Database | undefined;
   /** The open markets on our database. */
   readonly #kin: TestMarket[];
   readonly #leaving: (() => Promise<unknown> | void)[] = [];
@@ -50,8 +54,9 @@ export class TestMarket {
   private constructor(
     fresh: FreshDatabase,
     models: TestModel[],
-    options: { changes: ConfigChanges; log: Logger; kin: TestMarket[] },
+    options: { changes: ConfigChanges; log: Logger; kin: TestMarket[]; databaseUrl: string },
   ) {
+    this.#databaseUrl = options.databaseUrl;
     this.#kin = options.kin;
     this.fresh = fresh;
     this.#models = models;
@@ -60,9 +65,17 @@ export class TestMarket {
     this.folder = mkdtempSync(path.join(tmpdir(), 'cygnet-market-'));
   }
 
-  /** Opens a market. `config` is what differs from the defaults; `on` shares another market's database. */
+  /**
+   * Opens a market. `config` is what differs from the defaults; `on` shares another market's database; `through` is the
+   * way to the database, where it is not the straight one.
+   */
   static async open(
-    options: { config?: ConfigChanges; on?: TestMarket; log?: Logger } = {},
+    options: {
+      config?: ConfigChanges;
+      on?: TestMarket;
+      log?: Logger;
+      through?: (url: string) => Promise<string>;
+    } = {},
   ): Promise<TestMarket> {
     const fresh = options.on?.fresh ?? (await freshDatabase());
     await seedCatalogue(fresh.database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
@@ -71,6 +84,7 @@ export class TestMarket {
       changes: options.config ?? {},
       log: options.log ?? silentLog,
       kin: options.on ? options.on.#kin : [],
+      databaseUrl: (await options.through?.(fresh.url)) ?? fresh.url,
     });
     market.#ours = options.on === undefined;
     await market.#open();
@@ -223,12 +237,15 @@ export class TestMarket {
     this.#market = undefined;
     if (market) this.#kin.splice(this.#kin.indexOf(this), 1);
     await market?.close(graceMs);
+    await this.#database?.close();
+    this.#database = undefined;
   }
 
-  /** Opens the marketplace again on the same folder, database and ports, as the next start of the program would. */
-  async restart(): Promise<void> {
+  /** Stops, and opens again on the same folder, database and ports, as the next start would. `between` runs in between. */
+  async restart(between: () => void = () => {}): Promise<void> {
     const { gateway, hub } = this.ports;
     await this.stop();
+    between();
     await this.#open({ gatewayPort: gateway, hubPort: hub });
   }
 
@@ -238,11 +255,11 @@ export class TestMarket {
     await this.stop();
     try {
       const report = await audit(this.fresh.database);
-      expect(report).toMatchObject({ balanced: true, differences: [], rejectedRecords: 0 });
+      assert.deepEqual([report.differences, report.rejectedRecords], [[], 0]);
       if (!this.#ours) return;
       const [row] = await this.fresh.database.sql<{ held: Pico }[]>`
         select coalesce(sum(held), 0) as held from accounts`;
-      expect(row?.held).toBe(0n);
+      assert.equal(row?.held, 0n, 'something is still held');
     } finally {
       if (this.#ours) await this.fresh.drop();
       rmSync(this.folder, { recursive: true, force: true });
@@ -263,6 +280,7 @@ export class TestMarket {
   }
 
   async #open(ports: { gatewayPort: number; hubPort: number } = { gatewayPort: 0, hubPort: 0 }) {
+    this.#database = openDatabase({ url: this.#databaseUrl, log: this.#log, maxConnections: 4 });
     this.#market = await openMarketplace({
       config: readConfig(
         {},
@@ -275,8 +293,8 @@ export class TestMarket {
           ...ports,
         },
       ),
-      database: this.fresh.another({ maxConnections: 4 }),
-      databaseUrl: this.fresh.url,
+      database: this.#database,
+      databaseUrl: this.#databaseUrl,
       clock: systemClock,
       random: systemRandomness,
       log: this.#log,

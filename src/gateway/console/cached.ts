@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '#kit/clock.ts';
 
 /**
@@ -27,3 +28,22 @@ export function cached<T>(clock: Clock, keptMs: number, work: () => Promise<T>):
     return fresh;
   };
 }
+
+/** The same for an answer that differs by name (a provider's, say); the names asked for last are remembered. */
+export function cachedBy<T>(
+  clock: Clock,
+  keptMs: number,
+  work: (name: string) => Promise<T>,
+): (name: string) => Promise<T> {
+  const known = new LRUCache<string, () => Promise<T>>({ max: NAMES_MAX });
+  return (name) => {
+    let ask = known.get(name);
+    if (!ask) {
+      ask = cached(clock, keptMs, () => work(name));
+      known.set(name, ask);
+    }
+    return ask();
+  };
+}
+
+const NAMES_MAX = 1_000;

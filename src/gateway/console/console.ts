@@ -48,7 +48,9 @@ export function openConsole(app: FastifyInstance, rooms: ConsoleRooms): void {
       const { status, body } = providerStatus(rooms, request.headers.authorization);
       return reply.code(status).send(body);
     });
-    for (const each of consoleRoutes(rooms)) {
+    const routes = consoleRoutes(rooms);
+    refuseOtherMethods(inner, routes);
+    for (const each of routes) {
       inner.route({
         method: each.method,
         url: each.url,
@@ -85,6 +87,29 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
   ];
 }
 
+/** Says of every address here that it does not answer the methods that it does not. */
+function refuseOtherMethods(app: FastifyInstance, routes: readonly Route[]): void {
+  const methodsOf = new Map<string, { allowed: string[]; errors: Route['errors'] }>();
+  for (const { url, method, errors } of routes) {
+    const known = methodsOf.get(url) ?? { allowed: [], errors };
+    known.allowed.push(method, ...(method === 'GET' ? ['HEAD'] : []));
+    methodsOf.set(url, known);
+  }
+  for (const [url, { allowed, errors }] of methodsOf) {
+    app.route({
+      method: METHODS.filter((method) => !allowed.includes(method)),
+      url,
+      config: { errors },
+      onRequest: async (_request, reply) => {
+        reply.header('allow', allowed.join(', '));
+        throw new Fault('method-not-allowed');
+      },
+      handler: async () => undefined,
+    });
+  }
+}
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 const BODY_BYTES_MAX = 65_536;
 const admitted = new WeakMap<FastifyRequest, { caller: Caller; address: string }>();
 

@@ -1,6 +1,6 @@
 import type { Pico } from '#domain/money.ts';
 import { Fault } from '#kit/fault.ts';
-import type { EarningsBucket } from '#ledger/market-reading.ts';
+import type { EarningsBucket, ProviderModelWork } from '#ledger/market-reading.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import {
   type EarningsAnswer,
@@ -8,6 +8,7 @@ import {
   type ProviderModelsAnswer,
   type ProviderStatsAnswer,
 } from '#wire/console.ts';
+import { cachedBy } from './cached.ts';
 import { dollars, pricesOf } from './dollars.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
@@ -15,15 +16,34 @@ import { type Route, route } from './route.ts';
 /**
  * What a provider did and earned: calls 16 to 18 of the Swan agent's contract. Earnings are the provider's legs of the
  * charges and corrections in the ledger, summed exactly. Nothing is paid out of subscriptions yet, so that part is zero.
+ * Each is a long look at the ledger, so an answer is kept for ten seconds.
  */
 export function earningsRoutes(rooms: ConsoleRooms): Route[] {
   const { clock, reading } = rooms;
   const forProvider = { access: 'provider', errors: 'object' } as const;
+  const totalsOf = cachedBy(clock, KEPT_MS, (providerId) => reading.providerTotals(providerId));
+  const workOf = cachedBy(clock, KEPT_MS, (providerId) =>
+    reading.providerModels(providerId, clock.wallMs() - DAY_MS),
+  );
+  const historyOf = cachedBy(clock, KEPT_MS, async (asked) => {
+    const [providerId = '', duration, bucket] = asked.split(' ');
+    const durationMs = DURATION_MS[duration as keyof typeof DURATION_MS];
+    const bucketMs = BUCKET_MS[bucket as keyof typeof BUCKET_MS];
+    const to = clock.wallMs();
+    const from = Math.ceil((to - durationMs) / bucketMs) * bucketMs;
+    return {
+      from,
+      to,
+      durationMs,
+      bucketMs,
+      buckets: await reading.earnings(providerId, { from, to, bucketMs }),
+    };
+  });
 
   return [
     route('GET /api/v1/provider/me/stats', forProvider, async (visit): Promise<ProviderStatsAnswer> => {
       const [totals, details] = await Promise.all([
-        reading.providerTotals(visit.providerId),
+        totalsOf(visit.providerId),
         rooms.providerDesk.details(visit.providerId),
       ]);
       let here = false;
@@ -46,11 +66,9 @@ export function earningsRoutes(rooms: ConsoleRooms): Route[] {
       { ...forProvider, query: historyQuery },
       async (visit): Promise<EarningsAnswer> => {
         const { duration, bucket = duration === '24h' ? '1h' : '1d' } = visit.query;
-        const durationMs = DURATION_MS[duration];
-        const bucketMs = BUCKET_MS[bucket];
-        const to = clock.wallMs();
-        const from = Math.ceil((to - durationMs) / bucketMs) * bucketMs;
-        const buckets = await reading.earnings(visit.providerId, { from, to, bucketMs });
+        const { from, to, durationMs, bucketMs, buckets } = await historyOf(
+          `${visit.providerId} ${duration} ${bucket}`,
+        );
         const points: EarningsAnswer['points'] = [];
         for (let at = from; at < to; at += bucketMs) {
           const mine = buckets.filter((each) => each.at === at);
@@ -79,13 +97,16 @@ export function earningsRoutes(rooms: ConsoleRooms): Route[] {
       // Another provider's details are nobody's business, and neither is whether that provider exists.
       if (visit.params['id'] !== visit.providerId)
         throw new Fault('thing-unknown', { outer: 'There is no such provider for this key.' });
-      return await modelDetails(rooms, visit.providerId);
+      return modelDetails(rooms, visit.providerId, await workOf(visit.providerId));
     }),
   ];
 }
 
-async function modelDetails(rooms: ConsoleRooms, providerId: string): Promise<ProviderModelsAnswer> {
-  const work = await rooms.reading.providerModels(providerId, rooms.clock.wallMs() - DAY_MS);
+function modelDetails(
+  rooms: ConsoleRooms,
+  providerId: string,
+  work: readonly ProviderModelWork[],
+): ProviderModelsAnswer {
   const offers = new Map<string, Candidate[]>();
   for (const presence of rooms.registry.present()) {
     if (presence.providerId !== providerId) continue;
@@ -128,6 +149,7 @@ async function modelDetails(rooms: ConsoleRooms, providerId: string): Promise<Pr
   };
 }
 
+const KEPT_MS = 10_000;
 const DAY_MS = 86_400_000;
 const DURATION_MS = { '24h': DAY_MS, '7d': 7 * DAY_MS, '30d': 30 * DAY_MS };
 const BUCKET_MS = { '1h': 3_600_000, '1d': DAY_MS };
