@@ -24,7 +24,7 @@ interface Purse {
   /** When the free part falls below this, the purse is filled up in the background. */
   lowMark: Pico;
   lastUsedMs: number;
-  /** Recent spending in pico-USD, decaying with a time constant of a minute. A guide only: not money. */
+  /** Recent spending in pico-USD, decaying with a time constant of ten seconds. A guide only: not money. */
   spent: number;
   spentAtMs: number;
   openedMs: number;
@@ -46,9 +46,12 @@ interface Waiter {
 }
 
 const REQUESTS_AHEAD = 64n;
-const SPENDING_MEMORY_MS = 60_000;
+/** Spending is remembered briefly, so that a consumer who has just begun is not taken for one who spends little. */
+const SPENDING_MEMORY_MS = 10_000;
 /** What was spent in less time than this says little about a minute. */
 const SPENDING_SEEN_MS_MIN = 5_000;
+/** How long a full purse should last. */
+const PURSE_MS = 60_000;
 const IDLE_MS = 5_000;
 const ROUND_MS = 1_000;
 /** Filling up in the background is a convenience: not more often than this for one consumer. */
@@ -353,7 +356,8 @@ function answer(waiter: Waiter, reply: Reserved): void {
 /** What a minute costs at the pace of late, as far as it has been seen. */
 function spentInAMinute(purse: Purse, nowMs: number): number {
   const seenMs = Math.max(nowMs - purse.openedMs, SPENDING_SEEN_MS_MIN);
-  return decayed(purse, nowMs) / (1 - Math.exp(-seenMs / SPENDING_MEMORY_MS));
+  const seen = SPENDING_MEMORY_MS * (1 - Math.exp(-seenMs / SPENDING_MEMORY_MS));
+  return (decayed(purse, nowMs) / seen) * PURSE_MS;
 }
 
 function decayed(purse: Purse, nowMs: number): number {
