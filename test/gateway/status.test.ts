@@ -430,6 +430,7 @@ test('every other row is of another address, of a journey (test/journeys), or a 
     'ledger-unavailable',
     'login-refused',
     'model-not-allowed',
+    'preferences-unmet',
     'request-quarantined',
     'role-missing',
     'session-missing',

@@ -151,7 +151,8 @@ describe('a provider that fails before the first token', () => {
       const stream = await askStream({
         url: market.url,
         key: consumer.key,
-        body: { model: model.id, messages: HELLO },
+        // Another conversation each time: one conversation stays with the provider that served it.
+        body: { model: model.id, messages: [{ role: 'user', content: `Question ${asked}.` }] },
       });
       await stream.ended;
       expect(stream.status).toBe(200);
