@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Model } from '#domain/model.ts';
 import type { KeyRecord, ProviderState } from '#domain/party.ts';
@@ -11,10 +11,12 @@ import { embeddings } from './endpoints/embeddings.ts';
 import { images } from './endpoints/images.ts';
 import { transcriptions } from './endpoints/transcriptions.ts';
 import { ReplyWriter } from './http-reply.ts';
-import type { InferenceRooms } from './inference.ts';
+import { admit, type InferenceRooms } from './inference.ts';
 import { modelBody } from './model-body.ts';
 import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
 import { providerStatus } from './provider-status.ts';
+import { messages } from './translate/chat-to-messages.ts';
+import { responses } from './translate/chat-to-responses.ts';
 
 /**
  * The map: every route of the gateway on one page. What is paid for is answered straight from node:http
@@ -47,6 +49,23 @@ export async function openGateway(
     [
       '/v1/images/generations',
       jsonRoute(parts, { endpoint: images, read: (bytes) => bodies.read('images', bytes) }),
+    ],
+    [
+      '/v1/responses',
+      jsonRoute(parts, {
+        endpoint: chat,
+        read: (bytes) => bodies.read('responses', bytes),
+        translation: responses,
+      }),
+    ],
+    [
+      '/v1/messages',
+      jsonRoute(parts, {
+        endpoint: chat,
+        read: (bytes) => bodies.read('messages', bytes),
+        admit: ({ headers }, requestId) => admit(rooms.inference, bearerOf(headers), requestId),
+        translation: messages,
+      }),
     ],
     [
       '/v1/audio/transcriptions',
@@ -165,6 +184,12 @@ export interface Gateway {
 }
 
 const CHAT_PATH = '/v1/chat/completions';
+
+/** Anthropic's clients send the key in a header of its own. */
+function bearerOf(headers: IncomingHttpHeaders): string | undefined {
+  const key = headers['x-api-key'];
+  return typeof key === 'string' ? `Bearer ${key}` : headers.authorization;
+}
 
 /** The address without its question mark and what follows. */
 function pathOf(url: string | undefined): string {

@@ -99,7 +99,15 @@ export class EndpointMarket {
       state: 'active',
       at: systemClock.wallMs(),
     });
-    return { id, key: await this.#key('provider', id) };
+    const key = await this.#key('provider', id);
+    await vi.waitFor(async () => {
+      const answer = await fetch(`${this.url}/api/v1/provider/status`, {
+        headers: { authorization: `Bearer ${key}` },
+      });
+      await answer.text();
+      if (answer.status !== 200) throw new Error('the key is not known yet');
+    });
+    return { id, key };
   }
 
   /** Our own agent with these models (as for `--model`), registered. */

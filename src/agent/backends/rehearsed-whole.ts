@@ -73,3 +73,32 @@ function inputsOf(input: unknown): unknown[] {
 function tokensOf(input: unknown): number {
   return Array.isArray(input) ? input.length : Math.ceil(String(input).length / 4);
 }
+
+export interface RehearsedCall {
+  readonly id: string;
+  readonly name: string;
+  /** As JSON. */
+  readonly arguments: string;
+}
+
+/** The call that a chat is answered with: of the first tool, with a plain value for each of its required arguments. */
+export function rehearsedCall(body: Readonly<Record<string, unknown>>): RehearsedCall | undefined {
+  const { tools, messages } = body;
+  const last = Array.isArray(messages) ? (messages.at(-1) as { role?: unknown } | undefined) : undefined;
+  if (!Array.isArray(tools) || last?.role === 'tool') return undefined;
+  const tool = (tools[0] as Tool | undefined)?.function;
+  if (typeof tool?.name !== 'string') return undefined;
+  const { properties = {}, required = [] } = tool.parameters ?? {};
+  const values = required.map((name) => [name, properties[name]?.type === 'number' ? 7 : 'swan']);
+  return { id: 'call_rehearsed', name: tool.name, arguments: JSON.stringify(Object.fromEntries(values)) };
+}
+
+interface Tool {
+  readonly function?: {
+    readonly name?: unknown;
+    readonly parameters?: {
+      readonly properties?: Readonly<Record<string, { readonly type?: unknown }>>;
+      readonly required?: readonly string[];
+    };
+  };
+}
