@@ -8,7 +8,7 @@ import { packageRoot } from '#kit/package-root.ts';
 export function envExample(): string {
   const opening = [
     '# Every setting of the server, with its default. Generated from src/config/env.ts by `npx tsx scripts/env-example.ts`.',
-    '# Copy what you change into the environment, or run with: node --env-file=.env dist/cygnet.mjs …',
+    '# Copy what you change into the environment, or run with: node --env-file=.env bin/cygnet.mjs start',
   ].join('\n');
   const settings = Object.values<Variable>(VARIABLES).map(
     ({ name, fallback, meaning }) => `# ${meaning}\n#${name}=${fallback ?? ''}`,

@@ -8,6 +8,7 @@ import { MemoryLimits } from '#gateway/limits.ts';
 import { openRecounter, type Recounted, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { claimOf, correctionOf, verdict } from '#gateway/verdict.ts';
+import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
@@ -134,7 +135,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
 
     const hubServer = await HubServer.open(hub, {
       clock,
-      settings: { host: config.host, port: config.hubPort },
+      settings: {
+        host: config.host,
+        port: config.hubPort,
+        admission: {
+          ...DEFAULT_ADMISSION,
+          burst: config.hub.upgradeBurst,
+          everyMs: config.hub.upgradePerSeconds * 1_000,
+        },
+      },
     });
     const gateway = await openGateway(
       {
@@ -169,7 +178,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         providers,
         health: () => health(hub, dispatcher, money),
       },
-      { host: config.host, port: config.gatewayPort },
+      {
+        host: config.host,
+        port: config.gatewayPort,
+        headTimeoutMs: config.limits.headTimeoutMs,
+        bodyTimeoutMs: config.limits.bodyTimeoutMs,
+      },
     ).catch(async (error: unknown) => {
       await hubServer.close();
       throw error;

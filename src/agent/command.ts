@@ -13,6 +13,14 @@ import { type AgentOptions, readSettings, SettingsError } from './settings.ts';
 const EXIT_SETTINGS = 2;
 const EXIT_FAILED = 1;
 
+const EXAMPLES = `
+The key is best given as INFERENCE_API_KEY: other users of a machine can read its command lines. A market lists its model
+ids under /v1/models; <id> is one of them.
+
+  vLLM, on the same machine:  cygnet agent --hub wss://hub.example --model zai-org/GLM-4.7-Flash=http://127.0.0.1:8000
+  Ollama, its own name:       cygnet agent --hub wss://hub.example --model Qwen/Qwen3-8B=http://127.0.0.1:11434#qwen3:8b
+  a model file, no server:    cygnet agent --hub ws://127.0.0.1:8081 --model cygnet/cygnet-nano=models/cygnet-nano-q8_0.gguf`;
+
 /**
  * The command `cygnet agent`, which is also the whole of `cygnet-agent`. SIGTERM and SIGINT drain; a second one leaves at
  * once. Exit codes: 0 after leaving, 1 when something failed, 2 when a setting cannot be used.
@@ -29,8 +37,7 @@ export function agentCommand(): Command {
     .option(
       '--model <id=source>',
       'a model to serve: <id>=<http url>[#name there], <id>=<file.gguf>, <id>=rehearsal:<plan>; may be repeated',
-      (value: string, before: string[]) => [...before, value],
-      [] as string[],
+      (value: string, before: string[] | undefined) => [...(before ?? []), value],
     )
     .option('--name <name>', 'a name for this node')
     .option('--sequences <n>', 'requests a model file computes together (4)')
@@ -42,6 +49,7 @@ export function agentCommand(): Command {
     .option('--allow-plain', 'allow ws:// to another machine: the key travels unencrypted')
     .option('--json', 'print the ready line as JSON')
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (info)')
+    .addHelpText('after', EXAMPLES)
     .action(async (options: AgentOptions) => {
       process.exitCode = await serveUntilToldToStop(options);
     });
@@ -75,7 +83,7 @@ async function serveUntilToldToStop(options: AgentOptions): Promise<number> {
   const sayRefused = async (): Promise<void> => {
     const reason = await agent.refused;
     process.stderr.write(
-      `The hub refuses this key: ${reason}. Check it; the agent will try again, slowly.\n`,
+      `The hub refuses this agent: ${reason.replace(/\.$/, '')}. It tries again, slowly.\n`,
     );
   };
   void sayRegistered();

@@ -310,4 +310,29 @@ describe('the program', () => {
     ])
       expect(out).toContain(name);
   });
+
+  test('every command explains itself, and those that run a market name the settings to know first', async () => {
+    const words = [
+      'keys',
+      'consumers',
+      'providers',
+      'models',
+      'price',
+      'balance',
+      'credit',
+      'usage',
+      'audit',
+    ];
+    const helps = await Promise.all(words.map((name) => cygnet([name, '--help'])));
+    for (const { code, out } of helps) {
+      expect(code).toBe(0);
+      expect(out).toContain('--json');
+    }
+    for (const name of ['start', 'serve']) {
+      const { code, out } = await cygnet([name, '--help']);
+      expect(code).toBe(0);
+      for (const setting of ['CYGNET_DATA_DIR', 'CYGNET_GATEWAY_PORT', 'CYGNET_HUB_PORT', 'DATABASE_URL'])
+        expect(out).toContain(setting);
+    }
+  });
 });

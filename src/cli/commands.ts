@@ -15,17 +15,20 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./start.ts')).start,
   },
   serve: {
-    summary: 'run the market: gateway, hub and ledger',
+    summary: 'run the market alone, its log on stdout: for servers',
     load: async () => (await import('./serve.ts')).serve,
   },
-  agent: { summary: 'serve models to a market', load: async () => (await import('./agent.ts')).agent },
+  agent: {
+    summary: 'serve models to a market, as a provider',
+    load: async () => (await import('./agent.ts')).agent,
+  },
   keys: { summary: 'make, list and revoke keys', load: async () => (await import('./keys.ts')).keys },
   consumers: {
-    summary: 'note and list who pays for inference',
+    summary: 'add and list who pays for inference',
     load: async () => (await import('./consumers.ts')).consumers,
   },
   providers: {
-    summary: 'note, list, approve and suspend who is paid for inference',
+    summary: 'add, list, approve and suspend who is paid for inference',
     load: async () => (await import('./providers.ts')).providers,
   },
   models: { summary: 'list what is sold', load: async () => (await import('./models.ts')).models },

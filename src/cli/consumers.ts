@@ -10,7 +10,7 @@ const LISTED = 1_000;
 export function consumers(command: Command): void {
   command
     .command('create')
-    .description('note a new consumer')
+    .description('add a consumer')
     .argument('<name>', 'how you call it')
     .action((given: string, _options: unknown, self: Command) =>
       inSession(self, async ({ database, clock, makeId }) => {
@@ -20,8 +20,8 @@ export function consumers(command: Command): void {
           value: consumer,
           lines: [
             consumer.id,
-            `Give it credit with: cygnet credit ${consumer.id} 5`,
-            `and a key with: cygnet keys create --consumer ${consumer.id}`,
+            `Give it credit with: npx cygnet credit ${consumer.id} 5`,
+            `and a key with: npx cygnet keys create --consumer ${consumer.id}`,
           ],
         };
       }),

@@ -32,7 +32,7 @@ export async function demoParties(parts: {
   const { config, database, clock, log, makeId } = parts;
   const at = clock.wallMs();
   const [known] = await consumersNamed(database, NAME);
-  const consumerId = known?.id ?? makeId('con');
+  const consumerId = known?.id ?? makeId('cons');
   if (!known) await createConsumer(database, { id: consumerId, name: NAME, at });
   const book = new Book({ database, instance: 'operator', clock, log });
   // Asked of the ledger, not of `known`: a first start may have been interrupted in between.

@@ -51,7 +51,7 @@ export function keys(command: Command): void {
           value: { id, kind, ownerId: owner.id, name, prefix, key: secret.open() },
           lines: [
             secret.open(),
-            `This is shown once. ${id} of ${owner.name}; revoke it with: cygnet keys revoke ${id}`,
+            `This is shown once. ${id} of ${owner.name}; revoke it with: npx cygnet keys revoke ${id}`,
           ],
         };
       });
@@ -87,7 +87,7 @@ export function keys(command: Command): void {
     .action((name: string, _options: unknown, self: Command) => {
       if (kindOfKey(name) !== undefined) {
         throw new WrongUsage(
-          'Name the key by its id (cygnet keys list): keys do not belong on a command line.',
+          'Name the key by its id (npx cygnet keys list): keys do not belong on a command line.',
         );
       }
       return inSession(self, async ({ database, clock }) => {

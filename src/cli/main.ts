@@ -15,6 +15,8 @@ async function main(words: readonly string[]): Promise<number> {
     .description('An open, self-hostable market for AI inference.')
     .version(JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')).version)
     .option('--json', 'answer in JSON')
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', MORE)
     .exitOverride()
     .configureOutput({
       outputError: (text, write) =>
@@ -36,6 +38,12 @@ async function main(words: readonly string[]): Promise<number> {
     return error instanceof WrongUsage ? 2 : 1;
   }
 }
+
+const MORE = `
+Start with:      npx cygnet start
+About a command: npx cygnet help <command>
+Settings are environment variables; .env.example lists them all with their defaults. Every command works on the data
+folder that CYGNET_DATA_DIR names (./.cygnet), or on the database of DATABASE_URL.`;
 
 /** The operator is told what we know: this is their own machine. */
 function sentence(error: unknown): string {

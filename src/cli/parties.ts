@@ -9,11 +9,11 @@ export async function theConsumer(database: Database, name: string | undefined):
   if (name !== undefined) return theOne('consumer', name, await consumersNamed(database, name));
   const all = await listConsumers(database, 2);
   if (all.length === 0)
-    throw new Refusal('There is no consumer yet. Make one with: cygnet consumers create <name>');
+    throw new Refusal('There is no consumer yet. Make one with: npx cygnet consumers create <name>');
   if (all.length === 1) return all[0] as Consumer;
   const [demo, another] = await consumersNamed(database, 'demo');
   if (demo && !another) return demo;
-  throw new Refusal('There are several consumers: name one by its id or name (cygnet consumers list).');
+  throw new Refusal('There are several consumers: name one by its id or name (npx cygnet consumers list).');
 }
 
 /** The one provider that `name` (an id or a name) means. */

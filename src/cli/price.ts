@@ -93,7 +93,7 @@ async function theModel(session: Session, name: string): Promise<Model> {
   const view = await CatalogueView.open(session);
   try {
     const model = view.resolve(name);
-    if (!model) throw new Refusal(`There is no model ${JSON.stringify(name)} (cygnet models list).`);
+    if (!model) throw new Refusal(`There is no model ${JSON.stringify(name)} (npx cygnet models list).`);
     return model;
   } finally {
     await view.close();

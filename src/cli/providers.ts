@@ -12,7 +12,7 @@ const LISTED = 1_000;
 export function providers(command: Command): void {
   command
     .command('create')
-    .description('note a new provider')
+    .description('add a provider')
     .argument('<name>', 'how you call it')
     .action((given: string, _options: unknown, self: Command) =>
       inSession(self, async ({ config, database, clock, makeId }) => {
@@ -26,7 +26,7 @@ export function providers(command: Command): void {
           value: provider,
           lines: [
             `${provider.id}  ${provider.state}`,
-            `Give it a key with: cygnet keys create --provider ${provider.id}`,
+            `Give it a key with: npx cygnet keys create --provider ${provider.id}`,
           ],
         };
       }),

@@ -17,6 +17,15 @@ export interface RunningMarket {
   close(): Promise<void>;
 }
 
+/** What the help of a command that runs a market says of its settings. */
+export const SETTINGS = `
+Settings are environment variables, all in .env.example. The first to know:
+  CYGNET_DATA_DIR      where everything is kept (./.cygnet)
+  CYGNET_GATEWAY_PORT  where consumers call (8100)
+  CYGNET_HUB_PORT      where agents dial (8081)
+  CYGNET_HOST          the address to listen on (127.0.0.1: this machine only)
+  DATABASE_URL         a PostgreSQL of your own, instead of the embedded one`;
+
 /** How long answers under way may take after a wish to stop. */
 const GRACE_MS = 30_000;
 

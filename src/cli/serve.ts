@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { systemClock } from '#kit/clock.ts';
 import { openLogFile } from '#kit/log.ts';
-import { askedToStop, openRunningMarket } from './running.ts';
+import { askedToStop, openRunningMarket, SETTINGS } from './running.ts';
 
 const STDOUT = 1;
 
 /** `cygnet serve`: the market alone, its log on stdout, until it is asked to stop. */
 export function serve(command: Command): void {
-  command.action(async () => {
+  command.addHelpText('after', SETTINGS).action(async () => {
     const destination = openLogFile(systemClock, STDOUT);
     const stop = askedToStop();
     const running = await openRunningMarket({

@@ -11,7 +11,7 @@ import type { Sealed } from '#kit/sealed.ts';
 import { agentProgram } from './agent.ts';
 import { AgentProcess } from './agent-process.ts';
 import { demoParties } from './demo-parties.ts';
-import { askedToStop, openRunningMarket, type RunningMarket } from './running.ts';
+import { askedToStop, openRunningMarket, type RunningMarket, SETTINGS } from './running.ts';
 
 /** The model that is shipped, as the catalogue knows it. */
 const SHIPPED_MODEL = 'cygnet/cygnet-nano';
@@ -23,7 +23,7 @@ const AGENT_WAIT_MS = 60_000;
  * to send the first request. Ctrl-C lets answers under way end, then closes everything.
  */
 export function start(command: Command): void {
-  command.action(async () => {
+  command.addHelpText('after', SETTINGS).action(async () => {
     const began = systemClock.nowMs();
     const say = (sentence: string): void => {
       const seconds = ((systemClock.nowMs() - began) / 1000).toFixed(1).padStart(5);
@@ -96,6 +96,8 @@ function welcome(
   about: { consumerKey: Sealed<string>; firstTime: boolean; logPath: string },
 ): string[] {
   const { config, market } = running;
+  const elsewhere =
+    config.dataFolder === path.resolve('.cygnet') ? '' : `CYGNET_DATA_DIR=${config.dataFolder} `;
   const base = `http://127.0.0.1:${market.gatewayPort}`;
   // Shown on purpose, this once: it is what the newcomer needs, and only its hash is kept.
   const key = about.consumerKey.open();
@@ -117,7 +119,11 @@ function welcome(
     `    -H 'Content-Type: application/json' \\`,
     `    -d '{"model":"cygnet-nano","stream":true,"messages":[{"role":"user","content":"What is 17 + 25?"}]}'`,
     '',
-    'See what it cost, in another terminal:   npx cygnet balance   ·   npx cygnet usage',
+    'See what it cost, in another terminal:',
+    '',
+    `  ${elsewhere}npx cygnet balance`,
+    `  ${elsewhere}npx cygnet usage`,
+    '',
     'Stop with Ctrl-C.',
     '',
   ];

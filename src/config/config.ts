@@ -43,6 +43,9 @@ export interface Limits {
   readonly outputTokensMax: number;
   readonly embeddingTokensMax: number;
   readonly requestTimeoutMs: number;
+  /** How long a client may take over the head of a request, and over the whole of it. */
+  readonly headTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
 }
 
 export type LimitClass = 'llm' | 'image' | 'embedding' | 'other';
@@ -153,6 +156,8 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       outputTokensMax: env.outputTokensMax,
       embeddingTokensMax: env.embeddingTokensMax,
       requestTimeoutMs: env.requestTimeoutMs,
+      headTimeoutMs: 20_000,
+      bodyTimeoutMs: 60_000,
     },
     hub: {
       registerDeadlineMs: 30_000,

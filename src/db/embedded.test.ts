@@ -71,3 +71,11 @@ test('what a killed process leaves running is found and used by the next', async
   expect(await ask(next, 'select n from kept')).toEqual([{ n: 7 }]);
   expect(await next.leave()).toBe('stopped');
 });
+
+test('a data folder that is a file is refused in words', async () => {
+  const file = path.join(dataFolder, 'file');
+  writeFileSync(file, '');
+  await expect(openEmbeddedDatabase({ dataFolder: file, clock: systemClock })).rejects.toThrow(
+    `${file} is no folder. Set CYGNET_DATA_DIR to one.`,
+  );
+});

@@ -43,13 +43,13 @@ export async function openEmbeddedDatabase(options: {
 }): Promise<EmbeddedDatabase> {
   const { dataFolder, clock } = options;
   const progress = options.progress ?? (() => {});
-  mkdirSync(dataFolder, { recursive: true });
   const lock = path.join(dataFolder, 'postgres.lock');
-  return await locked({ lock, clock }, async () => {
-    try {
+  try {
+    mkdirSync(dataFolder, { recursive: true });
+    return await locked({ lock, clock }, async () => {
       const folder = placeFor(dataFolder, progress);
       const fresh = !existsSync(path.join(folder, 'data', 'PG_VERSION'));
-      if (fresh) progress('prepare', 'Preparing the database (first start).');
+      if (fresh) progress('prepare', `Preparing a new database in ${folder} (first start).`);
       else progress('open', 'Opening the database.');
       const server = await startPostgres({ folder, ...(await rememberedPort(folder)) });
       writeFileSync(path.join(folder, 'port'), `${server.port}\n`);
@@ -60,16 +60,25 @@ export async function openEmbeddedDatabase(options: {
         started: server.started,
         leave: () => locked({ lock, clock }, () => leave(server, presence)),
       };
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      // The second is PostgreSQL's own programs' wording.
-      if (code !== 'EACCES' && code !== 'EPERM' && !message.includes('Permission denied')) throw error;
-      throw new Fault('internal', {
-        inner: `The database under ${dataFolder} belongs to another user. Run this as the user who made it, or set CYGNET_DATA_DIR to another folder.`,
-        cause: error,
-      });
-    }
-  });
+    });
+  } catch (error) {
+    const advice = adviceOn(error as NodeJS.ErrnoException, dataFolder);
+    throw advice === undefined ? error : new Fault('internal', { inner: advice, cause: error });
+  }
+}
+
+/** What the operator can do about a failure whose own words do not say it. The texts are those of PostgreSQL's programs. */
+function adviceOn({ code, message }: NodeJS.ErrnoException, dataFolder: string): string | undefined {
+  if (code === 'EACCES' || code === 'EPERM' || message.includes('Permission denied')) {
+    return `${dataFolder} belongs to another user. Run this as the user who made it, or set CYGNET_DATA_DIR to another folder.`;
+  }
+  if (code === 'EEXIST' || code === 'ENOTDIR') {
+    return `${dataFolder} is no folder. Set CYGNET_DATA_DIR to one.`;
+  }
+  if (message.includes('could not look up effective user ID')) {
+    return 'The embedded PostgreSQL cannot run as a user without a name. Give this user an entry in /etc/passwd, or set DATABASE_URL.';
+  }
+  return undefined;
 }
 
 /** Holds a connection to our database, which is made if it is missing. */

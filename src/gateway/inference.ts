@@ -116,6 +116,7 @@ export async function serve<A extends Ask>(
   bytes: Buffer,
   reply: Reply,
 ): Promise<void> {
+  let rate: RateVerdict | undefined;
   try {
     const ask = read instanceof Promise ? await read : read;
     if (ask instanceof Fault) throw ask;
@@ -129,7 +130,7 @@ export async function serve<A extends Ask>(
     }
     const misfit = endpoint.misfit?.(ask, model);
     if (misfit) throw new Fault('request-invalid', misfit);
-    const rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
+    rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
     if (!rate.allowed) throw overRate(rate, model.category);
     const job = new PaidJob(rooms, endpoint, caller, ask, model, rate, bytes, reply);
     if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
@@ -141,7 +142,7 @@ export async function serve<A extends Ask>(
     const fault = error instanceof Fault ? error : new Fault('internal', { cause: error });
     if (!(error instanceof Fault))
       rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
-    sendError(reply, fault);
+    sendError(reply, fault, rate && rateHeaders(rate));
     logRefusal(rooms, caller, fault);
   } finally {
     caller.leave();
@@ -438,17 +439,7 @@ class PaidJob<A extends Ask> {
   }
 
   #commonHeaders(): Headers {
-    const { limit, remaining, resetS } = this.#rate;
-    return [
-      'x-swan-connection-mode',
-      this.#mode,
-      'x-ratelimit-limit',
-      String(limit),
-      'x-ratelimit-remaining',
-      String(remaining),
-      'x-ratelimit-reset',
-      String(resetS),
-    ];
+    return ['x-swan-connection-mode', this.#mode, ...rateHeaders(this.#rate)];
   }
 
   #logServed(record: UsageRecord): void {
@@ -482,6 +473,17 @@ const STREAM_HEADERS: Headers = [
   'x-accel-buffering',
   'no',
 ];
+
+function rateHeaders({ limit, remaining, resetS }: RateVerdict): string[] {
+  return [
+    'x-ratelimit-limit',
+    String(limit),
+    'x-ratelimit-remaining',
+    String(remaining),
+    'x-ratelimit-reset',
+    String(resetS),
+  ];
+}
 
 function overRate(rate: RateVerdict, category: string): Fault {
   return new Fault('rate-limited', {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
-import Fastify, { type FastifyInstance } from 'fastify';
+import type { Socket } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Model } from '#domain/model.ts';
 import type { KeyRecord, ProviderState } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
@@ -24,7 +25,7 @@ import { responses } from './translate/chat-to-responses.ts';
  */
 export async function openGateway(
   rooms: GatewayRooms,
-  address: { host: string; port: number },
+  address: { host: string; port: number; headTimeoutMs: number; bodyTimeoutMs: number },
 ): Promise<Gateway> {
   let closing = false;
   const writer = new ReplyWriter(rooms.inference.clock);
@@ -78,9 +79,21 @@ export async function openGateway(
     bodyLimit: rooms.bodyBytesMax,
     logger: false,
     routerOptions: { maxParamLength: 300 },
+    clientErrorHandler: refuseUnreadable,
+    // An address that cannot be read (`/%zz`) never gets as far as a route or a hook.
+    frameworkErrors: (_error, request, reply: Pick<FastifyReply, 'header' | 'code'>) => {
+      void reply.header('x-request-id', request.id).code(404).send(errorBody('route-unknown'));
+    },
     serverFactory: (control) => {
       http = createServer(
-        { noDelay: true, requestTimeout: 60_000, headersTimeout: 20_000, keepAliveTimeout: 75_000 },
+        {
+          noDelay: true,
+          requestTimeout: address.bodyTimeoutMs,
+          headersTimeout: address.headTimeoutMs,
+          // How often the two are looked at.
+          connectionsCheckingInterval: Math.ceil(address.headTimeoutMs / 4),
+          keepAliveTimeout: 75_000,
+        },
         (request, response) => {
           if (request.method !== 'POST') return control(request, response);
           if (request.url === CHAT_PATH) return answerChat(request, response);
@@ -108,15 +121,6 @@ export async function openGateway(
     reply.code(errorRow(fault.code).status).send(errorBody(fault.code, fault));
   });
 
-  for (const url of paid.keys()) {
-    app.route({
-      method: ['GET', 'PUT', 'PATCH', 'DELETE'],
-      url,
-      handler: async () => {
-        throw new Fault('method-not-allowed', { outer: 'This is asked for with POST.' });
-      },
-    });
-  }
   app.get('/health', async (_request, reply) => {
     const health = rooms.health();
     return reply.code(health.status === 'ok' ? 200 : 503).send(health);
@@ -142,6 +146,18 @@ export async function openGateway(
     return reply.code(status).send(body);
   });
 
+  const posted = [...paid.keys()].map((url): [string, readonly string[]] => [url, ['POST']]);
+  for (const [url, allowed] of [...posted, ...Object.entries(ALLOWED)]) {
+    app.route({
+      method: METHODS.filter((method) => !allowed.includes(method)),
+      url,
+      handler: async (_request, reply) => {
+        void reply.header('allow', allowed.join(', '));
+        throw new Fault('method-not-allowed');
+      },
+    });
+  }
+
   await app.listen({ host: address.host, port: address.port });
   const bound = (http as unknown as Server).address();
   return {
@@ -151,8 +167,15 @@ export async function openGateway(
     },
     close: async () => {
       closing = true;
+      const { clock } = rooms.inference;
+      // A client keeps its connection when its last answer has come. One that was busy when we closed the idle ones
+      // would hold us up until it is tired of waiting; one that never ends its request, for ever.
+      const idle = clock.every(IDLE_SWEEP_MS, () => http?.closeIdleConnections());
+      const late = clock.after(LAST_ANSWERS_MS, () => http?.closeAllConnections());
       http?.closeIdleConnections();
       await app.close();
+      idle.cancel();
+      late.cancel();
     },
   };
 }
@@ -180,10 +203,25 @@ export interface Gateway {
   readonly port: number;
   /** New requests are refused with 503; those under way go on. */
   stopAccepting(): void;
+  /** Closes when the last answers were read, or cuts them off after two seconds. */
   close(): Promise<void>;
 }
 
+const IDLE_SWEEP_MS = 20;
+/** How long the last answers may take to reach their readers: all work is over when the gateway closes. */
+const LAST_ANSWERS_MS = 2_000;
+
 const CHAT_PATH = '/v1/chat/completions';
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+/** What each address answers that is not asked for with POST; every other method is told so. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  '/health': ['GET', 'HEAD'],
+  '/api/v1/health': ['GET', 'HEAD'],
+  '/v1/models': ['GET', 'HEAD'],
+  '/v1/models/*': ['GET', 'HEAD'],
+  '/api/v1/provider/status': ['GET', 'HEAD'],
+};
 
 /** Anthropic's clients send the key in a header of its own. */
 function bearerOf(headers: IncomingHttpHeaders): string | undefined {
@@ -195,6 +233,19 @@ function bearerOf(headers: IncomingHttpHeaders): string | undefined {
 function pathOf(url: string | undefined): string {
   const question = url?.indexOf('?') ?? -1;
   return question < 0 ? (url ?? '') : (url as string).slice(0, question);
+}
+
+/** What is no HTTP, or comes too slowly to be a request: answered if that is still possible, and cut. */
+function refuseUnreadable(error: { code?: string }, socket: Socket): void {
+  if (!socket.writable || socket.bytesWritten > 0) return void socket.destroy();
+  const slow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const status = slow ? '408 Request Timeout' : '400 Bad Request';
+  const outer = slow ? 'The request did not arrive in time.' : 'The request is not readable as HTTP.';
+  const body = JSON.stringify(errorBody(slow ? 'client-too-slow' : 'request-invalid', { outer }));
+  socket.end(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
 }
 
 /** Our own faults as they are; what Fastify throws by its status. */

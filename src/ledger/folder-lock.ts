@@ -36,7 +36,7 @@ export function lockFolder(folder: string): () => void {
     if (present === undefined) continue;
     if (alive(present)) {
       throw new Fault('internal', {
-        inner: `Another process (${pidOf(present)}) uses the folder ${folder}.`,
+        inner: `Process ${pidOf(present)} already runs a market on ${folder}. Stop it first, or give this one a data folder of its own (CYGNET_DATA_DIR).`,
       });
     }
     // Moved away rather than removed: if a third process took the lock meanwhile, it is put back.

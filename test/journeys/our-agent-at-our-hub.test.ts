@@ -12,11 +12,11 @@ afterEach(async () => {
 });
 
 /** Our own agent with a rehearsed model, connected to our own hub over a real socket. */
-async function connected(rehearsal = 'rehearsal:') {
+async function connected(rehearsal = 'rehearsal:', more: { perModel?: number } = {}) {
   const { hub } = testHub(systemClock);
   const server = await HubServer.open(hub, { clock: systemClock, settings: { port: 0, goodbyeMs: 100 } });
   closers.push(() => server.close());
-  const agent = await startAgent(`ws://127.0.0.1:${server.port}`, [`${MODEL}=${rehearsal}`]);
+  const agent = await startAgent(`ws://127.0.0.1:${server.port}`, [`${MODEL}=${rehearsal}`], more);
   closers.push(() => agent.close());
   expect(await agent.registered).toEqual({ models: [MODEL], extension: true });
   const ask = (over: Partial<Job> = {}) => {
@@ -31,8 +31,8 @@ async function connected(rehearsal = 'rehearsal:') {
 
 describe('our agent at our hub', () => {
   it('is a candidate with the capacity it declares', async () => {
-    const { ask } = await connected();
-    expect(ask().candidate).toMatchObject({ providerId: 'prov_test', eligible: true, capacity: 256 });
+    const { ask } = await connected('rehearsal:', { perModel: 7 });
+    expect(ask().candidate).toMatchObject({ providerId: 'prov_test', eligible: true, capacity: 7 });
   });
 
   it('streams with exact usage, and breaks no rule of the protocol', async () => {

@@ -1,7 +1,10 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
 import { openDatabase } from '#db/database.ts';
 import { migrate } from '#db/migrate.ts';
@@ -13,12 +16,15 @@ import { silentLog } from '#kit/log.ts';
  * nothing) and stopped at its end. Test processes ask by connecting to a local port; the answer is the server's address,
  * and by then the database `base` exists, with every migration applied, for `test/support/postgres.ts` to copy.
  */
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PREFIX = 'cygnet-test-postgres-';
 
 declare module 'vitest' {
   export interface ProvidedContext {
     /** The port that answers with the address of the test run's PostgreSQL. */
     postgresDeskPort: number;
+    /** The port that answers with the path of the built program, built anew if a source is younger. */
+    programDeskPort: number;
   }
 }
 
@@ -42,23 +48,49 @@ export default async function setup(project: TestProject): Promise<() => Promise
     return server;
   };
 
-  const desk = createServer((socket) => {
-    socket.on('error', () => {});
+  const postgresDesk = await openDesk(async () => {
     starting ??= start();
-    starting.then(
-      (server) => socket.end(JSON.stringify({ url: server.url })),
-      (error) => socket.end(JSON.stringify({ error: String(error?.stack ?? error) })),
-    );
+    return { url: (await starting).url };
   });
-  await new Promise<void>((resolve) => desk.listen(0, '127.0.0.1', resolve));
-  project.provide('postgresDeskPort', (desk.address() as { port: number }).port);
+  project.provide('postgresDeskPort', postgresDesk.port);
+
+  let building: Promise<void> | undefined;
+  const programDesk = await openDesk(async () => {
+    building ??= buildIfStale();
+    await building;
+    return { program: path.join(ROOT, 'dist', 'cygnet.mjs') };
+  });
+  project.provide('programDeskPort', programDesk.port);
 
   return async () => {
-    desk.close();
+    postgresDesk.close();
+    programDesk.close();
     const server = await starting?.catch(() => undefined);
     await server?.stop();
     if (folder) rmSync(folder, { recursive: true, force: true });
   };
+}
+
+/** Answers whoever connects with what `work` found, as JSON; with its error, where it failed. */
+async function openDesk(work: () => Promise<object>): Promise<{ port: number; close(): void }> {
+  const desk = createServer((socket) => {
+    socket.on('error', () => {});
+    work().then(
+      (found) => socket.end(JSON.stringify(found)),
+      (error) => socket.end(JSON.stringify({ error: String(error?.stack ?? error) })),
+    );
+  });
+  await new Promise<void>((resolve) => desk.listen(0, '127.0.0.1', resolve));
+  return { port: (desk.address() as { port: number }).port, close: () => desk.close() };
+}
+
+/** Builds the programs unless they are younger than every source. */
+async function buildIfStale(): Promise<void> {
+  const built = path.join(ROOT, 'dist', 'cygnet.mjs');
+  const builtAtMs = existsSync(built) ? statSync(built).mtimeMs : 0;
+  const sources = readdirSync(path.join(ROOT, 'src'), { recursive: true, encoding: 'utf8' });
+  const stale = sources.some((source) => statSync(path.join(ROOT, 'src', source)).mtimeMs > builtAtMs);
+  if (stale) await promisify(execFile)(process.execPath, [path.join(ROOT, 'scripts', 'build.mjs')]);
 }
 
 /** Stops and removes the servers of test runs that were killed. */

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { connect } from 'node:net';
 import { inject } from 'vitest';
 import { type Database, openDatabase } from '#db/database.ts';
 import { silentLog } from '#kit/log.ts';
+import { askDesk } from './desk.ts';
 
 /** A database of one's own on the test run's PostgreSQL. */
 export interface FreshDatabase {
@@ -16,7 +16,7 @@ export interface FreshDatabase {
 
 /** Makes a database with the whole schema, or (`empty`) with nothing. Takes about a tenth of a second; one per test file. */
 export async function freshDatabase(options: { empty?: boolean } = {}): Promise<FreshDatabase> {
-  const serverUrl = await askDesk();
+  const { url: serverUrl } = await askDesk<{ url: string }>(inject('postgresDeskPort'));
   const name = `test_${randomBytes(8).toString('hex')}`;
   const admin = openDatabase({ url: serverUrl, maxConnections: 1, log: silentLog, deadlineMs: 60_000 });
   await admin.sql.unsafe(`create database ${name} template ${options.empty ? 'template0' : 'base'}`);
@@ -38,20 +38,4 @@ export async function freshDatabase(options: { empty?: boolean } = {}): Promise<
       await admin.close();
     },
   };
-}
-
-async function askDesk(): Promise<string> {
-  const answer = await new Promise<string>((resolve, reject) => {
-    let text = '';
-    connect(inject('postgresDeskPort'), '127.0.0.1')
-      .setEncoding('utf8')
-      .on('data', (part) => {
-        text += part;
-      })
-      .on('error', reject)
-      .on('end', () => resolve(text));
-  });
-  const { url, error } = JSON.parse(answer) as { url?: string; error?: string };
-  if (!url) throw new Error(`The test run's PostgreSQL did not start: ${error}`);
-  return url;
 }

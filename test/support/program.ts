@@ -1,0 +1,97 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { inject } from 'vitest';
+import { askDesk } from './desk.ts';
+
+/**
+ * The real program, built as it ships, in a process of its own. What it says is kept; `ended` resolves with how it ended.
+ * Its environment holds nothing of ours but PATH and what is given.
+ */
+export class Program {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  out = '';
+  err = '';
+  #over = false;
+  #waiting: (() => void)[] = [];
+
+  private constructor(file: string, words: readonly string[], options: SpawnOptions) {
+    this.child = spawn(process.execPath, [file, ...words], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    this.child.stdout?.setEncoding('utf8').on('data', (part: string) => {
+      this.out += part;
+      this.#wake();
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (part: string) => {
+      this.err += part;
+      this.#wake();
+    });
+    this.ended = once(this.child, 'close').then(([code, signal]) => {
+      this.#over = true;
+      this.#wake();
+      return { code, signal } as { code: number | null; signal: NodeJS.Signals | null };
+    });
+  }
+
+  static async start(
+    words: readonly string[],
+    env: Record<string, string>,
+    options: SpawnOptions = {},
+  ): Promise<Program> {
+    const { program } = await askDesk<{ program: string }>(inject('programDeskPort'));
+    return new Program(program, words, { ...options, env: { PATH: process.env['PATH'], ...env } });
+  }
+
+  /** Resolves when it has said `text`; rejects, with all it said, when it ends before. */
+  async says(text: string | RegExp): Promise<void> {
+    const has = (): boolean => {
+      const said = this.out + this.err;
+      return typeof text === 'string' ? said.includes(text) : text.test(said);
+    };
+    while (!has()) {
+      if (this.#over) throw new Error(`The program ended without saying ${text}: ${this.out}${this.err}`);
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  /** Sends a signal and waits for the end. Harmless after it. */
+  async stop(
+    signal: NodeJS.Signals = 'SIGTERM',
+  ): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    if (!this.#over) this.child.kill(signal);
+    return await this.ended;
+  }
+
+  get running(): boolean {
+    return !this.#over;
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
+
+/** Runs a command to its end. */
+export async function run(
+  words: readonly string[],
+  env: Record<string, string>,
+  options: SpawnOptions = {},
+): Promise<{ code: number | null; out: string; err: string }> {
+  const program = await Program.start(words, env, options);
+  const { code } = await program.ended;
+  return { code, out: program.out, err: program.err };
+}
+
+/** Ports that nobody listens on now, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
