@@ -204,8 +204,8 @@ describe('the house as it stands', () => {
   });
 
   test('every path that a document names exists', () => {
-    const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...filesUnder('docs', '.md')].filter((file) =>
-      existsSync(join(ROOT, file)),
+    const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...filesUnder('docs', '.md')].filter(
+      (file) => existsSync(join(ROOT, file)),
     );
     const broken = documents.flatMap((document) =>
       brokenPathsIn(document, read(document), (path) => existsSync(join(ROOT, path))),

@@ -1,7 +1,7 @@
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rehearsedText } from '#agent/backends/rehearsal.ts';
-import { EndpointMarket } from '#support/endpoint-market.ts';
+import { TestMarket } from '#support/market.ts';
 
 /** OpenAI's own client over its Responses API. */
 
@@ -20,17 +20,17 @@ const TOOLS: OpenAI.Responses.FunctionTool[] = [
   },
 ];
 
-let market: EndpointMarket;
+let market: TestMarket;
 let openai: OpenAI;
 
 beforeAll(async () => {
-  market = await EndpointMarket.open();
+  market = await TestMarket.open();
   const consumer = await market.consumer();
   openai = new OpenAI({ baseURL: `${market.url}/v1`, apiKey: consumer.key, maxRetries: 0 });
-  await market.agent(`${CHAT}=rehearsal:tokens=5,calls`);
+  await market.agent(await market.provider(), [`${CHAT}=rehearsal:tokens=5,calls`]);
 });
 afterAll(async () => {
-  expect(await market.close()).toMatchObject({ balanced: true });
+  await market.close();
 });
 
 describe('a response', () => {
