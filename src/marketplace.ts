@@ -5,6 +5,7 @@ import type { Config } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
+import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounted, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { claimOf, correctionOf, verdict } from '#gateway/verdict.ts';
@@ -13,12 +14,14 @@ import { Dispatcher } from '#hub/dispatch.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
+import { createConsumer } from '#identity/consumers.ts';
 import { KeyRing } from '#identity/key-ring.ts';
 import { bindNode } from '#identity/nodes.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
+import { packageVersion } from '#kit/package-root.ts';
 import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
 import { Book } from '#ledger/book.ts';
@@ -28,6 +31,7 @@ import { Journal } from '#ledger/journal.ts';
 import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { Poster } from '#ledger/poster.ts';
+import { RecentUsage } from '#ledger/recent-usage.ts';
 import { noteClaim } from '#routing/score.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
@@ -125,6 +129,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       },
     );
 
+    if (config.playground.enabled) {
+      const { ownerId: id, name } = PLAYGROUND;
+      await createConsumer(database, { id, name, at: clock.wallMs() });
+    }
+    const usage = new RecentUsage(database);
     const bodies = new BodyPool({ clock, limits: config.limits });
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
@@ -167,10 +176,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           pick: service.pick,
           isQuarantined: (order) => service.isQuarantined(order),
           recounter,
-          served: () => {},
+          served: (record) => usage.note(record),
         },
         bodies,
         bodyBytesMax: config.limits.bodyBytesMax,
+        version: packageVersion(),
+        usage,
+        playground: config.playground,
+        trustedProxies: config.trustedProxies,
         recordingBytesMax: config.limits.recordingBytesMax,
         models: catalogue,
         providersOf: (modelId) => hub.candidates(modelId).filter((candidate) => candidate.eligible).length,

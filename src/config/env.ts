@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { parseUsd } from '#domain/money.ts';
 import { databaseUrl } from './secrets.ts';
 
@@ -75,6 +76,18 @@ const dollars: Parser<bigint> = (value) => {
   return amount;
 };
 
+const addresses: Parser<readonly string[]> = (value) => {
+  const list = value.split(',').map((each) => each.trim());
+  const texts = list.filter((each) => each !== '');
+  for (const each of texts) {
+    const [address = '', bits = '0', more] = each.split('/');
+    const most = isIP(address) === 6 ? 128 : 32;
+    if (isIP(address) === 0 || more !== undefined || !/^\d{1,3}$/.test(bits) || Number(bits) > most)
+      throw new RangeError('addresses or networks such as 10.0.0.0/8, separated by commas');
+  }
+  return texts;
+};
+
 const version: Parser<string> = (value) => {
   if (!/^\d{1,6}\.\d{1,6}\.\d{1,6}$/.test(value)) throw new RangeError('a version such as 0.6.0');
   return value;
@@ -136,6 +149,18 @@ export const VARIABLES = {
     whole(1, 1_000_000),
     '100',
     'Requests under way at once for one key.',
+  ),
+  playground: plain(
+    'CYGNET_PLAYGROUND',
+    yesOrNo,
+    'yes',
+    'Whether people may chat without a key. The consumer con_playground pays, with what it was given.',
+  ),
+  trustedProxies: plain(
+    'CYGNET_TRUSTED_PROXIES',
+    addresses,
+    '',
+    'Addresses and networks, separated by commas, whose X-Forwarded-For is believed.',
   ),
   bodyBytesMax: plain(
     'CYGNET_BODY_BYTES_MAX',

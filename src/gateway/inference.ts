@@ -12,7 +12,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { UsageJournal } from '#ledger/ports.ts';
 import type { Candidate } from '#routing/candidate.ts';
-import { errorBody, errorRow } from '#wire/errors.ts';
+import { type ErrorCode, errorBody, errorRow } from '#wire/errors.ts';
 import { billedUsage } from './bill.ts';
 import { DeliveredText, envelopeBytes } from './delivered.ts';
 import { type Ask, type Ceiling, type Endpoint, type TokenLimits, usageBody } from './endpoint.ts';
@@ -74,6 +74,10 @@ export interface Caller {
   readonly requestId: string;
   readonly acceptedMs: number;
   readonly leave: () => void;
+  /** Taken already, where the caller has a limit of its own. */
+  readonly rate?: RateVerdict;
+  /** What a balance that does not suffice is called, where it is not the caller's. */
+  readonly whenShort?: ErrorCode;
 }
 
 const NOBODY_TRIED: ReadonlySet<string> = new Set();
@@ -83,12 +87,27 @@ const SMALLEST_DEFAULT_OUTPUT = 16;
 /** Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 429, 503). */
 export function admit(rooms: InferenceRooms, authorization: string | undefined, requestId: string): Caller {
   const acceptedMs = rooms.clock.nowMs();
+  return enter(rooms, consumerKey(rooms.keys, authorization), requestId, acceptedMs);
+}
+
+/** The consumer's key that a header carries. Throws a `Fault` (401). */
+export function consumerKey(keys: InferenceRooms['keys'], authorization: string | undefined): KeyRecord {
   const secret = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
   if (secret === undefined) throw new Fault('key-missing');
-  const key = rooms.keys.find(secret);
+  const key = keys.find(secret);
   if (key === 'revoked') throw new Fault('key-revoked');
   if (typeof key === 'string') throw new Fault('key-unknown');
   if (key.kind !== 'consumer') throw new Fault('key-of-provider');
+  return key;
+}
+
+/** Gives a caller whose key was accepted its place. Throws a `Fault` (429, 503). */
+export function enter(
+  rooms: InferenceRooms,
+  key: KeyRecord,
+  requestId: string,
+  acceptedMs: number = rooms.clock.nowMs(),
+): Caller {
   if (!rooms.journal.healthy)
     throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
   if (!rooms.limits.enter(key.id)) throw new Fault('too-many-at-once', { retryAfterS: 1 });
@@ -130,7 +149,7 @@ export async function serve<A extends Ask>(
     }
     const misfit = endpoint.misfit?.(ask, model);
     if (misfit) throw new Fault('request-invalid', misfit);
-    rate = rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
+    rate = caller.rate ?? rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
     if (!rate.allowed) throw overRate(rate, model.category);
     const job = new PaidJob(rooms, endpoint, caller, ask, model, rate, bytes, reply);
     if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
@@ -233,7 +252,9 @@ class PaidJob<A extends Ask> {
       }
       if (verdict === 'unavailable')
         throw new Fault('ledger-unavailable', { inner: 'no lease', retryAfterS: 2 });
-      if (asked || this.#outputCeiling <= floor) throw new Fault('balance-short');
+      if (asked || this.#outputCeiling <= floor) {
+        throw new Fault(this.#caller.whenShort ?? 'balance-short');
+      }
       this.#outputCeiling = Math.max(floor, Math.floor(this.#outputCeiling / 4));
     }
     // A limit that the caller did not set is ours to set, or the answer could cost more than is held.

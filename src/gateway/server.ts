@@ -6,15 +6,20 @@ import type { KeyRecord, ProviderState } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
 import type { BodyPool } from './body-pool.ts';
+import { ClientAddress } from './client-address.ts';
+import { docsPage } from './docs-page.ts';
 import { chat } from './endpoints/chat.ts';
 import { completions } from './endpoints/completions.ts';
 import { embeddings } from './endpoints/embeddings.ts';
 import { images } from './endpoints/images.ts';
 import { transcriptions } from './endpoints/transcriptions.ts';
+import { type GenerationRooms, generation } from './generation.ts';
 import { ReplyWriter } from './http-reply.ts';
-import { admit, type InferenceRooms } from './inference.ts';
+import { admit, consumerKey, type InferenceRooms } from './inference.ts';
 import { modelBody } from './model-body.ts';
+import { openApi } from './openapi.ts';
 import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
+import { PLAYGROUND_BODY_BYTES_MAX, Playground, type PlaygroundSettings } from './playground.ts';
 import { providerStatus } from './provider-status.ts';
 import { messages } from './translate/chat-to-messages.ts';
 import { responses } from './translate/chat-to-responses.ts';
@@ -37,6 +42,22 @@ export async function openGateway(
   };
   const { bodies } = rooms;
   const answerChat = jsonRoute(parts, { endpoint: chat, read: (bytes) => bodies.read('chat', bytes) });
+  const playground = new Playground({
+    settings: rooms.playground,
+    address: new ClientAddress(rooms.trustedProxies),
+    rooms: rooms.inference,
+  });
+  const answerPlayground = jsonRoute(
+    { ...parts, bodyBytesMax: PLAYGROUND_BODY_BYTES_MAX },
+    {
+      endpoint: playground.endpoint,
+      read: async (bytes) => {
+        const ask = await bodies.read('chat', bytes);
+        return ask instanceof Fault ? ask : playground.limit(ask);
+      },
+      admit: (request, requestId) => playground.admit(request, requestId),
+    },
+  );
   const paid: ReadonlyMap<string, Handler> = new Map([
     [CHAT_PATH, answerChat],
     [
@@ -68,6 +89,9 @@ export async function openGateway(
         translation: messages,
       }),
     ],
+    ['/v1/playground/chat', answerPlayground],
+    // The base address /v1/playground, for clients that add the rest themselves.
+    ['/v1/playground/chat/completions', answerPlayground],
     [
       '/v1/audio/transcriptions',
       formRoute({ ...parts, bodyBytesMax: rooms.recordingBytesMax }, transcriptions),
@@ -107,6 +131,10 @@ export async function openGateway(
     },
   });
 
+  const routes = [...paid.keys()].map((url) => `POST ${url}`);
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const each of [method].flat()) if (each !== 'HEAD') routes.push(`${each} ${url}`);
+  });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
@@ -136,6 +164,19 @@ export async function openGateway(
       .filter((model) => model.active)
       .map((model) => modelBody(model, rooms.providersOf(model.id))),
   }));
+  app.get('/v1/playground/models', async () => {
+    if (!rooms.playground.enabled) throw new Fault('route-unknown');
+    const models = rooms.models.list().filter((model) => chat.categories.has(model.category));
+    return { object: 'list', data: models.map((model) => modelBody(model, rooms.providersOf(model.id))) };
+  });
+  const document = openApi(rooms.version);
+  const page = docsPage(document);
+  app.get('/openapi.json', async () => document);
+  app.get('/docs', async (_request, reply) => reply.headers(page.headers).send(page.html));
+  app.get<{ Querystring: { id?: unknown } }>('/v1/generation', async (request) => {
+    const key = consumerKey(rooms.keys, bearerOf(request.headers));
+    return await generation(rooms, key, request.query.id);
+  });
   app.get<{ Params: { '*': string } }>('/v1/models/*', async (request) => {
     const model = rooms.models.resolve(request.params['*']);
     if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
@@ -146,6 +187,8 @@ export async function openGateway(
     return reply.code(status).send(body);
   });
 
+  // What follows answers only that a method is none of an address's: it is no route of its own.
+  const served = [...routes];
   const posted = [...paid.keys()].map((url): [string, readonly string[]] => [url, ['POST']]);
   for (const [url, allowed] of [...posted, ...Object.entries(ALLOWED)]) {
     app.route({
@@ -162,6 +205,7 @@ export async function openGateway(
   const bound = (http as unknown as Server).address();
   return {
     port: typeof bound === 'object' && bound ? bound.port : address.port,
+    routes: served,
     stopAccepting: () => {
       closing = true;
     },
@@ -191,6 +235,11 @@ export interface GatewayRooms {
   readonly providersOf: (modelId: string) => number;
   readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
   readonly providers: { find(id: string): { name: string; state: ProviderState } | undefined };
+  /** Ours, as the package has it. */
+  readonly version: string;
+  readonly usage: GenerationRooms['usage'];
+  readonly playground: PlaygroundSettings;
+  readonly trustedProxies: readonly string[];
   readonly health: () => Health;
 }
 
@@ -201,6 +250,8 @@ export interface Health {
 
 export interface Gateway {
   readonly port: number;
+  /** Every route, as `GET /v1/models`. */
+  readonly routes: readonly string[];
   /** New requests are refused with 503; those under way go on. */
   stopAccepting(): void;
   /** Closes when the last answers were read, or cuts them off after two seconds. */
@@ -220,6 +271,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   '/api/v1/health': ['GET', 'HEAD'],
   '/v1/models': ['GET', 'HEAD'],
   '/v1/models/*': ['GET', 'HEAD'],
+  '/v1/playground/models': ['GET', 'HEAD'],
+  '/v1/generation': ['GET', 'HEAD'],
+  '/openapi.json': ['GET', 'HEAD'],
+  '/docs': ['GET', 'HEAD'],
   '/api/v1/provider/status': ['GET', 'HEAD'],
 };
 

@@ -123,6 +123,15 @@ export const ERRORS = {
     false,
     'This model is not in the catalogue.',
   ),
+  'generation-unknown': row(
+    404,
+    INVALID,
+    'not_found',
+    'caller',
+    false,
+    false,
+    'No request of yours has this id.',
+  ),
   'method-not-allowed': row(
     405,
     INVALID,
@@ -239,6 +248,15 @@ export const ERRORS = {
     true,
     true,
     'All providers of this model are busy.',
+  ),
+  'playground-empty': row(
+    503,
+    'server_error',
+    'playground_empty',
+    'platform',
+    false,
+    false,
+    'The credit of the playground is used up. A key of your own works.',
   ),
   'ledger-unavailable': row(
     503,

@@ -195,9 +195,7 @@ describe('what is passed through untouched', () => {
 
   test('numbers, escapes and other letters in a prompt, to the last character', async () => {
     const content = 'a\u0000b\\"\n\r\t\u2028 😀 é 你好 \ud83d\ude00 {"x":1e400} </script>';
-    const seeing = 'Qwen/Qwen2.5-VL-7B-Instruct';
-    await market.agent(await market.provider(), [`${seeing}=${backend.source}`]);
-    await client.chat.completions.create({ model: seeing, messages: [{ role: 'user', content }] });
+    await client.chat.completions.create({ model: model.id, messages: [{ role: 'user', content }] });
     expect(asked().messages[0].content).toBe(content);
   });
 
@@ -209,7 +207,9 @@ describe('what is passed through untouched', () => {
         image_url: { url: 'data:image/png;base64,iVBORw0KGgo=', detail: 'low' as const },
       },
     ];
-    await client.chat.completions.create({ model: model.id, messages: [{ role: 'user', content }] });
+    const seeing = 'Qwen/Qwen2.5-VL-7B-Instruct';
+    await market.agent(await market.provider(), [`${seeing}=${backend.source}`]);
+    await client.chat.completions.create({ model: seeing, messages: [{ role: 'user', content }] });
     expect(asked().messages).toEqual([{ role: 'user', content }]);
   });
 
