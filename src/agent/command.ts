@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { Command } from 'commander';
 import { systemClock } from '#kit/clock.ts';
 import { openLog } from '#kit/log.ts';

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { Fault } from '#kit/fault.ts';
 import { packageVersion } from '#kit/package-root.ts';

@@ -124,15 +124,17 @@ function named(schema: Json, depth = 0): string {
   }
   if (Array.isArray(schema['enum']))
     return schema['enum'].map((each) => `<code>${escaped(String(each))}</code>`).join(' ');
-  if (schema['const'] !== undefined) return `<code>${escaped(String(schema['const']))}</code>`;
+  if (schema['const'] !== undefined) return `<code>${escaped(JSON.stringify(schema['const']))}</code>`;
   if (schema['type'] === 'array') return `list of ${named((schema['items'] ?? {}) as Json, depth + 1)}`;
-  const bounds = [
-    ['from', schema['minimum']],
-    ['to', schema['maximum']],
-  ].flatMap(([word, bound]) =>
+  const bounds = (
+    [
+      ['from', schema['minimum']],
+      ['to', schema['maximum']],
+    ] as const
+  ).flatMap(([word, bound]) =>
     typeof bound === 'number' && Math.abs(bound) < 2 ** 53 - 1 ? [`${word} ${bound}`] : [],
   );
-  return [escaped(String(schema['type'] ?? 'anything')), ...bounds].join(' ');
+  return [escaped(typeof schema['type'] === 'string' ? schema['type'] : 'anything'), ...bounds].join(' ');
 }
 
 function anchor(method: string, path: string): string {

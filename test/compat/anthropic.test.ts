@@ -1,4 +1,10 @@
-import Anthropic from '@anthropic-ai/sdk';
+import Anthropic, {
+  type APIError,
+  AuthenticationError,
+  BadRequestError,
+  InternalServerError,
+  NotFoundError,
+} from '@anthropic-ai/sdk';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rehearsedText } from '#agent/backends/rehearsal.ts';
 import { TestMarket } from '#support/market.ts';
@@ -30,12 +36,14 @@ afterAll(async () => {
 
 describe('a message', () => {
   it('comes whole, with what is billed', async () => {
-    const message = await anthropic.messages.create({
-      model: 'glm-4.7-flash',
-      max_tokens: 50,
-      system: 'Be brief.',
-      messages: [{ role: 'user', content: 'Hello' }],
-    });
+    const { data: message, request_id: requestId } = await anthropic.messages
+      .create({
+        model: 'glm-4.7-flash',
+        max_tokens: 50,
+        system: 'Be brief.',
+        messages: [{ role: 'user', content: 'Hello' }],
+      })
+      .withResponse();
     expect(message).toMatchObject({
       type: 'message',
       role: 'assistant',
@@ -45,7 +53,7 @@ describe('a message', () => {
       usage: { output_tokens: 5 },
     });
     expect(message.id).toMatch(/^msg_/);
-    expect(message._request_id).toMatch(/^req_/);
+    expect(requestId).toMatch(/^req_/);
     const [row] = await market.usage(consumer, 1);
     expect(row).toMatchObject({
       operation: 'chat/completions',
@@ -101,10 +109,10 @@ describe('a message', () => {
 
 describe('a failure has the shape that the client knows', () => {
   it.each([
-    ['a wrong key', { apiKey: 'sk-swan-wrong' }, {}, Anthropic.AuthenticationError],
-    ['an unknown model', {}, { model: 'nothing' }, Anthropic.NotFoundError],
-    ['a body without a limit', {}, { max_tokens: undefined as unknown as number }, Anthropic.BadRequestError],
-    ['a model that nobody serves', {}, { model: 'qwen3-8b' }, Anthropic.InternalServerError],
+    ['a wrong key', { apiKey: 'sk-swan-wrong' }, {}, AuthenticationError],
+    ['an unknown model', {}, { model: 'nothing' }, NotFoundError],
+    ['a body without a limit', {}, { max_tokens: undefined as unknown as number }, BadRequestError],
+    ['a model that nobody serves', {}, { model: 'qwen3-8b' }, InternalServerError],
   ])('%s', async (_what, options, over, kind) => {
     const client = new Anthropic({ baseURL: market.url, apiKey: consumer.key, maxRetries: 0, ...options });
     const asked = client.messages.create({
@@ -118,7 +126,7 @@ describe('a failure has the shape that the client knows', () => {
       (caught: unknown) => caught,
     );
     expect(error).toBeInstanceOf(kind);
-    expect((error as InstanceType<typeof Anthropic.APIError>).error).toMatchObject({
+    expect((error as APIError).error).toMatchObject({
       type: 'error',
       error: { type: expect.any(String), message: expect.any(String) },
       request_id: expect.stringMatching(/^req_/),

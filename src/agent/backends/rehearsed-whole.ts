@@ -48,7 +48,7 @@ export function rehearsedWhole(
       const data = Array.from({ length: n }, () => ({ b64_json: PIXEL }));
       return { answer: { created: identity.createdS, data }, usage: undefined };
     }
-    case 'audio/transcriptions':
+    default:
       return { answer: { text: `I heard ${file?.length ?? 0} bytes.`, language: 'en' }, usage: undefined };
   }
 }

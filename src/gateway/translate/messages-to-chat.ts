@@ -87,7 +87,7 @@ function partOf(block: Exclude<Block<'user'>, { type: 'tool_result' }>): Fields 
       const url = source.type === 'url' ? source.url : `data:${source.media_type};base64,${source.data}`;
       return { type: 'image_url', image_url: { url } };
     }
-    case 'document': {
+    default: {
       const { source, title } = block;
       if (source.type === 'text')
         return { type: 'text', text: title ? `${title}\n\n${source.data}` : source.data };
@@ -147,7 +147,7 @@ function choiceOf(choice: NonNullable<MessagesRequest['tool_choice']>): unknown 
       return 'none';
     case 'any':
       return 'required';
-    case 'tool':
+    default:
       return { type: 'function', function: { name: choice.name } };
   }
 }

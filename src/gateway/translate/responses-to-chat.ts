@@ -61,17 +61,14 @@ function messagesOf(items: readonly Item[]): Fields[] {
     if (item.type === 'reasoning') continue;
     if (item.type === 'function_call') {
       const last = messages.at(-1);
-      const speaker = last?.['role'] === 'assistant' ? last : { role: 'assistant', content: null };
+      const speaker: Fields = last?.['role'] === 'assistant' ? last : { role: 'assistant', content: null };
       if (speaker !== last) messages.push(speaker);
       const call = {
         id: item.call_id,
         type: 'function',
         function: { name: item.name, arguments: item.arguments },
       };
-      (speaker as Fields)['tool_calls'] = [
-        ...((speaker as { tool_calls?: unknown[] }).tool_calls ?? []),
-        call,
-      ];
+      speaker['tool_calls'] = [...((speaker as { tool_calls?: unknown[] }).tool_calls ?? []), call];
     } else if (item.type === 'function_call_output') {
       messages.push({ role: 'tool', tool_call_id: item.call_id, content: textOf(item.output) });
     } else if ('role' in item) {
