@@ -69,7 +69,10 @@ describe('the Vercel AI SDK (@ai-sdk/openai-compatible)', () => {
   });
 
   test('embeds and makes images', async () => {
-    const { embeddings } = await embedMany({ model: provider().embeddingModel(EMBEDDING), values: ['a', 'b'] });
+    const { embeddings } = await embedMany({
+      model: provider().embeddingModel(EMBEDDING),
+      values: ['a', 'b'],
+    });
     expect(embeddings).toEqual([rehearsedVector('a', 8), rehearsedVector('b', 8)]);
     const { image } = await generateImage({ model: provider().imageModel(IMAGE), prompt: 'a swan' });
     expect(image.mediaType).toBe('image/png');
@@ -118,6 +121,9 @@ describe('LangChain (@langchain/openai)', () => {
 
   test('embeds', async () => {
     const model = new OpenAIEmbeddings({ model: EMBEDDING, apiKey, configuration: { baseURL } });
-    expect(await model.embedDocuments(['a', 'b'])).toEqual([rehearsedVector('a', 8), rehearsedVector('b', 8)]);
+    expect(await model.embedDocuments(['a', 'b'])).toEqual([
+      rehearsedVector('a', 8),
+      rehearsedVector('b', 8),
+    ]);
   });
 });
