@@ -65,7 +65,17 @@ export async function startCygnet(name, served, setting) {
   const gatewayPort = await freePort();
   const hubPort = await freePort();
   const env = serveSettings({ dataDir, gatewayPort, hubPort, databaseUrl: setting.databaseUrl });
-  const cygnet = start(name, setting.cpus.target, ['node', CYGNET, 'serve'], { env });
+  const cygnet = start(
+    name,
+    setting.cpus.target,
+    [
+      'node',
+      ...setting.nodeFlags,
+      setting.dist ? path.join(root, setting.dist, 'cygnet.mjs') : CYGNET,
+      'serve',
+    ],
+    { env },
+  );
   await healthy(gatewayPort, cygnet);
   const databaseProcesses = moveDatabase(dataDir, setting.cpus.load);
 

@@ -39,6 +39,7 @@ const HELP = `npm run bench -- [options]
   --prompts-pace N     ms between events of a stream in the scenario prompts (20)
   --steady N           requests a second in the scenario stall (320)
   --soak-minutes N     length of the scenario soak, for each target (5)
+  --node-flags F       flags for the Node of our gateways, as "--cpu-prof --cpu-prof-dir=DIR" (best with one scenario)
   --database-url URL   use this PostgreSQL instead of the embedded one (no stall then)`;
 
 function options() {
@@ -58,6 +59,7 @@ function options() {
       steady: { type: 'string', default: '320' },
       'soak-minutes': { type: 'string', default: '5' },
       'database-url': { type: 'string' },
+      'node-flags': { type: 'string', default: '' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -224,6 +226,7 @@ async function run(chosen) {
     seconds: chosen.seconds,
     quietSeconds: Number(chosen.quiet),
     databaseUrl: chosen['database-url'],
+    nodeFlags: chosen['node-flags'].split(' ').filter((flag) => flag !== ''),
     steadyPerSecond: Number(chosen.steady),
     stallSegmentsMs: [10_000, 30_000, 5_000],
     soakMinutes: Number(chosen['soak-minutes']),

@@ -1,23 +1,30 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CatalogueView } from '#catalogue/models.ts';
-import type { Config } from '#config/config.ts';
+import type { Config, StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
+import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
+import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounted, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
+import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
 import { claimOf, correctionOf, verdict } from '#gateway/verdict.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
+import { Accounts } from '#identity/accounts.ts';
 import { createConsumer } from '#identity/consumers.ts';
+import { KeyDesk } from '#identity/key-desk.ts';
 import { KeyRing } from '#identity/key-ring.ts';
 import { bindNode } from '#identity/nodes.ts';
+import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
+import { ProviderDesk } from '#identity/provider-desk.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -30,11 +37,13 @@ import { Holds } from '#ledger/holds.ts';
 import { Journal } from '#ledger/journal.ts';
 import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
+import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { noteClaim } from '#routing/score.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
+import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
 import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 
@@ -50,7 +59,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
   const ids = idMaker(clock, random);
   const closing: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closing.toReversed()) await close();
+    for (const close of closing.toReversed()) {
+      try {
+        await close();
+      } catch (error) {
+        // A database that is away, most likely. What was served is in the journal; the other rooms close all the same.
+        log.warn({ err: error }, 'A room could not be closed in order.');
+      }
+    }
   };
   try {
     const keys = await KeyRing.open({ database, clock, log });
@@ -62,6 +78,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
 
     const money = await openMoney(parts, ids);
     closing.push(() => money.close());
+    const reading = new MarketReading(database);
+    const caps = await openCaps(keys, { reading, clock, log });
 
     const hub = new Hub(
       {
@@ -105,7 +123,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const service = new ServiceBook({
       clock,
       random,
-      strategy: strategyNamed(config.routing.strategy),
+      strategy: STRATEGIES[config.routing.strategy](),
+      region: config.routing.region,
       candidates: (modelId) => hub.candidates(modelId),
     });
     const dispatcher = new Dispatcher(
@@ -138,7 +157,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
       clock,
-      onResult: (found) => settleRecount(found, { hub, money, clock, log }),
+      onResult: (found) => settleRecount(found, { hub, money, caps, clock, log }),
     });
     closing.push(() => recounter.close());
 
@@ -170,7 +189,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           keys,
           models: catalogue,
           limits: new MemoryLimits(config.limits),
-          holds: money.holds,
+          holds: new CappedHolds(money.holds, caps),
           journal: money.journal,
           dispatcher,
           pick: service.pick,
@@ -183,12 +202,35 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         version: packageVersion(),
         usage,
         playground: config.playground,
-        trustedProxies: config.trustedProxies,
         recordingBytesMax: config.limits.recordingBytesMax,
         models: catalogue,
         providersOf: (modelId) => hub.candidates(modelId).filter((candidate) => candidate.eligible).length,
-        keys,
-        providers,
+        console: {
+          clock,
+          ids,
+          log: log.child({ room: 'console' }),
+          accounts: new Accounts({
+            database,
+            clock,
+            makeId: ids,
+            randomness: random,
+            passwords: new Passwords(random),
+            approval: config.providers.approval,
+            sessionMs: config.access.sessionMs,
+          }),
+          keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
+          providerDesk: new ProviderDesk(database),
+          reading,
+          book: money.book,
+          caps,
+          keys,
+          providers,
+          models: catalogue,
+          registry: hub.registry,
+          addresses: new ClientAddresses(config.access.trustedProxies),
+          policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
+          signUp: config.access.signUp,
+        },
         health: () => health(hub, dispatcher, money),
       },
       {
@@ -205,11 +247,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     let closed: Promise<void> | undefined;
     const close = async (graceMs: number): Promise<void> => {
       gateway.stopAccepting();
-      const until = clock.nowMs() + graceMs;
       // The hub drains first: agents get no new work, answers under way go on until they end or the grace does.
       await hubServer.close(graceMs);
       dispatcher.close();
-      await money.settled(Math.max(1_000, until - clock.nowMs()));
+      await money.settled(LAST_POSTINGS_MS);
       await gateway.close();
       await closeAll();
     };
@@ -254,11 +295,14 @@ export interface Marketplace {
 
 /** How long the ledger may stand still before a statement of its is given up. */
 const LEDGER_DEADLINE_MS = 120_000;
+/** How long the end waits for the database to take what was served: what it does not take, the next start posts. */
+const LAST_POSTINGS_MS = 2_000;
 /** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
 const REPLAY_WAIT_MS = 60_000;
 
 interface Money {
   readonly holds: Holds;
+  readonly book: Book;
   readonly journal: Journal;
   readonly poster: Poster;
   /** Waits until what was served is posted, at most `withinMs`. */
@@ -293,6 +337,7 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   const recalls = await hearRecalls({ database, instance }, (consumerId) => holds.recalled(consumerId));
   return {
     holds,
+    book,
     journal,
     poster,
     settled: async (withinMs) => {
@@ -302,7 +347,7 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
       await recalls.stop();
       await holds.close();
       await journal.close();
-      await poster.drain(5_000);
+      await poster.drain(500);
       await poster.close();
       await database.close();
       unlock();
@@ -318,7 +363,42 @@ function instanceOf(dataFolder: string, makeId: (prefix: string) => string): str
   return readFileSync(file, 'utf8').trim();
 }
 
-function settleRecount(found: Recounted, rooms: { hub: Hub; money: Money; clock: Clock; log: Logger }): void {
+/**
+ * The spend caps of keys, with what was spent before. The journal of the life before is posted by then, so the usage list
+ * holds all of it.
+ */
+async function openCaps(
+  keys: KeyRing,
+  rooms: { reading: MarketReading; clock: Clock; log: Logger },
+): Promise<MemoryCaps> {
+  const caps = await MemoryCaps.open({
+    clock: rooms.clock,
+    log: rooms.log,
+    keys: keys.valid(),
+    read: async (familyIds, window) => {
+      const families = keys.families();
+      const membersOf = new Map(familyIds.map((id) => [id, [...new Set(families.get(id) ?? [id])]]));
+      const byKey = await rooms.reading.spentByKeys([...membersOf.values()].flat(), window);
+      return new Map(
+        familyIds.map((id) => {
+          const spent = { day: 0n, month: 0n };
+          for (const keyId of membersOf.get(id) ?? []) {
+            spent.day += byKey.get(keyId)?.day ?? 0n;
+            spent.month += byKey.get(keyId)?.month ?? 0n;
+          }
+          return [id, spent];
+        }),
+      );
+    },
+  });
+  keys.watch((key) => caps.prepare(key));
+  return caps;
+}
+
+function settleRecount(
+  found: Recounted,
+  rooms: { hub: Hub; money: Money; caps: MemoryCaps; clock: Clock; log: Logger },
+): void {
   const { record, price, exact } = found;
   const judged = verdict(claimOf(record), exact);
   const served = rooms.hub.registry.recordOf(record.providerId ?? '', record.nodeId ?? '', record.modelId);
@@ -334,16 +414,20 @@ function settleRecount(found: Recounted, rooms: { hub: Hub; money: Money; clock:
     },
     'A provider claimed more than was counted: the difference goes back.',
   );
+  rooms.caps.refunded(record.keyId, record.at, correction.refund);
   rooms.money.journal.append({ kind: 'correction', record: correction }).catch((error: unknown) => {
     rooms.log.error({ request: record.id, err: error }, 'A correction could not be kept.');
   });
 }
 
-function strategyNamed(name: Config['routing']['strategy']): Strategy {
-  if (name === 'round-robin') return roundRobin();
-  if (name === 'least-connections') return leastConnections();
-  return healthAware();
-}
+const STRATEGIES: Readonly<Record<StrategyName, () => Strategy>> = {
+  'health-aware': healthAware,
+  'round-robin': roundRobin,
+  'least-connections': leastConnections,
+  price: byPrice,
+  throughput: byThroughput,
+  latency: byLatency,
+};
 
 function health(hub: Hub, dispatcher: Dispatcher, money: Money): Health {
   const { lag } = money.poster;

@@ -1,6 +1,6 @@
 import type { Database } from '#db/database.ts';
 import { type Follower, follow } from '#db/follower.ts';
-import type { Category, Model } from '#domain/model.ts';
+import type { Canary, Category, Model } from '#domain/model.ts';
 import type { Price } from '#domain/price.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
@@ -94,7 +94,8 @@ export class CatalogueView {
     const now = this.#clock.wallMs();
     // The price in force, those to come, and (for a clock that is set back a little) those of the last day.
     const rows = await sql<Row[]>`
-      select m.id, m.slug, m.aliases, m.name, m.category, m.context_tokens, m.max_output_tokens, m.min_vram_gb,
+      select m.id, m.slug, m.aliases, m.name, m.category, m.context_tokens, m.max_output_tokens, m.min_vram_gb, m.tier,
+        m.canary_version, m.canary_share,
         p.id as price_id, p.effective_from, p.unit, p.input_pico, p.output_pico, p.request_pico,
         p.minute_pico
       from models m
@@ -143,6 +144,9 @@ interface Row {
   context_tokens: number | null;
   max_output_tokens: number | null;
   min_vram_gb: number;
+  tier: string;
+  canary_version: string | null;
+  canary_share: number | null;
   price_id: string;
   effective_from: Date;
   unit: 'token' | 'request';
@@ -163,6 +167,9 @@ function modelOf(row: Row): Omit<Model, 'price'> {
     maxOutputTokens: row.max_output_tokens,
     minVramGb: row.min_vram_gb,
     active: true,
+    tier: row.tier,
+    canary:
+      row.canary_version === null ? null : { version: row.canary_version, share: row.canary_share ?? 0 },
   };
 }
 
@@ -182,4 +189,16 @@ function priceOfRow(row: Row): Price {
           ...(row.minute_pico !== null && { minutePico: row.minute_pico }),
         },
   );
+}
+
+/** Puts a version of a model on trial, or ends the trial. Answers the model's id; undefined when there is no such model. */
+export async function setCanary(
+  database: Database,
+  wish: { name: string; canary: Canary | null },
+): Promise<string | undefined> {
+  const { name, canary } = wish;
+  const [model] = await database.sql<{ id: string }[]>`
+    update models set canary_version = ${canary?.version ?? null}, canary_share = ${canary?.share ?? null}
+    where id = ${name} or slug = ${name} returning id`;
+  return model?.id;
 }

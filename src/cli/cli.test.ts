@@ -93,6 +93,51 @@ describe('keys', () => {
     expect(await answer('keys', 'revoke', made['id'] as string)).toMatchObject({ changed: false });
   });
 
+  test('a key is made with limits, which the list shows, and rotated with them', async () => {
+    const owner = await answer('consumers', 'create', 'Scoped');
+    const limits =
+      '--cap-day 0.5 --cap-month 10 --expires 30d --rate 7 --categories llm --ip 203.0.113.0/24,::1';
+    const made = await answer<Record<string, unknown>>(
+      'keys',
+      'create',
+      '--consumer',
+      owner['id'] as string,
+      '--models',
+      'glm-4.7-flash, cygnet-nano',
+      ...limits.split(' '),
+    );
+    expect(made).toMatchObject({
+      models: ['zai-org/GLM-4.7-Flash', 'cygnet/cygnet-nano'],
+      categories: ['llm'],
+      capDay: '500000000000',
+      capMonth: '10000000000000',
+      addresses: ['203.0.113.0/24', '::1'],
+      requestsPerMinute: 7,
+    });
+    expect(Date.parse(made['expiresAt'] as string)).toBeGreaterThan(Date.now() + 29 * 86_400_000);
+    const rotated = await answer('keys', 'rotate', made['id'] as string, '--overlap', '90m');
+    expect(rotated['key']).toMatch(/^sk-swan-/);
+    const listed = await answer<Record<string, unknown>[]>('keys', 'list', '--owner', owner['id'] as string);
+    expect(listed[1]).toMatchObject({ familyId: made['id'], expiresAt: made['expiresAt'] });
+    expect(listed[1]?.['scope']).toEqual(listed[0]?.['scope']);
+    expect(Date.parse(listed[0]?.['expiresAt'] as string)).toBeLessThan(Date.now() + 91 * 60_000);
+    const shown = await cygnet(['keys', 'list', '--owner', owner['id'] as string]);
+    expect(shown.out).toContain('$0.50 a day; $10.00 a month; from 203.0.113.0/24, ::1; 7 a minute; until');
+    expect(await refusal(1, 'keys', 'rotate', made['id'] as string)).toContain('successor');
+  });
+
+  test('a limit that is none is refused, quoted, before anything is made', async () => {
+    const create = ['keys', 'create', '--consumer', 'Scoped'];
+    expect(await refusal(2, ...create, '--cap-day', 'much')).toContain('"much"');
+    expect(await refusal(2, ...create, '--ip', '10.0.0.0/99')).toContain('"10.0.0.0/99"');
+    expect(await refusal(2, ...create, '--expires', '2020-01-01')).toContain('"2020-01-01"');
+    expect(await refusal(2, ...create, '--categories', 'video')).toContain('"video"');
+    expect(await refusal(2, ...create, '--rate', '0')).toContain('"0"');
+    expect(await refusal(1, ...create, '--models', 'nonsense')).toContain('nonsense');
+    expect(await refusal(2, 'keys', 'create', '--provider', 'x', '--cap-day', '1')).toContain('provider key');
+    expect(await refusal(2, 'keys', 'rotate', 'key_x', '--overlap', 'long')).toContain('"long"');
+  });
+
   test('a key for nobody, or for two, is refused', async () => {
     expect(await refusal(1, 'keys', 'create', '--provider', 'nobody')).toContain('no provider "nobody"');
     expect(await refusal(2, 'keys', 'create', '--provider', 'a', '--consumer', 'b')).toContain('whose key');
@@ -121,6 +166,23 @@ test('a provider waits for approval where the operator says so, and can be suspe
   await answer('providers', 'suspend', 'GPU', '--reason', 'late answers');
   const [listed] = await answer<Record<string, unknown>[]>('providers', 'list');
   expect(listed).toMatchObject({ name: 'GPU', state: 'suspended', reason: 'late answers', nodes: 0 });
+});
+
+test('a plan is chosen from the table, and an operator is made of somebody who signed up', async () => {
+  const id = (await answer('consumers', 'create', 'Planned'))['id'] as string;
+  expect(await answer('consumers', 'plan', 'Planned', 'pro')).toMatchObject({ id, plan: 'pro' });
+  expect(await refusal(2, 'consumers', 'plan', 'Planned', 'gold')).toContain('"gold"');
+  expect(await refusal(1, 'users', 'operator', 'nobody@example.org')).toContain('nobody@example.org');
+  await fresh.database.sql`
+    insert into users (id, email, email_key, display_name, password_hash, consumer_id, created_at, password_set_at)
+    values ('user_1', 'Ada@Example.org', 'ada@example.org', 'Ada', '$argon2id$x', ${id}, now(), now())`;
+  expect(await answer('users', 'operator', 'ada@example.ORG')).toMatchObject({ isOperator: true });
+  const [listed] = await answer<Record<string, unknown>[]>('users', 'list');
+  expect(listed).toMatchObject({ email: 'Ada@Example.org', isOperator: true });
+  expect(JSON.stringify(listed)).not.toContain('argon2');
+  expect(await answer('users', 'operator', 'ada@example.org', '--revoke')).toMatchObject({
+    isOperator: false,
+  });
 });
 
 test('a price is set now or for later, shown in the list and the history, and a slip is refused', async () => {

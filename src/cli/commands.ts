@@ -22,7 +22,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'serve models to a market, as a provider',
     load: async () => (await import('./agent.ts')).agent,
   },
-  keys: { summary: 'make, list and revoke keys', load: async () => (await import('./keys.ts')).keys },
+  keys: {
+    summary: 'make, limit, rotate, list and revoke keys',
+    load: async () => (await import('./keys.ts')).keys,
+  },
   consumers: {
     summary: 'add and list who pays for inference',
     load: async () => (await import('./consumers.ts')).consumers,
@@ -30,6 +33,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   providers: {
     summary: 'add, list, approve and suspend who is paid for inference',
     load: async () => (await import('./providers.ts')).providers,
+  },
+  users: {
+    summary: 'list who signs in, and make operators',
+    load: async () => (await import('./users.ts')).users,
   },
   models: { summary: 'list what is sold', load: async () => (await import('./models.ts')).models },
   price: {
@@ -45,5 +52,9 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   audit: {
     summary: 'rebuild every balance from the entries and compare',
     load: async () => (await import('./audit.ts')).audit,
+  },
+  verify: {
+    summary: 'check a published claims file, by itself and against the chain',
+    load: async () => (await import('./verify.ts')).verify,
   },
 };

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
-import { createConsumer, listConsumers } from '#identity/consumers.ts';
-import { properName } from './parties.ts';
+import { PLANS, type PlanName } from '#domain/plan.ts';
+import { createConsumer, listConsumers, setPlan } from '#identity/consumers.ts';
+import { properName, theConsumer } from './parties.ts';
+import { WrongUsage } from './refusal.ts';
 import { iso, moment, table } from './report.ts';
 import { inSession } from './session.ts';
 
@@ -26,6 +28,26 @@ export function consumers(command: Command): void {
         };
       }),
     );
+  command
+    .command('plan')
+    .description(`put a consumer on a plan: ${Object.keys(PLANS).join(', ')}`)
+    .argument('<consumer>', 'its id or name')
+    .argument('<plan>', 'which')
+    .action((name: string, plan: string, _options: unknown, self: Command) => {
+      if (!Object.hasOwn(PLANS, plan)) {
+        throw new WrongUsage(
+          `${JSON.stringify(plan)} is no plan: expected ${Object.keys(PLANS).join(', ')}.`,
+        );
+      }
+      return inSession(self, async ({ database }) => {
+        const consumer = await theConsumer(database, name);
+        await setPlan(database, { id: consumer.id, plan: plan as PlanName });
+        return {
+          value: { ...consumer, plan },
+          lines: [`${consumer.name} (${consumer.id}) has the plan ${PLANS[plan as PlanName].title}.`],
+        };
+      });
+    });
   command
     .command('list')
     .description('list consumers, oldest first')

@@ -12,6 +12,7 @@ import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import { Book } from '#ledger/book.ts';
+import { boughtWith } from '#ledger/usage-list.ts';
 
 /**
  * Who `cygnet start` works for: the consumer `demo`, who gets some credit once, and the provider `demo`, whose agent runs
@@ -71,9 +72,15 @@ async function freshKey(
   const at = clock.wallMs();
   for (const key of await listKeys(database, { ownerId, limit: KEYS_LOOKED_AT })) {
     const ours = key.name === KEY_NAME && key.revokedAt === null;
-    // Nobody else can have the provider's key: it went to the agent of that start and nowhere else.
-    if (ours && (kind === 'provider' || key.lastUsedOn === null))
-      await revokeKey(database, { id: key.id, at });
+    if (!ours) continue;
+    // Nobody else can have the provider's key: it went to the agent of that start and nowhere else. Of a consumer's key,
+    // the day of use is noted once a minute; whether it bought something is certain.
+    const { id, createdAt } = key;
+    const inUse =
+      kind === 'consumer' &&
+      (key.lastUsedOn !== null ||
+        (await boughtWith(database, { keyId: id, consumerId: ownerId, since: createdAt })));
+    if (!inUse) await revokeKey(database, { id, at });
   }
   const { secret, prefix, hash } = makeKey(kind, parts.randomness);
   const kept = await keepKey(database, {

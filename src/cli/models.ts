@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
-import { CatalogueView } from '#catalogue/models.ts';
+import { CatalogueView, setCanary } from '#catalogue/models.ts';
+import type { Canary } from '#domain/model.ts';
 import { formatUsd } from '#domain/money.ts';
 import type { Price } from '#domain/price.ts';
+import { Refusal, WrongUsage } from './refusal.ts';
 import { table } from './report.ts';
 import { inSession } from './session.ts';
 
@@ -33,6 +35,44 @@ export function models(command: Command): void {
         }
       }),
     );
+  command
+    .command('canary')
+    .description('put a version of a model on trial: the share of requests that it leads')
+    .argument('<model>', 'its id or short name')
+    .option('--version-hash <hash>', 'the hash of its weights, as its agents state it')
+    .option('--share <number>', 'from 0 to 1')
+    .option('--end', 'end the trial')
+    .action((name: string, options: CanaryOptions, self: Command) => {
+      const canary = canaryOf(options);
+      return inSession(self, async (session) => {
+        const modelId = await setCanary(session.database, { name, canary });
+        if (modelId === undefined) throw new Refusal(`There is no model ${JSON.stringify(name)}.`);
+        return {
+          value: { modelId, canary },
+          lines: [
+            canary
+              ? `${modelId}: ${canary.version} leads ${canary.share * 100} % of requests.`
+              : `${modelId}: no version is on trial.`,
+          ],
+        };
+      });
+    });
+}
+
+interface CanaryOptions {
+  versionHash?: string;
+  share?: string;
+  end?: boolean;
+}
+
+function canaryOf({ versionHash, share, end }: CanaryOptions): Canary | null {
+  if (end) return null;
+  const part = Number(share);
+  if (versionHash === undefined || versionHash === '' || versionHash.length > 200)
+    throw new WrongUsage('Name the version with --version-hash, or end the trial with --end.');
+  if (share === undefined || share.trim() === '' || !(part >= 0 && part <= 1))
+    throw new WrongUsage('--share is a number from 0 to 1.');
+  return { version: versionHash, share: part };
 }
 
 /** A price as people read it. */

@@ -89,7 +89,8 @@ export function price(command: Command): void {
     );
 }
 
-async function theModel(session: Session, name: string): Promise<Model> {
+/** The model on sale that `name` (an id, a slug or an alias) means. */
+export async function theModel(session: Session, name: string): Promise<Model> {
   const view = await CatalogueView.open(session);
   try {
     const model = view.resolve(name);

@@ -1,6 +1,13 @@
 import type { Command } from 'commander';
 import type { ProviderState } from '#domain/party.ts';
-import { createProvider, firstState, listProviders, setProviderState } from '#identity/providers.ts';
+import { DATA_POLICIES } from '#domain/preferences.ts';
+import {
+  createProvider,
+  firstState,
+  listProviders,
+  setProviderState,
+  setProviderTerms,
+} from '#identity/providers.ts';
 import { properName, theProvider } from './parties.ts';
 import { Refusal } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';
@@ -69,6 +76,40 @@ export function providers(command: Command): void {
     .action((name: string, { reason }: { reason: string }, self: Command) =>
       inSession(self, (session) => move(session, { name, to: 'suspended', reason })),
     );
+  command
+    .command('terms')
+    .description('note where a provider is and what it does with prompts, for routing')
+    .argument('<provider>', 'its id or name')
+    .option('--region <name>', 'such as eu-west; an empty text forgets it')
+    .option('--data-policy <policy>', `what it promised in writing: ${DATA_POLICIES.join(', ')}`)
+    .action((name: string, wish: { region?: string; dataPolicy?: string }, self: Command) =>
+      inSession(self, (session) => noteTerms(session, name, wish)),
+    );
+}
+
+async function noteTerms(
+  { database }: Session,
+  name: string,
+  wish: { region?: string; dataPolicy?: string },
+): Promise<Report> {
+  if (wish.region !== undefined && !/^[a-z0-9-]{0,32}$/.test(wish.region)) {
+    throw new Refusal('A region is at most 32 lower-case letters, digits and dashes.');
+  }
+  const dataPolicy = DATA_POLICIES.find((policy) => policy === wish.dataPolicy);
+  if (wish.dataPolicy !== undefined && dataPolicy === undefined) {
+    throw new Refusal(`A data policy is one of: ${DATA_POLICIES.join(', ')}.`);
+  }
+  const { id } = await theProvider(database, name);
+  const noted = await setProviderTerms(database, {
+    id,
+    ...(wish.region !== undefined && { region: wish.region === '' ? null : wish.region }),
+    ...(dataPolicy !== undefined && { dataPolicy }),
+  });
+  const { region = null, dataPolicy: policy = 'unstated' } = noted ?? {};
+  return {
+    value: { id, region, dataPolicy: policy },
+    lines: [`${id}  region ${region ?? 'not noted'}  data policy ${policy}`],
+  };
 }
 
 async function move(

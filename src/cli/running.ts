@@ -1,3 +1,4 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { type Config, readConfig } from '#config/config.ts';
 import { systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -29,12 +30,28 @@ Settings are environment variables, all in .env.example. The first to know:
 /** How long answers under way may take after a wish to stop. */
 const GRACE_MS = 30_000;
 
+/** Makes the data folder, before anything is written to it. Refuses, in a sentence, one that cannot be used. */
+export function takeDataFolder({ dataFolder }: Config): void {
+  try {
+    mkdirSync(dataFolder, { recursive: true });
+    accessSync(dataFolder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'it is no folder' : `${code}`;
+    const reason = code === 'EACCES' || code === 'EROFS' ? 'this user may not write there' : why;
+    throw new Refusal(
+      `The data folder ${dataFolder} cannot be used: ${reason}. Set CYGNET_DATA_DIR to another one.`,
+    );
+  }
+}
+
 /** Opens the store and the market as the environment says. `progress` hears what is being done, in sentences. */
 export async function openRunningMarket(options: {
   destination: LogFile;
   progress: (sentence: string) => void;
 }): Promise<RunningMarket> {
   const config = readConfig();
+  takeDataFolder(config);
   const log = openLog({ level: config.logLevel, destination: options.destination });
   for (const name of config.strangers) options.progress(`${name} is set and means nothing here.`);
   const clock = systemClock;
@@ -44,6 +61,7 @@ export async function openRunningMarket(options: {
     log,
     progress: (_step, sentence) => options.progress(sentence),
   });
+  store.embedded?.keepAlive(log);
   try {
     options.progress('Opening the market.');
     const market = await openMarketplace({
@@ -66,7 +84,7 @@ export async function openRunningMarket(options: {
     };
   } catch (error) {
     await store.close();
-    throw portTaken(error, config) ?? error;
+    throw cannotListen(error, config) ?? error;
   }
 }
 
@@ -87,9 +105,20 @@ export function askedToStop(): Promise<void> {
   });
 }
 
-function portTaken(error: unknown, config: Config): Error | undefined {
+/** What keeps us from listening, in a sentence that says what to set; undefined when it is something else. */
+function cannotListen(error: unknown, config: Config): Error | undefined {
+  if (error instanceof Fault) return undefined;
   const { code, port } = error as { code?: string; port?: number };
-  if (error instanceof Fault || code !== 'EADDRINUSE') return undefined;
   const name = port === config.hubPort ? 'CYGNET_HUB_PORT' : 'CYGNET_GATEWAY_PORT';
-  return new Refusal(`Port ${port} is in use by another program. Set ${name} to a free one.`);
+  switch (code) {
+    case 'EADDRINUSE':
+      return new Refusal(`Port ${port} is in use by another program. Set ${name} to a free one.`);
+    case 'EACCES':
+      return new Refusal(`Port ${port} is not open to this user. Set ${name} to one above 1023.`);
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new Refusal(`CYGNET_HOST is ${config.host}, which is no address of this machine.`);
+    default:
+      return undefined;
+  }
 }

@@ -11,7 +11,7 @@ import type { Sealed } from '#kit/sealed.ts';
 import { agentProgram } from './agent.ts';
 import { AgentProcess } from './agent-process.ts';
 import { demoParties } from './demo-parties.ts';
-import { askedToStop, openRunningMarket, type RunningMarket, SETTINGS } from './running.ts';
+import { askedToStop, openRunningMarket, type RunningMarket, SETTINGS, takeDataFolder } from './running.ts';
 
 /** The model that is shipped, as the catalogue knows it. */
 const SHIPPED_MODEL = 'cygnet/cygnet-nano';
@@ -29,7 +29,9 @@ export function start(command: Command): void {
       const seconds = ((systemClock.nowMs() - began) / 1000).toFixed(1).padStart(5);
       process.stdout.write(`${seconds} s  ${sentence}\n`);
     };
-    const logPath = path.join(readConfig().dataFolder, 'cygnet.log');
+    const config = readConfig();
+    takeDataFolder(config);
+    const logPath = path.join(config.dataFolder, 'cygnet.log');
     const destination = openLogFile(systemClock, logPath);
     const stop = askedToStop();
     const running = await openRunningMarket({ destination, progress: say });

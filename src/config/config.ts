@@ -21,8 +21,7 @@ export interface Config {
   readonly logLevel: string;
   readonly limits: Limits;
   readonly playground: PlaygroundSettings;
-  /** Whose `X-Forwarded-For` is believed: addresses and networks. */
-  readonly trustedProxies: readonly string[];
+  readonly access: AccessSettings;
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
   readonly money: MoneySettings;
@@ -67,6 +66,14 @@ export function limitClassOf(category: Category): LimitClass {
   return category === 'audio' ? 'other' : category;
 }
 
+/** Who gets in, and from where. */
+export interface AccessSettings {
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly signUp: 'open' | 'closed';
+  readonly sessionMs: number;
+}
+
 export interface HubSettings {
   /** A connection that has not registered by then is closed. */
   readonly registerDeadlineMs: number;
@@ -88,8 +95,18 @@ export interface HubSettings {
   readonly upgradePerSeconds: number;
 }
 
+export type StrategyName =
+  | 'health-aware'
+  | 'round-robin'
+  | 'least-connections'
+  | 'price'
+  | 'throughput'
+  | 'latency';
+
 export interface RoutingSettings {
-  readonly strategy: 'health-aware' | 'round-robin' | 'least-connections';
+  readonly strategy: StrategyName;
+  /** Where this market is, as regions of providers are named; undefined: nowhere in particular. */
+  readonly region: string | undefined;
   /** Tries after the first, each on a provider not yet tried. */
   readonly retriesMax: number;
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
@@ -171,7 +188,11 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       bodyTimeoutMs: 60_000,
     },
     playground: { enabled: env.playground, requestsPerHour: 5, outputTokensMax: 100 },
-    trustedProxies: env.trustedProxies,
+    access: {
+      trustedProxies: env.trustedProxies ?? [],
+      signUp: env.signUp,
+      sessionMs: env.sessionHours * 3_600_000,
+    },
     hub: {
       registerDeadlineMs: 30_000,
       heartbeatTimeoutMs: 80_000,
@@ -189,6 +210,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     },
     routing: {
       strategy: env.routingStrategy,
+      region: env.region,
       retriesMax: env.retriesMax,
       backoff: { baseMs: 50, capMs: 1_000 },
       retryBudget: { ratio: 0.1, burst: 20 },

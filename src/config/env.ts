@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import { parseUsd } from '#domain/money.ts';
+import { AddressList } from '#kit/address-list.ts';
 import { databaseUrl } from './secrets.ts';
 
 /**
@@ -58,6 +58,12 @@ const oneOf =
     return found;
   };
 
+const region: Parser<string> = (value) => {
+  if (!/^[a-z0-9-]{1,32}$/.test(value))
+    throw new RangeError('at most 32 lower-case letters, digits and dashes');
+  return value;
+};
+
 const yesOrNo: Parser<boolean> = (value) => {
   if (['1', 'true', 'yes', 'on'].includes(value.toLowerCase())) return true;
   if (['0', 'false', 'no', 'off'].includes(value.toLowerCase())) return false;
@@ -77,15 +83,10 @@ const dollars: Parser<bigint> = (value) => {
 };
 
 const addresses: Parser<readonly string[]> = (value) => {
-  const list = value.split(',').map((each) => each.trim());
-  const texts = list.filter((each) => each !== '');
-  for (const each of texts) {
-    const [address = '', bits = '0', more] = each.split('/');
-    const most = isIP(address) === 6 ? 128 : 32;
-    if (isIP(address) === 0 || more !== undefined || !/^\d{1,3}$/.test(bits) || Number(bits) > most)
-      throw new RangeError('addresses or networks such as 10.0.0.0/8, separated by commas');
-  }
-  return texts;
+  const entries = value.split(/[\s,]+/).filter((entry) => entry !== '');
+  // Throws what was expected.
+  new AddressList(entries).has('');
+  return entries;
 };
 
 const version: Parser<string> = (value) => {
@@ -156,12 +157,6 @@ export const VARIABLES = {
     'yes',
     'Whether people may chat without a key. The consumer con_playground pays, with what it was given.',
   ),
-  trustedProxies: plain(
-    'CYGNET_TRUSTED_PROXIES',
-    addresses,
-    '',
-    'Addresses and networks, separated by commas, whose X-Forwarded-For is believed.',
-  ),
   bodyBytesMax: plain(
     'CYGNET_BODY_BYTES_MAX',
     whole(1_024, 256 * MIB),
@@ -211,6 +206,19 @@ export const VARIABLES = {
     'The longest a request may take from beginning to end, in milliseconds.',
   ),
 
+  trustedProxies: optional(
+    'CYGNET_TRUSTED_PROXIES',
+    addresses,
+    'Addresses and networks of reverse proxies whose X-Forwarded-For is believed, with commas between them.',
+  ),
+  signUp: plain(
+    'CYGNET_SIGN_UP',
+    oneOf('open', 'closed'),
+    'open',
+    'Whether anyone may make an account, or only the operator.',
+  ),
+  sessionHours: plain('CYGNET_SESSION_HOURS', whole(1, 24 * 30), '12', 'How long a login lasts, in hours.'),
+
   generationCFrom: plain(
     'CYGNET_GENERATION_C_FROM',
     version,
@@ -244,9 +252,14 @@ export const VARIABLES = {
 
   routingStrategy: plain(
     'CYGNET_ROUTING_STRATEGY',
-    oneOf('health-aware', 'round-robin', 'least-connections'),
+    oneOf('health-aware', 'round-robin', 'least-connections', 'price', 'throughput', 'latency'),
     'health-aware',
     'How a provider is chosen among those that can serve.',
+  ),
+  region: optional(
+    'CYGNET_REGION',
+    region,
+    'Where this market is, as its operator names the regions of providers (such as eu-west): near ones are preferred.',
   ),
   retriesMax: plain(
     'CYGNET_RETRIES_MAX',

@@ -1,8 +1,10 @@
 import { createServer, type Server } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { silentLog } from '#kit/log.ts';
+import { CutLine } from '#support/cut-line.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
-import { databaseGone, openDatabase } from './database.ts';
+import { type Database, databaseGone, openDatabase } from './database.ts';
 
 let fresh: FreshDatabase;
 beforeAll(async () => {
@@ -43,6 +45,59 @@ describe('transactions', () => {
     });
     await expect(failed).rejects.toThrow('changed my mind');
     expect(await database.sql`select * from kept`).toHaveLength(0);
+  });
+});
+
+describe('bug: a connection that breaks within a transaction ends the transaction, not the process', () => {
+  let line: CutLine;
+  let cut: Database;
+  beforeEach(async () => {
+    const opened = await CutLine.to(fresh.url);
+    line = opened.line;
+    cut = openDatabase({ url: opened.url, log: silentLog, maxConnections: 2 });
+  });
+  afterEach(async () => {
+    await cut.close();
+    await line.close();
+  });
+
+  test('during a statement', async () => {
+    const failed = cut.transaction(async (sql) => {
+      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      const sleeping = sql`select pg_sleep(60)`;
+      await Promise.all([sleeping, fresh.database.sql`select 1`.then(() => line.cut())]);
+      return row;
+    });
+    await expect(failed).rejects.toSatisfy(databaseGone);
+    line.mend();
+    expect([...(await cut.sql`select 1 as n`)]).toEqual([{ n: 1 }]);
+  });
+
+  test('between two statements, and whoever goes on all the same is refused', async () => {
+    let wentOn: (end: Promise<unknown>) => void = () => {};
+    const second = new Promise((resolve) => {
+      wentOn = resolve;
+    });
+    const failed = cut.transaction(async (sql) => {
+      await sql`select 1`;
+      line.cut();
+      // On the other connection, so that by then the loss is known.
+      await cut.sql`select 2`.catch(() => {});
+      const third = (async () => await sql`select 3`)();
+      wentOn(third);
+      await third;
+    });
+    await expect(failed).rejects.toSatisfy(databaseGone);
+    await expect(second).rejects.toSatisfy(databaseGone);
+  });
+
+  test('when the server ends it', async () => {
+    const failed = fresh.database.transaction(async (sql) => {
+      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      const end = async () => await fresh.another().sql`select pg_terminate_backend(${row?.pid ?? 0})`;
+      await Promise.all([sql`select pg_sleep(60)`, end()]);
+    });
+    await expect(failed).rejects.toSatisfy(databaseGone);
   });
 });
 

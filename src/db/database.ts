@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { type Clock, systemClock } from '#kit/clock.ts';
+import { type Clock, pause, systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 
@@ -54,6 +54,13 @@ type Query = postgres.PendingQuery<postgres.Row[]> & {
   reject: (this: void, error: unknown) => void;
 };
 
+const STOP_LISTENING_MS = 1_000;
+
+/** A transaction under way. Once its connection is gone, nothing more may be sent on it. */
+interface Transaction {
+  lost: boolean;
+}
+
 /** SQLSTATE classes and driver codes that say "no server there", as opposed to "the server said no". */
 const GONE =
   /^(08...|57P0[123]|53300|CONNECT_TIMEOUT|CONNECTION_\w+|ECONN\w+|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/;
@@ -81,42 +88,50 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
   });
 
-  const guarded = (query: Query): Query => {
+  const guarded = (query: Query, transaction?: Transaction): Query => {
     const { handle, resolve, reject } = query;
     // A query runs when it is first awaited; only then does its time begin.
-    query.handle = () => {
+    const handleInTime = (): unknown => {
       if (!query.executed) {
         const timer = clock.after(deadlineMs, () => {
           query.reject(
             new Fault('database-unreachable', { inner: `No answer from the database in ${deadlineMs} ms.` }),
           );
         });
-        query.resolve = (value) => {
+        const resolveInTime = (value: unknown): void => {
           timer.cancel();
           resolve(value);
         };
-        query.reject = (error) => {
+        const rejectInTime = (error: unknown): void => {
           timer.cancel();
+          if (transaction && isGone(error)) transaction.lost = true;
           reject(asFault(error));
         };
+        query.resolve = resolveInTime;
+        query.reject = rejectInTime;
       }
       return handle.call(query);
     };
+    query.handle = handleInTime;
     return query;
   };
 
-  const guard = (sql: object): Sql =>
+  const guard = (sql: object, transaction?: Transaction): Sql =>
     new Proxy(sql, {
       apply(target, self, args: unknown[]) {
+        if (transaction?.lost) throw lostFault();
         for (let i = 1; i < args.length; i++) args[i] = widen(args[i]);
         const made = Reflect.apply(target as () => unknown, self, args);
-        return made instanceof Promise ? guarded(made as Query) : made;
+        return made instanceof Promise ? guarded(made as Query, transaction) : made;
       },
       get(target, name) {
         const value = Reflect.get(target, name);
-        if (name === 'unsafe') return (...args: unknown[]) => guarded(value(...args));
-        if (name === 'savepoint')
-          return (work: (sql: Sql) => unknown) => value((inner: object) => work(guard(inner)));
+        if (name === 'unsafe') {
+          return (...args: unknown[]) => {
+            if (transaction?.lost) throw lostFault();
+            return guarded(value(...args), transaction);
+          };
+        }
         return value;
       },
     }) as Sql;
@@ -135,16 +150,27 @@ export function openDatabase(options: DatabaseOptions): Database {
     sql,
     async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
       let late = false;
+      const transaction: Transaction = { lost: false };
       const run = async (): Promise<T> => {
         try {
           const made = await raw.begin(async (inner) => {
-            const done = await work(guard(inner));
+            let done: T;
+            try {
+              done = await work(guard(inner, transaction));
+            } catch (error) {
+              // The driver would send its rollback down a connection that is closed, and fail in a way that ends the
+              // process (3.4.9). It is told nothing, and ends this itself when the connection is closed.
+              if (transaction.lost) return await new Promise<never>(() => {});
+              throw error;
+            }
             // Whoever waited was told that it failed; committing now would make that a lie.
             if (late) throw new Fault('database-unreachable', { inner: 'The transaction came too late.' });
             return done;
           });
           return made as T;
         } catch (error) {
+          // It may have been lost between two statements: none must follow.
+          transaction.lost = true;
           throw asFault(error);
         } finally {
           timer.cancel();
@@ -166,7 +192,12 @@ export function openDatabase(options: DatabaseOptions): Database {
     async listen(channel, heard, listening) {
       try {
         const listener = await raw.listen(channel, heard, listening);
-        return { stop: () => listener.unlisten() };
+        return {
+          stop: async () => {
+            // Where no server is left to be told, nothing is heard any more either.
+            await Promise.race([listener.unlisten().catch(() => {}), pause(clock, STOP_LISTENING_MS)]);
+          },
+        };
       } catch (error) {
         throw asFault(error);
       }
@@ -182,9 +213,18 @@ export function databaseGone(error: unknown): boolean {
   return error instanceof Fault && error.code === 'database-unreachable';
 }
 
-function asFault(error: unknown): unknown {
+function isGone(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
-  if (error instanceof Fault || typeof code !== 'string' || !GONE.test(code)) return error;
+  return !(error instanceof Fault) && typeof code === 'string' && GONE.test(code);
+}
+
+function lostFault(): Fault {
+  return new Fault('database-unreachable', { inner: 'The connection of this transaction is gone.' });
+}
+
+function asFault(error: unknown): unknown {
+  if (!isGone(error)) return error;
+  const { code } = error as { code: string };
   // The driver's message names host and port; it stays inside.
   return new Fault('database-unreachable', {
     inner: `The database cannot be reached (${code}).`,

@@ -1,11 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { type Clock, pause } from '#kit/clock.ts';
+import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
-import { silentLog } from '#kit/log.ts';
+import { locked } from '#kit/file-lock.ts';
+import { type Logger, silentLog } from '#kit/log.ts';
+import { Rounds } from '#kit/rounds.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { type Database, openDatabase } from './database.ts';
+import { type Database, databaseGone, openDatabase } from './database.ts';
 import { type PostgresServer, serverFolder, startPostgres } from './postgres-server.ts';
 
 /**
@@ -20,6 +22,8 @@ export interface EmbeddedDatabase {
   readonly folder: string;
   /** False when it was found running. */
   readonly started: boolean;
+  /** For a process that stays: starts the server again whenever it is found dead, on the same port, until `leave`. */
+  keepAlive(log: Logger): void;
   /** Call it last, with your own connections closed. Stops the server unless another process uses it. */
   leave(): Promise<'stopped' | 'left-running'>;
 }
@@ -31,7 +35,7 @@ export interface EmbeddedDatabase {
 export type Progress = (step: 'prepare' | 'open' | 'elsewhere', sentence: string) => void;
 
 const NAME = 'cygnet';
-const LOCK_WAIT_MS = 120_000;
+const WATCH_MS = 500;
 
 /**
  * Opens the embedded database of `dataFolder`, making and starting it as needed. Throws a `Fault` whose inner text says what the operator can do.
@@ -54,11 +58,20 @@ export async function openEmbeddedDatabase(options: {
       const server = await startPostgres({ folder, ...(await rememberedPort(folder)) });
       writeFileSync(path.join(folder, 'port'), `${server.port}\n`);
       const presence = await enter(server);
+      const revive = (): Promise<unknown> =>
+        locked({ lock, clock }, () => startPostgres({ folder, port: server.port }));
+      let watch: Rounds | undefined;
       return {
         url: new Sealed(server.urlOf(NAME)),
         folder,
         started: server.started,
-        leave: () => locked({ lock, clock }, () => leave(server, presence)),
+        keepAlive: (log) => {
+          watch ??= watchOver(presence, { clock, log, revive });
+        },
+        leave: async () => {
+          await watch?.close();
+          return await locked({ lock, clock }, () => leave(server, presence));
+        },
       };
     });
   } catch (error) {
@@ -101,6 +114,26 @@ async function enter(server: PostgresServer): Promise<Database> {
   return presence;
 }
 
+/** Looks every half second whether the server is there, through the connection that is held anyway. */
+function watchOver(
+  presence: Database,
+  { clock, log, revive }: { clock: Clock; log: Logger; revive: () => Promise<unknown> },
+): Rounds {
+  return new Rounds(clock, {
+    periodMs: WATCH_MS,
+    work: async () => {
+      try {
+        await presence.sql`select 1`;
+      } catch (error) {
+        if (!databaseGone(error)) throw error;
+        log.warn({ err: error }, 'The embedded database is gone; it is started again.');
+        await revive();
+      }
+    },
+    failed: (error) => log.error({ err: error }, 'The embedded database could not be started again.'),
+  });
+}
+
 async function leave(server: PostgresServer, presence: Database): Promise<'stopped' | 'left-running'> {
   let others = 0;
   try {
@@ -108,6 +141,9 @@ async function leave(server: PostgresServer, presence: Database): Promise<'stopp
       select count(*)::integer as others from pg_stat_activity
       where backend_type = 'client backend' and pid <> pg_backend_pid()`;
     others = row?.others ?? 0;
+  } catch (error) {
+    // A server that died is stopped already, and its log has everything that was committed.
+    if (!databaseGone(error)) throw error;
   } finally {
     await presence.close();
   }
@@ -151,70 +187,4 @@ async function rememberedPort(folder: string): Promise<{ port?: number }> {
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
   return free ? { port } : {};
-}
-
-/** Runs `work` while no other process runs its own under the same lock file. A dead holder's lock counts for nothing. */
-async function locked<T>(
-  { lock, clock }: { lock: string; clock: Clock },
-  work: () => Promise<T>,
-): Promise<T> {
-  const until = clock.nowMs() + LOCK_WAIT_MS;
-  while (!taken(lock)) {
-    if (clock.nowMs() > until) {
-      throw new Fault('internal', {
-        inner: `Another process has been starting or stopping the database for two minutes. If none is, remove ${lock}.`,
-      });
-    }
-    await pause(clock, 50);
-  }
-  held.add(lock);
-  try {
-    return await work();
-  } finally {
-    held.delete(lock);
-    rmSync(lock, { force: true });
-  }
-}
-
-/** The locks of this very process: one that carries our pid and is not among them was left by a predecessor. */
-const held = new Set<string>();
-
-function taken(lock: string): boolean {
-  try {
-    writeFileSync(lock, `${process.pid}\n`, { flag: 'wx' });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  if (held.has(lock) || holderLives(lock)) return false;
-  // Moved aside first: of several who find the dead holder's lock, one gets to move it.
-  const aside = `${lock}.${process.pid}`;
-  try {
-    renameSync(lock, aside);
-  } catch {
-    return false;
-  }
-  // Somebody may have been faster and hold it anew: it goes back.
-  if (holderLives(aside)) renameSync(aside, lock);
-  else rmSync(aside, { force: true });
-  return false;
-}
-
-function holderLives(lock: string): boolean {
-  let pid: number;
-  try {
-    pid = Number(readFileSync(lock, 'utf8'));
-  } catch {
-    return false;
-  }
-  // An empty file was made this instant: its pid is still being written.
-  if (!Number.isInteger(pid) || pid < 1) return true;
-  // In a container, our predecessor had the same pid as we have.
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -16,6 +16,8 @@ import type { Database } from './database.ts';
 export interface Follower {
   /** Resolves when everything announced so far has been loaded, or once a try to load it has failed. */
   settled(): Promise<void>;
+  /** Loads these rows as if they had been announced just now. Resolves when that is done, or was tried in vain. */
+  look(ids: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -92,6 +94,10 @@ export async function follow(database: Database, options: FollowerOptions): Prom
 
   return {
     async settled() {
+      await running;
+    },
+    async look(ids) {
+      ask(new Set(ids));
       await running;
     },
     async close() {

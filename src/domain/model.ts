@@ -19,6 +19,15 @@ export interface Model {
   readonly maxOutputTokens: number | null;
   readonly minVramGb: number;
   readonly active: boolean;
+  /** `free`, `standard` or `premium`: which plans may call it. */
+  readonly tier?: string;
   /** The price in force, with the id of its version in the history. */
   readonly price: Price;
+  /** A version on trial, by the hash of its weights, and the share of requests that it leads (0 to 1). */
+  readonly canary: Canary | null;
+}
+
+export interface Canary {
+  readonly version: string;
+  readonly share: number;
 }

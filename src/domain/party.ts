@@ -1,3 +1,6 @@
+import type { KeyScope } from './key-scope.ts';
+import type { DataPolicy } from './preferences.ts';
+
 /** The parties of the market. */
 
 /** Who pays for inference. */
@@ -24,6 +27,9 @@ export interface Provider {
   readonly id: string;
   readonly name: string;
   readonly state: ProviderState;
+  /** Where its machines are, in the operator's words (`eu-west`); null when not noted. */
+  readonly region: string | null;
+  readonly dataPolicy: DataPolicy;
 }
 
 /** A key as the house knows it: never the secret itself. */
@@ -36,4 +42,18 @@ export interface KeyRecord {
   /** The first eight characters after `sk-swan-` or `sk-prov-`, for people to tell keys apart. */
   readonly prefix: string;
   readonly revoked: boolean;
+  /** The first key of the line that rotation made this one from. Absent: the key is its own line. */
+  readonly familyId?: string;
+  /** What it may do; absent when it may do all that its owner may. */
+  readonly scope?: KeyScope;
+  /** Wall milliseconds; absent when it does not expire. */
+  readonly expiresAt?: number;
+  /** The plan of the consumer that owns it (`plan.ts`); absent when nobody chose one. */
+  readonly plan?: string;
 }
+
+/**
+ * Whose key a secret is, or why it is nobody's: never made, not a key at all (a typo, another house's), revoked, or past
+ * its expiry.
+ */
+export type KeyAnswer = KeyRecord | 'unknown' | 'malformed' | 'revoked' | 'expired';

@@ -322,3 +322,59 @@ describe('the body that is passed on', () => {
     });
   });
 });
+
+describe('what concerns routing', () => {
+  const messages = [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'Hi' },
+  ];
+  const readOf = (more: object) =>
+    readChatRequest(Buffer.from(JSON.stringify({ model: 'm', messages, ...more })));
+
+  test("OpenRouter's fields are read and never forwarded", () => {
+    const body = {
+      provider: { sort: 'price', require_parameters: true },
+      models: ['n', 'o'],
+      route: 'fallback',
+      seed: 1,
+    };
+    expect(readOf(body)).toMatchObject({
+      needsRewrite: true,
+      routing: {
+        preferences: { sort: 'price' },
+        fallbackModels: ['n', 'o'],
+        parameters: ['model', 'messages', 'provider', 'models', 'route', 'seed'],
+      },
+    });
+    const bytes = Buffer.from(JSON.stringify({ model: 'm', messages, ...body }));
+    expect(JSON.parse(rewriteBody(bytes).toString())).toEqual({ model: 'm', messages, seed: 1 });
+  });
+
+  test('a list of models needs no model beside it', () => {
+    expect(readChatRequest(Buffer.from(JSON.stringify({ models: ['n', 'o'], messages })))).toMatchObject({
+      model: 'n',
+      routing: { fallbackModels: ['n', 'o'] },
+    });
+  });
+
+  test.each([
+    ['nine models', { models: Array.from({ length: 9 }, () => 'm') }, 'models'],
+    ['a model without a name', { models: [''] }, 'models'],
+    ['a preference that is none', { provider: { order: 7 } }, 'provider.order'],
+  ])('%s are refused', (_what, more, param) =>
+    expect(readOf(more)).toMatchObject({ code: 'request-invalid', param }),
+  );
+
+  test('the turns of a conversation are recognised by how it begins, or by the name that the caller gives it', () => {
+    const first = readOf({}) as ChatRequest;
+    const later = readOf({
+      messages: [...messages, { role: 'assistant', content: 'Hi!' }, { role: 'user', content: 'More' }],
+    }) as ChatRequest;
+    expect(first.routing?.conversation).toBeDefined();
+    expect(later.routing?.conversation).toBe(first.routing?.conversation);
+    expect(readOf({ messages: [{ role: 'user', content: 'Ho' }] })).not.toMatchObject({
+      routing: { conversation: first.routing?.conversation },
+    });
+    expect(readOf({ session_id: 's1' })).toMatchObject({ routing: { conversation: 's1' } });
+  });
+});

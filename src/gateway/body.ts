@@ -1,7 +1,9 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
+import type { Preferences } from '#domain/preferences.ts';
 import { Fault } from '#kit/fault.ts';
 import { withMembers } from '#kit/json-members.ts';
 import type { Ask } from './endpoint.ts';
+import { readPreferences } from './preferences.ts';
 
 /**
  * The body of a chat completion, read once: what the market needs to know of it, checked, and nothing else. The bytes
@@ -53,6 +55,14 @@ export const PRIVATE_FIELDS: ReadonlySet<string> = new Set([
   'litellm_trace_id',
 ]);
 
+/** For us alone: OpenRouter's fields of routing. Never forwarded. */
+const ROUTING_FIELDS: readonly string[] = ['provider', 'models', 'route'];
+const NEVER_FORWARDED: ReadonlySet<string> = new Set([...PRIVATE_FIELDS, ...ROUTING_FIELDS]);
+
+/** More would let one request try the whole catalogue. */
+const FALLBACK_MODELS_MAX = 8;
+/** How much of a conversation's beginning tells it from others, in characters of each message. */
+const OPENING_CHARS = 256;
 const MODEL_CHARS_MAX = 256;
 const CHOICES_MAX = 8;
 const STOPS_MAX = 16;
@@ -76,7 +86,8 @@ export function readChatRequest(
   if (!isUtf8(bytes)) return new Fault('body-not-json', { outer: 'The body is not valid UTF-8.' });
   let body: unknown;
   try {
-    body = JSON.parse(bytes.toString('utf8'));
+    // Plain ASCII needs no decoding: a fifth less for a prompt of 64 kB.
+    body = JSON.parse(bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8'));
   } catch {
     // The parser's own message quotes the body.
     return new Fault('body-not-json');
@@ -107,6 +118,13 @@ interface Reading {
   mediaParts: number;
   /** More than the messages' text goes into the prompt. */
   moreThanText: boolean;
+  preferences: Preferences | undefined;
+  fallbackModels: readonly string[];
+  /** The conversation as the caller names it. */
+  named: string | undefined;
+  /** The texts up to the first of the user's, which stay the same over all turns. */
+  opening: string;
+  opened: boolean;
 }
 
 type Check = (value: unknown, reading: Reading, name: string) => void;
@@ -152,10 +170,34 @@ const CHECKS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['presence_penalty', between(-2, 2)],
   ['frequency_penalty', between(-2, 2)],
   ['stop', readStop],
-  ...[...PRIVATE_FIELDS].map((name): [string, Check] => [
-    name,
+  [
+    'provider',
+    (value, reading) => {
+      if (value === null) return;
+      reading.preferences = readPreferences(value);
+      reading.needsRewrite = true;
+    },
+  ],
+  [
+    'models',
+    (value, reading) => {
+      if (value === null) return;
+      reading.fallbackModels = readFallbacks(value);
+      reading.needsRewrite = true;
+    },
+  ],
+  [
+    'route',
     (_, reading) => {
       reading.needsRewrite = true;
+    },
+  ],
+  ...[...PRIVATE_FIELDS].map((name): [string, Check] => [
+    name,
+    (value, reading) => {
+      reading.needsRewrite = true;
+      if ((name === 'session_id' || name === 'prompt_cache_key') && typeof value === 'string')
+        reading.named ??= value.slice(0, OPENING_CHARS);
     },
   ]),
 ]);
@@ -174,6 +216,11 @@ function read(body: Record<string, unknown>, bodyBytes: number, limits: BodyLimi
     needsRewrite: false,
     mediaParts: 0,
     moreThanText: false,
+    preferences: undefined,
+    fallbackModels: [],
+    named: undefined,
+    opening: '',
+    opened: false,
   };
   for (const name in body) {
     const value = body[name];
@@ -185,14 +232,15 @@ function read(body: Record<string, unknown>, bodyBytes: number, limits: BodyLimi
       checkDepth(value, name);
     }
   }
-  if (reading.model === undefined) refuse('model', "'model' is missing.");
+  const model = reading.model ?? reading.fallbackModels[0];
+  if (model === undefined) refuse('model', "'model' is missing.");
   if (reading.messageCount === 0) refuse('messages', "'messages' is missing.");
   const { maxTokens, maxCompletionTokens } = reading;
   if (maxTokens !== undefined && maxCompletionTokens !== undefined && maxTokens !== maxCompletionTokens) {
     refuse('max_tokens', "'max_tokens' and 'max_completion_tokens' cannot both be set.");
   }
   return {
-    model: reading.model,
+    model,
     stream: reading.stream,
     includeUsage: readStreamOptions(reading.streamOptions, reading.stream),
     maxTokens: maxTokens ?? maxCompletionTokens,
@@ -201,6 +249,12 @@ function read(body: Record<string, unknown>, bodyBytes: number, limits: BodyLimi
     promptBytes: reading.moreThanText ? bodyBytes : reading.textBytes,
     needsRewrite: reading.needsRewrite,
     mediaParts: reading.mediaParts,
+    routing: {
+      preferences: reading.preferences,
+      fallbackModels: reading.fallbackModels,
+      parameters: reading.preferences?.requireParameters ? Object.keys(body) : [],
+      conversation: reading.named ?? (reading.opening === '' ? undefined : reading.opening),
+    },
   };
 }
 
@@ -238,6 +292,10 @@ function readMessage(message: unknown, index: number, reading: Reading): void {
   }
   if (typeof role !== 'string' || role === '') {
     refuse(`messages[${index}].role`, `'messages[${index}].role' is missing.`);
+  }
+  if (!reading.opened) {
+    if (typeof content === 'string') reading.opening += `${content.slice(0, OPENING_CHARS)}\0`;
+    reading.opened = role === 'user';
   }
   const chars = readContent(content, index, reading);
   const { messageCharsMax } = reading.limits;
@@ -296,6 +354,16 @@ function readStreamOptions(value: unknown, stream: boolean): boolean {
   return includeUsage;
 }
 
+/** OpenRouter's `models`: further names, the first choice may be among them. */
+function readFallbacks(value: unknown): string[] {
+  const fits =
+    Array.isArray(value) &&
+    value.length <= FALLBACK_MODELS_MAX &&
+    value.every((name) => typeof name === 'string' && name !== '' && name.length <= MODEL_CHARS_MAX);
+  if (!fits) refuse('models', `'models' must be an array of at most ${FALLBACK_MODELS_MAX} model names.`);
+  return value;
+}
+
 function readStop(value: unknown): void {
   if (value === null || typeof value === 'string') return;
   const fits =
@@ -342,7 +410,7 @@ export function rewriteBody(
   bytes: Buffer,
   change: { drop?: ReadonlySet<string>; set?: Readonly<Record<string, unknown>> } = {},
 ): Buffer {
-  const rewritten = withMembers(bytes, { drop: PRIVATE_FIELDS, ...change });
+  const rewritten = withMembers(bytes, { drop: NEVER_FORWARDED, ...change });
   if (!rewritten) throw new Fault('body-not-json');
   return rewritten;
 }

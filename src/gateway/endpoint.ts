@@ -1,5 +1,6 @@
 import type { Category, Model } from '#domain/model.ts';
 import type { Operation, OperationSet } from '#domain/operation.ts';
+import type { Preferences } from '#domain/preferences.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { Answer, Expected } from '#hub/link.ts';
 
@@ -23,6 +24,20 @@ export interface Ask {
   readonly promptBytes: number;
   /** What goes to the agent in place of the consumer's bytes, where the two differ in more than a few fields. */
   readonly body?: Uint8Array | undefined;
+  /** What the caller wishes of routing; absent where the endpoint takes no wishes. */
+  readonly routing?: RoutingAsk | undefined;
+}
+
+/** OpenRouter's fields of routing, as far as they were set. */
+export interface RoutingAsk {
+  /** The `provider` object. */
+  readonly preferences: Preferences | undefined;
+  /** Further `models` to try when nobody can serve the first. */
+  readonly fallbackModels: readonly string[];
+  /** The names of all fields of the body, where the preferences ask for them. */
+  readonly parameters: readonly string[];
+  /** Names the conversation: what the caller says, else how it begins. */
+  readonly conversation: string | undefined;
 }
 
 /** The most that a request may consume. What is held is the price of it. */

@@ -79,7 +79,8 @@ export function readForm(
   form.on('partsLimit', () => finish(invalid('The form has too many fields.')));
   form.on('error', () => finish(invalid('The form could not be read.')));
   form.on('finish', () => finish({ file: file.bytes, filename, contentType, fields: { ...fields } }));
-  reply.onGone = () => finish(new Fault('client-left'));
+  const gone = (): void => finish(new Fault('client-left'));
+  reply.onGone = gone;
   request.pipe(form);
 }
 

@@ -8,7 +8,6 @@ import type { UsageFacts } from '#ledger/recent-usage.ts';
  * answer (`chatcmpl-…`, `msg_…`, `resp_…`) or of the request (`x-request-id`).
  */
 export interface GenerationRooms {
-  readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
   readonly providers: { find(id: string): { name: string } | undefined };
   readonly usage: { find(id: string, consumerId: string): Promise<UsageFacts | undefined> };
 }

@@ -1,10 +1,11 @@
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
-import type { KeyRecord } from '#domain/party.ts';
+import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
+import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
 import { priceOf } from '#domain/price.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
-import type { DispatchEnd, Dispatcher, Order, PickNext, Run } from '#hub/dispatch.ts';
+import type { DispatchEnd, Dispatcher, NobodyToPick, Order, PickNext, Run, Wish } from '#hub/dispatch.ts';
 import type { Answer } from '#hub/link.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -15,11 +16,22 @@ import type { Candidate } from '#routing/candidate.ts';
 import { type ErrorCode, errorBody, errorRow } from '#wire/errors.ts';
 import { billedUsage } from './bill.ts';
 import { DeliveredText, envelopeBytes } from './delivered.ts';
-import { type Ask, type Ceiling, type Endpoint, type TokenLimits, usageBody } from './endpoint.ts';
-import type { Limits, RateVerdict } from './limits.ts';
+import {
+  type Ask,
+  type Ceiling,
+  type Endpoint,
+  type RoutingAsk,
+  type TokenLimits,
+  usageBody,
+} from './endpoint.ts';
+import { checkAddress, checkModel } from './key-scope.ts';
+import { capHeaders, placeHeaders, rateHeaders } from './limit-headers.ts';
+import type { Limits, PlaceVerdict, RateVerdict } from './limits.ts';
+import { readShortcut } from './preferences.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
 import { sendError } from './send-error.ts';
+import type { CapsLeft } from './spend-caps.ts';
 
 /**
  * The journey of every paid request, in order, each refusal beside its step:
@@ -40,7 +52,7 @@ export interface InferenceRooms {
   readonly ids: IdMaker;
   readonly log: Logger;
   readonly settings: InferenceSettings;
-  readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
+  readonly keys: { find(secret: string): KeyAnswer };
   readonly models: { resolve(name: string): Model | undefined };
   readonly limits: Limits;
   readonly holds: Holds;
@@ -54,11 +66,17 @@ export interface InferenceRooms {
   readonly served: (record: UsageRecord, candidate: Candidate | undefined) => void;
 }
 
-/** The part of the hold book that serving needs (`ledger/holds.ts`). */
+/** The hold book (`ledger/holds.ts`) with the spend caps of keys in front (`spend-caps.ts`). */
 export interface Holds {
-  reserve(consumerId: string, amount: Pico): true | Promise<true | 'short' | 'unavailable'>;
-  settle(consumerId: string, reserved: Pico, charged: Pico): void;
-  release(consumerId: string, reserved: Pico): void;
+  reserve(
+    consumerId: string,
+    amount: Pico,
+    key: KeyRecord,
+  ): true | Promise<true | 'short' | 'unavailable' | 'cap-day' | 'cap-month'>;
+  settle(consumerId: string, reserved: Pico, charged: Pico, key: KeyRecord): void;
+  release(consumerId: string, reserved: Pico, key: KeyRecord): void;
+  /** What the key's spend caps leave; for the headers of an answer. */
+  capsLeft?(key: KeyRecord): CapsLeft | undefined;
 }
 
 export interface InferenceSettings extends TokenLimits {
@@ -73,6 +91,7 @@ export interface Caller {
   readonly key: KeyRecord;
   readonly requestId: string;
   readonly acceptedMs: number;
+  readonly place: PlaceVerdict;
   readonly leave: () => void;
   /** Taken already, where the caller has a limit of its own. */
   readonly rate?: RateVerdict;
@@ -83,11 +102,30 @@ export interface Caller {
 const NOBODY_TRIED: ReadonlySet<string> = new Set();
 const DONE = Buffer.from('data: [DONE]\n\n');
 const SMALLEST_DEFAULT_OUTPUT = 16;
+/** Failures before any content that another model may not meet. */
+const FALLS_BACK: ReadonlySet<string> = new Set([
+  'prompt-too-long',
+  'provider-cut-off',
+  'provider-failed',
+  'model-without-provider',
+  'providers-busy',
+  'provider-too-slow',
+]);
 
-/** Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 429, 503). */
-export function admit(rooms: InferenceRooms, authorization: string | undefined, requestId: string): Caller {
+/**
+ * Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 403, 429, 503). `address`
+ * answers where the caller is; without it a key that is bound to addresses is refused.
+ */
+export function admit(
+  rooms: InferenceRooms,
+  authorization: string | undefined,
+  requestId: string,
+  address?: () => string,
+): Caller {
   const acceptedMs = rooms.clock.nowMs();
-  return enter(rooms, consumerKey(rooms.keys, authorization), requestId, acceptedMs);
+  const key = consumerKey(rooms.keys, authorization);
+  checkAddress(key, address);
+  return enter(rooms, key, requestId, acceptedMs);
 }
 
 /** The consumer's key that a header carries. Throws a `Fault` (401). */
@@ -96,6 +134,7 @@ export function consumerKey(keys: InferenceRooms['keys'], authorization: string 
   if (secret === undefined) throw new Fault('key-missing');
   const key = keys.find(secret);
   if (key === 'revoked') throw new Fault('key-revoked');
+  if (key === 'expired') throw new Fault('key-expired');
   if (typeof key === 'string') throw new Fault('key-unknown');
   if (key.kind !== 'consumer') throw new Fault('key-of-provider');
   return key;
@@ -110,14 +149,16 @@ export function enter(
 ): Caller {
   if (!rooms.journal.healthy)
     throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
-  if (!rooms.limits.enter(key.id)) throw new Fault('too-many-at-once', { retryAfterS: 1 });
+  const place = rooms.limits.enter(key);
+  if (!place.allowed) throw tooManyAtOnce(place);
   let inside = true;
   return {
     key,
     requestId,
     acceptedMs,
+    place,
     leave: () => {
-      if (inside) rooms.limits.leave(key.id);
+      if (inside) rooms.limits.leave(key);
       inside = false;
     },
   };
@@ -139,24 +180,26 @@ export async function serve<A extends Ask>(
   try {
     const ask = read instanceof Promise ? await read : read;
     if (ask instanceof Fault) throw ask;
-    const model = rooms.models.resolve(ask.model);
-    if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
-    if (!endpoint.categories.has(model.category)) {
-      throw new Fault('request-invalid', {
-        outer: `${model.id} does not answer ${endpoint.name}.`,
-        param: 'model',
-      });
+    const wanted = wantedModel(rooms, endpoint, caller, ask, ask.model);
+    // All names are judged before anything is tried: a slip in the last is told at once, not on the day it is needed.
+    const others = otherModels(rooms, endpoint, caller, ask, wanted);
+    const taken =
+      caller.rate ?? rooms.limits.takeRequest(caller.key, wanted.model.category, rooms.clock.nowMs());
+    rate = taken instanceof Promise ? await taken : taken;
+    if (!rate.allowed) throw overRate(rate, wanted.model.category);
+    for (let next: Wanted | undefined = wanted; next; ) {
+      const job = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
+      next = others.shift();
+      if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
+      const picked = rooms.pick(job.order, NOBODY_TRIED);
+      if ('none' in picked) {
+        if (next) continue;
+        throw nobody(picked, job.model);
+      }
+      await job.hold();
+      // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
+      if ((await job.serve(picked.candidate, next !== undefined)) === 'over') break;
     }
-    const misfit = endpoint.misfit?.(ask, model);
-    if (misfit) throw new Fault('request-invalid', misfit);
-    rate = caller.rate ?? rooms.limits.takeRequest(caller.key.id, model.category, rooms.clock.nowMs());
-    if (!rate.allowed) throw overRate(rate, model.category);
-    const job = new PaidJob(rooms, endpoint, caller, ask, model, rate, bytes, reply);
-    if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
-    const picked = rooms.pick(job.order, NOBODY_TRIED);
-    if ('none' in picked) throw new Fault(picked.none, { retryAfterS: 5 });
-    await job.hold();
-    await job.serve(picked.candidate);
   } catch (error) {
     const fault = error instanceof Fault ? error : new Fault('internal', { cause: error });
     if (!(error instanceof Fault))
@@ -168,6 +211,81 @@ export async function serve<A extends Ask>(
   }
 }
 
+/** A model as a request names it, with what routing is to heed. */
+interface Wanted {
+  readonly model: Model;
+  readonly wish: Wish | undefined;
+}
+
+/** The model that `name` means, if this caller may ask it this. Throws a `Fault` (400, 403, 404). */
+function wantedModel<A extends Ask>(
+  rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  ask: A,
+  name: string,
+): Wanted {
+  let model = rooms.models.resolve(name);
+  let sort: PreferredSort | undefined;
+  if (!model && ask.routing) {
+    const shortcut = readShortcut(name);
+    model = rooms.models.resolve(shortcut.model);
+    ({ sort } = shortcut);
+  }
+  if (!model?.active) throw new Fault('model-unknown', { param: name === ask.model ? 'model' : 'models' });
+  if (!endpoint.categories.has(model.category)) {
+    throw new Fault('request-invalid', {
+      outer: `${model.id} does not answer ${endpoint.name}.`,
+      param: 'model',
+    });
+  }
+  checkModel(caller.key, model);
+  const misfit = endpoint.misfit?.(ask, model);
+  if (misfit) throw new Fault('request-invalid', misfit);
+  return { model, wish: wishOf(ask.routing, model, sort) };
+}
+
+function wishOf(
+  routing: RoutingAsk | undefined,
+  model: Model,
+  sort: PreferredSort | undefined,
+): Wish | undefined {
+  if (!routing) return model.canary ? { model } : undefined;
+  const { preferences, parameters, conversation } = routing;
+  return {
+    model,
+    parameters,
+    ...((preferences ?? sort) !== undefined && {
+      preferences: { ...(preferences ?? NO_PREFERENCES), ...(sort && { sort }) },
+    }),
+    ...(conversation !== undefined && { conversation }),
+  };
+}
+
+/** The further models of a request, in order, each once. */
+function otherModels<A extends Ask>(
+  rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  ask: A,
+  first: Wanted,
+): Wanted[] {
+  const names = ask.routing?.fallbackModels ?? [];
+  if (names.length === 0) return [];
+  const seen = new Set([first.model.id]);
+  return names
+    .map((name) => wantedModel(rooms, endpoint, caller, ask, name))
+    .filter(({ model }) => !seen.has(model.id) && seen.add(model.id));
+}
+
+function nobody({ none, filter }: NobodyToPick, model: Model): Fault {
+  if (filter === undefined) return new Fault(none, { retryAfterS: 5 });
+  return new Fault(none, {
+    outer: `No provider of ${model.id} is left by 'provider.${filter}'.`,
+    param: `provider.${filter}`,
+  });
+}
+
 /** One request from its hold to its last byte. */
 class PaidJob<A extends Ask> {
   readonly order: Order;
@@ -175,7 +293,7 @@ class PaidJob<A extends Ask> {
   readonly #endpoint: Endpoint<A>;
   readonly #caller: Caller;
   readonly #ask: A;
-  readonly #model: Model;
+  readonly model: Model;
   readonly #rate: RateVerdict;
   readonly #reply: Reply;
   readonly #ceiling: Ceiling;
@@ -200,7 +318,7 @@ class PaidJob<A extends Ask> {
     endpoint: Endpoint<A>,
     caller: Caller,
     ask: A,
-    model: Model,
+    { model, wish }: Wanted,
     rate: RateVerdict,
     bytes: Buffer,
     reply: Reply,
@@ -209,7 +327,7 @@ class PaidJob<A extends Ask> {
     this.#endpoint = endpoint;
     this.#caller = caller;
     this.#ask = ask;
-    this.#model = model;
+    this.model = model;
     this.#rate = rate;
     this.#reply = reply;
     this.#ceiling = endpoint.ceiling(ask, model, rooms.settings);
@@ -233,6 +351,7 @@ class PaidJob<A extends Ask> {
       stream: ask.stream,
       body: endpoint.body(ask, bytes),
       set,
+      ...(wish && { wish }),
     };
   }
 
@@ -244,7 +363,7 @@ class PaidJob<A extends Ask> {
     const floor = SMALLEST_DEFAULT_OUTPUT * this.#ask.n;
     for (;;) {
       const ceiling = this.#costCeiling();
-      const answer = holds.reserve(consumerId, ceiling);
+      const answer = holds.reserve(consumerId, ceiling, this.#caller.key);
       const verdict = answer === true ? true : await answer;
       if (verdict === true) {
         this.#reserved = ceiling;
@@ -252,9 +371,10 @@ class PaidJob<A extends Ask> {
       }
       if (verdict === 'unavailable')
         throw new Fault('ledger-unavailable', { inner: 'no lease', retryAfterS: 2 });
-      if (asked || this.#outputCeiling <= floor) {
-        throw new Fault(this.#caller.whenShort ?? 'balance-short');
-      }
+      if (asked || this.#outputCeiling <= floor)
+        throw verdict === 'short'
+          ? new Fault(this.#caller.whenShort ?? 'balance-short')
+          : capReached(verdict);
       this.#outputCeiling = Math.max(floor, Math.floor(this.#outputCeiling / 4));
     }
     // A limit that the caller did not set is ours to set, or the answer could cost more than is held.
@@ -267,18 +387,23 @@ class PaidJob<A extends Ask> {
     return this.#caller.key.ownerId;
   }
 
-  /** Dispatches and relays. Resolves when the request is over, charged and answered. */
-  serve(first: Candidate): Promise<void> {
+  /**
+   * Dispatches and relays. Resolves when the request is over, charged and answered; or, where another model may be tried
+   * (`hasNext`) and nothing was passed on, with `next`: nothing is held, recorded or answered then.
+   */
+  serve(first: Candidate, hasNext: boolean): Promise<'over' | 'next'> {
     if (this.#reply.gone) {
-      this.#rooms.holds.release(this.consumerId, this.#reserved);
-      return Promise.resolve();
+      this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
+      return Promise.resolve('over');
     }
     return new Promise((resolve) => {
-      this.#reply.onGone = () => {
+      const gone = (): void => {
         this.#left = true;
         this.#run?.cancel();
       };
-      this.#reply.onDrained = () => this.#consume(0);
+      const drained = (): void => this.#consume(0);
+      this.#reply.onGone = gone;
+      this.#reply.onDrained = drained;
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
@@ -290,13 +415,21 @@ class PaidJob<A extends Ask> {
           this.#firstMs = this.#sinceAccepted();
         },
         ended: (end) => {
-          this.#end(end).then(resolve, (error) => {
-            this.#rooms.log.error(
-              { request: this.#caller.requestId, err: error },
-              'The end of a request met a bug.',
-            );
-            resolve();
-          });
+          if (hasNext && end.outcome === 'failed' && FALLS_BACK.has(end.errorCode ?? '') && !this.#left) {
+            this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
+            resolve('next');
+            return;
+          }
+          this.#end(end).then(
+            () => resolve('over'),
+            (error) => {
+              this.#rooms.log.error(
+                { request: this.#caller.requestId, err: error },
+                'The end of a request met a bug.',
+              );
+              resolve('over');
+            },
+          );
         },
       });
     });
@@ -339,12 +472,12 @@ class PaidJob<A extends Ask> {
     try {
       await this.#rooms.journal.append({ kind: 'usage', record });
     } catch (error) {
-      this.#rooms.holds.release(this.consumerId, this.#reserved);
+      this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
       this.#rooms.log.error({ request: record.id, err: error }, 'The usage of a request could not be kept.');
       this.#answerFailure('ledger-unavailable');
       return;
     }
-    this.#rooms.holds.settle(this.consumerId, this.#reserved, record.charge);
+    this.#rooms.holds.settle(this.consumerId, this.#reserved, record.charge, this.#caller.key);
     this.#rooms.served(record, end.candidate);
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
@@ -409,13 +542,13 @@ class PaidJob<A extends Ask> {
   #recordOf(end: DispatchEnd, usage: Usage): UsageRecord {
     const { key, requestId } = this.#caller;
     const { candidate } = end;
-    const cost = priceOf(usage, this.#model.price);
+    const cost = priceOf(usage, this.model.price);
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
       consumerId: key.ownerId,
       keyId: key.id,
-      modelId: this.#model.id,
+      modelId: this.model.id,
       operation: this.#endpoint.operation,
       providerId: candidate?.providerId ?? null,
       nodeId: candidate?.nodeId ?? null,
@@ -435,7 +568,7 @@ class PaidJob<A extends Ask> {
       attempts: end.attempts,
       ttftMs: this.#firstMs ?? null,
       totalMs: this.#sinceAccepted(),
-      priceId: this.#model.price.id,
+      priceId: this.model.price.id,
       policy: this.#rooms.settings.policy,
       charge: cost < this.#reserved ? cost : this.#reserved,
     };
@@ -445,14 +578,14 @@ class PaidJob<A extends Ask> {
     const text = this.#text as DeliveredText;
     this.#rooms.recounter.submit({
       record,
-      price: this.#model.price,
+      price: this.model.price,
       body: this.order.body,
       answer: this.#answer ? JSON.stringify(this.#answer) : text,
     });
   }
 
   #costCeiling(): Pico {
-    return priceOf({ ...this.#ceiling, outputTokens: this.#outputCeiling }, this.#model.price);
+    return priceOf({ ...this.#ceiling, outputTokens: this.#outputCeiling }, this.model.price);
   }
 
   #sinceAccepted(): number {
@@ -460,7 +593,14 @@ class PaidJob<A extends Ask> {
   }
 
   #commonHeaders(): Headers {
-    return ['x-swan-connection-mode', this.#mode, ...rateHeaders(this.#rate)];
+    const { key, place } = this.#caller;
+    return [
+      'x-swan-connection-mode',
+      this.#mode,
+      ...rateHeaders(this.#rate),
+      ...placeHeaders(place),
+      ...capHeaders(key, this.#rooms.holds.capsLeft?.(key)),
+    ];
   }
 
   #logServed(record: UsageRecord): void {
@@ -495,21 +635,36 @@ const STREAM_HEADERS: Headers = [
   'no',
 ];
 
-function rateHeaders({ limit, remaining, resetS }: RateVerdict): string[] {
-  return [
-    'x-ratelimit-limit',
-    String(limit),
-    'x-ratelimit-remaining',
-    String(remaining),
-    'x-ratelimit-reset',
-    String(resetS),
-  ];
+function overRate(rate: RateVerdict, category: string): Fault {
+  const whose = {
+    address: 'an hour from this address',
+    key: `a minute for ${category} models with this key`,
+    'key-scope': 'a minute, which is the limit of this key',
+    account: `a minute for ${category} models with all keys of this account`,
+    plan: "a minute, which is the limit of this account's plan",
+    'plan-day': "a day, which is the limit of this account's plan",
+  }[rate.of];
+  return new Fault('rate-limited', {
+    outer: `Over ${rate.limit} requests ${whose}.`,
+    retryAfterS: rate.retryAfterS,
+  });
 }
 
-function overRate(rate: RateVerdict, category: string): Fault {
-  return new Fault('rate-limited', {
-    outer: `Over ${rate.limit} requests a minute for ${category} models with this key.`,
-    retryAfterS: rate.retryAfterS,
+function tooManyAtOnce(place: PlaceVerdict): Fault {
+  if (place.of === 'key') return new Fault('too-many-at-once', { retryAfterS: 1 });
+  const whose = place.of === 'plan' ? "this account's plan" : 'all keys of this account';
+  return new Fault('too-many-at-once', {
+    outer: `Over ${place.limit} requests at once for ${whose}.`,
+    retryAfterS: 1,
+  });
+}
+
+function capReached(cap: 'cap-day' | 'cap-month'): Fault {
+  return new Fault('key-cap-reached', {
+    outer:
+      cap === 'cap-day'
+        ? 'The spend cap of this key for a day leaves too little for this request.'
+        : 'The spend cap of this key for a month leaves too little for this request.',
   });
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Fault } from '#kit/fault.ts';
+import type { ClientAddresses } from './client-address.ts';
 import type { Ask, Endpoint } from './endpoint.ts';
 import { readForm } from './form.ts';
 import { HttpReply, type ReplyWriter } from './http-reply.ts';
@@ -20,6 +21,8 @@ export interface RouteParts {
   readonly rooms: InferenceRooms;
   readonly writer: ReplyWriter;
   readonly closing: () => boolean;
+  /** Where a request comes from. */
+  readonly addresses: ClientAddresses;
   /** The largest body, in bytes. */
   readonly bodyBytesMax: number;
 }
@@ -83,7 +86,7 @@ function tell<A extends Ask>(
 
 /** Admits the caller; undefined when it was refused. */
 function open<A extends Ask>(
-  { rooms, writer, closing }: RouteParts,
+  { rooms, writer, closing, addresses }: RouteParts,
   request: IncomingMessage,
   response: ServerResponse,
   route: Pick<JsonRoute<A>, 'admit' | 'translation'>,
@@ -95,7 +98,7 @@ function open<A extends Ask>(
     if (closing()) throw new Fault('shutting-down', { retryAfterS: 2 });
     const caller = route.admit
       ? route.admit(request, requestId)
-      : admit(rooms, request.headers.authorization, requestId);
+      : admit(rooms, request.headers.authorization, requestId, () => addresses.of(request));
     return { caller, reply, translated };
   } catch (error) {
     refuse(request, translated ?? reply, asFault(error));
@@ -103,6 +106,8 @@ function open<A extends Ask>(
   }
 }
 
+/** A refused body of up to this stated length is read to its end, and the connection stays. */
+const SKIPPED_BODY_BYTES_MAX = 65_536;
 /** How long a refused client may go on sending before the connection is cut. */
 const REFUSED_BODY_BYTES_MAX = 1_048_576;
 
@@ -138,17 +143,24 @@ function readBody(
   request.on('end', () => {
     if (!over) finish(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
   });
-  reply.onGone = () => {
+  const gone = (): void => {
     if (!over) finish(new Fault('client-left'));
   };
+  reply.onGone = gone;
 }
 
 /**
  * Answers before the body was read. What the client still sends is thrown away for a while, so that it can read the
- * refusal instead of meeting a reset; one that goes on and on is cut.
+ * refusal instead of meeting a reset; one that goes on and on is cut. After a short body the connection goes on: a client
+ * that tries again, and a flood of bad keys even more so, would otherwise cost a new connection each time.
  */
 function refuse(request: IncomingMessage, reply: Reply, fault: Fault): void {
   if (request.complete) return sendError(reply, fault);
+  if (Number(request.headers['content-length']) <= SKIPPED_BODY_BYTES_MAX) {
+    sendError(reply, fault);
+    request.resume();
+    return;
+  }
   sendError(reply, fault, ['connection', 'close']);
   let thrownAway = 0;
   request.on('data', (part: Buffer) => {

@@ -3,9 +3,10 @@ import { LRUCache } from 'lru-cache';
 import type { KeyRecord } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import type { ChatRequest } from './body.ts';
-import type { ClientAddress } from './client-address.ts';
+import type { ClientAddresses } from './client-address.ts';
 import type { Endpoint } from './endpoint.ts';
 import { chat } from './endpoints/chat.ts';
+import { householdOf } from './household.ts';
 import { type Caller, enter, type InferenceRooms } from './inference.ts';
 import type { RateVerdict } from './limits.ts';
 
@@ -41,18 +42,18 @@ const ADDRESSES_MAX = 20_000;
 export class Playground {
   readonly endpoint: Endpoint<ChatRequest>;
   readonly #settings: PlaygroundSettings;
-  readonly #address: ClientAddress;
+  readonly #addresses: ClientAddresses;
   readonly #rooms: InferenceRooms;
   /** By address: when each of the last hour's requests came. */
   readonly #came = new LRUCache<string, number[]>({ max: ADDRESSES_MAX });
 
   constructor(parts: {
     settings: PlaygroundSettings;
-    address: ClientAddress;
+    addresses: ClientAddresses;
     rooms: InferenceRooms;
   }) {
     this.#settings = parts.settings;
-    this.#address = parts.address;
+    this.#addresses = parts.addresses;
     this.#rooms = parts.rooms;
     this.endpoint = {
       ...chat,
@@ -64,7 +65,7 @@ export class Playground {
   /** Lets a request in, by the address it comes from. Throws a `Fault`: 404 where there is no playground, 429, 503. */
   admit(request: IncomingMessage, requestId: string): Caller {
     if (!this.#settings.enabled) throw new Fault('route-unknown');
-    const rate = this.#take(this.#address.of(request));
+    const rate = this.#take(householdOf(this.#addresses.of(request)));
     if (!rate.allowed) {
       throw new Fault('rate-limited', {
         outer: `The playground takes ${rate.limit} requests an hour. A key has no such limit.`,
@@ -96,6 +97,7 @@ export class Playground {
     const untilLastLeaves = Math.ceil(((recent.at(-1) ?? nowMs) + HOUR_MS - nowMs) / 1000);
     return {
       allowed,
+      of: 'address',
       limit,
       remaining: limit - recent.length,
       resetS: untilLastLeaves,

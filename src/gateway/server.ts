@@ -2,11 +2,11 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Model } from '#domain/model.ts';
-import type { KeyRecord, ProviderState } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
 import type { BodyPool } from './body-pool.ts';
-import { ClientAddress } from './client-address.ts';
+import { openConsole } from './console/console.ts';
+import type { ConsoleRooms } from './console/rooms.ts';
 import { docsPage } from './docs-page.ts';
 import { chat } from './endpoints/chat.ts';
 import { completions } from './endpoints/completions.ts';
@@ -20,7 +20,6 @@ import { modelBody } from './model-body.ts';
 import { openApi } from './openapi.ts';
 import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
 import { PLAYGROUND_BODY_BYTES_MAX, Playground, type PlaygroundSettings } from './playground.ts';
-import { providerStatus } from './provider-status.ts';
 import { messages } from './translate/chat-to-messages.ts';
 import { responses } from './translate/chat-to-responses.ts';
 
@@ -39,12 +38,13 @@ export async function openGateway(
     bodyBytesMax: rooms.bodyBytesMax,
     writer,
     closing: () => closing,
+    addresses: rooms.console.addresses,
   };
   const { bodies } = rooms;
   const answerChat = jsonRoute(parts, { endpoint: chat, read: (bytes) => bodies.read('chat', bytes) });
   const playground = new Playground({
     settings: rooms.playground,
-    address: new ClientAddress(rooms.trustedProxies),
+    addresses: parts.addresses,
     rooms: rooms.inference,
   });
   const answerPlayground = jsonRoute(
@@ -85,7 +85,8 @@ export async function openGateway(
       jsonRoute(parts, {
         endpoint: chat,
         read: (bytes) => bodies.read('messages', bytes),
-        admit: ({ headers }, requestId) => admit(rooms.inference, bearerOf(headers), requestId),
+        admit: (request, requestId) =>
+          admit(rooms.inference, bearerOf(request.headers), requestId, () => parts.addresses.of(request)),
         translation: messages,
       }),
     ],
@@ -174,18 +175,19 @@ export async function openGateway(
   app.get('/openapi.json', async () => document);
   app.get('/docs', async (_request, reply) => reply.headers(page.headers).send(page.html));
   app.get<{ Querystring: { id?: unknown } }>('/v1/generation', async (request) => {
-    const key = consumerKey(rooms.keys, bearerOf(request.headers));
-    return await generation(rooms, key, request.query.id);
+    const key = consumerKey(rooms.inference.keys, bearerOf(request.headers));
+    return await generation(
+      { usage: rooms.usage, providers: rooms.console.providers },
+      key,
+      request.query.id,
+    );
   });
   app.get<{ Params: { '*': string } }>('/v1/models/*', async (request) => {
     const model = rooms.models.resolve(request.params['*']);
     if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
     return modelBody(model, rooms.providersOf(model.id));
   });
-  app.get('/api/v1/provider/status', async (request, reply) => {
-    const { status, body } = providerStatus(rooms, request.headers.authorization);
-    return reply.code(status).send(body);
-  });
+  openConsole(app, rooms.console);
 
   // What follows answers only that a method is none of an address's: it is no route of its own.
   const served = [...routes];
@@ -233,13 +235,11 @@ export interface GatewayRooms {
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   /** How many candidates could serve a model now. */
   readonly providersOf: (modelId: string) => number;
-  readonly keys: { find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' };
-  readonly providers: { find(id: string): { name: string; state: ProviderState } | undefined };
   /** Ours, as the package has it. */
   readonly version: string;
   readonly usage: GenerationRooms['usage'];
   readonly playground: PlaygroundSettings;
-  readonly trustedProxies: readonly string[];
+  readonly console: ConsoleRooms;
   readonly health: () => Health;
 }
 
@@ -265,7 +265,7 @@ const LAST_ANSWERS_MS = 2_000;
 const CHAT_PATH = '/v1/chat/completions';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
-/** What each address answers that is not asked for with POST; every other method is told so. */
+/** What each address answers beside the paid ones; every other method is told so. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   '/health': ['GET', 'HEAD'],
   '/api/v1/health': ['GET', 'HEAD'],

@@ -15,6 +15,12 @@ export interface DeclaredModel {
   readonly name: string;
   readonly capacity: number;
   readonly operations: OperationSet;
+  /** As stated, in lower case; null when not stated. */
+  readonly quantization: string | null;
+  /** The parameters stated as supported; null when none are stated. */
+  readonly parameters: ReadonlySet<string> | null;
+  /** The hash of the weights, as stated; null when not stated. */
+  readonly version: string | null;
 }
 
 /** What a registration comes to, once the catalogue and the limits have had their say. */
@@ -58,6 +64,7 @@ export function readDeclaration(
       name,
       capacity,
       operations: operationsOf(register, name, { dialect, generation }),
+      ...statedOf(register, name),
     });
   }
   const linkLimit =
@@ -126,6 +133,21 @@ function refusal(
   if (hardware.totalGb + vramToleranceGb * hardware.gpus < model.minVramGb)
     return `needs ${model.minVramGb} GB`;
   return undefined;
+}
+
+/** What the agent states about a model; where it declares and hashes, the declaration is preferred (Swan contract 1.3). */
+function statedOf(
+  register: RegisterRead,
+  name: string,
+): Pick<DeclaredModel, 'quantization' | 'parameters' | 'version'> {
+  const declaration = register.model_declarations?.find((each) => each.model_id === name);
+  const hash = register.model_hashes?.find((each) => each.model_id === name);
+  const parameters = declaration?.output_modalities?.flatMap((each) => each.supported_parameters ?? []);
+  return {
+    quantization: (declaration?.quantization ?? hash?.quantization)?.toLowerCase() ?? null,
+    parameters: parameters && parameters.length > 0 ? new Set(parameters) : null,
+    version: declaration?.weight_hash ?? hash?.weight_hash ?? null,
+  };
 }
 
 /** The concurrency that the agent declares for a model, when it declares one. */

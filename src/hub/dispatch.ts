@@ -1,4 +1,6 @@
+import type { Model } from '#domain/model.ts';
 import type { Operation, OperationSet } from '#domain/operation.ts';
+import type { Preferences } from '#domain/preferences.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -7,6 +9,7 @@ import type { Randomness } from '#kit/random.ts';
 import { backoffMs, type RetryBudget } from '#kit/retry.ts';
 import { type Judgement, judgement } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
+import type { Filter } from '#routing/narrow.ts';
 import type { Answer, Attempt, AttemptEnd, Expected, Link } from './link.ts';
 import { Roster } from './roster.ts';
 
@@ -76,16 +79,20 @@ export interface DispatchParts {
 }
 
 /** The next candidate for an order, or why there is none. Providers in `tried` are not tried again. */
-export type PickNext = (
-  order: Order,
-  tried: ReadonlySet<string>,
-) => { candidate: Candidate } | { none: ErrorCodeOfNone };
+export type PickNext = (order: Order, tried: ReadonlySet<string>) => { candidate: Candidate } | NobodyToPick;
+
+export interface NobodyToPick {
+  readonly none: ErrorCodeOfNone;
+  /** The consumer's filter that left nobody, when `none` is `preferences-unmet`. */
+  readonly filter?: Filter;
+}
 
 export type ErrorCodeOfNone =
   | 'model-without-provider'
   | 'providers-busy'
   | 'provider-failed'
-  | 'prompt-too-large-for-providers';
+  | 'prompt-too-large-for-providers'
+  | 'preferences-unmet';
 
 /** What happened on a candidate, for its circuit and its record. Called once per attempt, at its end. */
 export interface Outcomes {
@@ -129,6 +136,20 @@ export interface Order {
   readonly stream: boolean;
   readonly body: Buffer;
   readonly set: Readonly<Record<string, unknown>>;
+  /** What the consumer and the house prefer for this request; absent: nothing in particular. */
+  readonly wish?: Wish;
+}
+
+/** What routing heeds of a request beyond its model and size. */
+export interface Wish {
+  /** The consumer's `provider` object. */
+  readonly preferences?: Preferences;
+  /** The names of the body's fields, for `require_parameters`. */
+  readonly parameters?: readonly string[];
+  /** The model, whose listed price and canary count. */
+  readonly model?: Model;
+  /** Names the conversation among its consumer's: turns of one find the same node. */
+  readonly conversation?: string;
 }
 
 export interface DispatchSink {

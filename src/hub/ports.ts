@@ -1,5 +1,5 @@
 import type { Model } from '#domain/model.ts';
-import type { KeyRecord, Provider, ProviderState } from '#domain/party.ts';
+import type { KeyAnswer, Provider, ProviderState } from '#domain/party.ts';
 
 /**
  * What the hub asks of other rooms, as the smallest interfaces that serve it. The classes of `identity` and `catalogue`
@@ -8,13 +8,14 @@ import type { KeyRecord, Provider, ProviderState } from '#domain/party.ts';
 
 /** Whose key a secret is. Answers at once, from memory: an agent's ack must not wait for a database. */
 export interface KeyFinder {
-  find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked';
+  find(secret: string): KeyAnswer;
 }
 
-/** The state of each provider, from memory; undefined when there is no such provider. */
+/** The providers as they stand, from memory; undefined when there is no such provider. */
 export interface ProviderStates {
+  find(providerId: string): Provider | undefined;
   stateOf(providerId: string): ProviderState | undefined;
-  /** Tells of each provider whose state changed. Answers how to stop. */
+  /** Tells of each provider that changed. Answers how to stop. */
   watch(changed: (provider: Provider) => void): () => void;
 }
 

@@ -104,6 +104,9 @@ export class Registry {
       candidate.linkCapacity = about.linkCapacity;
       candidate.maxRequestBytes = about.requestBytesMax;
       candidate.vramGb = about.vramGb;
+      candidate.quantization = model.quantization;
+      candidate.parameters = model.parameters;
+      candidate.version = model.version;
       candidate.ready = true;
       if (!presence.serving.has(model.modelId)) this.#list(presence, candidate);
       this.#refresh(presence, candidate);
@@ -190,6 +193,7 @@ export class Registry {
       linkId: presence.linkId,
       nodeId: presence.nodeId,
       providerId: presence.providerId,
+      providerNames: [],
       mode: 'websocket',
       health: 'unknown',
       eligible: false,
@@ -202,6 +206,12 @@ export class Registry {
       linkCapacity: 0,
       maxRequestBytes: 0,
       vramGb: null,
+      quantization: null,
+      parameters: null,
+      version: null,
+      region: null,
+      dataPolicy: 'unstated',
+      ask: null,
       connectedAtMs: presence.connectedAtMs,
       breaker,
       record,
@@ -246,9 +256,15 @@ export class Registry {
   }
 
   #refresh(presence: Presence, candidate: PresentCandidate): void {
+    const provider = this.#providers.find(presence.providerId);
     candidate.ineligibleBecause = candidate.ready
-      ? reasonOf(this.#providers.stateOf(presence.providerId))
+      ? reasonOf(provider?.state)
       : 'the agent does not list this model as ready';
+    if (provider) {
+      candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
+      candidate.region = provider.region;
+      candidate.dataPolicy = provider.dataPolicy;
+    }
     candidate.eligible = candidate.ineligibleBecause === undefined;
   }
 }

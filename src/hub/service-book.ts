@@ -1,15 +1,24 @@
+import { createHash } from 'node:crypto';
 import type { Clock } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
 import { beginAttempt, endAttempt, mayEvict } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
-import { choose, whyEmpty } from '#routing/choose.ts';
+import { type Bias, choose, whyEmpty } from '#routing/choose.ts';
+import { narrow, ranks, wishedRank } from '#routing/narrow.ts';
 import { fingerprintOf, PoisonTable } from '#routing/poison.ts';
 import { noteTokensPerSecond, noteTtft } from '#routing/score.ts';
+import { softRank } from '#routing/soft-rank.ts';
+import { Stickiness } from '#routing/stickiness.ts';
+import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 import type { AttemptOutcome, Order, Outcomes, PickNext } from './dispatch.ts';
 
 /** Beside the body, a message to an agent carries names and numbers. */
 const MESSAGE_OVERHEAD_BYTES = 2_048;
+const STICKY_IDLE_MS = 600_000;
+const CONVERSATIONS_MAX = 50_000;
+const NO_RANK = (): number => 0;
+const SORTED = { price: byPrice(), throughput: byThroughput(), latency: byLatency() } as const;
 /** Fewer tokens say nothing about speed. */
 const TOKENS_TO_TIME = 8;
 
@@ -23,34 +32,86 @@ export class ServiceBook implements Outcomes {
   readonly #strategy: Strategy;
   readonly #candidates: (modelId: string) => Candidate[];
   readonly #poison = new PoisonTable();
+  readonly #region: string | undefined;
+  readonly #sticky: Stickiness;
 
   constructor(parts: {
     clock: Clock;
     random: Randomness;
     strategy: Strategy;
     candidates: (modelId: string) => Candidate[];
+    /** Where this process is, as providers' regions are named; undefined: nowhere in particular. */
+    region?: string | undefined;
+    /** How long a conversation keeps its node. Default 10 minutes. */
+    stickyIdleMs?: number;
   }) {
     this.#clock = parts.clock;
     this.#random = parts.random;
     this.#strategy = parts.strategy;
     this.#candidates = parts.candidates;
+    this.#region = parts.region;
+    this.#sticky = new Stickiness({
+      idleMs: parts.stickyIdleMs ?? STICKY_IDLE_MS,
+      sizeMax: CONVERSATIONS_MAX,
+    });
   }
 
   /** The best candidate for an order whose provider is not in `tried`, or why there is none. */
   readonly pick: PickNext = (order, tried) => {
+    const { preferences, model } = order.wish ?? {};
+    let candidates: readonly Candidate[] = this.#candidates(order.modelId);
+    if (preferences && model) {
+      // Without fallbacks and without an order of its own, a consumer wants the first choice or nobody.
+      if (!preferences.allowFallbacks && preferences.order.length === 0 && tried.size > 0)
+        return { none: 'provider-failed' };
+      const narrowed = narrow(candidates, preferences, {
+        price: model.price,
+        parameters: order.wish?.parameters ?? [],
+      });
+      if ('emptiedBy' in narrowed) return { none: 'preferences-unmet', filter: narrowed.emptiedBy };
+      ({ candidates } = narrowed);
+    }
+    const nowMs = this.#clock.nowMs();
+    // With one candidate there is nothing to prefer.
+    const conversation = candidates.length > 1 ? conversationKey(order) : undefined;
+    const bias = candidates.length > 1 ? this.#biasOf(order, conversation, nowMs) : undefined;
     const plan = choose(
       { modelId: order.modelId, operations: order.needs, requestBytes: messageBytes(order) },
-      this.#candidates(order.modelId),
+      candidates,
       {
-        strategy: this.#strategy,
-        nowMs: this.#clock.nowMs(),
+        strategy: preferences?.sort ? SORTED[preferences.sort] : this.#strategy,
+        nowMs,
         random: this.#random,
         ...(tried.size > 0 && { tried }),
+        ...(bias && { bias }),
       },
     );
     const [candidate] = plan.picks;
-    return candidate ? { candidate } : { none: whyEmpty(plan) };
+    if (!candidate) return { none: whyEmpty(plan) };
+    if (conversation !== undefined) this.#sticky.note(conversation, candidate.nodeId, nowMs);
+    return { candidate };
   };
+
+  /** Who goes before whom, beyond the strategy; undefined when nobody does. */
+  #biasOf(order: Order, conversation: string | undefined, nowMs: number): Bias | undefined {
+    const { preferences, model } = order.wish ?? {};
+    // A consumer who sorts wants that order, not the house's.
+    const sorted = preferences?.sort !== undefined;
+    const warmNodeId =
+      conversation === undefined || sorted ? undefined : this.#sticky.nodeOf(conversation, nowMs);
+    const region = sorted ? undefined : this.#region;
+    const canary = model?.canary;
+    const wishes = preferences !== undefined && ranks(preferences);
+    if (warmNodeId === undefined && region === undefined && !canary && !wishes) return undefined;
+    return {
+      wished: wishes ? (candidate) => wishedRank(candidate, preferences) : NO_RANK,
+      soft: softRank({
+        region,
+        canary: canary ? { version: canary.version, leads: this.#random.float() < canary.share } : undefined,
+      }),
+      warmNodeId,
+    };
+  }
 
   started(candidate: Candidate): boolean {
     return beginAttempt(candidate.breaker);
@@ -97,4 +158,14 @@ function messageBytes(order: Order): number {
 
 function base64Bytes(bytes: number): number {
   return Math.ceil(bytes / 3) * 4;
+}
+
+/**
+ * The conversation of an order as the table knows it: hashed, since prompts are kept nowhere, and together with the
+ * consumer and the model, so that nobody shares another's.
+ */
+function conversationKey({ consumerId, modelId, wish }: Order): string | undefined {
+  const conversation = wish?.conversation;
+  if (conversation === undefined) return undefined;
+  return createHash('sha1').update(`${consumerId}\0${modelId}\0${conversation}`).digest('base64');
 }

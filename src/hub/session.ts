@@ -255,6 +255,9 @@ export class Session {
     if (key === 'revoked') {
       return this.#refuse(message, { code: 401, why: 'key revoked', said: 'This provider key was revoked.' });
     }
+    if (key === 'expired') {
+      return this.#refuse(message, { code: 401, why: 'key expired', said: 'This provider key has expired.' });
+    }
     if (key.kind !== 'provider') {
       return this.#refuse(message, {
         code: 403,

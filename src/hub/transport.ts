@@ -9,7 +9,10 @@ export interface Transport {
   readonly bufferedBytes: number;
   /** Names who hears of what arrives. Called once, before anything can arrive. */
   listen(listener: TransportListener): void;
-  /** A text message when `data` is a string or `text` is set, else a binary one. Does nothing on a closed socket. */
+  /**
+   * A text message when `data` is a string or `text` is set, else a binary one, made of whole frames: neighbours may be
+   * joined. Does nothing on a closed socket.
+   */
   send(data: string | Buffer, text?: boolean): void;
   /** Sends now what this turn has collected. */
   flush(): void;

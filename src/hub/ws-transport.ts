@@ -7,10 +7,14 @@ import type { Transport, TransportListener } from './transport.ts';
 const PONG_WHILE_BUFFERED_MAX = 65_536;
 /** How long the other side may take to answer a close. Meanwhile it could send, and we would have to receive. */
 const GOODBYE_MS = 2_000;
+/** Binary messages up to this size are joined with their neighbours; copying a larger one costs more than it saves. */
+const JOIN_EACH_BYTES_MAX = 4_096;
+const JOINED_BYTES_MAX = 16_384;
 
 /**
  * A WebSocket of the `ws` library. The socket is corked at the first write of a turn and uncorked at its end: one system
- * call for all that a turn sends. Text is not validated as UTF-8 here: decoding replaces what is not, and no byte of an
+ * call for all that a turn sends. Small binary messages of a turn are joined into one: they are made of whole frames
+ * (src/wire/agent/frames.ts), and a message costs either side more than the frames in it. Text is not validated as UTF-8 here: decoding replaces what is not, and no byte of an
  * agent's text goes anywhere undecoded.
  */
 export class WsTransport implements Transport {
@@ -19,6 +23,8 @@ export class WsTransport implements Transport {
   readonly #socket: Socket;
   readonly #clock: Clock;
   #corked = false;
+  #joining: Buffer[] = [];
+  #joinedBytes = 0;
   #guard: (() => void) | undefined;
 
   /** `anonymousBytesMax`: what the socket may send before `trust`, counted below the protocol, so that nothing larger is ever held. */
@@ -35,14 +41,15 @@ export class WsTransport implements Transport {
     this.#clock = about.clock;
     this.#socket.setNoDelay(true);
     const before = this.#socket.bytesRead;
-    this.#guard = () => {
+    const guard = (): void => {
       if (this.#socket.bytesRead - before > about.anonymousBytesMax) this.#ws.terminate();
     };
-    this.#socket.on('data', this.#guard);
+    this.#guard = guard;
+    this.#socket.on('data', guard);
   }
 
   get bufferedBytes(): number {
-    return this.#ws.bufferedAmount;
+    return this.#ws.bufferedAmount + this.#joinedBytes;
   }
 
   listen(listener: TransportListener): void {
@@ -62,12 +69,18 @@ export class WsTransport implements Transport {
   send(data: string | Buffer, text = typeof data === 'string'): void {
     if (this.#ws.readyState !== this.#ws.OPEN) return;
     this.#cork();
-    this.#ws.send(data, { binary: !text });
+    const joins = !text && data.length <= JOIN_EACH_BYTES_MAX;
+    if (!joins || this.#joinedBytes + data.length > JOINED_BYTES_MAX) this.#sendJoined();
+    if (joins) {
+      this.#joining.push(data as Buffer);
+      this.#joinedBytes += data.length;
+    } else this.#ws.send(data, { binary: !text });
   }
 
   flush(): void {
     if (!this.#corked) return;
     this.#corked = false;
+    this.#sendJoined();
     this.#socket.uncork();
   }
 
@@ -85,6 +98,14 @@ export class WsTransport implements Transport {
 
   terminate(): void {
     this.#ws.terminate();
+  }
+
+  #sendJoined(): void {
+    const frames = this.#joining;
+    if (frames.length === 0) return;
+    this.#joining = [];
+    this.#joinedBytes = 0;
+    this.#ws.send(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
   }
 
   #cork(): void {

@@ -1,5 +1,6 @@
 import type { Database } from '#db/database.ts';
 import type { Consumer } from '#domain/party.ts';
+import type { PlanName } from '#domain/plan.ts';
 
 /** Notes a new consumer. The id is the caller's: sending it again answers `known` and changes nothing. */
 export async function createConsumer(
@@ -17,6 +18,11 @@ export async function consumersNamed(database: Database, name: string): Promise<
   const rows = await database.sql<Consumer[]>`
     select id, name from consumers where id = ${name} or name = ${name} order by created_at, id limit 20`;
   return [...rows];
+}
+
+/** Puts a consumer on a plan; every gateway knows it within a second. */
+export async function setPlan(database: Database, change: { id: string; plan: PlanName }): Promise<void> {
+  await database.sql`update consumers set plan = ${change.plan} where id = ${change.id}`;
 }
 
 /** All consumers, oldest first, at most `limit`. */

@@ -141,6 +141,38 @@ describe('keys', () => {
     await listening.stop();
   });
 
+  test('an expired key is refused from that moment on, and whoever is connected with it is told', async () => {
+    const ownerId = await provider();
+    const { prefix, hash, secret } = makeKey('provider', systemRandomness);
+    const id = makeId('key');
+    await keepKey(fresh.database, {
+      ...{ id, kind: 'provider', ownerId, name: 'n', prefix, hash, at },
+      expiresAt: at + 60_000,
+    });
+    const clock = new VirtualClock(at);
+    const keys = await ring(clock);
+    expect(keys.find(secret.open())).toMatchObject({ id, expiresAt: at + 60_000 });
+    expect(keys.isRevoked(id)).toBe(false);
+    await clock.advance(60_000);
+    expect(keys.find(secret.open())).toBe('expired');
+    expect(keys.isRevoked(id)).toBe(true);
+  });
+
+  test('a key that was just made is known to whoever looks, without waiting for the announcement', async () => {
+    const keys = await ring(new VirtualClock(at));
+    const { id, secret } = await key('consumer', await consumer());
+    await keys.look([id]);
+    expect(keys.find(secret)).toMatchObject({ id });
+  });
+
+  test('what a key is and whose it is cannot be changed, its family included', async () => {
+    const { id } = await key('consumer', await consumer());
+    const other = await key('consumer', await consumer());
+    await expect(
+      fresh.database.sql`update keys set family_id = ${other.id} where id = ${id}`,
+    ).rejects.toThrow('never changes');
+  });
+
   test('an owner who does not exist gets no key, and the same key sent twice is one key', async () => {
     const { prefix, hash } = makeKey('consumer', systemRandomness);
     const unsent = { id: makeId('key'), kind: 'consumer' as const, name: 'n', prefix, hash, at };

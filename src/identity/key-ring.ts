@@ -1,17 +1,21 @@
 import type { Database } from '#db/database.ts';
 import { type Change, type Follower, follow } from '#db/follower.ts';
-import type { KeyRecord } from '#domain/party.ts';
+import { isWhole, type KeyScope } from '#domain/key-scope.ts';
+import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
+import { DEFAULT_PLAN } from '#domain/plan.ts';
+import { dayOf } from '#domain/window.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
-import { hashKey, type KeyKind, kindOfKey } from './keys.ts';
+import { hashKey, type KeyKind, kindOfKey, scopeOfRow } from './keys.ts';
 
 /**
  * Every key in memory, so that a request is authenticated without waiting for anybody: one hash and one look-up. Nothing
  * a stranger sends costs a statement, however many keys they try. A key that is made or revoked elsewhere is known here
  * as soon as PostgreSQL has announced it (milliseconds); while the database is away, what was known last holds.
  *
- * A revoked key stays known as revoked for a month, so that its owner is told what happened; then it is unknown.
+ * A revoked or expired key stays known as such for forty days, so that its owner is told what happened; then it is unknown.
+ * (Longer than a month: what a key spent is counted by month, its predecessors' spending included.)
  */
 export class KeyRing {
   readonly #database: Database;
@@ -24,6 +28,9 @@ export class KeyRing {
   #lookedAt: string | undefined;
   #today: number;
   readonly #used = new Set<Entry>();
+  /** The expiry of keys that have one, by id. */
+  readonly #ends = new Map<string, number>();
+  readonly #watchers = new Set<(key: KeyRecord) => void>();
   #follower: Follower | undefined;
   #marking: Rounds | undefined;
 
@@ -47,25 +54,57 @@ export class KeyRing {
   private constructor(options: KeyRingOptions) {
     this.#database = options.database;
     this.#clock = options.clock;
-    this.#today = dayOf(options.clock);
+    this.#today = dayOf(options.clock.wallMs());
   }
 
   /** Whose key `secret` is. `malformed` when it cannot be a key at all (a typo, another house's key). */
-  find(secret: string): KeyRecord | 'unknown' | 'malformed' | 'revoked' {
+  find(secret: string): KeyAnswer {
     if (kindOfKey(secret) === undefined) return 'malformed';
     const entry = this.#entries.get(hashKey(secret));
     if (entry === undefined) return 'unknown';
-    if (entry.record.revoked) return 'revoked';
+    const { record } = entry;
+    if (record.revoked) return 'revoked';
+    if (record.expiresAt !== undefined && record.expiresAt <= this.#clock.wallMs()) return 'expired';
     if (entry.usedOn !== this.#today) {
       entry.usedOn = this.#today;
       this.#used.add(entry);
     }
-    return entry.record;
+    return record;
   }
 
-  /** Was this key revoked? For whoever found it valid a while ago. */
+  /** Was this key revoked, or has it expired? For whoever found it valid a while ago. */
   isRevoked(keyId: string): boolean {
-    return this.#revoked.has(keyId);
+    if (this.#revoked.has(keyId)) return true;
+    const end = this.#ends.get(keyId);
+    return end !== undefined && end <= this.#clock.wallMs();
+  }
+
+  /** Every key that is neither revoked nor forgotten. */
+  *valid(): IterableIterator<KeyRecord> {
+    for (const { record } of this.#entries.values()) if (!record.revoked) yield record;
+  }
+
+  /** Learns of keys that were made or changed a moment ago, before whoever did it is told that it is done. */
+  async look(keyIds: readonly string[]): Promise<void> {
+    await this.#follower?.look(keyIds);
+  }
+
+  /** The ids of the keys of each family that has more members than its first. */
+  families(): Map<string, string[]> {
+    const families = new Map<string, string[]>();
+    for (const { record } of this.#entries.values()) {
+      if (record.familyId === undefined) continue;
+      const members = families.get(record.familyId);
+      if (members) members.push(record.id);
+      else families.set(record.familyId, [record.familyId, record.id]);
+    }
+    return families;
+  }
+
+  /** Tells `changed` each key that was loaded after the start: new, changed, or merely looked at again. */
+  watch(changed: (key: KeyRecord) => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
   }
 
   /** How many keys are known, revoked ones included. */
@@ -74,6 +113,7 @@ export class KeyRing {
   }
 
   async close(): Promise<void> {
+    this.#watchers.clear();
     await this.#marking?.close();
     await this.#follower?.close();
     await this.#markUsed().catch(() => {
@@ -91,8 +131,9 @@ export class KeyRing {
       for (;;) {
         const rows = await sql<Row[]>`
           ${this.#columns()}
-          where id > ${after} and (revoked_at is null or revoked_at > now() - interval '30 days')
-          order by id limit ${PAGE}`;
+          where k.id > ${after} and (k.revoked_at is null or k.revoked_at > now() - interval '40 days')
+            and (k.expires_at is null or k.expires_at > now() - interval '40 days')
+          order by k.id limit ${PAGE}`;
         for (const row of rows) {
           entries.set(row.hash, this.#entry(row));
           if (row.revoked) revoked.add(row.id);
@@ -109,8 +150,8 @@ export class KeyRing {
           ? // The margin covers transactions that were open, with their time already taken, when we last looked.
             await sql<Row[]>`
               ${this.#columns()}
-              where changed_at > ${this.#lookedAt ?? '-infinity'}::timestamptz - interval '10 minutes'`
-          : await sql<Row[]>`${this.#columns()} where id = any(${[...change]})`;
+              where k.changed_at > ${this.#lookedAt ?? '-infinity'}::timestamptz - interval '10 minutes'`
+          : await sql<Row[]>`${this.#columns()} where k.id = any(${[...change]})`;
       for (const row of rows) {
         this.#entries.set(row.hash, this.#entry(row));
         if (row.revoked) this.#revoked.add(row.id);
@@ -121,12 +162,15 @@ export class KeyRing {
 
   #columns() {
     return this.#database.sql`
-      select id, kind, owner_id, name, prefix, encode(hash, 'hex') as hash, revoked_at is not null as revoked,
-        coalesce(last_used_on - date '1970-01-01', -1) as used_on
-      from keys`;
+      select k.id, k.kind, k.owner_id, k.name, k.prefix, encode(k.hash, 'hex') as hash,
+        k.revoked_at is not null as revoked, coalesce(k.last_used_on - date '1970-01-01', -1) as used_on,
+        k.family_id, k.expires_at, k.models, k.categories, k.cap_day_pico, k.cap_month_pico, k.addresses,
+        k.requests_per_minute, c.plan
+      from keys k left join consumers c on c.id = k.consumer_id`;
   }
 
   #entry(row: Row): Entry {
+    const scope = scopeOfRow(row);
     const record: KeyRecord = Object.freeze({
       id: row.id,
       kind: row.kind,
@@ -134,12 +178,19 @@ export class KeyRing {
       name: row.name,
       prefix: row.prefix,
       revoked: row.revoked,
+      ...(row.family_id !== null && { familyId: row.family_id }),
+      ...(!isWhole(scope) && { scope: Object.freeze(scope) }),
+      ...(row.expires_at !== null && { expiresAt: row.expires_at.getTime() }),
+      ...(row.plan !== null && row.plan !== DEFAULT_PLAN && { plan: row.plan }),
     });
+    if (record.expiresAt === undefined) this.#ends.delete(row.id);
+    else this.#ends.set(row.id, record.expiresAt);
+    for (const changed of this.#watchers) changed(record);
     return { record, usedOn: row.used_on };
   }
 
   async #markUsed(): Promise<void> {
-    this.#today = dayOf(this.#clock);
+    this.#today = dayOf(this.#clock.wallMs());
     const entries = [...this.#used];
     this.#used.clear();
     if (entries.length === 0) return;
@@ -183,11 +234,15 @@ interface Row {
   hash: string;
   revoked: boolean;
   used_on: number;
+  family_id: string | null;
+  expires_at: Date | null;
+  models: string[] | null;
+  categories: KeyScope['categories'];
+  cap_day_pico: bigint | null;
+  cap_month_pico: bigint | null;
+  addresses: string[] | null;
+  requests_per_minute: number | null;
+  plan: string | null;
 }
 
 const PAGE = 5_000;
-const DAY_MS = 86_400_000;
-
-function dayOf(clock: Clock): number {
-  return Math.floor(clock.wallMs() / DAY_MS);
-}

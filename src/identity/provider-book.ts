@@ -1,4 +1,4 @@
-import type { Database } from '#db/database.ts';
+import type { Database, Sql } from '#db/database.ts';
 import { type Change, type Follower, follow } from '#db/follower.ts';
 import type { Provider, ProviderState } from '#domain/party.ts';
 import type { Clock } from '#kit/clock.ts';
@@ -38,10 +38,15 @@ export class ProviderBook {
     return this.#providers.get(id)?.state;
   }
 
-  /** Tells `changed` each provider that is new or has another name or state than before. Answers how to stop. */
+  /** Tells `changed` each provider that is new or of which something is another than before. Answers how to stop. */
   watch(changed: (provider: Provider) => void): () => void {
     this.#watchers.add(changed);
     return () => this.#watchers.delete(changed);
+  }
+
+  /** Learns of a provider that was made or changed a moment ago. */
+  async look(id: string): Promise<void> {
+    await this.#follower?.look([id]);
   }
 
   async close(): Promise<void> {
@@ -54,14 +59,22 @@ export class ProviderBook {
     // The table is small beside the keys: what is not a short list of ids is answered by all of it.
     const rows =
       typeof change === 'string'
-        ? await sql<Provider[]>`select id, name, state from providers`
-        : await sql<Provider[]>`select id, name, state from providers where id = any(${[...change]})`;
-    for (const { id, name, state } of rows) {
-      const before = this.#providers.get(id);
-      if (before?.state === state && before.name === name) continue;
-      const provider: Provider = Object.freeze({ id, name, state });
-      this.#providers.set(id, provider);
+        ? await sql<Provider[]>`select ${columns(sql)} from providers`
+        : await sql<Provider[]>`select ${columns(sql)} from providers where id = any(${[...change]})`;
+    for (const row of rows) {
+      const before = this.#providers.get(row.id);
+      if (before && sameProvider(before, row)) continue;
+      const provider: Provider = Object.freeze({ ...row });
+      this.#providers.set(row.id, provider);
       for (const changed of this.#watchers) changed(provider);
     }
   }
+}
+
+function columns(sql: Sql) {
+  return sql`id, name, state, region, data_policy as "dataPolicy"`;
+}
+
+function sameProvider(a: Provider, b: Provider): boolean {
+  return a.name === b.name && a.state === b.state && a.region === b.region && a.dataPolicy === b.dataPolicy;
 }

@@ -1,5 +1,6 @@
-import type { Database } from '#db/database.ts';
+import type { Database, Sql } from '#db/database.ts';
 import type { Provider, ProviderState } from '#domain/party.ts';
+import type { DataPolicy } from '#domain/preferences.ts';
 
 /**
  * Providers and their lives. `pending → under_review → approved → activating → active` is the way in; `suspended` can be
@@ -50,16 +51,44 @@ export async function createProvider(
   return made ? 'created' : 'known';
 }
 
+/** The row of a new provider, for a transaction. False when its owner's address belongs to another. */
+export async function insertProvider(
+  sql: Sql,
+  provider: {
+    id: string;
+    name: string;
+    state: ProviderState;
+    at: number;
+    ownerAddress: string | null;
+    workerAddress: string | null;
+    beneficiaryAddress: string | null;
+    description: string;
+  },
+): Promise<boolean> {
+  const at = new Date(provider.at);
+  const [made] = await sql`
+    insert into providers (
+      id, name, state, state_since, created_at, owner_address, worker_address, beneficiary_address, description
+    )
+    values (
+      ${provider.id}, ${provider.name}, ${provider.state}, ${at}, ${at}, ${provider.ownerAddress},
+      ${provider.workerAddress}, ${provider.beneficiaryAddress}, ${provider.description}
+    )
+    on conflict (owner_address) do nothing returning id`;
+  return made !== undefined;
+}
+
 /** The provider with this id. */
 async function providerById(database: Database, id: string): Promise<Provider | undefined> {
-  const [found] = await database.sql<Provider[]>`select id, name, state from providers where id = ${id}`;
+  const [found] = await database.sql<Provider[]>`
+    select id, name, state, region, data_policy as "dataPolicy" from providers where id = ${id}`;
   return found;
 }
 
 /** The providers with this id or this name; at most 20. */
 export async function providersNamed(database: Database, name: string): Promise<Provider[]> {
   const rows = await database.sql<Provider[]>`
-    select id, name, state from providers where id = ${name} or name = ${name} order by created_at, id limit 20`;
+    select id, name, state, region, data_policy as "dataPolicy" from providers where id = ${name} or name = ${name} order by created_at, id limit 20`;
   return [...rows];
 }
 
@@ -68,13 +97,15 @@ export async function listProviders(database: Database, limit: number): Promise<
   const rows = await database.sql<
     (Provider & { state_reason: string; state_since: Date; created_at: Date; nodes: number })[]
   >`
-    select id, name, state, state_reason, state_since, created_at,
+    select id, name, state, region, data_policy as "dataPolicy", state_reason, state_since, created_at,
       (select count(*)::integer from nodes where provider_id = providers.id) as nodes
     from providers order by created_at, id limit ${limit}`;
   return rows.map((row) => ({
     id: row.id,
     name: row.name,
     state: row.state,
+    region: row.region,
+    dataPolicy: row.dataPolicy,
     reason: row.state_reason,
     since: row.state_since.getTime(),
     createdAt: row.created_at.getTime(),
@@ -98,4 +129,21 @@ export async function setProviderState(
   const provider = await providerById(database, move.id);
   if (!provider) return 'unknown';
   return provider.state === move.to ? 'unchanged' : { refused: provider.state };
+}
+
+/**
+ * Notes where a provider is and what it does with prompts, as far as given; the rest stays. Answers the provider as it is
+ * now; undefined when there is none.
+ */
+export async function setProviderTerms(
+  database: Database,
+  terms: { id: string; region?: string | null; dataPolicy?: DataPolicy },
+): Promise<Provider | undefined> {
+  const { id, region, dataPolicy } = terms;
+  const [provider] = await database.sql<Provider[]>`
+    update providers set
+      region = case when ${region !== undefined} then ${region ?? null} else region end,
+      data_policy = coalesce(${dataPolicy ?? null}, data_policy)
+    where id = ${id} returning id, name, state, region, data_policy as "dataPolicy"`;
+  return provider;
 }

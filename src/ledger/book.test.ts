@@ -57,6 +57,26 @@ ledgerSuite('memory', async () => ({
   differences: async () => memory.differences(),
 }));
 
+test('bug: while a newer version has added columns to the tables, what this one posts is not rejected', async () => {
+  const ahead = await freshDatabase();
+  try {
+    const { database } = ahead;
+    for (const table of ['usage', 'corrections']) {
+      await database.sql.unsafe(`alter table ${table} add column of_tomorrow text not null default 'none'`);
+    }
+    const book = new Book({ database, instance: 'a', clock: new VirtualClock(), log: silentLog });
+    await book.grant('con_up', 1_000n, 'grant_up');
+    await new Leases({ database, instance: 'a', makeId }).grow('con_up', { atLeast: 100n, want: 100n });
+    const served = usageOf({ id: 'req_up', consumerId: 'con_up', charge: 60n });
+    await book.post([served]);
+    const rows = await database.sql<{ id: string; of_tomorrow: string }[]>`select id, of_tomorrow from usage`;
+    expect([...rows]).toEqual([{ id: 'req_up', of_tomorrow: 'none' }]);
+    expect(await audit(database)).toMatchObject({ rejectedRecords: 0, checkedUsage: 1 });
+  } finally {
+    await ahead.drop();
+  }
+});
+
 describe('the tables themselves', () => {
   test('refuse to change, remove or empty what was written', async () => {
     const { sql } = fresh.database;

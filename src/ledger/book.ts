@@ -118,15 +118,21 @@ export class Book implements UsagePosting {
       originals: new Map(originals.map((row) => [row.id, row])),
     });
 
+    // Columns by name: during an upgrade the tables may have more of them than this version knows, each with a default.
     if (plan.usage.length > 0) {
+      const rows = plan.usage.map(usageRow);
+      const columns = sql(Object.keys(rows[0] as object));
       await sql`
-        insert into usage select * from json_populate_recordset(null::usage, ${JSON.stringify(plan.usage.map(usageRow))}::text::json)
+        insert into usage (${columns})
+        select ${columns} from json_populate_recordset(null::usage, ${JSON.stringify(rows)}::text::json)
         on conflict (id) do nothing`;
     }
     if (plan.corrections.length > 0) {
+      const rows = plan.corrections.map(correctionRow);
+      const columns = sql(Object.keys(rows[0] as object));
       await sql`
-        insert into corrections
-        select * from json_populate_recordset(null::corrections, ${JSON.stringify(plan.corrections.map(correctionRow))}::text::json)`;
+        insert into corrections (${columns})
+        select ${columns} from json_populate_recordset(null::corrections, ${JSON.stringify(rows)}::text::json)`;
     }
     await insertEntries(sql, plan.entries);
     if (plan.charged.size > 0) {

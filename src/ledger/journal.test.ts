@@ -6,6 +6,7 @@ import { systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { MemoryDisk } from '#support/memory-disk.ts';
 import { correctionOf, usageOf } from '#support/records.ts';
+import { VirtualClock } from '#support/virtual-clock.ts';
 import { Journal, segmentName } from './journal.ts';
 import { openJournalDisk } from './journal-disk.ts';
 import { encodeLine, hasLineAfterDamage, readLines } from './segment.ts';
@@ -81,6 +82,25 @@ describe('appending', () => {
     const journal = await open(disk);
     await Promise.all(Array.from({ length: 500 }, (_, n) => journal.append(record(n))));
     expect(disk.syncs).toBe(1);
+  });
+
+  test('lets a record that comes alone hardly wait, and one after a large group at most 4 ms', async () => {
+    const clock = new VirtualClock();
+    const disk = new MemoryDisk();
+    const journal = await Journal.open({ disk, clock, log: silentLog });
+    const appendAll = async (records: number, withinMs: number): Promise<number> => {
+      const syncsBefore = disk.syncs;
+      const appended = Promise.all(Array.from({ length: records }, (_, n) => journal.append(record(n))));
+      await clock.advance(withinMs);
+      if (disk.syncs > syncsBefore) await appended;
+      return disk.syncs - syncsBefore;
+    };
+    expect(await appendAll(1, 0)).toBe(1);
+    expect(await appendAll(1, 0.25)).toBe(1);
+    await clock.advance(4);
+    expect(await appendAll(500, 0)).toBe(1);
+    expect(await appendAll(1, 3.9)).toBe(0);
+    expect(await appendAll(1, 0.1)).toBe(1);
   });
 
   test('begins a new segment when one is full, and never writes to those of a life before', async () => {

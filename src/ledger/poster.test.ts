@@ -37,7 +37,7 @@ const startLife = async (more: { queueMax?: number; segmentSizeMax?: number } = 
     disk,
     clock,
     log: silentLog,
-    groupSpacingMs: 0,
+    groupSpacingMsMax: 0,
     ...(segmentSizeMax ? { segmentSizeMax } : {}),
   });
   return new Poster({
@@ -63,11 +63,11 @@ beforeEach(() => {
 });
 
 describe('posting', () => {
-  test('gathers for 25 ms and posts once', async () => {
+  test('gathers for 100 ms and posts once', async () => {
     await startLife();
     await append(0, 10);
     await append(10, 20);
-    await clock.advance(24);
+    await clock.advance(99);
     expect(book.batches).toEqual([]);
     await clock.advance(1);
     expect(book.batches).toEqual([ids(0, 20)]);

@@ -50,6 +50,17 @@ export async function latestUsage(
   }));
 }
 
+/** Whether a key, made at `since` (wall milliseconds), has ever asked for anything that got as far as a provider. */
+export async function boughtWith(
+  database: Database,
+  which: { keyId: string; consumerId: string; since: number },
+): Promise<boolean> {
+  const [found] = await database.sql`
+    select id from usage
+    where consumer_id = ${which.consumerId} and at >= ${new Date(which.since)} and key_id = ${which.keyId} limit 1`;
+  return found !== undefined;
+}
+
 interface Row {
   id: string;
   at: Date;

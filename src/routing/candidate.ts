@@ -1,4 +1,6 @@
 import type { OperationSet } from '#domain/operation.ts';
+import type { DataPolicy } from '#domain/preferences.ts';
+import type { Price } from '#domain/price.ts';
 
 /** What routing sees of somebody who could serve a model. Plain data; the hub keeps it current. */
 export interface Candidate {
@@ -7,6 +9,8 @@ export interface Candidate {
   readonly linkId: string;
   readonly nodeId: string;
   readonly providerId: string;
+  /** By what a consumer may name the provider: its id and its name, in lower case. */
+  providerNames: readonly string[];
   readonly mode: 'websocket' | 'external';
   /** The agent's own word on this model; checked by outcomes. */
   health: 'healthy' | 'degraded' | 'unhealthy' | 'unknown';
@@ -26,6 +30,17 @@ export interface Candidate {
   maxRequestBytes: number;
   /** GPU memory of one GPU times their number, in GB; null when unknown. */
   vramGb: number | null;
+  /** As the agent states it, in lower case (`fp8`); null when it does not. */
+  quantization: string | null;
+  /** The parameters that the agent states to support; null when it states none. */
+  parameters: ReadonlySet<string> | null;
+  /** The weights that the agent states to serve, by hash; null when it states none. */
+  version: string | null;
+  /** Where the provider is, as the operator notes it; null when unknown. */
+  region: string | null;
+  dataPolicy: DataPolicy;
+  /** What the provider asks, never above the model's listed price; null: the listed price. */
+  ask: Price | null;
   readonly connectedAtMs: number;
   readonly breaker: Breaker;
   readonly record: ServiceRecord;

@@ -10,7 +10,7 @@ import {
   type RoutingState,
   whyNot,
 } from './eligible.ts';
-import type { Strategy } from './strategies/strategy.ts';
+import { loadOf, type Strategy } from './strategies/strategy.ts';
 
 /**
  * From the candidates of a model to a plan: who is tried first, and who next if that fails before the first content.
@@ -22,6 +22,8 @@ import type { Strategy } from './strategies/strategy.ts';
 export const MOST_PICKS = 3;
 /** More than this share of the fleet behind open circuits, and circuits are not believed. */
 const PANIC_SHARE = 0.5;
+/** A conversation leaves its warm node when the node is this full. */
+const WARM_LOAD_MAX = 0.9;
 /** How often a candidate whose opening is over leads a plan that could do without it. */
 const TRIAL_SHARE = 0.1;
 
@@ -35,7 +37,25 @@ export interface Choice {
   readonly tried?: ReadonlySet<string>;
   /** Providers ruled out for this request. */
   readonly excluded?: ReadonlySet<string>;
+  /** What this request prefers, beyond the strategy. */
+  readonly bias?: Bias;
 }
+
+/** Who goes before whom for this request. Lower comes first; ranks below `SOFT_RANKS`. */
+export interface Bias {
+  /** Before everything else: the consumer's own wishes. */
+  readonly wished: (candidate: Candidate) => number;
+  /** Within equal tiers, before the strategy's score: region, canaries. At most `SOFT_RANKS - 1`. */
+  readonly soft: (candidate: Candidate) => number;
+  /** The node that is warm for this conversation: first among equally wished ones. */
+  readonly warmNodeId: string | undefined;
+}
+
+/** How many soft ranks there are. */
+const SOFT_RANKS = 4;
+const TIERS = 4;
+/** The warm node, and every tier with every soft rank. */
+const BIASED_TIERS = 1 + TIERS * SOFT_RANKS;
 
 export interface Plan {
   /** Best first; at most three, of different providers. */
@@ -50,6 +70,14 @@ export interface Plan {
 /** Lower comes first, whatever the score: agents before external endpoints, and in each healthy before degraded. */
 function tierOf(candidate: Candidate): number {
   return (candidate.mode === 'external' ? 2 : 0) + (candidate.health === 'degraded' ? 1 : 0);
+}
+
+/** The tier with what this request prefers: wishes, then the warm node, then the tier, then soft ranks. */
+function biasedTier(candidate: Candidate, bias: Bias): number {
+  const wished = bias.wished(candidate) * BIASED_TIERS;
+  // A warm node that is nearly full is no warmer than another.
+  if (candidate.nodeId === bias.warmNodeId && loadOf(candidate) < WARM_LOAD_MAX) return wished;
+  return wished + 1 + tierOf(candidate) * SOFT_RANKS + bias.soft(candidate);
 }
 
 /** Chance that costs nothing until two scores are equal: an order of indexes that a seed shuffles (xxHash's avalanche). */
@@ -133,7 +161,7 @@ function panics(mayServe: number): boolean {
  * and `whyEmpty` in which words to tell the caller.
  */
 export function choose(need: Need, candidates: readonly Candidate[], choice: Choice): Plan {
-  const { strategy, nowMs } = choice;
+  const { strategy, nowMs, bias } = choice;
   let state = FRESH;
   if (choice.tried || choice.excluded) {
     state = {
@@ -171,7 +199,7 @@ export function choose(need: Need, candidates: readonly Candidate[], choice: Cho
       }
       continue;
     }
-    const tier = tierOf(candidate);
+    const tier = bias === undefined ? tierOf(candidate) : biasedTier(candidate, bias);
     if (tier > lastTier) continue;
     const score = strategy.score(candidate, nowMs, bestTtftMs);
     if (tier === lastTier && score < lastScore) continue;

@@ -26,6 +26,7 @@ import type { TestModel } from '#support/parties.ts';
 let market: TestMarket;
 let backend: OpenAiBackend;
 let model: TestModel;
+let seeing: TestModel;
 let client: OpenAI;
 let key: string;
 beforeAll(async () => {
@@ -33,6 +34,8 @@ beforeAll(async () => {
   backend = await OpenAiBackend.open();
   model = market.aModel();
   await market.rehearsal(model, backend.source);
+  seeing = market.aModel('multimodal');
+  await market.rehearsal(seeing, backend.source);
   key = (await market.consumer()).key;
   client = new OpenAI({ baseURL: `${market.url}/v1`, apiKey: key, maxRetries: 0 });
 });
@@ -207,9 +210,7 @@ describe('what is passed through untouched', () => {
         image_url: { url: 'data:image/png;base64,iVBORw0KGgo=', detail: 'low' as const },
       },
     ];
-    const seeing = 'Qwen/Qwen2.5-VL-7B-Instruct';
-    await market.agent(await market.provider(), [`${seeing}=${backend.source}`]);
-    await client.chat.completions.create({ model: seeing, messages: [{ role: 'user', content }] });
+    await client.chat.completions.create({ model: seeing.id, messages: [{ role: 'user', content }] });
     expect(asked().messages).toEqual([{ role: 'user', content }]);
   });
 

@@ -10,7 +10,7 @@ const account = { id: PLAYGROUND.ownerId };
 let market: TestMarket;
 beforeAll(async () => {
   // This machine stands for a proxy, so that each test can come from an address of its own.
-  market = await TestMarket.open({ config: { trustedProxies: ['127.0.0.0/8'] } });
+  market = await TestMarket.open({ config: { access: { trustedProxies: ['127.0.0.0/8'] } } });
   await market.agent(await market.provider(), [`${CHAT}=rehearsal:tokens=500`]);
 });
 afterAll(() => market.close());

@@ -419,11 +419,23 @@ describe('502, 503, 504', () => {
 test('every other row is of another address, of a journey (test/journeys), or a bug', () => {
   const unmet = (Object.keys(ERRORS) as ErrorCode[]).filter((code) => !met.has(code));
   expect(unmet.toSorted()).toEqual([
+    'address-not-allowed',
     'client-left',
     'client-too-slow',
+    'conflict',
+    'cross-site',
     'internal',
+    'key-cap-reached',
+    'key-expired',
     'ledger-unavailable',
+    'login-refused',
+    'model-not-allowed',
     'request-quarantined',
+    'role-missing',
+    'session-missing',
     'shutting-down',
+    'sign-up-closed',
+    'thing-unknown',
+    'tried-too-often',
   ]);
 });

@@ -11,13 +11,7 @@ import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import { startAgent } from '#support/agent.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
-import {
-  languageModels,
-  makeConsumer,
-  makeProvider,
-  operatorsBook,
-  type TestParty,
-} from '#support/parties.ts';
+import { chatModels, makeConsumer, makeProvider, operatorsBook, type TestParty } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { freePorts, Program } from '#support/program.ts';
 
@@ -148,7 +142,7 @@ test(
     const credit = parseUsd('50');
     const parties = await Promise.all(Array.from({ length: 4 }, () => makeConsumer(database, credit)));
     const provider = await makeProvider(database);
-    const [model] = await languageModels(database);
+    const [model] = await chatModels(database);
     if (!model) throw new Error('The catalogue is empty.');
     const agentFolder = mkdtempSync(path.join(tmpdir(), 'cygnet-crash-agent-'));
     closers.push(() => rmSync(agentFolder, { recursive: true, force: true }));

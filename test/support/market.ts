@@ -6,6 +6,7 @@ import type { RunningAgent } from '#agent/run.ts';
 import type { AgentSettings } from '#agent/settings.ts';
 import { readCatalogueFile, seedCatalogue } from '#catalogue/seed.ts';
 import { type ConfigChanges, readConfig } from '#config/config.ts';
+import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { revokeKey } from '#identity/keys.ts';
 import { systemClock } from '#kit/clock.ts';
@@ -17,7 +18,7 @@ import type { Balance } from '#ledger/book.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { startAgent } from './agent.ts';
 import {
-  languageModels,
+  chatModels,
   makeConsumer,
   makeId,
   makeKeyOf,
@@ -40,6 +41,8 @@ export class TestMarket {
   readonly #log: Logger;
   readonly #changes: ConfigChanges;
   readonly #models: TestModel[];
+  readonly #databaseUrl: string;
+  #database: Database | undefined;
   /** The open markets on our database. */
   readonly #kin: TestMarket[];
   readonly #leaving: (() => Promise<unknown> | void)[] = [];
@@ -50,8 +53,9 @@ export class TestMarket {
   private constructor(
     fresh: FreshDatabase,
     models: TestModel[],
-    options: { changes: ConfigChanges; log: Logger; kin: TestMarket[] },
+    options: { changes: ConfigChanges; log: Logger; kin: TestMarket[]; databaseUrl: string },
   ) {
+    this.#databaseUrl = options.databaseUrl;
     this.#kin = options.kin;
     this.fresh = fresh;
     this.#models = models;
@@ -60,17 +64,26 @@ export class TestMarket {
     this.folder = mkdtempSync(path.join(tmpdir(), 'cygnet-market-'));
   }
 
-  /** Opens a market. `config` is what differs from the defaults; `on` shares another market's database. */
+  /**
+   * Opens a market. `config` is what differs from the defaults; `on` shares another market's database; `through` is the
+   * way to the database, where it is not the straight one.
+   */
   static async open(
-    options: { config?: ConfigChanges; on?: TestMarket; log?: Logger } = {},
+    options: {
+      config?: ConfigChanges;
+      on?: TestMarket;
+      log?: Logger;
+      through?: (url: string) => Promise<string>;
+    } = {},
   ): Promise<TestMarket> {
     const fresh = options.on?.fresh ?? (await freshDatabase());
     await seedCatalogue(fresh.database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
-    const rows = await languageModels(fresh.database);
+    const rows = await chatModels(fresh.database);
     const market = new TestMarket(fresh, rows, {
       changes: options.config ?? {},
       log: options.log ?? silentLog,
       kin: options.on ? options.on.#kin : [],
+      databaseUrl: (await options.through?.(fresh.url)) ?? fresh.url,
     });
     market.#ours = options.on === undefined;
     await market.#open();
@@ -94,8 +107,9 @@ export class TestMarket {
   }
 
   /** A language model that no other test of this file uses. */
-  aModel(): TestModel {
-    const model = this.#models.shift();
+  aModel(category: TestModel['category'] = 'llm'): TestModel {
+    const at = this.#models.findIndex((model) => model.category === category);
+    const [model] = at < 0 ? [] : this.#models.splice(at, 1);
     if (!model) throw new Error('This file has more tests than the catalogue has models.');
     return model;
   }
@@ -222,12 +236,15 @@ export class TestMarket {
     this.#market = undefined;
     if (market) this.#kin.splice(this.#kin.indexOf(this), 1);
     await market?.close(graceMs);
+    await this.#database?.close();
+    this.#database = undefined;
   }
 
-  /** Opens the marketplace again on the same folder, database and ports, as the next start of the program would. */
-  async restart(): Promise<void> {
+  /** Stops, and opens again on the same folder, database and ports, as the next start would. `between` runs in between. */
+  async restart(between: () => void = () => {}): Promise<void> {
     const { gateway, hub } = this.ports;
     await this.stop();
+    between();
     await this.#open({ gatewayPort: gateway, hubPort: hub });
   }
 
@@ -262,6 +279,7 @@ export class TestMarket {
   }
 
   async #open(ports: { gatewayPort: number; hubPort: number } = { gatewayPort: 0, hubPort: 0 }) {
+    this.#database = openDatabase({ url: this.#databaseUrl, log: this.#log, maxConnections: 4 });
     this.#market = await openMarketplace({
       config: readConfig(
         {},
@@ -274,8 +292,8 @@ export class TestMarket {
           ...ports,
         },
       ),
-      database: this.fresh.another({ maxConnections: 4 }),
-      databaseUrl: this.fresh.url,
+      database: this.#database,
+      databaseUrl: this.#databaseUrl,
       clock: systemClock,
       random: systemRandomness,
       log: this.#log,

@@ -18,6 +18,7 @@ export interface TestParty {
 }
 
 export interface TestModel {
+  category: 'llm' | 'multimodal';
   readonly id: string;
   readonly slug: string;
   readonly inputPico: Pico;
@@ -58,11 +59,11 @@ export async function makeKeyOf(
 }
 
 /** Every language model of the catalogue but the shipped one, with the price in force. */
-export async function languageModels(database: Database): Promise<TestModel[]> {
+export async function chatModels(database: Database): Promise<TestModel[]> {
   return [
     ...(await database.sql<TestModel[]>`
-      select m.id, m.slug, p.input_pico as "inputPico", p.output_pico as "outputPico"
+      select m.id, m.slug, m.category, p.input_pico as "inputPico", p.output_pico as "outputPico"
       from models m join prices p on p.model_id = m.id
-      where m.category = 'llm' and m.id not like 'cygnet/%' order by m.id`),
+      where m.category in ('llm', 'multimodal') and m.id not like 'cygnet/%' order by m.id`),
   ];
 }

@@ -2,6 +2,7 @@ import type { Model } from '#domain/model.ts';
 import type { KeyRecord, Provider, ProviderState } from '#domain/party.ts';
 import { Hub, type HubParts } from '#hub/hub.ts';
 import { type Job, ONE_ANSWER } from '#hub/link.ts';
+import type { ProviderStates } from '#hub/ports.ts';
 import type { HubSettings } from '#hub/settings.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
@@ -26,7 +27,7 @@ export function testHub(
       ids: idMaker(clock, random),
       log: silentLog,
       keys: rooms,
-      providers: rooms,
+      providers: rooms.providers,
       nodes: rooms,
       models: rooms,
       isRevoked: (keyId) => rooms.revoked.has(keyId),
@@ -69,18 +70,23 @@ class TestRooms {
     return this.revoked.has(record.id) ? 'revoked' : record;
   }
 
-  stateOf(providerId: string): ProviderState | undefined {
-    return this.states.get(providerId);
-  }
-
-  watch(changed: (provider: Provider) => void): () => void {
-    this.#watchers.add(changed);
-    return () => this.#watchers.delete(changed);
-  }
+  readonly providers: ProviderStates = {
+    find: (providerId) => {
+      const state = this.states.get(providerId);
+      if (state === undefined) return undefined;
+      return { id: providerId, name: providerId, state, region: null, dataPolicy: 'unstated' };
+    },
+    stateOf: (providerId) => this.states.get(providerId),
+    watch: (changed) => {
+      this.#watchers.add(changed);
+      return () => this.#watchers.delete(changed);
+    },
+  };
 
   setState(providerId: string, state: ProviderState): void {
     this.states.set(providerId, state);
-    for (const changed of this.#watchers) changed({ id: providerId, name: providerId, state });
+    const provider = this.providers.find(providerId) as Provider;
+    for (const changed of this.#watchers) changed(provider);
   }
 
   async bind(nodeId: string, providerId: string): Promise<'bound' | 'foreign'> {
@@ -110,6 +116,7 @@ function testModel(id: string, slug: string, minVramGb: number): Model {
     maxOutputTokens: 2_048,
     minVramGb,
     active: true,
+    canary: null,
     price: { id: 'price_1', unit: 'token', inputPico: 1n, outputPico: 2n },
   };
 }

@@ -324,10 +324,11 @@ class Generation implements Serving {
 
   #permission(): Promise<void> {
     return new Promise((resolve) => {
-      this.#goOn = () => {
+      const goOn = (): void => {
         this.#goOn = undefined;
         resolve();
       };
+      this.#goOn = goOn;
     });
   }
 

@@ -1,0 +1,66 @@
+/**
+ * Plans: what an account may ask for beside what each key may. The figures are data; `null` means that the plan sets no
+ * limit of its own. Requests a minute, requests a day, requests at once and the tiers of models are enforced at admission.
+ * The token and image quotas belong to what a plan *covers*, and nothing is covered yet: every request is paid for from
+ * the balance. They are kept here so that a price page and, later, the billing of plans read the same figures.
+ */
+export interface Plan {
+  readonly name: string;
+  readonly title: string;
+  /** Whole US cents. */
+  readonly monthlyCents: number;
+  readonly requestsPerMinute: number | null;
+  readonly requestsPerDay: number | null;
+  readonly concurrent: number | null;
+  /** Tiers of the catalogue that may be called; null: all. */
+  readonly modelTiers: readonly string[] | null;
+  readonly tokensPerWeek: number | null;
+  readonly imagesPerDay: number | null;
+}
+
+/** What an account has when nobody chose another plan. */
+export const DEFAULT_PLAN = 'pay-as-you-go';
+
+export const PLANS = {
+  free: {
+    name: 'free',
+    title: 'Free',
+    monthlyCents: 0,
+    requestsPerMinute: 10,
+    requestsPerDay: 100,
+    concurrent: 2,
+    modelTiers: ['free'],
+    tokensPerWeek: 1_000_000,
+    imagesPerDay: 10,
+  },
+  'pay-as-you-go': {
+    name: 'pay-as-you-go',
+    title: 'Pay as you go',
+    monthlyCents: 0,
+    requestsPerMinute: null,
+    requestsPerDay: null,
+    concurrent: null,
+    modelTiers: null,
+    tokensPerWeek: null,
+    imagesPerDay: null,
+  },
+  pro: {
+    name: 'pro',
+    title: 'Pro',
+    monthlyCents: 600,
+    requestsPerMinute: 50,
+    requestsPerDay: 1_500,
+    concurrent: 8,
+    // Premium models are paid for from the balance, so Pro may call them too.
+    modelTiers: null,
+    tokensPerWeek: 40_000_000,
+    imagesPerDay: 75,
+  },
+} as const satisfies Record<string, Plan>;
+
+export type PlanName = keyof typeof PLANS;
+
+/** The plan of this name; an account with a name that is not in the table pays as it goes. */
+export function planOf(name: string | undefined): Plan {
+  return name !== undefined && Object.hasOwn(PLANS, name) ? PLANS[name as PlanName] : PLANS[DEFAULT_PLAN];
+}

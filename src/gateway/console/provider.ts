@@ -1,0 +1,124 @@
+import type { ProviderDetails } from '#identity/provider-desk.ts';
+import { Fault } from '#kit/fault.ts';
+import {
+  approvalRequest,
+  type ProviderAnswer,
+  providerChangeRequest,
+  providerSignUpRequest,
+} from '#wire/console.ts';
+import { nextSteps } from './provider-status.ts';
+import type { ConsoleRooms } from './rooms.ts';
+import { enveloped, type Route, route } from './route.ts';
+import { callerOf, Throttle } from './throttle.ts';
+
+/** What a provider's program and its owner ask and say about the provider: calls 6 to 11 of the Swan agent's contract. */
+export function providerRoutes(rooms: ConsoleRooms): Route[] {
+  const { clock, ids, providerDesk } = rooms;
+  const signUps = new Throttle({ burst: 10, everyMs: 360_000 });
+  const forProvider = { access: 'provider', errors: 'object' } as const;
+
+  return [
+    route(
+      'POST /api/v1/provider/signup',
+      { access: 'public', errors: 'object', body: providerSignUpRequest },
+      async (visit) => {
+        if (rooms.signUp === 'closed') throw new Fault('sign-up-closed');
+        const caller = callerOf(visit.address);
+        const waitS = signUps.waitS(caller, clock.nowMs());
+        if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
+        signUps.note(caller, clock.nowMs());
+        const { name, owner_address: ownerAddress } = visit.body;
+        const made = await rooms.accounts.signUpProvider({ name, ownerAddress });
+        if (made === 'owner-taken') {
+          throw new Fault('conflict', { outer: 'A provider with this owner address exists already.' });
+        }
+        await rooms.providers.look(made.providerId);
+        await rooms.keys.look([made.keyId]);
+        // The agent takes exactly 201 for success.
+        visit.reply.code(201);
+        return {
+          provider_id: made.providerId,
+          api_key: made.secret.open(),
+          key_prefix: made.prefix,
+          status: made.state,
+          can_connect: true,
+          message: 'The provider is registered. The key is shown this once.',
+          next_steps: nextSteps(made.state, false),
+        };
+      },
+    ),
+    route(
+      'POST /api/v1/provider/request-approval',
+      { ...forProvider, body: approvalRequest },
+      async (visit) => {
+        const { providerId, body, actor } = visit;
+        const at = clock.wallMs();
+        const answer = await providerDesk.requestApproval({
+          id: ids('appr'),
+          providerId,
+          providerName: body.provider_name,
+          hardwareSummary: body.hardware_summary,
+          contactEmail: body.contact_email,
+          actor,
+          at,
+        });
+        if (answer === 'unknown') throw new Fault('thing-unknown');
+        if (typeof answer === 'object') {
+          throw new Fault('conflict', {
+            outer: `This provider is ${answer.refused.replace('_', ' ')}: there is nothing to approve.`,
+          });
+        }
+        await rooms.providers.look(providerId);
+        return {
+          provider_id: providerId,
+          status: 'under_review',
+          message: 'The operator has been asked.',
+          requested_at: new Date(at).toISOString(),
+        };
+      },
+    ),
+    route('GET /api/v1/provider/me', forProvider, async (visit) => {
+      const details = await providerDesk.details(visit.providerId);
+      if (!details) throw new Fault('thing-unknown');
+      return detailsBody(details);
+    }),
+    route('PUT /api/v1/provider/me', { ...forProvider, body: providerChangeRequest }, async (visit) => {
+      const { providerId, body, actor } = visit;
+      const answer = await providerDesk.setAddresses({
+        id: providerId,
+        ownerAddress: body.owner_address,
+        workerAddress: body.worker_address,
+        beneficiaryAddress: body.beneficiary_address,
+        actor,
+        at: clock.wallMs(),
+      });
+      if (answer === 'unknown') throw new Fault('thing-unknown');
+      if (answer === 'owner-set')
+        throw new Fault('conflict', { outer: 'The owner address is set and cannot be changed.' });
+      if (answer === 'owner-taken')
+        throw new Fault('conflict', { outer: 'This owner address belongs to another provider.' });
+      const details = await providerDesk.details(providerId);
+      return details && detailsBody(details);
+    }),
+    // No chain is connected to this market yet, so there is no contract to deposit into.
+    route('GET /api/v1/provider/collateral/contract', { access: 'public', errors: 'object' }, async () =>
+      enveloped({ chains: [] }),
+    ),
+    route('GET /api/v1/provider/collateral', { access: 'provider-user', errors: 'text' }, async () =>
+      enveloped({ required: false, deposits: [] }),
+    ),
+  ];
+}
+
+function detailsBody(details: ProviderDetails): ProviderAnswer {
+  return {
+    id: details.id,
+    name: details.name,
+    status: details.state,
+    owner_address: details.ownerAddress ?? '',
+    worker_address: details.workerAddress ?? '',
+    beneficiary_address: details.beneficiaryAddress ?? '',
+    description: details.description,
+    created_at: new Date(details.createdAt).toISOString(),
+  };
+}

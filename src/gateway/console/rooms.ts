@@ -1,0 +1,38 @@
+import type { Model } from '#domain/model.ts';
+import type { KeyAnswer, ProviderState } from '#domain/party.ts';
+import type { SplitPolicy } from '#domain/policy.ts';
+import type { Registry } from '#hub/registry.ts';
+import type { Accounts } from '#identity/accounts.ts';
+import type { KeyDesk } from '#identity/key-desk.ts';
+import type { ProviderDesk } from '#identity/provider-desk.ts';
+import type { Clock } from '#kit/clock.ts';
+import type { IdMaker } from '#kit/id.ts';
+import type { Logger } from '#kit/log.ts';
+import type { Balance } from '#ledger/book.ts';
+import type { MarketReading } from '#ledger/market-reading.ts';
+import type { ClientAddresses } from '../client-address.ts';
+import type { SpendCaps } from '../spend-caps.ts';
+
+/** What the management API works with. */
+export interface ConsoleRooms {
+  readonly clock: Clock;
+  readonly ids: IdMaker;
+  readonly log: Logger;
+  readonly accounts: Accounts;
+  readonly keyDesk: KeyDesk;
+  readonly providerDesk: ProviderDesk;
+  readonly reading: MarketReading;
+  readonly book: { balance(consumerId: string): Promise<Balance> };
+  readonly caps: Pick<SpendCaps, 'left'>;
+  /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
+  readonly keys: { find(secret: string): KeyAnswer; look(keyIds: readonly string[]): Promise<void> };
+  readonly providers: {
+    find(id: string): { name: string; state: ProviderState } | undefined;
+    look(id: string): Promise<void>;
+  };
+  readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
+  readonly registry: Pick<Registry, 'present' | 'candidates'>;
+  readonly addresses: ClientAddresses;
+  readonly policy: SplitPolicy;
+  readonly signUp: 'open' | 'closed';
+}

@@ -1,0 +1,124 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { KeyRecord } from '#domain/party.ts';
+import type { User } from '#identity/accounts.ts';
+import { assert } from '#kit/assert.ts';
+
+/** Who may ask. Judged before anything of the body is read (`console.ts`). */
+export type Access =
+  /** Anyone. */
+  | 'public'
+  /** Whoever is logged in. */
+  | 'user'
+  /** Whoever is logged in and is a provider. Provider keys are refused. */
+  | 'provider-user'
+  /** Whoever is logged in and is an operator. */
+  | 'operator'
+  /** A provider key, or whoever is logged in and is a provider. */
+  | 'provider'
+  /** A consumer key. */
+  | 'consumer-key';
+
+/**
+ * How the Swan agent reads errors, by family of routes: a text under `error`, or an object with a `message` (section 2.3
+ * of its contract).
+ */
+export type ErrorShape = 'text' | 'object';
+
+/** One call of the management API: all that is to be known about it, on one screen. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly url: string;
+  readonly access: Access;
+  readonly errors: ErrorShape;
+  readonly body: z.ZodType | undefined;
+  readonly query: z.ZodType | undefined;
+  /** Answers with a session cookie: refused to pages of other sites even without one. */
+  readonly opensSession: boolean;
+  readonly handle: (visit: Visit<unknown, unknown>) => Promise<unknown>;
+}
+
+/** States a route. What the schemas read is what `handle` gets. */
+export function route<B extends z.ZodType = z.ZodUndefined, Q extends z.ZodType = z.ZodUndefined>(
+  line: `${Route['method']} ${string}`,
+  about: { access: Access; errors: ErrorShape; body?: B; query?: Q; opensSession?: boolean },
+  handle: (visit: Visit<z.output<B>, z.output<Q>>) => Promise<unknown>,
+): Route {
+  const [method, url] = line.split(' ') as [Route['method'], string];
+  return {
+    method,
+    url,
+    access: about.access,
+    errors: about.errors,
+    body: about.body,
+    query: about.query,
+    opensSession: about.opensSession ?? false,
+    handle: handle as Route['handle'],
+  };
+}
+
+/** Who asks, as far as the route's access made sure of it. */
+export interface Caller {
+  readonly user?: User | undefined;
+  readonly sessionId?: string | undefined;
+  readonly key?: KeyRecord | undefined;
+}
+
+/** One call under way. */
+export class Visit<B = undefined, Q = undefined> {
+  readonly body: B;
+  readonly query: Q;
+  readonly params: Readonly<Record<string, string>>;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** Where the caller is. */
+  readonly address: string;
+  readonly isSecure: boolean;
+  readonly #caller: Caller;
+
+  constructor(
+    about: Pick<Visit<B, Q>, 'body' | 'query' | 'params' | 'request' | 'reply' | 'address' | 'isSecure'>,
+    caller: Caller,
+  ) {
+    this.body = about.body;
+    this.query = about.query;
+    this.params = about.params;
+    this.request = about.request;
+    this.reply = about.reply;
+    this.address = about.address;
+    this.isSecure = about.isSecure;
+    this.#caller = caller;
+  }
+
+  get user(): User {
+    assert(this.#caller.user, 'the route let in only users');
+    return this.#caller.user;
+  }
+
+  get sessionId(): string {
+    assert(this.#caller.sessionId, 'the route let in only users');
+    return this.#caller.sessionId;
+  }
+
+  get key(): KeyRecord {
+    assert(this.#caller.key, 'the route let in only keys');
+    return this.#caller.key;
+  }
+
+  get providerId(): string {
+    const { key, user } = this.#caller;
+    const id = key?.kind === 'provider' ? key.ownerId : user?.providerId;
+    assert(id, 'the route let in only providers');
+    return id;
+  }
+
+  /** Who acts, for the list of what was done. */
+  get actor(): string {
+    return this.#caller.user?.id ?? this.#caller.key?.id ?? 'stranger';
+  }
+}
+
+/** The envelope of the public calls. */
+export function enveloped<T>(data: T): { code: 0; msg: string; data: T } {
+  return { code: 0, msg: 'success', data };
+}

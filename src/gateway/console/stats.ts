@@ -1,0 +1,144 @@
+import { shareOut } from '#domain/policy.ts';
+import type { ModelDemand } from '#ledger/market-reading.ts';
+import { type DemandAnswer, demandQuery } from '#wire/console.ts';
+import { cached } from './cached.ts';
+import { dollars, pricesOf } from './dollars.ts';
+import { onlineProviders } from './models.ts';
+import type { ConsoleRooms } from './rooms.ts';
+import { enveloped, type Route, route } from './route.ts';
+
+/**
+ * What anyone may know of the market: call 15 of the Swan agent's contract and the public figures of its part 3. Everything
+ * is counted or measured here; what is not measured yet is null. Looks at the usage list are kept for half a minute,
+ * however many ask.
+ */
+export function statsRoutes(rooms: ConsoleRooms): Route[] {
+  const { clock, reading } = rooms;
+  const open = { access: 'public', errors: 'object' } as const;
+  const demand = cached(clock, KEPT_MS, () => reading.demand(clock.wallMs()));
+  const leaders = cached(clock, KEPT_MS, () => reading.leaders(clock.wallMs() - 30 * DAY_MS, LEADERS));
+
+  const network = async () => {
+    const asked = await demand();
+    const nodes = new Set<string>();
+    const providers = new Set<string>();
+    for (const { nodeId, providerId } of rooms.registry.present()) {
+      nodes.add(nodeId);
+      providers.add(providerId);
+    }
+    const models = rooms.models.list();
+    return {
+      online_nodes: nodes.size,
+      online_providers: providers.size,
+      models: models.length,
+      models_available: models.filter((model) => onlineProviders(rooms, model.id) > 0).length,
+      requests_24h: asked.reduce((sum, each) => sum + each.requests, 0),
+      tokens_24h: asked.reduce((sum, each) => sum + each.tokens, 0),
+      revenue_24h: dollars(asked.reduce((sum, each) => sum + each.revenue, 0n)),
+    };
+  };
+
+  return [
+    route('GET /api/v1/stats/model-demand', { ...open, query: demandQuery }, async (visit) => {
+      const { category } = visit.query;
+      const asked = new Map((await demand()).map((each) => [each.modelId, each]));
+      const models = rooms.models
+        .list()
+        .filter((model) => category === undefined || category === '' || model.category === category)
+        .map((model) => demandEntry(rooms, model.id, asked.get(model.id)));
+      return enveloped({ models });
+    }),
+    route('GET /api/v1/stats/network', open, async () => enveloped(await network())),
+    route('GET /api/v1/dashboard/summary', open, async () => enveloped(await network())),
+    route('GET /api/v1/stats/leaderboard', open, async () => {
+      const rows = await leaders();
+      return enveloped({
+        window_days: 30,
+        providers: rows.map((row, place) => ({
+          rank: place + 1,
+          provider_id: row.providerId,
+          name: rooms.providers.find(row.providerId)?.name ?? '',
+          inferences: row.requests,
+          tokens: row.inputTokens + row.outputTokens,
+          success_rate: row.requests === 0 ? null : row.succeeded / row.requests,
+          avg_latency_ms: row.latencyMs,
+          models_served: row.models,
+          // Needs uptime over weeks, which is not measured yet.
+          contribution_score: null,
+        })),
+      });
+    }),
+    route('GET /api/v1/stats/gpu', open, async () => {
+      const bySize = new Map<number | null, number>();
+      for (const { vramGb } of rooms.registry.present()) bySize.set(vramGb, (bySize.get(vramGb) ?? 0) + 1);
+      const known = [...bySize].filter(([size]) => size !== null) as [number, number][];
+      return enveloped({
+        nodes: [...bySize.values()].reduce((sum, count) => sum + count, 0),
+        nodes_without_known_gpu: bySize.get(null) ?? 0,
+        total_vram_gb: known.reduce((sum, [size, count]) => sum + size * count, 0),
+        by_vram_gb: known.toSorted(([a], [b]) => b - a).map(([vram_gb, count]) => ({ vram_gb, count })),
+      });
+    }),
+    route('GET /api/v1/stats/utilization', open, async () => {
+      let inFlight = 0;
+      let capacity = 0;
+      for (const presence of rooms.registry.present()) {
+        inFlight += presence.inFlight;
+        capacity += presence.linkCapacity;
+      }
+      return enveloped({
+        in_flight: inFlight,
+        capacity,
+        utilization: capacity === 0 ? null : inFlight / capacity,
+      });
+    }),
+  ];
+}
+
+const KEPT_MS = 30_000;
+const DAY_MS = 86_400_000;
+const LEADERS = 100;
+/** A change smaller than this, in percent, is no trend. */
+const STEADY_PERCENT = 10;
+
+/** One model of the demand table. Estimates share what was earned in the last day evenly, now and with one provider more. */
+function demandEntry(
+  rooms: ConsoleRooms,
+  modelId: string,
+  asked: ModelDemand | undefined,
+): DemandAnswer['data']['models'][number] {
+  const model = rooms.models.resolve(modelId);
+  if (!model) throw new RangeError(`no model ${modelId}`);
+  const online = onlineProviders(rooms, modelId);
+  const revenue = asked?.revenue ?? 0n;
+  const earned = dollars(shareOut(revenue > 0n ? revenue : 0n, rooms.policy).provider);
+  const [now, before] = [asked?.requests ?? 0, asked?.requestsBefore ?? 0];
+  const change = before === 0 ? (now === 0 ? 0 : 100) : ((now - before) / before) * 100;
+  return {
+    model_id: modelId,
+    model_name: model.name,
+    category: model.category,
+    tier: model.tier ?? '',
+    ...pricesOf(model, rooms.policy),
+    online_providers: online,
+    requests_24h: now,
+    tokens_24h: asked?.tokens ?? 0,
+    revenue_24h: dollars(revenue > 0n ? revenue : 0n),
+    avg_latency_ms: asked?.latencyMs ?? null,
+    demand_trend: change > STEADY_PERCENT ? 'up' : change < -STEADY_PERCENT ? 'down' : 'stable',
+    demand_change_pct: Math.round(change * 10) / 10,
+    min_vram_gb: model.minVramGb,
+    vram_known: model.minVramGb > 0,
+    est_daily_earnings: online === 0 ? earned : earned / online,
+    est_entrant_daily_earnings: earned / (online + 1),
+    entrant_basis: 'even share of the last 24 hours',
+    plan_covered: false,
+    subscription_share: 0,
+    long_context_share: now === 0 ? 0 : (asked?.longContext ?? 0) / now,
+    context_length: model.contextTokens ?? 0,
+    prompt_tokens_p50: asked?.promptP50 ?? null,
+    prompt_tokens_p95: asked?.promptP95 ?? null,
+    prompt_tokens_max: asked?.promptMax ?? null,
+    total_tokens_p95: asked?.totalP95 ?? null,
+  };
+}

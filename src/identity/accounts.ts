@@ -1,0 +1,284 @@
+import type { Database, Sql } from '#db/database.ts';
+import type { ProviderState } from '#domain/party.ts';
+import type { Clock } from '#kit/clock.ts';
+import type { IdMaker } from '#kit/id.ts';
+import type { Randomness } from '#kit/random.ts';
+import type { Sealed } from '#kit/sealed.ts';
+import { noteEvent } from './account-events.ts';
+import { insertKey, makeKey } from './keys.ts';
+import type { Passwords } from './passwords.ts';
+import { firstState, insertProvider } from './providers.ts';
+import { hashSession, looksLikeSession, type Session, startSession } from './sessions.ts';
+
+/** Somebody who signs in: always a consumer, perhaps a provider, perhaps an operator. */
+export interface User {
+  readonly id: string;
+  readonly email: string;
+  readonly displayName: string;
+  readonly consumerId: string;
+  readonly providerId: string | null;
+  readonly isOperator: boolean;
+}
+
+/**
+ * Signing up, logging in and becoming a provider. Each is one transaction: whoever is told that it worked finds all of it
+ * after a crash, and whoever is not finds nothing. E-mail addresses are compared without regard to case.
+ */
+export class Accounts {
+  readonly #parts: AccountParts;
+
+  constructor(parts: AccountParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * A new user with a consumer, a first key and a session. `taken` when the address has an account: the password is hashed
+   * all the same, so that the time taken does not tell more than the answer does.
+   */
+  async signUp(person: {
+    email: string;
+    password: Sealed<string>;
+    displayName: string;
+  }): Promise<{ user: User; session: Session; apiKey: Sealed<string>; keyId: string } | 'taken'> {
+    const { database, clock, makeId, randomness, passwords } = this.#parts;
+    const passwordHash = await passwords.hash(person.password.open());
+    const at = clock.wallMs();
+    const user: User = {
+      id: makeId('user'),
+      email: person.email,
+      displayName: person.displayName,
+      consumerId: makeId('cons'),
+      providerId: null,
+      isOperator: false,
+    };
+    return await database.transaction(async (sql) => {
+      await sql`
+        insert into consumers (id, name, created_at) values (${user.consumerId}, ${user.displayName}, ${new Date(at)})`;
+      const [made] = await sql`
+        insert into users (
+          id, email, email_key, display_name, password_hash, consumer_id, created_at, password_set_at
+        )
+        values (
+          ${user.id}, ${user.email}, ${emailKey(user.email)}, ${user.displayName}, ${passwordHash},
+          ${user.consumerId}, ${new Date(at)}, ${new Date(at)}
+        )
+        on conflict (email_key) do nothing returning id`;
+      if (!made) {
+        await sql`delete from consumers where id = ${user.consumerId}`;
+        return 'taken' as const;
+      }
+      const { secret, prefix, hash } = makeKey('consumer', randomness);
+      const key = { id: makeId('key'), kind: 'consumer' as const, ownerId: user.consumerId };
+      await insertKey(sql, { ...key, name: 'First key', prefix, hash, at });
+      await noteEvent(sql, { at, actor: user.id, what: 'signed-up', about: user.id });
+      const session = await this.#startSession(sql, user.id, at);
+      return { user, session, apiKey: secret, keyId: key.id };
+    });
+  }
+
+  /** A new session, or `refused`: for a wrong password and for an unknown address alike, after the same time. */
+  async logIn(person: {
+    email: string;
+    password: Sealed<string>;
+  }): Promise<{ user: User; session: Session } | 'refused'> {
+    const { database, clock, passwords } = this.#parts;
+    const { sql } = database;
+    const [row] = await sql<(Row & { password_hash: string })[]>`
+      ${userColumns(sql)}, u.password_hash from users u where email_key = ${emailKey(person.email)}`;
+    if (!(await passwords.matches(row?.password_hash, person.password.open())) || !row) return 'refused';
+    const user = userOfRow(row);
+    const at = clock.wallMs();
+    return await database.transaction(async (inner) => {
+      // A password that was changed while we compared the old one must not open a session.
+      const [same] = await inner`
+        select id from users where id = ${user.id} and password_hash = ${row.password_hash} for share`;
+      if (!same) return 'refused' as const;
+      return { user, session: await this.#startSession(inner, user.id, at) };
+    });
+  }
+
+  /** Whose session this is, while it lasts. */
+  async userOfSession(secret: string): Promise<{ user: User; sessionId: string } | undefined> {
+    if (!looksLikeSession(secret)) return undefined;
+    const { sql } = this.#parts.database;
+    const [row] = await sql<(Row & { session_id: string })[]>`
+      ${userColumns(sql)}, s.id as session_id from sessions s join users u on u.id = s.user_id
+      where s.hash = decode(${hashSession(secret)}, 'hex') and s.ended_at is null
+        and s.expires_at > ${new Date(this.#parts.clock.wallMs())}`;
+    return row && { user: userOfRow(row), sessionId: row.session_id };
+  }
+
+  /** Ends a session. Ending it twice keeps the first moment. */
+  async logOut(sessionId: string): Promise<void> {
+    await this.#parts.database.sql`
+      update sessions set ended_at = coalesce(ended_at, ${new Date(this.#parts.clock.wallMs())})
+      where id = ${sessionId}`;
+  }
+
+  /** Sets a new password and ends every other session. False when the present one is wrong. */
+  async changePassword(change: {
+    userId: string;
+    sessionId: string;
+    present: Sealed<string>;
+    next: Sealed<string>;
+  }): Promise<boolean> {
+    const { database, clock, passwords } = this.#parts;
+    const [row] = await database.sql<{ password_hash: string }[]>`
+      select password_hash from users where id = ${change.userId}`;
+    if (!(await passwords.matches(row?.password_hash, change.present.open())) || !row) return false;
+    const next = await passwords.hash(change.next.open());
+    const at = clock.wallMs();
+    return await database.transaction(async (sql) => {
+      const [changed] = await sql`
+        update users set password_hash = ${next}, password_set_at = ${new Date(at)}
+        where id = ${change.userId} and password_hash = ${row.password_hash} returning id`;
+      if (!changed) return false;
+      await sql`
+        update sessions set ended_at = ${new Date(at)}
+        where user_id = ${change.userId} and id <> ${change.sessionId} and ended_at is null`;
+      await noteEvent(sql, { at, actor: change.userId, what: 'password-changed', about: change.userId });
+      return true;
+    });
+  }
+
+  /** Makes a user a provider as well, with a first provider key. `already` when it is one: also of two tries at once. */
+  async upgrade(
+    userId: string,
+    about: {
+      name: string;
+      ownerAddress: string | null;
+      workerAddress: string | null;
+      beneficiaryAddress: string | null;
+      description: string;
+    },
+  ): Promise<NewProvider | 'already' | 'owner-taken'> {
+    const { database, clock } = this.#parts;
+    const at = clock.wallMs();
+    return await database.transaction(async (sql) => {
+      const [user] = await sql<{ provider_id: string | null }[]>`
+        select provider_id from users where id = ${userId} for update`;
+      if (!user || user.provider_id !== null) return 'already' as const;
+      const made = await this.#makeProvider(sql, about, at, userId);
+      if (made !== 'owner-taken') {
+        await sql`update users set provider_id = ${made.providerId} where id = ${userId}`;
+      }
+      return made;
+    });
+  }
+
+  /** A provider without a user: it is known by its owner's address alone. */
+  async signUpProvider(about: { name: string; ownerAddress: string }): Promise<NewProvider | 'owner-taken'> {
+    const at = this.#parts.clock.wallMs();
+    return await this.#parts.database.transaction((sql) =>
+      this.#makeProvider(
+        sql,
+        { ...about, workerAddress: null, beneficiaryAddress: null, description: '' },
+        at,
+        'stranger',
+      ),
+    );
+  }
+
+  async #makeProvider(
+    sql: Sql,
+    about: {
+      name: string;
+      ownerAddress: string | null;
+      workerAddress: string | null;
+      beneficiaryAddress: string | null;
+      description: string;
+    },
+    at: number,
+    actor: string,
+  ): Promise<NewProvider | 'owner-taken'> {
+    const { makeId, randomness, approval } = this.#parts;
+    const providerId = makeId('prov');
+    const state = firstState(approval);
+    if (!(await insertProvider(sql, { id: providerId, state, at, ...about }))) return 'owner-taken';
+    const { secret, prefix, hash } = makeKey('provider', randomness);
+    const key = { id: makeId('key'), kind: 'provider' as const, ownerId: providerId };
+    await insertKey(sql, { ...key, name: 'First key', prefix, hash, at });
+    await noteEvent(sql, { at, actor, what: 'became-provider', about: providerId });
+    return { providerId, keyId: key.id, secret, prefix, state };
+  }
+
+  async #startSession(sql: Sql, userId: string, at: number): Promise<Session> {
+    const { makeId, randomness, sessionMs } = this.#parts;
+    return await startSession(sql, { id: makeId('sess'), userId, at, expiresAt: at + sessionMs, randomness });
+  }
+}
+
+export interface AccountParts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly makeId: IdMaker;
+  /** The cryptographic one. */
+  readonly randomness: Randomness;
+  readonly passwords: Passwords;
+  readonly approval: 'automatic' | 'operator';
+  /** How long a session lasts. */
+  readonly sessionMs: number;
+}
+
+export interface NewProvider {
+  readonly providerId: string;
+  readonly keyId: string;
+  readonly secret: Sealed<string>;
+  readonly prefix: string;
+  readonly state: ProviderState;
+}
+
+/** Users, oldest first, at most `limit`. */
+export async function listUsers(
+  database: Database,
+  limit: number,
+): Promise<(User & { createdAt: number })[]> {
+  const { sql } = database;
+  const rows = await sql<(Row & { created_at: Date })[]>`
+    ${userColumns(sql)}, u.created_at from users u order by u.created_at, u.id limit ${limit}`;
+  return rows.map((row) => ({ ...userOfRow(row), createdAt: row.created_at.getTime() }));
+}
+
+/** Lets a user do what operators do, or no longer. False when there is no user with this address. */
+export async function setOperator(
+  database: Database,
+  change: { email: string; isOperator: boolean; actor: string; at: number },
+): Promise<boolean> {
+  return await database.transaction(async (sql) => {
+    const [user] = await sql<{ id: string }[]>`
+      update users set is_operator = ${change.isOperator} where email_key = ${emailKey(change.email)} returning id`;
+    if (!user) return false;
+    const what = change.isOperator ? 'made-operator' : 'operator-no-more';
+    await noteEvent(sql, { at: change.at, actor: change.actor, what, about: user.id });
+    return true;
+  });
+}
+
+/** What addresses are compared by. */
+export function emailKey(email: string): string {
+  return email.normalize('NFKC').trim().toLowerCase();
+}
+
+interface Row {
+  id: string;
+  email: string;
+  display_name: string;
+  consumer_id: string;
+  provider_id: string | null;
+  is_operator: boolean;
+}
+
+function userColumns(sql: Sql) {
+  return sql`select u.id, u.email, u.display_name, u.consumer_id, u.provider_id, u.is_operator`;
+}
+
+function userOfRow(row: Row): User {
+  return {
+    id: row.id,
+    email: row.email,
+    displayName: row.display_name,
+    consumerId: row.consumer_id,
+    providerId: row.provider_id,
+    isOperator: row.is_operator,
+  };
+}

@@ -1,0 +1,413 @@
+import { z } from 'zod';
+
+/**
+ * The management API under `/api/v1`: what people's browsers, the Swan agent and our dashboard send, and what they get.
+ * Requests are checked by these schemas; fields that are not in them are dropped, so nothing can be set that is not named
+ * here. Answers are written to match the schemas, which tests and the dashboard read them with. Shapes and phrases that
+ * the Swan agent depends on are its contract's, section 2.2.
+ */
+
+// ------------------------------------------------------------------------------------------------ what visitors send
+
+/** One line of a person's text: trimmed, no control characters. */
+const line = (most: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(most)
+    .regex(/^[^\p{Cc}]*$/u, 'has control characters');
+
+const email = z
+  .string()
+  .trim()
+  .max(254)
+  .regex(/^[^\s@]+@[^\s@]+\.[^\s@]+$/, 'is not an e-mail address')
+  .regex(/^[^\p{Cc}]*$/u, 'has control characters');
+/** Long enough to be worth hashing, short enough to be hashed. */
+const newPassword = z.string().min(8, 'has fewer than 8 characters').max(200);
+const password = z.string().min(1).max(200);
+/** An address on an EVM chain, lower-cased; empty means none. */
+const address = z
+  .string()
+  .trim()
+  .regex(/^0x[0-9a-fA-F]{40}$/, 'is not an address: 0x and 40 hex digits')
+  .transform((text) => text.toLowerCase());
+const addressOrNone = z
+  .union([z.literal(''), address])
+  .nullish()
+  .transform((text) => (text === '' || text === undefined ? null : text));
+
+/** An amount of dollars as a decimal text or a plain number of at most twelve decimals. */
+const dollars = z
+  .union([z.string(), z.number().nonnegative().max(1e9)])
+  .transform((value) => (typeof value === 'number' ? decimal(value) : value.trim()))
+  .refine((text) => /^\d{1,9}(\.\d{1,12})?$/.test(text), 'is not an amount of dollars such as 5 or 0.25');
+
+export const logInRequest = z.object({ email: z.string().max(300), password });
+export const signUpRequest = z.object({
+  email,
+  password: newPassword,
+  display_name: line(64).optional(),
+});
+export const passwordRequest = z.object({ present_password: password, new_password: newPassword });
+export const upgradeRequest = z.object({
+  name: line(64),
+  wallet_address: addressOrNone,
+  worker_address: addressOrNone,
+  beneficiary_address: addressOrNone,
+  description: z.string().max(2_000).default(''),
+});
+export const providerKeyRequest = z.object({ name: line(64).default('Key') });
+export const providerSignUpRequest = z.object({ name: line(64), owner_address: address });
+export const approvalRequest = z.object({
+  provider_name: line(200),
+  hardware_summary: z.string().max(2_000).default(''),
+  contact_email: email,
+});
+export const providerChangeRequest = z
+  .object({
+    beneficiary_address: address.optional(),
+    owner_address: address.optional(),
+    worker_address: address.optional(),
+  })
+  .refine((change) => Object.values(change).some((value) => value !== undefined), 'names nothing to change');
+
+const category = z.enum(['llm', 'image', 'audio', 'embedding', 'multimodal']);
+/** Limits of a key; null takes a limit away, a field that is left out changes nothing. */
+const keyLimits = {
+  models: z.array(line(200)).min(1).max(200).nullable(),
+  categories: z.array(category).min(1).max(5).nullable(),
+  cap_day_usd: dollars.nullable(),
+  cap_month_usd: dollars.nullable(),
+  addresses: z.array(z.string().max(60)).min(1).max(100).nullable(),
+  requests_per_minute: z.number().int().min(1).max(1_000_000_000).nullable(),
+  expires_at: z.iso.datetime({ offset: true }).nullable(),
+};
+const someLimits = z.object(keyLimits).partial();
+export const keyRequest = z.object({ name: line(200).default('Key'), ...someLimits.shape });
+export const keyChangeRequest = z.object({ name: line(200).optional(), ...someLimits.shape });
+export const rotationRequest = z.object({
+  /** How long the old key goes on working: at most 30 days; zero ends it at once. */
+  overlap_hours: z
+    .number()
+    .min(0)
+    .max(24 * 30)
+    .default(24),
+});
+export const providerMoveRequest = z.object({
+  state: z.enum(['under_review', 'approved', 'activating', 'active', 'suspended', 'removed']),
+  reason: z.string().max(1_000).default(''),
+});
+
+/** A page of a list. */
+export const pageQuery = z.object({
+  page: z.coerce.number().int().min(1).max(100_000).default(1),
+  page_size: z.coerce.number().int().min(1).max(500).default(50),
+  category: category.optional().catch(undefined),
+});
+export const demandQuery = z.object({ category: z.string().max(40).optional() });
+export const historyQuery = z.object({
+  duration: z.enum(['24h', '7d', '30d']).default('24h'),
+  bucket: z.enum(['1h', '1d']).optional(),
+});
+export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
+
+export type KeyLimitsRequest = z.output<typeof someLimits>;
+
+/** A number as a plain decimal, never in exponent form. */
+function decimal(value: number): string {
+  return value.toFixed(12).replace(/\.?0+$/, '');
+}
+
+// --------------------------------------------------------------------------------------------------- what they get
+
+const count = z.number().int().nonnegative();
+const usd = z.number().nonnegative();
+const time = z.iso.datetime();
+
+/** Call 1: flat, no envelope, also with status 401. */
+export const providerStatusAnswer = z.strictObject({
+  provider_id: z.string(),
+  name: z.string(),
+  status: z.string(),
+  can_connect: z.boolean(),
+  api_key_valid: z.boolean(),
+  message: z.string(),
+  warning: z.string().optional(),
+  next_steps: z.array(z.string()),
+  step: count,
+  total_steps: count,
+  step_label: z.string(),
+  earnings_enabled: z.boolean(),
+  error: z.string().optional(),
+});
+
+export const userAnswer = z.strictObject({
+  id: z.string(),
+  email: z.string(),
+  display_name: z.string(),
+  account_type: z.enum(['consumer', 'provider']),
+  provider_id: z.string().optional(),
+  roles: z.array(z.enum(['consumer', 'provider', 'operator'])),
+});
+/** Calls 2 and 3. */
+export const sessionAnswer = z.strictObject({
+  token: z.string().min(1),
+  expires_at: time,
+  user: userAnswer,
+  api_key: z.string().optional(),
+});
+/** Call 4. */
+export const upgradeAnswer = z.strictObject({
+  provider_id: z.string(),
+  provider_api_key: z.string().min(1),
+  provider_key_prefix: z.string(),
+  status: z.string(),
+  can_connect: z.boolean(),
+  message: z.string(),
+  next_steps: z.array(z.string()),
+});
+/** Call 5. */
+export const newProviderKeyAnswer = z.strictObject({
+  api_key: z.string().min(1),
+  provider_id: z.string(),
+  message: z.string(),
+});
+/** Call 6. */
+export const providerSignUpAnswer = z.strictObject({
+  provider_id: z.string(),
+  api_key: z.string().min(1),
+  key_prefix: z.string(),
+  status: z.string(),
+  can_connect: z.boolean(),
+  message: z.string(),
+  warning: z.string().optional(),
+  next_steps: z.array(z.string()),
+});
+/** Call 7. */
+export const approvalAnswer = z.strictObject({
+  provider_id: z.string(),
+  status: z.string(),
+  message: z.string(),
+  requested_at: time,
+});
+/** Call 8. */
+export const providerAnswer = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  status: z.string(),
+  owner_address: z.string(),
+  worker_address: z.string(),
+  beneficiary_address: z.string(),
+  description: z.string(),
+  created_at: time,
+});
+
+const envelope = <T extends z.ZodType>(data: T) =>
+  z.strictObject({ code: z.literal(0), msg: z.string(), data });
+
+/** Call 10. */
+export const collateralContractAnswer = envelope(
+  z.strictObject({
+    chains: z.array(
+      z.strictObject({
+        chain_id: count,
+        chain_name: z.string(),
+        contract_address: z.string(),
+        token_address: z.string(),
+        token_symbol: z.string(),
+        token_decimals: count,
+        min_collateral: usd,
+        rpc_url: z.string(),
+        explorer_url: z.string(),
+        faucet_url: z.string(),
+      }),
+    ),
+  }),
+);
+/** Call 12. */
+export const modelListAnswer = envelope(
+  z.strictObject({
+    list: z.array(
+      z.strictObject({
+        id: z.string(),
+        slug: z.string(),
+        name: z.string(),
+        category: z.string(),
+        active: z.boolean(),
+        tier: z.string(),
+        context_length: count,
+        min_vram_gb: count,
+        input_price: usd,
+        output_price: usd,
+        request_price: usd,
+        online_providers: count,
+      }),
+    ),
+    total: count,
+    page: count,
+    page_size: count,
+  }),
+);
+/** Call 13. */
+export const catalogueAnswer = envelope(
+  z.strictObject({
+    models: z.array(
+      z.strictObject({
+        model_id: z.string(),
+        name: z.string(),
+        category: z.string(),
+        file_count: count,
+        total_size_bytes: count,
+        weight_source_url: z.string().optional(),
+      }),
+    ),
+    total: count,
+  }),
+);
+/** Call 14. */
+export const modelFilesAnswer = envelope(
+  z.strictObject({
+    model_id: z.string(),
+    files: z.array(
+      z.strictObject({
+        filename: z.string(),
+        hash: z.string(),
+        algorithm: z.string(),
+        size_bytes: count,
+        url: z.string(),
+      }),
+    ),
+    total_size_bytes: count,
+    file_count: count,
+  }),
+);
+/** Call 15; section 2.4. Prices are dollars per 1,000,000 tokens. Null where nothing was measured. */
+export const demandAnswer = envelope(
+  z.strictObject({
+    models: z.array(
+      z.strictObject({
+        model_id: z.string(),
+        model_name: z.string(),
+        category: z.string(),
+        tier: z.string(),
+        input_price: usd,
+        output_price: usd,
+        provider_input_price: usd,
+        provider_output_price: usd,
+        request_price: usd,
+        provider_request_price: usd,
+        online_providers: count,
+        requests_24h: count,
+        tokens_24h: count,
+        revenue_24h: usd,
+        avg_latency_ms: z.number().nonnegative().nullable(),
+        demand_trend: z.enum(['up', 'down', 'stable']),
+        demand_change_pct: z.number(),
+        min_vram_gb: count,
+        vram_known: z.boolean(),
+        est_daily_earnings: usd,
+        est_entrant_daily_earnings: usd,
+        entrant_basis: z.string(),
+        plan_covered: z.boolean(),
+        subscription_share: z.number(),
+        long_context_share: z.number(),
+        context_length: count,
+        prompt_tokens_p50: count.nullable(),
+        prompt_tokens_p95: count.nullable(),
+        prompt_tokens_max: count.nullable(),
+        total_tokens_p95: count.nullable(),
+      }),
+    ),
+  }),
+);
+/** Call 16. `uptime_7d_percent` is null: presence is not measured over time yet. */
+export const providerStatsAnswer = z.strictObject({
+  total_inferences: count,
+  successful_inferences: count,
+  failed_inferences: count,
+  total_input_tokens: count,
+  total_output_tokens: count,
+  total_tokens: count,
+  total_earnings_usdc: usd,
+  uptime_7d_percent: z.number().nullable(),
+  last_connected: time.nullable(),
+});
+const earned = {
+  usd,
+  pay_as_you_go_usd: usd,
+  subscription_usd: usd,
+  tokens_in: count,
+  tokens_out: count,
+  requests: count,
+};
+/** Call 17; section 2.5. */
+export const earningsAnswer = z.strictObject({
+  points: z.array(
+    z.strictObject({ timestamp: time, ...earned, models: z.record(z.string(), z.strictObject(earned)) }),
+  ),
+  currency: z.literal('USD'),
+  bucket_seconds: count,
+  duration_seconds: count,
+  from: time,
+  to: time,
+  total_usd: usd,
+  total_pay_as_you_go_usd: usd,
+  total_subscription_usd: usd,
+  subscription_pro_rate: z.record(z.string(), z.unknown()),
+});
+/** Call 18; section 2.6. */
+export const providerModelsAnswer = z.strictObject({
+  models: z.array(
+    z.strictObject({
+      model_id: z.string(),
+      model_name: z.string(),
+      context_length: count,
+      context_source: z.string(),
+      input_price: usd,
+      output_price: usd,
+      capacity: count,
+      available: z.boolean(),
+      total_requests: count,
+      total_tokens: count,
+      throughput_tok_per_s: z.number().nonnegative().nullable(),
+      plan_covered: z.boolean(),
+      recent_success_count: count,
+      recent_failure_count: count,
+      success_count: count,
+      failure_count: count,
+      last_request_at: time.optional(),
+      offered: z.boolean(),
+    }),
+  ),
+});
+
+/** A key as its owner sees it; never the secret. */
+export const keyAnswer = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  prefix: z.string(),
+  status: z.enum(['active', 'revoked', 'expired']),
+  created_at: time,
+  last_used_on: z.string().nullable(),
+  revoked_at: time.nullable(),
+  expires_at: time.nullable(),
+  rotated_from: z.string().nullable(),
+  models: z.array(z.string()).nullable(),
+  categories: z.array(category).nullable(),
+  cap_day_usd: z.string().nullable(),
+  cap_month_usd: z.string().nullable(),
+  addresses: z.array(z.string()).nullable(),
+  requests_per_minute: count.nullable(),
+});
+
+export type ProviderStatusAnswer = z.output<typeof providerStatusAnswer>;
+export type SessionAnswer = z.output<typeof sessionAnswer>;
+export type UserAnswer = z.output<typeof userAnswer>;
+export type ProviderAnswer = z.output<typeof providerAnswer>;
+export type DemandAnswer = z.output<typeof demandAnswer>;
+export type EarningsAnswer = z.output<typeof earningsAnswer>;
+export type ProviderModelsAnswer = z.output<typeof providerModelsAnswer>;
+export type ProviderStatsAnswer = z.output<typeof providerStatsAnswer>;
+export type KeyAnswerBody = z.output<typeof keyAnswer>;
