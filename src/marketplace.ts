@@ -3,6 +3,7 @@ import path from 'node:path';
 import { CatalogueView } from '#catalogue/models.ts';
 import type { Config, StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
+import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
@@ -21,7 +22,7 @@ import { Accounts } from '#identity/accounts.ts';
 import { createConsumer } from '#identity/consumers.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
 import { KeyRing } from '#identity/key-ring.ts';
-import { bindNode } from '#identity/nodes.ts';
+import { NodeBook } from '#identity/node-book.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
@@ -89,19 +90,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         log: log.child({ room: 'hub' }),
         keys,
         providers,
-        nodes: {
-          bind: async (nodeId, providerId, keyId) => {
-            const bound = await bindNode(database, {
-              nodeId,
-              providerId,
-              keyId,
-              name: null,
-              hardware: null,
-              at: clock.wallMs(),
-            });
-            return bound === 'bound' ? 'bound' : 'foreign';
-          },
-        },
+        nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
@@ -259,6 +248,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hubPort: hubServer.port,
       hub,
       gateway,
+      underWay: () => ({
+        requests: dispatcher.active,
+        attempts: hub.registry.inFlight,
+        promised: money.holds.totals().reserved,
+        unpostedBytes: money.poster.lag.bytes,
+      }),
       close: (graceMs = 30_000) => {
         closed ??= close(graceMs);
         return closed;
@@ -286,11 +281,24 @@ export interface Marketplace {
   readonly hubPort: number;
   readonly hub: Hub;
   readonly gateway: Gateway;
+  /** What is not over yet. All zero is a market at rest. */
+  underWay(): UnderWay;
   /**
    * Stops accepting, lets what is under way end (at most `graceMs`), posts what was served, and closes everything.
    * Calling it again waits for the first call.
    */
   close(graceMs?: number): Promise<void>;
+}
+
+export interface UnderWay {
+  /** Requests that were dispatched. */
+  readonly requests: number;
+  /** Attempts at them, on agents. */
+  readonly attempts: number;
+  /** Money promised to requests, in pico-USD. */
+  readonly promised: Pico;
+  /** Of the usage journal: served, and not in the ledger yet. */
+  readonly unpostedBytes: number;
 }
 
 /** How long the ledger may stand still before a statement of its is given up. */

@@ -207,7 +207,7 @@ test('a price is set now or for later, shown in the list and the history, and a 
     '"cheap"',
   );
   expect(await refusal(2, 'price', 'set', 'cygnet-nano', '--request', '1', '--input', '1')).toContain(
-    '--request alone',
+    '--request (and --minute)',
   );
   const history = await answer<{ inputPico: string; inForce: boolean }[]>('price', 'history', 'cygnet-nano');
   expect(history.map(({ inputPico, inForce }) => [inputPico, inForce])).toEqual([

@@ -79,7 +79,13 @@ test('a right file is right, by itself and against the chain, for people and for
   expect(alone.out).toContain('Right: batch 1 of');
   expect(alone.out).toContain('Not compared with the chain');
   const compared = await cygnet(
-    ...['verify', file, '--rpc', node.url, '--contract', node.contracts.distributor, '--json'],
+    'verify',
+    file,
+    '--rpc',
+    node.url,
+    '--contract',
+    node.contracts.distributor,
+    '--json',
   );
   expect(compared.code).toBe(0);
   expect(JSON.parse(compared.out)).toMatchObject({ ok: true, findings: [], batch: 1, total: '0' });

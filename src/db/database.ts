@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { type Clock, pause, systemClock } from '#kit/clock.ts';
+import { atMost, type Clock, systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 
@@ -195,7 +195,11 @@ export function openDatabase(options: DatabaseOptions): Database {
         return {
           stop: async () => {
             // Where no server is left to be told, nothing is heard any more either.
-            await Promise.race([listener.unlisten().catch(() => {}), pause(clock, STOP_LISTENING_MS)]);
+            await atMost(
+              clock,
+              STOP_LISTENING_MS,
+              listener.unlisten().catch(() => {}),
+            );
           },
         };
       } catch (error) {

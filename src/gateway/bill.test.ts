@@ -9,6 +9,7 @@ const whole: Served = {
   passedContentBytes: 40,
   inputCeiling: 100,
   promptBytes: 60,
+  choices: 1,
   outputCeiling: 50,
 };
 

@@ -20,13 +20,15 @@ export interface Served {
   readonly promptBytes: number;
   /** The most the answer may be: the consumer's limit times the number of choices. */
   readonly outputCeiling: number;
+  /** How many answers were asked for. */
+  readonly choices: number;
 }
 
 /** What a chat template may add to a prompt: markers around each message, and the opening of the answer. */
 const TEMPLATE_TOKENS_PER_MESSAGE = 8;
 const TEMPLATE_TOKENS = 16;
 /** English text and code have about four bytes a token; used only where a provider states nothing. */
-const BYTES_PER_TOKEN_GUESS = 4;
+export const BYTES_PER_TOKEN_GUESS = 4;
 
 /**
  * The most tokens that an image, a sound or a file of a prompt becomes. The bytes do not tell: an address of 60 bytes may
@@ -49,7 +51,9 @@ export function inputCeiling(
 
 /** What is billed for an answer that was delivered, whole or in part. */
 export function billedUsage(served: Served): Usage {
-  if (served.cutShort && served.passedTokens === 0) return { inputTokens: 0, outputTokens: 0 };
+  // Who has words to say and says none earns nothing: else an empty answer, made in no time, would be the best-paid one.
+  const empty = served.outputCeiling > 0 && served.passedContentBytes === 0;
+  if (served.passedTokens === 0 && (served.cutShort || empty)) return { inputTokens: 0, outputTokens: 0 };
   const { stated } = served;
   const inputTokens = Math.min(
     stated?.inputTokens ?? Math.ceil(served.promptBytes / BYTES_PER_TOKEN_GUESS),
@@ -57,7 +61,7 @@ export function billedUsage(served: Served): Usage {
   );
   const statedOutput = stated?.outputTokens ?? served.passedTokens;
   const delivered = served.cutShort ? Math.min(statedOutput, served.passedTokens) : statedOutput;
-  // One token more than there are bytes: the marker that ends an answer is a token without text.
-  const outputTokens = Math.min(delivered, served.outputCeiling, served.passedContentBytes + 1);
+  // One token more than there are bytes, for each answer: the marker that ends one is a token without text.
+  const outputTokens = Math.min(delivered, served.outputCeiling, served.passedContentBytes + served.choices);
   return { inputTokens, outputTokens };
 }

@@ -244,6 +244,7 @@ function read(body: Record<string, unknown>, bodyBytes: number, limits: BodyLimi
     stream: reading.stream,
     includeUsage: readStreamOptions(reading.streamOptions, reading.stream),
     maxTokens: maxTokens ?? maxCompletionTokens,
+    named: { maxTokens, maxCompletionTokens },
     n: reading.n,
     messageCount: reading.messageCount,
     promptBytes: reading.moreThanText ? bodyBytes : reading.textBytes,

@@ -18,6 +18,11 @@ export interface Ask {
   readonly includeUsage: boolean;
   /** Of each answer in tokens; undefined when the caller set no limit. */
   readonly maxTokens: number | undefined;
+  /** Where a body can name that limit in two ways: each, as far as it is named. */
+  readonly named?: {
+    readonly maxTokens: number | undefined;
+    readonly maxCompletionTokens: number | undefined;
+  };
   /** How many answers. */
   readonly n: number;
   /** UTF-8 bytes of what is to be read, or more: a token is at least one of them. */
@@ -99,11 +104,13 @@ export function usageBody(usage: Usage): Record<string, number> {
 export function billed(whole: { answer: Answer; body: Buffer; usage: Usage }): Rendered {
   const { answer, body, usage } = whole;
   const stated = answer['usage'] as
-    | { prompt_tokens?: unknown; completion_tokens?: unknown }
+    | { prompt_tokens?: unknown; completion_tokens?: unknown; total_tokens?: unknown }
     | null
     | undefined;
   const agrees =
-    stated?.prompt_tokens === usage.inputTokens && stated.completion_tokens === usage.outputTokens;
+    stated?.prompt_tokens === usage.inputTokens &&
+    stated.completion_tokens === usage.outputTokens &&
+    stated.total_tokens === usage.inputTokens + usage.outputTokens;
   return json(agrees ? body : Buffer.from(JSON.stringify({ ...answer, usage: usageBody(usage) })));
 }
 

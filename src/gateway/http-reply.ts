@@ -20,6 +20,12 @@ export class ReplyWriter {
     this.#clock = clock;
   }
 
+  /** Cuts the connection of an answer that is over, unless its client reads the rest in time. */
+  linger(response: ServerResponse): void {
+    const cut = this.#clock.after(LINGER_MS, () => response.destroy());
+    response.once('close', () => cut.cancel());
+  }
+
   /** Flushes `reply` at the end of this turn. */
   queue(reply: HttpReply): void {
     if (this.#waiting.push(reply) === 1) this.#clock.endOfTurn(this.#flush);
@@ -27,6 +33,8 @@ export class ReplyWriter {
 }
 
 const ONE_PIECE_BYTES_MAX = 16_384;
+/** How long the end of an answer waits for a client that does not read. */
+const LINGER_MS = 30_000;
 
 /** A connection that breaks is told by 'close'; the error itself says nothing more. */
 const nothingToDo = (): void => {};
@@ -61,7 +69,10 @@ export class HttpReply implements Reply {
     this.#response.writeHead(status, all);
     // As a byte string the body leaves in one piece with the head; as a buffer it would be a second one.
     if (body.length <= ONE_PIECE_BYTES_MAX) this.#response.end(body.toString('latin1'), 'latin1');
-    else this.#response.end(body);
+    else {
+      this.#response.end(body);
+      this.#linger();
+    }
   }
 
   open(status: number, headers: Headers): void {
@@ -94,11 +105,20 @@ export class HttpReply implements Reply {
       const bytes = pending.length === 1 ? (pending[0] as Buffer) : Buffer.concat(pending);
       if (this.#ending) {
         this.#response.end(bytes);
+        this.#linger();
         return;
       }
       if (!this.#response.write(bytes)) this.congested = true;
     }
-    if (this.#ending) this.#response.end();
+    if (this.#ending) {
+      this.#response.end();
+      this.#linger();
+    }
+  }
+
+  /** Nobody waits for the client any more: what it left unread must not be kept for as long as it likes. */
+  #linger(): void {
+    if ((this.#response.socket?.writableLength ?? 0) > 0) this.#writer.linger(this.#response);
   }
 
   #queue(): void {

@@ -14,8 +14,8 @@ import type { Logger } from '#kit/log.ts';
 import type { UsageJournal } from '#ledger/ports.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { type ErrorCode, errorBody, errorRow } from '#wire/errors.ts';
-import { billedUsage } from './bill.ts';
-import { DeliveredText, envelopeBytes } from './delivered.ts';
+import { BYTES_PER_TOKEN_GUESS, billedUsage } from './bill.ts';
+import { DeliveredText } from './delivered.ts';
 import {
   type Ask,
   type Ceiling,
@@ -102,6 +102,14 @@ export interface Caller {
 const NOBODY_TRIED: ReadonlySet<string> = new Set();
 const DONE = Buffer.from('data: [DONE]\n\n');
 const SMALLEST_DEFAULT_OUTPUT = 16;
+/**
+ * How far an answer may go beyond its tokens: a token may take two events (reasoning and text, a call and its name), and
+ * an event with the probabilities of twenty tokens is about four kilobytes.
+ */
+const EVENTS_PER_TOKEN_MAX = 2;
+const SPARE_EVENTS = 64;
+const BYTES_PER_TOKEN_MAX = 4_096;
+const SPARE_BYTES = 1_048_576;
 /** Failures before any content that another model may not meet. */
 const FALLS_BACK: ReadonlySet<string> = new Set([
   'prompt-too-long',
@@ -177,6 +185,7 @@ export async function serve<A extends Ask>(
   reply: Reply,
 ): Promise<void> {
   let rate: RateVerdict | undefined;
+  let current: PaidJob<A> | undefined;
   try {
     const ask = read instanceof Promise ? await read : read;
     if (ask instanceof Fault) throw ask;
@@ -189,6 +198,7 @@ export async function serve<A extends Ask>(
     if (!rate.allowed) throw overRate(rate, wanted.model.category);
     for (let next: Wanted | undefined = wanted; next; ) {
       const job = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
+      current = job;
       next = others.shift();
       if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
       const picked = rooms.pick(job.order, NOBODY_TRIED);
@@ -196,11 +206,20 @@ export async function serve<A extends Ask>(
         if (next) continue;
         throw nobody(picked, job.model);
       }
-      await job.hold();
+      let first = picked.candidate;
+      const holding = job.hold();
+      if (holding) {
+        await holding;
+        // Many may have waited for the same answer, and whoever had room for one of them is full now.
+        const again = rooms.pick(job.order, NOBODY_TRIED);
+        if ('none' in again) throw nobody(again, job.model);
+        first = again.candidate;
+      }
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
-      if ((await job.serve(picked.candidate, next !== undefined)) === 'over') break;
+      if ((await job.serve(first, next !== undefined)) === 'over') break;
     }
   } catch (error) {
+    current?.release();
     const fault = error instanceof Fault ? error : new Fault('internal', { cause: error });
     if (!(error instanceof Fault))
       rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
@@ -286,6 +305,9 @@ function nobody({ none, filter }: NobodyToPick, model: Model): Fault {
   });
 }
 
+/** What an order says is settled by its hold. */
+type Settled<T> = { -readonly [K in keyof T]: T[K] };
+
 /** One request from its hold to its last byte. */
 class PaidJob<A extends Ask> {
   readonly order: Order;
@@ -297,7 +319,6 @@ class PaidJob<A extends Ask> {
   readonly #rate: RateVerdict;
   readonly #reply: Reply;
   readonly #ceiling: Ceiling;
-  readonly #envelopeBytes: number;
   readonly #text: DeliveredText | undefined;
   #outputCeiling: number;
   #reserved: Pico = 0n;
@@ -335,7 +356,6 @@ class PaidJob<A extends Ask> {
     const set: Record<string, unknown> = endpoint.set?.(ask) ?? {};
     if (ask.model !== model.id) set['model'] = model.id;
     const completionId = `chatcmpl-${caller.requestId.slice(4)}`;
-    this.#envelopeBytes = envelopeBytes(completionId, model.id);
     this.#text = rooms.recounter.has(model.id)
       ? new DeliveredText(rooms.settings.recountBytesMax)
       : undefined;
@@ -351,24 +371,28 @@ class PaidJob<A extends Ask> {
       stream: ask.stream,
       body: endpoint.body(ask, bytes),
       set,
+      answerMax: { events: 0, bytes: 0 },
       ...(wish && { wish }),
     };
   }
 
-  /** Sets aside the most this can cost. Throws 402 or 503. Without a limit of the caller's, what the balance buys. */
-  async hold(): Promise<void> {
-    const { holds } = this.#rooms;
-    const { consumerId } = this;
+  /**
+   * Sets aside the most this can cost: at once when this process has it (the answer is then no promise), or when the
+   * ledger has been asked. Throws 402 or 503. Without a limit of the caller's, what the balance buys.
+   */
+  hold(): undefined | Promise<undefined> {
+    const ceiling = this.#costCeiling();
+    // What cannot cost anything needs no money.
+    const answer = ceiling === 0n || this.#rooms.holds.reserve(this.consumerId, ceiling, this.#caller.key);
+    return answer === true ? this.#held(ceiling) : this.#holdLater(ceiling, answer);
+  }
+
+  async #holdLater(first: Pico, answer: ReturnType<Holds['reserve']>): Promise<undefined> {
+    let ceiling = first;
+    let verdict = await answer;
     const asked = this.#ask.maxTokens !== undefined || this.#outputCeiling === 0;
     const floor = SMALLEST_DEFAULT_OUTPUT * this.#ask.n;
-    for (;;) {
-      const ceiling = this.#costCeiling();
-      const answer = holds.reserve(consumerId, ceiling, this.#caller.key);
-      const verdict = answer === true ? true : await answer;
-      if (verdict === true) {
-        this.#reserved = ceiling;
-        break;
-      }
+    while (verdict !== true) {
       if (verdict === 'unavailable')
         throw new Fault('ledger-unavailable', { inner: 'no lease', retryAfterS: 2 });
       if (asked || this.#outputCeiling <= floor)
@@ -376,11 +400,38 @@ class PaidJob<A extends Ask> {
           ? new Fault(this.#caller.whenShort ?? 'balance-short')
           : capReached(verdict);
       this.#outputCeiling = Math.max(floor, Math.floor(this.#outputCeiling / 4));
+      ceiling = this.#costCeiling();
+      // oxlint-disable-next-line no-await-in-loop -- each asks for less than the one before.
+      verdict = await this.#rooms.holds.reserve(this.consumerId, ceiling, this.#caller.key);
     }
-    // A limit that the caller did not set is ours to set, or the answer could cost more than is held.
+    return this.#held(ceiling);
+  }
+
+  /** What is held is what the answer may come to: nobody may be told another limit. */
+  #held(ceiling: Pico): undefined {
+    this.#reserved = ceiling;
     const perChoice = Math.floor(this.#outputCeiling / this.#ask.n);
-    if (this.#ask.maxTokens !== perChoice && perChoice > 0)
-      (this.order.set as Record<string, unknown>)['max_tokens'] = perChoice;
+    const set = this.order.set as Settled<Order['set']>;
+    const answerMax = this.order.answerMax as Settled<Order['answerMax']>;
+    const { maxTokens, named = { maxTokens, maxCompletionTokens: undefined } } = this.#ask;
+    // Backends differ in which of the two they obey.
+    if (named.maxTokens !== perChoice && perChoice > 0) set['max_tokens'] = perChoice;
+    if (named.maxCompletionTokens !== undefined && named.maxCompletionTokens !== perChoice)
+      set['max_completion_tokens'] = perChoice;
+    answerMax.events = EVENTS_PER_TOKEN_MAX * this.#outputCeiling + SPARE_EVENTS * this.#ask.n;
+    answerMax.bytes = BYTES_PER_TOKEN_MAX * this.#outputCeiling + SPARE_BYTES;
+  }
+
+  /** Ends the hold without a charge, once. Harmless when there is none. */
+  release(): void {
+    this.#settle(0n);
+  }
+
+  /** Ends the hold with a charge, once. */
+  #settle(charge: Pico): void {
+    const reserved = this.#reserved;
+    this.#reserved = 0n;
+    if (reserved > 0n) this.#rooms.holds.settle(this.consumerId, reserved, charge, this.#caller.key);
   }
 
   get consumerId(): string {
@@ -393,7 +444,7 @@ class PaidJob<A extends Ask> {
    */
   serve(first: Candidate, hasNext: boolean): Promise<'over' | 'next'> {
     if (this.#reply.gone) {
-      this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
+      this.release();
       return Promise.resolve('over');
     }
     return new Promise((resolve) => {
@@ -408,7 +459,8 @@ class PaidJob<A extends Ask> {
         began: (candidate) => {
           this.#mode = candidate.mode;
         },
-        data: (events, eventCount, tokenCount) => this.#relay(events, eventCount, tokenCount),
+        data: (events, eventCount, tokenCount, contentBytes) =>
+          this.#relay(events, eventCount, tokenCount, contentBytes),
         result: (body, answer) => {
           this.#result = body;
           this.#answer = answer;
@@ -416,7 +468,7 @@ class PaidJob<A extends Ask> {
         },
         ended: (end) => {
           if (hasNext && end.outcome === 'failed' && FALLS_BACK.has(end.errorCode ?? '') && !this.#left) {
-            this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
+            this.release();
             resolve('next');
             return;
           }
@@ -427,6 +479,8 @@ class PaidJob<A extends Ask> {
                 { request: this.#caller.requestId, err: error },
                 'The end of a request met a bug.',
               );
+              this.release();
+              this.#answerFailure('internal');
               resolve('over');
             },
           );
@@ -435,7 +489,7 @@ class PaidJob<A extends Ask> {
     });
   }
 
-  #relay(events: Buffer, eventCount: number, tokenCount: number): void {
+  #relay(events: Buffer, eventCount: number, tokenCount: number, contentBytes: number): void {
     if (this.#firstMs === undefined) {
       this.#firstMs = this.#sinceAccepted();
       this.#reply.open(200, [...STREAM_HEADERS, ...this.#commonHeaders()]);
@@ -443,7 +497,7 @@ class PaidJob<A extends Ask> {
     this.#events += eventCount;
     this.#tokens += tokenCount;
     this.#bytes += events.length;
-    this.#contentBytes += Math.max(0, events.length - eventCount * this.#envelopeBytes);
+    this.#contentBytes += contentBytes;
     this.#text?.add(events);
     this.#reply.write(events);
     this.#consume(events.length);
@@ -461,7 +515,7 @@ class PaidJob<A extends Ask> {
     const delivered = end.outcome === 'completed' || end.outcome === 'cancelled';
     if (this.#answer) {
       this.#contentBytes = this.#endpoint.contentBytes(this.#answer);
-      this.#tokens = this.#contentBytes;
+      this.#tokens = Math.ceil(this.#contentBytes / BYTES_PER_TOKEN_GUESS);
       this.#events = 1;
       this.#bytes = this.#result?.length ?? 0;
     }
@@ -472,12 +526,12 @@ class PaidJob<A extends Ask> {
     try {
       await this.#rooms.journal.append({ kind: 'usage', record });
     } catch (error) {
-      this.#rooms.holds.release(this.consumerId, this.#reserved, this.#caller.key);
+      this.release();
       this.#rooms.log.error({ request: record.id, err: error }, 'The usage of a request could not be kept.');
       this.#answerFailure('ledger-unavailable');
       return;
     }
-    this.#rooms.holds.settle(this.consumerId, this.#reserved, record.charge, this.#caller.key);
+    this.#settle(record.charge);
     this.#rooms.served(record, end.candidate);
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
@@ -494,6 +548,7 @@ class PaidJob<A extends Ask> {
       inputCeiling: this.#ceiling.inputTokens,
       promptBytes: this.#ask.promptBytes,
       outputCeiling: this.#outputCeiling,
+      choices: this.#ask.n,
     });
     const pieces = this.#answer && this.#endpoint.pieces?.(this.#ask, this.#answer);
     return pieces ? { ...tokens, ...pieces } : tokens;

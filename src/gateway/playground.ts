@@ -4,8 +4,6 @@ import type { KeyRecord } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import type { ChatRequest } from './body.ts';
 import type { ClientAddresses } from './client-address.ts';
-import type { Endpoint } from './endpoint.ts';
-import { chat } from './endpoints/chat.ts';
 import { householdOf } from './household.ts';
 import { type Caller, enter, type InferenceRooms } from './inference.ts';
 import type { RateVerdict } from './limits.ts';
@@ -40,7 +38,6 @@ const HOUR_MS = 3_600_000;
 const ADDRESSES_MAX = 20_000;
 
 export class Playground {
-  readonly endpoint: Endpoint<ChatRequest>;
   readonly #settings: PlaygroundSettings;
   readonly #addresses: ClientAddresses;
   readonly #rooms: InferenceRooms;
@@ -55,11 +52,6 @@ export class Playground {
     this.#settings = parts.settings;
     this.#addresses = parts.addresses;
     this.#rooms = parts.rooms;
-    this.endpoint = {
-      ...chat,
-      // Whichever of the two names the request gave its limit.
-      set: ({ maxTokens }) => ({ max_tokens: maxTokens, max_completion_tokens: maxTokens }),
-    };
   }
 
   /** Lets a request in, by the address it comes from. Throws a `Fault`: 404 where there is no playground, 429, 503. */

@@ -113,7 +113,7 @@ function cutoff(field: string, value: unknown): number {
     const { p50 } = value as { p50?: unknown };
     if (typeof p50 === 'number' && p50 >= 0 && Number.isFinite(p50)) return p50;
   }
-  refuse(field, `'provider.${field}' must be a number, or an object with a number in 'p50'.`);
+  return refuse(field, `'provider.${field}' must be a number, or an object with a number in 'p50'.`);
 }
 
 /** Prices are dollars per million tokens, and dollars per request: numbers, or decimal text. */

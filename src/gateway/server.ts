@@ -50,7 +50,7 @@ export async function openGateway(
   const answerPlayground = jsonRoute(
     { ...parts, bodyBytesMax: PLAYGROUND_BODY_BYTES_MAX },
     {
-      endpoint: playground.endpoint,
+      endpoint: chat,
       read: async (bytes) => {
         const ask = await bodies.read('chat', bytes);
         return ask instanceof Fault ? ask : playground.limit(ask);

@@ -1,6 +1,6 @@
 import type { Operation } from '#domain/operation.ts';
 import type { Usage } from '#domain/usage.ts';
-import { areChoices, isFields, statedUsage } from './completion.ts';
+import { answerBytes, areChoices, isFields, statedUsage } from './completion.ts';
 import type { Answer, Expected, Job } from './link.ts';
 import { textAnswer } from './text-by-chat.ts';
 
@@ -41,6 +41,18 @@ export function statedFor(answer: Answer, operation: Operation): Usage | undefin
     prompt_tokens: usage['prompt_tokens'] ?? usage['total_tokens'],
     completion_tokens: 0,
   });
+}
+
+/** UTF-8 bytes of what a model wrote in all choices of a chat completion. */
+export function contentBytesOf(answer: Answer): number {
+  return (answer['choices'] as Fields[]).reduce((sum, choice) => sum + answerBytes(choice['message']), 0);
+}
+
+/** Is there anything in an answer that has its shape? */
+export function saysSomething(answer: Answer, operation: Operation): boolean {
+  if (operation === 'chat/completions') return contentBytesOf(answer) > 0;
+  if (operation === 'completions') return (answer['choices'] as Fields[]).some(({ text }) => text !== '');
+  return true;
 }
 
 /** What every answer says in our words, whoever made it. */

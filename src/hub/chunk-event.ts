@@ -1,4 +1,4 @@
-import { areChoices, chunkObject, isFields } from './completion.ts';
+import { answerBytes, areChoices, chunkObject, isFields } from './completion.ts';
 import type { Job } from './link.ts';
 
 type Fields = Record<string, unknown>;
@@ -8,6 +8,8 @@ export interface ChunkEvent {
   readonly text: string;
   /** 1 when it carries a piece of the answer; 0 for a role or a finish alone. */
   readonly tokens: 0 | 1;
+  /** UTF-8 bytes of what the model wrote. */
+  readonly contentBytes: number;
   readonly finished: boolean;
 }
 
@@ -34,13 +36,18 @@ export function chunkEvent(head: string, chunk: Fields): ChunkEvent | undefined 
   const choices = chunk['choices'];
   if (!areChoices(choices, 1)) return undefined;
   let tokens: 0 | 1 = 0;
+  let contentBytes = 0;
   let finished = false;
   for (const choice of choices) {
     const delta = choice['delta'];
-    if (typeof choice['text'] === 'string' && choice['text'] !== '') tokens = 1;
+    if (typeof choice['text'] === 'string' && choice['text'] !== '') {
+      tokens = 1;
+      contentBytes += Buffer.byteLength(choice['text']);
+    }
     if (delta !== undefined && delta !== null) {
       if (!isFields(delta)) return undefined;
       if (carriesAnswer(delta)) tokens = 1;
+      contentBytes += answerBytes(delta);
     }
     if (typeof choice['finish_reason'] === 'string') finished = true;
   }
@@ -48,7 +55,7 @@ export function chunkEvent(head: string, chunk: Fields): ChunkEvent | undefined 
   for (const name of Object.keys(chunk)) {
     if (!REPLACED.has(name)) text += `,${JSON.stringify(name)}:${JSON.stringify(chunk[name])}`;
   }
-  return { text: `${text}}\n\n`, tokens, finished };
+  return { text: `${text}}\n\n`, tokens, contentBytes, finished };
 }
 
 /** Does a delta hold a piece of the answer: text, reasoning, a refusal, audio, or a call of a tool? */

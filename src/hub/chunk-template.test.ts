@@ -27,6 +27,10 @@ function chunk(content: string, over: Record<string, unknown> = {}): Record<stri
   };
 }
 
+/** Half a pair counts two. */
+const utf8Bytes = (text: string): number =>
+  Array.from(text).reduce((sum, char) => sum + (char.isWellFormed() ? Buffer.byteLength(char) : 2), 0);
+
 const learnt = (): ChunkTemplate => ChunkTemplate.learn(message(chunk('first')), ID, head) as ChunkTemplate;
 
 describe('a template of a stream', () => {
@@ -37,6 +41,24 @@ describe('a template of a stream', () => {
         const event = template.event(Buffer.from(message(chunk(text))))?.toString();
         const full = chunkEvent(head, chunk(text))?.text;
         expect(event).toBe(full);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('counts the bytes of the text, however it is escaped', () => {
+    const template = learnt();
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60, minLength: 1 }), (text) => {
+        const units = [...Array(text.length).keys()].map((i) =>
+          text.charCodeAt(i).toString(16).padStart(4, '0'),
+        );
+        const escaped = units.map((unit) => `\\u${unit}`).join('');
+        for (const inside of [JSON.stringify(text).slice(1, -1), escaped]) {
+          const plain = message(chunk('PLACE'));
+          const event = template.event(Buffer.from(plain.replace('PLACE', () => inside)));
+          expect(event === undefined ? utf8Bytes(text) : template.contentBytes).toBe(utf8Bytes(text));
+        }
       }),
       { numRuns: 500 },
     );

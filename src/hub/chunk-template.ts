@@ -17,6 +17,8 @@ export class ChunkTemplate {
   readonly #after: Buffer;
   readonly #eventBefore: Buffer;
   readonly #eventAfter: Buffer;
+  /** UTF-8 bytes of the text of the event given last. */
+  contentBytes = 0;
 
   private constructor(message: [string, string], event: [string, string]) {
     this.#before = Buffer.from(message[0]);
@@ -57,7 +59,9 @@ export class ChunkTemplate {
     if (length <= 0 || length > INSIDE_BYTES_MAX) return undefined;
     if (message.compare(before, 0, from, 0, from) !== 0) return undefined;
     if (message.compare(after, 0, after.length, until, message.length) !== 0) return undefined;
-    if (!isStringInside(message, from, until)) return undefined;
+    const contentBytes = bytesOfInside(message, from, until);
+    if (contentBytes < 0) return undefined;
+    this.contentBytes = contentBytes;
     const head = this.#eventBefore;
     const event = Buffer.allocUnsafe(head.length + length + this.#eventAfter.length);
     event.set(head, 0);
@@ -73,24 +77,38 @@ const MARKER = 'cygnet:the-place-of-the-text';
 /** A token is short; anything longer is read in full. */
 const INSIDE_BYTES_MAX = 4_096;
 
-/** Are these bytes the inside of a JSON string (RFC 8259, section 7), in UTF-8? */
-function isStringInside(bytes: Buffer, from: number, until: number): boolean {
+/**
+ * How many UTF-8 bytes the string has of which these bytes are the inside (RFC 8259, section 7); -1 when they are not the
+ * inside of one. An escape is worth what it stands for: writing every letter as one makes no text longer.
+ */
+function bytesOfInside(bytes: Buffer, from: number, until: number): number {
   let ascii = true;
+  let escapeBytes = 0;
   for (let at = from; at < until; at++) {
     const byte = bytes[at] as number;
-    if (byte < 0x20 || byte === QUOTE) return false;
+    if (byte < 0x20 || byte === QUOTE) return -1;
     if (byte >= 0x80) ascii = false;
     else if (byte === BACKSLASH) {
       at += 1;
-      if (at >= until) return false;
+      if (at >= until) return -1;
       const escaped = bytes[at] as number;
       if (escaped === LOWER_U) {
-        if (at + 4 >= until || !HEX4.test(bytes.toString('latin1', at + 1, at + 5))) return false;
+        const hex = bytes.toString('latin1', at + 1, at + 5);
+        if (at + 4 >= until || !HEX4.test(hex)) return -1;
         at += 4;
-      } else if (!SHORT_ESCAPES.includes(escaped)) return false;
+        escapeBytes += 6 - utf8BytesOf(Number.parseInt(hex, 16));
+      } else if (!SHORT_ESCAPES.includes(escaped)) return -1;
+      else escapeBytes += 1;
     }
   }
-  return ascii || isUtf8(bytes.subarray(from, until));
+  return ascii || isUtf8(bytes.subarray(from, until)) ? until - from - escapeBytes : -1;
+}
+
+/** Of a UTF-16 code unit; each half of a pair counts half of its four bytes. */
+function utf8BytesOf(unit: number): number {
+  if (unit < 0x80) return 1;
+  if (unit < 0x800 || (unit >= 0xd800 && unit < 0xe000)) return 2;
+  return 3;
 }
 
 const QUOTE = 0x22;

@@ -26,7 +26,7 @@ export function statedUsage(usage: unknown): Usage | undefined {
  * state nothing.
  */
 export function statedTotals(input: unknown, output: unknown): Usage | undefined {
-  if (input === undefined && output === undefined) return undefined;
+  if ((input ?? undefined) === undefined && (output ?? undefined) === undefined) return undefined;
   return statedUsage({ prompt_tokens: input ?? 0, completion_tokens: output ?? 0 });
 }
 
@@ -47,6 +47,30 @@ export function areChoices(value: unknown, least: number): value is Fields[] {
     value.length <= CHOICES_MAX &&
     value.every((each) => isFields(each))
   );
+}
+
+/** Where OpenAI and the engines around it put what a model wrote. Whatever else stands beside them earns nothing. */
+const ANSWER_FIELDS = [
+  'content',
+  'reasoning_content',
+  'reasoning',
+  'refusal',
+  'tool_calls',
+  'function_call',
+  'audio',
+];
+
+/** UTF-8 bytes of what a model wrote in a message or a delta: text, reasoning, a refusal, calls of tools. */
+export function answerBytes(said: unknown): number {
+  if (!isFields(said)) return 0;
+  let bytes = 0;
+  for (const field of ANSWER_FIELDS) {
+    const value = said[field];
+    if (typeof value === 'string') bytes += Buffer.byteLength(value);
+    else if (Array.isArray(value) ? value.length > 0 : isFields(value))
+      bytes += Buffer.byteLength(JSON.stringify(value));
+  }
+  return bytes;
 }
 
 /** Is this a streamed piece of the answer that `job` asked for, with the names it was told to carry and no usage? */

@@ -23,6 +23,7 @@ const order: Order = {
   stream: true,
   body: Buffer.from('{}'),
   set: {},
+  answerMax: { events: 1_000, bytes: 1_000_000 },
 };
 
 let clock: VirtualClock;
@@ -56,6 +57,7 @@ function open(providers: readonly string[], burst = 10): void {
         started: () => false,
         finished: (one, _model, outcome) => outcomes.push([one.providerId, outcome.judgement]),
         linkLost: () => poison,
+        answered: () => undefined,
       },
     },
     {

@@ -10,6 +10,7 @@ import { backoffMs, type RetryBudget } from '#kit/retry.ts';
 import { type Judgement, judgement } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import type { Filter } from '#routing/narrow.ts';
+import { saysSomething } from './answer.ts';
 import type { Answer, Attempt, AttemptEnd, Expected, Link } from './link.ts';
 import { Roster } from './roster.ts';
 
@@ -92,15 +93,21 @@ export type ErrorCodeOfNone =
   | 'providers-busy'
   | 'provider-failed'
   | 'prompt-too-large-for-providers'
-  | 'preferences-unmet';
+  | 'preferences-unmet'
+  | 'request-quarantined';
 
 /** What happened on a candidate, for its circuit and its record. Called once per attempt, at its end. */
 export interface Outcomes {
   /** True when the attempt is a trial of an open circuit; handed back in its outcome. */
   started(candidate: Candidate): boolean;
   finished(candidate: Candidate, modelId: string, outcome: AttemptOutcome): void;
-  /** A link of `providerId` was lost while it worked on `order`. True when that makes the request a poisonous one. */
-  linkLost(order: Order, providerId: string): boolean;
+  /**
+   * A link of `providerId` was lost while it worked on `order`; `begun` when the answer had. True when that makes the
+   * request a poisonous one.
+   */
+  linkLost(order: Order, providerId: string, begun: boolean): boolean;
+  /** The order was answered in full. */
+  answered(order: Order): void;
 }
 
 export interface AttemptOutcome {
@@ -136,6 +143,8 @@ export interface Order {
   readonly stream: boolean;
   readonly body: Buffer;
   readonly set: Readonly<Record<string, unknown>>;
+  /** The most that an answer within the request's limits can be. A provider that goes on is stopped. */
+  readonly answerMax: { readonly events: number; readonly bytes: number };
   /** What the consumer and the house prefer for this request; absent: nothing in particular. */
   readonly wish?: Wish;
 }
@@ -155,7 +164,7 @@ export interface Wish {
 export interface DispatchSink {
   /** An attempt began on this candidate. May come again after a failed attempt, but not once data came. */
   began(candidate: Candidate, attemptId: string): void;
-  data(events: Buffer, eventCount: number, tokenCount: number): void;
+  data(events: Buffer, eventCount: number, tokenCount: number, contentBytes: number): void;
   result(body: Buffer, answer: Answer): void;
   /** Exactly once, last. */
   ended(end: DispatchEnd): void;
@@ -196,6 +205,8 @@ export class Run {
   #firstContentMs: number | undefined;
   #lastProgressMs = 0;
   #tokens = 0;
+  #events = 0;
+  #bytes = 0;
   #retry: Timer | undefined;
   #stopping: 'cancelled' | 'deadline' | undefined;
   #lastFailure: string | undefined;
@@ -265,12 +276,21 @@ export class Run {
     else this.#retryLater();
   }
 
+  /** More came than the caller allowed: what comes next would be no answer to the request. */
+  #overrun(): void {
+    const attempt = this.#attempt as Attempt;
+    this.#closeAttempt('failed');
+    attempt.cancel('attempt_timeout');
+    this.#finish({ outcome: 'broken', errorCode: 'provider-cut-off', usage: undefined });
+  }
+
   #tryNext(): void {
     const picked = this.#parts.pick(this.#order, this.#tried);
     if ('none' in picked) {
-      this.#parts.clock.endOfTurn(() =>
-        this.#finish({ outcome: 'failed', errorCode: this.#lastFailure ?? picked.none, usage: undefined }),
-      );
+      // What went wrong says more than that nobody is left, unless the request itself is what is wrong.
+      const errorCode =
+        picked.none === 'request-quarantined' ? picked.none : (this.#lastFailure ?? picked.none);
+      this.#parts.clock.endOfTurn(() => this.#finish({ outcome: 'failed', errorCode, usage: undefined }));
       return;
     }
     this.#try(picked.candidate);
@@ -311,16 +331,22 @@ export class Run {
         ),
       },
       {
-        data: (events, eventCount, tokenCount) => {
+        data: (events, eventCount, tokenCount, contentBytes) => {
           if (this.#attemptId !== attemptId || !this.#attempt || this.#stopping) return;
           this.#lastProgressMs = this.#parts.clock.nowMs();
           this.#firstContentMs ??= this.#lastProgressMs;
           this.#tokens += tokenCount;
-          this.#sink.data(events, eventCount, tokenCount);
+          this.#events += eventCount;
+          this.#bytes += events.length;
+          const { answerMax } = order;
+          if (this.#events > answerMax.events || this.#bytes > answerMax.bytes) return this.#overrun();
+          this.#sink.data(events, eventCount, tokenCount, contentBytes);
         },
         result: (body, answer) => {
           if (this.#attemptId !== attemptId || !this.#attempt || this.#stopping) return;
           this.#firstContentMs ??= this.#parts.clock.nowMs();
+          // Never timed: only whether it says anything matters.
+          this.#tokens = saysSomething(answer, order.operation) ? 1 : 0;
           this.#sink.result(body, answer);
         },
         end: (end) => {
@@ -341,9 +367,11 @@ export class Run {
     const hadContent = this.#hasContent();
     switch (end.outcome) {
       case 'completed':
-        this.#closeAttempt(hadContent ? 'served' : 'failed');
+        this.#closeAttempt(!hadContent ? 'failed' : this.#tokens > 0 ? 'served' : 'neutral');
+        if (hadContent) this.#parts.outcomes.answered(this.#order);
         if (hadContent) return this.#finish({ outcome: 'completed', errorCode: undefined, usage: end.usage });
-        // An empty answer called complete is a failure of the provider; nothing was sent, so another may try.
+        // No answer at all, called complete, is a failure of the provider; nothing was sent, so another may try. (One that
+        // is there and says nothing may be what the caller's own stop sequence made of it: it proves nothing.)
         this.#lastFailure = 'provider-failed';
         return this.#retryLater();
       case 'refused':
@@ -359,7 +387,7 @@ export class Run {
         break;
       case 'lost': {
         const providerId = this.#candidate?.providerId ?? '';
-        const poison = this.#parts.outcomes.linkLost(this.#order, providerId);
+        const poison = this.#parts.outcomes.linkLost(this.#order, providerId, hadContent);
         this.#closeAttempt(judgement('lost', poison));
         this.#lastFailure = 'provider-cut-off';
         if (poison && !hadContent) {

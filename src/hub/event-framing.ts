@@ -1,4 +1,4 @@
-import { isCompletionChunkFor } from './completion.ts';
+import { answerBytes, isCompletionChunkFor, isFields } from './completion.ts';
 import type { Job } from './link.ts';
 
 const LINE_FEED = 0x0a;
@@ -51,3 +51,51 @@ export function areEventsFor(sse: Buffer, job: Job): boolean {
   }
   return true;
 }
+
+/**
+ * UTF-8 bytes of what a model wrote in framed events. `spare` is the least that an event without a role has beyond the
+ * smallest event and its content; undefined when there is no such event. Parses each.
+ */
+export function measureEvents(sse: Buffer, job: Job): { bytes: number; spare: number | undefined } {
+  let bytes = 0;
+  let spare: number | undefined;
+  const envelope = envelopeBytes(job);
+  let at = 0;
+  while (at < sse.length) {
+    const end = sse.indexOf(LINE_FEED, at);
+    let inEvent = 0;
+    let plain = true;
+    for (const choice of choicesOf(sse.toString('utf8', at + 'data: '.length, end))) {
+      const delta = isFields(choice) ? choice['delta'] : undefined;
+      inEvent += answerBytes(delta);
+      if (isFields(choice) && typeof choice['text'] === 'string')
+        inEvent += Buffer.byteLength(choice['text']);
+      if (isFields(delta) && 'role' in delta) plain = false;
+    }
+    bytes += inEvent;
+    if (plain && inEvent > 0)
+      spare = Math.min(spare ?? Number.POSITIVE_INFINITY, Math.max(0, end + 2 - at - envelope - inEvent));
+    at = end + 2;
+  }
+  return { bytes, spare };
+}
+
+function choicesOf(json: string): unknown[] {
+  try {
+    const chunk: unknown = JSON.parse(json);
+    return isFields(chunk) && Array.isArray(chunk['choices']) ? chunk['choices'] : [];
+  } catch {
+    return [];
+  }
+}
+
+/** The size of the smallest event that can carry content for a job: whatever an event has beyond it may be content. */
+export function envelopeBytes(job: Job): number {
+  const smallest = job.operation === 'completions' ? SMALLEST_TEXT_EVENT : SMALLEST_EVENT;
+  return smallest.length + job.completionId.length + job.modelId.length;
+}
+
+const SMALLEST_EVENT =
+  'data: {"id":"","object":"chat.completion.chunk","created":1000000000,"model":"","choices":[{"index":0,"delta":{"content":""}}]}\n\n';
+const SMALLEST_TEXT_EVENT =
+  'data: {"id":"","object":"text_completion","created":1000000000,"model":"","choices":[{"index":0,"text":""}]}\n\n';

@@ -52,7 +52,7 @@ export class LinkAttempt implements Attempt {
   finished = false;
   usage: Usage | undefined;
   #undelivered = 0;
-  #held: { events: Buffer; count: number } | undefined;
+  #held: { events: Buffer; count: number; contentBytes: number } | undefined;
 
   constructor(host: AttemptHost, job: Job, sink: AttemptSink) {
     this.#host = host;
@@ -86,17 +86,17 @@ export class LinkAttempt implements Attempt {
     this.#host.taken(this, taken);
   }
 
-  /** Passes on `count` whole events. `tokens` of them carry the answer. */
-  content(events: Buffer, count: number, tokens: number): void {
+  /** Passes on `count` whole events with `tokens` of the answer, `contentBytes` of it. */
+  content(events: Buffer, count: number, tokens: number, contentBytes: number): void {
     if (!this.job.stream) return this.violate('events for an unstreamed answer');
-    if (tokens === 0 && this.phase === 'waiting' && this.#hold(events, count)) return;
+    if (tokens === 0 && this.phase === 'waiting' && this.#hold(events, count, contentBytes)) return;
     const { phase, effect } = stepAttempt(this.phase, 'content');
     this.phase = phase;
     if (effect !== 'deliver') {
       this.#host.counters.droppedChunks += 1;
       return;
     }
-    this.#pass(events, count, tokens);
+    this.#pass(events, count, tokens, contentBytes);
   }
 
   /** The whole unstreamed answer. */
@@ -195,12 +195,16 @@ export class LinkAttempt implements Attempt {
 
   #shown = false;
 
-  #hold(events: Buffer, count: number): boolean {
+  #hold(events: Buffer, count: number, contentBytes: number): boolean {
     const held = this.#held;
     if ((held?.events.length ?? 0) + events.length > HELD_BYTES_MAX) return false;
     this.#held = held
-      ? { events: Buffer.concat([held.events, events]), count: held.count + count }
-      : { events, count };
+      ? {
+          events: Buffer.concat([held.events, events]),
+          count: held.count + count,
+          contentBytes: held.contentBytes + contentBytes,
+        }
+      : { events, count, contentBytes };
     return true;
   }
 
@@ -214,22 +218,23 @@ export class LinkAttempt implements Attempt {
     if (!held || (this.phase !== 'waiting' && this.phase !== 'streaming')) return;
     this.#held = undefined;
     this.phase = 'streaming';
-    this.#hand(held.events, held.count, 0);
+    this.#hand(held.events, held.count, 0, held.contentBytes);
   }
 
-  #pass(events: Buffer, count: number, tokens: number): void {
+  #pass(events: Buffer, count: number, tokens: number, contentBytes: number): void {
     const held = this.#held;
     if (held) {
       this.#held = undefined;
-      this.#hand(Buffer.concat([held.events, events]), held.count + count, tokens);
-    } else this.#hand(events, count, tokens);
+      const together = Buffer.concat([held.events, events]);
+      this.#hand(together, held.count + count, tokens, held.contentBytes + contentBytes);
+    } else this.#hand(events, count, tokens, contentBytes);
   }
 
-  #hand(events: Buffer, count: number, tokens: number): void {
+  #hand(events: Buffer, count: number, tokens: number, contentBytes: number): void {
     this.#shown = true;
     this.#undelivered += events.length;
     const room = this.#host.occupancy.buffered(events.length);
-    this.#sink.data(events, count, tokens);
+    this.#sink.data(events, count, tokens, contentBytes);
     if (this.#undelivered === 0) return;
     if (!room || this.#undelivered > this.#host.settings.streamBufferBytesMax) this.#tooSlow();
   }

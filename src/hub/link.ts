@@ -54,9 +54,10 @@ export interface Attempt {
 export interface AttemptSink {
   /**
    * Whole server-sent events, ready for the consumer: our id, the catalogue's model name, no usage, no `[DONE]`. Events
-   * without a token wait for the first one with one. `events` may be a view of a larger message: copy what is kept.
+   * without a token wait for the first one with one. `contentBytes` is how much of it the model wrote, in UTF-8: no more
+   * tokens than that can be billed. `events` may be a view of a larger message: copy what is kept.
    */
-  data(events: Buffer, eventCount: number, tokenCount: number): void;
+  data(events: Buffer, eventCount: number, tokenCount: number, contentBytes: number): void;
   /** The whole unstreamed answer, parsed and checked, with our id and the catalogue's model name; and its bytes. */
   result(body: Buffer, answer: Answer): void;
   /** Exactly once, last. */

@@ -153,6 +153,7 @@ export class Registry {
   providerChanged(providerId: string): void {
     for (const presence of this.#byLink.values()) {
       if (presence.providerId !== providerId) continue;
+      presence.stateChanged(this.#providers.stateOf(providerId));
       for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
     }
   }
@@ -305,6 +306,8 @@ export class Presence {
   link: Link | undefined;
   /** Ends the session of this node. */
   readonly evict: (why: 'replaced' | 'key-revoked') => void;
+  /** Tells the session that its provider has another state. */
+  readonly stateChanged: (state: ProviderState | undefined) => void;
   readonly serving = new Map<string, PresentCandidate>();
   /** Also those withdrawn: attempts of theirs may still run. Only models of the catalogue, so it is bounded. */
   readonly known = new Map<string, PresentCandidate>();
@@ -315,7 +318,10 @@ export class Presence {
   vramGb: number | null = null;
 
   constructor(
-    about: Pick<Presence, 'linkId' | 'nodeId' | 'providerId' | 'keyId' | 'connectedAtMs' | 'evict'>,
+    about: Pick<
+      Presence,
+      'linkId' | 'nodeId' | 'providerId' | 'keyId' | 'connectedAtMs' | 'evict' | 'stateChanged'
+    >,
   ) {
     this.linkId = about.linkId;
     this.nodeId = about.nodeId;
@@ -323,6 +329,7 @@ export class Presence {
     this.keyId = about.keyId;
     this.connectedAtMs = about.connectedAtMs;
     this.evict = about.evict;
+    this.stateChanged = about.stateChanged;
   }
 
   /** The agent's own name of a model. */

@@ -14,6 +14,13 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
+/** A registration of generation C. */
+const REGISTER = JSON.stringify({
+  type: 'register',
+  request_id: 'r',
+  payload: { node_id: 'ef'.repeat(65), token: 'sk-prov-one', models: [MODEL], cp_version: '0.6.0' },
+});
+
 async function open(settings: Partial<HubSettings> = {}, server: Partial<HubServerSettings> = {}) {
   const { hub, rooms } = testHub(systemClock, { settings });
   const door = await HubServer.open(hub, {
@@ -79,13 +86,35 @@ describe('over real sockets', () => {
   );
 
   it('pings are answered, registered or not, so that the agent keeps its connection', async () => {
-    const { join } = await open();
-    const timings = { heartbeatMs: 60_000, pingMs: 20, readDeadlineMs: 60 };
-    const agent = await join({ timings });
-    const stranger = await join({ timings, token: 'sk-prov-nobody', nodeId: 'cd'.repeat(65) });
-    const until = systemClock.nowMs() + 200;
-    while (systemClock.nowMs() < until) await new Promise((resolve) => setImmediate(resolve));
-    expect([agent.dials, stranger.dials]).toEqual([1, 1]);
+    const { url } = await open();
+    for (const register of [REGISTER, undefined]) {
+      const { ws } = await upgrade(url);
+      if (register) ws?.send(register);
+      for (let i = 0; i < 3; i++) {
+        const pong = new Promise<Buffer>((resolve) => ws?.once('pong', resolve));
+        ws?.ping(`ping ${i}`);
+        expect((await pong).toString()).toBe(`ping ${i}`);
+      }
+    }
+  });
+
+  it('a ping that comes while a long prompt is on its way is answered behind it, not forgotten', async () => {
+    const { url, ask, hub } = await open();
+    const { ws } = await upgrade(url);
+    ws?.send(REGISTER);
+    await new Promise((resolve) => ws?.once('message', resolve));
+    ws?.pause();
+    ask({
+      body: Buffer.from(JSON.stringify({ messages: [{ role: 'user', content: 'x'.repeat(24_000_000) }] })),
+    });
+    const ignored = hub.counters.ignored;
+    ws?.ping('are you there?');
+    // What is sent behind the ping has arrived when it is counted, and so has the ping.
+    ws?.send('{"type":"marker","payload":{}}');
+    while (hub.counters.ignored === ignored) await new Promise((resolve) => setImmediate(resolve));
+    const pong = new Promise<Buffer>((resolve) => ws?.once('pong', resolve));
+    ws?.resume();
+    expect((await pong).toString()).toBe('are you there?');
   });
 
   it('an agent that dies is noticed at once, and comes back', async () => {

@@ -38,6 +38,7 @@ function order(wish: Wish, consumerId = 'con_1'): Order {
     stream: true,
     body: Buffer.from('{}'),
     set: {},
+    answerMax: { events: 1_000, bytes: 1_000_000 },
     wish,
   };
 }

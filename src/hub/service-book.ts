@@ -5,7 +5,7 @@ import { beginAttempt, endAttempt, mayEvict } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { type Bias, choose, whyEmpty } from '#routing/choose.ts';
 import { narrow, ranks, wishedRank } from '#routing/narrow.ts';
-import { fingerprintOf, PoisonTable } from '#routing/poison.ts';
+import { fingerprintOf, LOSS_WITHIN_ANSWER, PoisonTable } from '#routing/poison.ts';
 import { noteTokensPerSecond, noteTtft } from '#routing/score.ts';
 import { softRank } from '#routing/soft-rank.ts';
 import { Stickiness } from '#routing/stickiness.ts';
@@ -32,6 +32,8 @@ export class ServiceBook implements Outcomes {
   readonly #strategy: Strategy;
   readonly #candidates: (modelId: string) => Candidate[];
   readonly #poison = new PoisonTable();
+  /** A request's fingerprint is made once, if at all. */
+  readonly #fingerprints = new WeakMap<Order, string>();
   readonly #region: string | undefined;
   readonly #sticky: Stickiness;
 
@@ -58,6 +60,8 @@ export class ServiceBook implements Outcomes {
 
   /** The best candidate for an order whose provider is not in `tried`, or why there is none. */
   readonly pick: PickNext = (order, tried) => {
+    // Between two tries of a request, others like it may have shown what it does.
+    if (tried.size > 0 && this.isQuarantined(order)) return { none: 'request-quarantined' };
     const { preferences, model } = order.wish ?? {};
     let candidates: readonly Candidate[] = this.#candidates(order.modelId);
     if (preferences && model) {
@@ -133,18 +137,29 @@ export class ServiceBook implements Outcomes {
     }
   }
 
-  linkLost(order: Order, providerId: string): boolean {
-    const fingerprint = fingerprintOf(order.consumerId, order.modelId, order.body);
+  linkLost(order: Order, providerId: string, begun: boolean): boolean {
+    const fingerprint = this.#fingerprintOf(order);
     const nowMs = this.#clock.nowMs();
-    this.#poison.note(fingerprint, nowMs, providerId);
+    this.#poison.note(fingerprint, nowMs, providerId, begun ? LOSS_WITHIN_ANSWER : 1);
     return this.#poison.isQuarantined(fingerprint, nowMs);
+  }
+
+  answered(order: Order): void {
+    if (!this.#poison.empty) this.#poison.clear(this.#fingerprintOf(order));
   }
 
   /** Did this very request disconnect several providers lately? Costs nothing while no link was lost. */
   isQuarantined(order: Order): boolean {
-    if (this.#poison.empty) return false;
-    const fingerprint = fingerprintOf(order.consumerId, order.modelId, order.body);
-    return this.#poison.isQuarantined(fingerprint, this.#clock.nowMs());
+    return !this.#poison.empty && this.#poison.isQuarantined(this.#fingerprintOf(order), this.#clock.nowMs());
+  }
+
+  #fingerprintOf(order: Order): string {
+    let fingerprint = this.#fingerprints.get(order);
+    if (fingerprint === undefined) {
+      fingerprint = fingerprintOf(order.consumerId, order.modelId, order.body);
+      this.#fingerprints.set(order, fingerprint);
+    }
+    return fingerprint;
   }
 }
 

@@ -95,6 +95,7 @@ function fuzz(seed: number, dialect: 'swan' | 'stream') {
       int(2) === 0
         ? Buffer.from(
             pick([
+              '{"status":200,"finish_reason":"stop"}',
               '{"status":200}',
               '{"status":499}',
               '{}',

@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { Candidate } from '#routing/candidate.ts';
 import { MemoryTransport } from '#support/memory-transport.ts';
 import { RecordedSink } from '#support/recorded-sink.ts';
-import { dialMemory, SwanAgent, type SwanAgentOptions } from '#support/swan-agent.ts';
+import { dialMemory, type Served, SwanAgent, type SwanAgentOptions } from '#support/swan-agent.ts';
 import { MODEL, SECOND_MODEL, testHub, testJob } from '#support/test-hub.ts';
 import { settlePromises, VirtualClock } from '#support/virtual-clock.ts';
+import { noticeSchema } from '#wire/agent/messages.ts';
 import type { Link } from './link.ts';
 import type { HubSettings } from './settings.ts';
 
@@ -287,6 +288,31 @@ describe('a registered session', () => {
     expect(first()).toMatchObject({ eligible: false });
   });
 
+  it('hears by notice why no traffic comes, and when that changes; an agent of generation A knows no notices', async () => {
+    const { join, rooms, transports } = world();
+    rooms.setState('prov_one', 'pending');
+    await join({ generation: 'B', models: [MODEL, 'no/such-model'] });
+    await join({ generation: 'A', nodeId: 'old', models: ['no/such-model'] });
+    rooms.setState('prov_one', 'active');
+    rooms.setState('prov_one', 'suspended');
+    const heard = (index: number) => transports[index]?.messages('notice').map(({ payload }) => payload);
+    expect(heard(0)).toMatchObject([
+      { event: 'traffic_withheld', severity: 'warning' },
+      { event: 'register_rejected', details: { 'no/such-model': 'not in the catalogue' } },
+      { event: 'activated', severity: 'info' },
+      { event: 'suspended', severity: 'critical' },
+    ]);
+    expect(heard(1)).toEqual([]);
+    for (const notice of heard(0) ?? []) expect(noticeSchema.parse(notice)).toEqual(notice);
+  });
+
+  it('is told no more than an agent would show, however often its provider changes', async () => {
+    const { join, rooms, transports } = world();
+    await join({ generation: 'C' });
+    for (let i = 0; i < 50; i++) rooms.setState('prov_one', i % 2 === 0 ? 'suspended' : 'active');
+    expect(transports[0]?.messages('notice').length).toBeLessThanOrEqual(20);
+  });
+
   it('ends within a second of the revocation of its key, without being cut off', async () => {
     const { hub, rooms, join, ask, clock, transports } = world();
     const agent = await join({ script: () => undefined });
@@ -327,17 +353,31 @@ describe('a registered session', () => {
     expect(hub.counters.floods).toBe(1);
   });
 
-  it('that sends a giant message is closed with 1009, unless we wait for a long answer', async () => {
-    const { join, transports, ask, hub, first } = world();
+  it('that sends a giant message is closed with 1009', async () => {
+    const { join, transports, ask } = world();
     const agent = await join();
-    agent.options.script = (served) => served.result(served.completion('x'.repeat(2_000_000)));
+    agent.options.script = (served) => served.token('x'.repeat(2_000_000));
+    expect(ask().ending?.outcome).toBe('lost');
+    expect(transports[0]?.closedWith).toBe(1009);
+  });
+
+  it('may answer an unstreamed request at length, even after we gave it up', async () => {
+    const { join, transports, hub, first } = world();
+    const agent = await join();
+    const answer = (served: Served): void => served.result(served.completion('x'.repeat(2_000_000)));
+    agent.options.script = answer;
     const sink = new RecordedSink();
     hub.linkOf(first())?.start(testJob({ stream: false }), sink);
     expect(sink.ending?.outcome).toBe('completed');
-    agent.options.script = (served) => served.token('x'.repeat(2_000_000));
-    const stream = ask();
-    expect(stream.ending?.outcome).toBe('lost');
-    expect(transports[0]?.closedWith).toBe(1009);
+    // An old agent cannot be told that nobody waits any more: it must not lose its other streams for being slow.
+    agent.options.script = () => undefined;
+    hub
+      .linkOf(first())
+      ?.start(testJob({ stream: false }), new RecordedSink())
+      .cancel('attempt_timeout');
+    answer(agent.inferences.at(-1) as Served);
+    expect(transports[0]?.closedWith).toBeUndefined();
+    expect(hub.counters.lateFrames).toBe(1);
   });
 
   it('tolerates messages that we do not act on yet', async () => {

@@ -22,6 +22,7 @@ import {
   registrationRefused,
 } from './events.ts';
 import type { Occupancy } from './link-attempt.ts';
+import { type Notice, noticeOfState, noticesOfRegistration } from './notices.ts';
 import type { KeyFinder, ModelFinder, NodeBinder } from './ports.ts';
 import { Presence, type Registry } from './registry.ts';
 import type { HubSettings } from './settings.ts';
@@ -70,6 +71,7 @@ export class Session {
   readonly #control: Allowance;
   readonly #garbage: Allowance;
   readonly #strays: Allowance;
+  readonly #notices: Allowance;
   /** What the agent said of its own load; names we know, numbers only. */
   readonly metrics = new Map<string, number>();
 
@@ -84,6 +86,7 @@ export class Session {
     this.#garbage = new Allowance(parts.clock, { burst: 200, perSecond: 10 });
     // After a reconnect an agent of the Swan protocol goes on with every stream that it was serving, for minutes.
     this.#strays = new Allowance(parts.clock, { burst: 50_000, perSecond: 5_000 });
+    this.#notices = new Allowance(parts.clock, { burst: 10, perSecond: 10 / 3_600 });
     transport.listen({
       message: (data, isBinary) => this.#receive(data, isBinary),
       drained: () => {
@@ -336,6 +339,10 @@ export class Session {
       ...who,
       connectedAtMs: clock.nowMs(),
       evict: (why) => this.#evict(why),
+      stateChanged: (state) => {
+        const notice = noticeOfState(state);
+        if (notice) this.#notify(notice);
+      },
     });
     this.#presence = presence;
     this.#link = this.#openLink(declaration, presence);
@@ -361,7 +368,10 @@ export class Session {
       missing: (modelId) => registry.missing(presence, modelId),
     };
     const parts = { id: this.id, transport: this.#transport, clock, counters, settings, occupancy };
-    if (declaration.dialect === 'stream') return new StreamLink({ ...parts, onDrain: () => this.#drain() });
+    if (declaration.dialect === 'stream') {
+      const { random } = this.#parts;
+      return new StreamLink({ ...parts, random, onDrain: () => this.#drain() });
+    }
     return new SwanLink({
       ...parts,
       node: {
@@ -389,6 +399,14 @@ export class Session {
       ack['heartbeat_s'] = settings.heartbeatS;
     }
     this.#say('ack', message.request_id, ack);
+    for (const notice of noticesOfRegistration(declaration, registry.providerState(presence.providerId)))
+      this.#notify(notice);
+  }
+
+  /** Tells the agent's operator something. Generation A knows no notices; an agent shows twenty an hour. */
+  #notify(notice: Notice): void {
+    if (this.#declaration?.generation === 'A' || !this.#notices.take()) return;
+    this.#say('notice', undefined, { ...notice });
   }
 
   #refuse(message: Envelope, about: { code: number; why: string; said: string }): void {

@@ -47,6 +47,8 @@ export interface HubSettings {
   /** The binary extension: bytes an agent may send ahead of the consumer, and how many are returned at a time. */
   readonly creditBytes: number;
   readonly creditStepBytes: number;
+  /** How long the end of a Swan stream may be behind its backend's end mark; it may have been dropped on the way. */
+  readonly endWaitMs: number;
   /** How long a cancelled stream may take to tell its usage. */
   readonly cancelWaitMs: number;
   /** The longest unstreamed answer, in bytes. */
@@ -92,6 +94,7 @@ export const DEFAULT_HUB_SETTINGS: HubSettings = {
   hubBufferBytesMax: 256 * MIB,
   creditBytes: 256 * KIB,
   creditStepBytes: 64 * KIB,
+  endWaitMs: 2_000,
   cancelWaitMs: 1_000,
   resultBytesMax: 64 * MIB,
   sendAheadBytesMax: 64 * KIB,

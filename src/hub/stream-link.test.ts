@@ -265,10 +265,48 @@ describe('a liar', () => {
   it('that begins honestly is found out by the sample', async () => {
     const { agent, ask } = await world();
     const { sink, stream, header } = ask();
-    for (let i = 0; i < 65 && !sink.ending; i++) {
+    for (let i = 0; i < 129 && !sink.ending; i++) {
       agent.data(stream, agent.event(header, 'x', i === 0 ? {} : { model: 'cheaper' }));
     }
     expect(sink.ending).toMatchObject({ outcome: 'failed', errorCode: 'provider-failed' });
+  });
+
+  it('cannot know which frame is read next', async () => {
+    const { agent, ask } = await world();
+    const found: number[] = [];
+    for (let k = 0; k < 8; k++) {
+      const { sink, stream, header } = ask();
+      let i = 0;
+      for (; i < 129 && !sink.ending; i++) {
+        agent.data(stream, agent.event(header, 'x', i === 0 ? {} : { model: 'cheaper' }));
+      }
+      found.push(i);
+    }
+    expect(new Set(found).size).toBeGreaterThan(4);
+  });
+
+  it('that pads its events is credited with what the model wrote, and no more', async () => {
+    const { agent, ask } = await world();
+    const { sink, stream, header } = ask();
+    const honest = ask();
+    for (const word of ['The ', 'quick ', 'brown ', 'fox']) {
+      agent.data(honest.stream, agent.event(honest.header, word));
+      agent.data(stream, agent.event(header, word, { padding: 'x'.repeat(3_000) }));
+      agent.data(stream, agent.event(header, '', { padding: 'x'.repeat(3_000) }), 1, 1_000);
+    }
+    expect(sink.contentBytes).toBe(19);
+    // The odd token that is longer than most is measured; what is not measured may seem a little longer than it is.
+    expect(honest.sink.contentBytes).toBeGreaterThanOrEqual(19);
+    expect(honest.sink.contentBytes).toBeLessThan(19 + 4 * 16);
+  });
+
+  it('whose first events were long does not make later ones seem empty', async () => {
+    const { agent, ask } = await world();
+    const first = ask();
+    agent.data(first.stream, agent.event(first.header, 'x', { logprobs: 'y'.repeat(500) }));
+    const second = ask();
+    agent.data(second.stream, agent.event(second.header, 'some text'));
+    expect(second.sink.contentBytes).toBe(9);
   });
 
   it.each([

@@ -1,5 +1,6 @@
 import { assert } from '#kit/assert.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
+import type { Randomness } from '#kit/random.ts';
 import {
   DATA_PREFIX_BYTES,
   eachFrame,
@@ -15,15 +16,17 @@ import { isAnswerFor, statedFor } from './answer.ts';
 import { BodyPump } from './body-pump.ts';
 import { isFields } from './completion.ts';
 import type { HubCounters } from './counters.ts';
-import { areEventsFor, isFramed } from './event-framing.ts';
+import { areEventsFor, envelopeBytes, isFramed, measureEvents } from './event-framing.ts';
 import type { Attempt, AttemptSink, Job, Link } from './link.ts';
 import { type AttemptHost, LinkAttempt, type Occupancy } from './link-attempt.ts';
 import type { HubSettings } from './settings.ts';
 import { StreamTable } from './stream-table.ts';
 import type { Transport } from './transport.ts';
 
-/** One frame in so many is read as JSON; the others are only looked at. */
+/** One frame in so many is read as JSON, on average and never the same one; the others are only looked at. */
 const SAMPLE_EVERY = 64;
+/** A token is hardly ever longer: events that seem to hold more for each of their tokens are measured exactly. */
+const BYTES_PER_TOKEN_USUAL = 16;
 /** A consumer that is this far behind is handed copies, so that it does not keep whole messages of the socket alive. */
 const COPY_ABOVE_BYTES = 32_768;
 /** The longest single event that is put together from fragments. */
@@ -38,7 +41,9 @@ class StreamAttempt extends LinkAttempt {
   owed = 0;
   /** Bytes of fragments whose credit was returned before their event was whole. */
   advanced = 0;
-  frames = 0;
+  /** Frames until the next one that is read. The first always is. */
+  unread = 0;
+  readonly envelopeBytes: number;
   fragments: Buffer[] = [];
   fragmentBytes = 0;
   result: Buffer[] = [];
@@ -49,6 +54,7 @@ class StreamAttempt extends LinkAttempt {
     super(host, job, sink);
     this.stream = about.stream;
     this.credit = about.credit;
+    this.envelopeBytes = envelopeBytes(job);
   }
 }
 
@@ -70,10 +76,13 @@ export class StreamLink implements Link, AttemptHost {
   readonly confirmsStop = true;
   readonly #transport: Transport;
   readonly #clock: Clock;
+  readonly #random: Randomness;
   readonly #onDrain: () => void;
   readonly #pump: BodyPump;
   readonly #attempts = new StreamTable<StreamAttempt>();
   #lost = false;
+  /** What this agent's events have beyond the smallest event and their content, at least. */
+  #spareBytes: number | undefined;
 
   constructor(parts: StreamLinkParts) {
     this.id = parts.id;
@@ -82,6 +91,7 @@ export class StreamLink implements Link, AttemptHost {
     this.occupancy = parts.occupancy;
     this.#transport = parts.transport;
     this.#clock = parts.clock;
+    this.#random = parts.random;
     this.#onDrain = parts.onDrain;
     this.#pump = new BodyPump(parts.transport, parts.settings.sendAheadBytesMax);
   }
@@ -219,13 +229,31 @@ export class StreamLink implements Link, AttemptHost {
   }
 
   #events(attempt: StreamAttempt, sse: Buffer, events: number, tokens: number): void {
-    const sampled = attempt.frames % SAMPLE_EVERY === 0;
-    attempt.frames += 1;
+    const sampled = attempt.unread === 0;
+    if (sampled) attempt.unread = 1 + Math.floor(this.#random.float() * 2 * SAMPLE_EVERY);
+    attempt.unread -= 1;
     if (!isFramed(sse, events)) return attempt.violate('events that are not framed as agreed');
     if (sampled && !areEventsFor(sse, attempt.job))
       return attempt.violate('events that say what they were not told to');
     this.counters.chunks += events;
-    attempt.content(attempt.undelivered > COPY_ABOVE_BYTES ? Buffer.from(sse) : sse, events, tokens);
+    const contentBytes = this.#contentBytes(attempt, sse, events, tokens);
+    const kept = attempt.undelivered > COPY_ABOVE_BYTES ? Buffer.from(sse) : sse;
+    // A token is a byte at least, whatever the agent counts.
+    attempt.content(kept, events, Math.min(tokens, contentBytes), contentBytes);
+  }
+
+  /**
+   * How much of these events the model wrote. What an event is longer than the smallest one may be content, as long as it
+   * is about as much as one token an event has; where it seems more, or more tokens are claimed, it is measured, so that
+   * padding earns nothing.
+   */
+  #contentBytes(attempt: StreamAttempt, sse: Buffer, events: number, tokens: number): number {
+    if (tokens === 0) return 0;
+    const beyond = sse.length - events * (attempt.envelopeBytes + (this.#spareBytes ?? 0));
+    if (tokens <= events && beyond >= tokens && beyond <= BYTES_PER_TOKEN_USUAL * tokens) return beyond;
+    const { bytes, spare } = measureEvents(sse, attempt.job);
+    if (spare !== undefined) this.#spareBytes = Math.min(this.#spareBytes ?? spare, spare);
+    return bytes;
   }
 
   /**
@@ -282,7 +310,8 @@ export class StreamLink implements Link, AttemptHost {
     else if (!attempt.job.stream) this.#whole(attempt);
     else if (attempt.fragmentBytes > 0) attempt.violate('the stream ended within an event');
     else {
-      attempt.finished = true;
+      // Null is an answer too: the backend ended as agreed and named no reason. An end that says nothing of it is none.
+      attempt.finished = end['finish_reason'] !== undefined;
       attempt.streamEnded();
     }
   }
@@ -315,6 +344,7 @@ export interface StreamLinkParts {
   readonly counters: HubCounters;
   readonly settings: HubSettings;
   readonly occupancy: Occupancy;
+  readonly random: Randomness;
   /** The agent asks for no more jobs. */
   readonly onDrain: () => void;
 }

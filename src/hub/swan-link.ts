@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { assert } from '#kit/assert.ts';
-import type { Clock } from '#kit/clock.ts';
+import type { Clock, Timer } from '#kit/clock.ts';
 import { type Envelope, encodeMessage } from '#wire/agent/messages.ts';
 import { ownAnswer, statedFor } from './answer.ts';
 import { chunkEvent, eventHead } from './chunk-event.ts';
@@ -23,6 +23,8 @@ class SwanAttempt extends LinkAttempt {
   readonly head: string;
   template: ChunkTemplate | undefined;
   learnt = 0;
+  /** Runs from the end mark to the end. */
+  endWait: Timer | undefined;
 
   constructor(host: AttemptHost, job: Job, sink: AttemptSink) {
     super(host, job, sink);
@@ -45,7 +47,7 @@ export class SwanLink implements Link, AttemptHost {
   readonly #node: SwanNode;
   readonly #attempts = new Map<string, SwanAttempt>();
   readonly #recent = new RecentIds(1_024);
-  #unstreamed = 0;
+  #unstreamed = false;
   #lost = false;
   /** Nobody tells the usage of a cancelled stream: generations A and B go on, C falls silent. */
   readonly confirmsStop = false;
@@ -64,16 +66,16 @@ export class SwanLink implements Link, AttemptHost {
     return this.#attempts.size;
   }
 
-  /** Is an unstreamed answer, which may be long, awaited? */
+  /** May an unstreamed answer, which can be long, still come? Also one that we gave up: old agents cannot be told. */
   get awaitsResult(): boolean {
-    return this.#unstreamed > 0;
+    return this.#unstreamed;
   }
 
   start(job: Job, sink: AttemptSink): Attempt {
     assert(!this.#attempts.has(job.attemptId), 'an attempt id is fresh');
     const attempt = new SwanAttempt(this, job, sink);
     this.#attempts.set(job.attemptId, attempt);
-    if (!job.stream) this.#unstreamed += 1;
+    if (!job.stream) this.#unstreamed = true;
     const refusal = this.#send(job);
     if (refusal) this.#clock.endOfTurn(() => attempt.turnAway(...refusal));
     return attempt;
@@ -108,8 +110,8 @@ export class SwanLink implements Link, AttemptHost {
   }
 
   release(attempt: LinkAttempt): void {
+    (attempt as SwanAttempt).endWait?.cancel();
     if (!this.#attempts.delete(attempt.job.attemptId)) return;
-    if (!attempt.job.stream) this.#unstreamed -= 1;
     this.#recent.add(attempt.job.attemptId);
   }
 
@@ -137,7 +139,7 @@ export class SwanLink implements Link, AttemptHost {
     if (event === undefined) return false;
     this.counters.chunks += 1;
     this.counters.chunksByTemplate += 1;
-    attempt.content(event, 1, 1);
+    attempt.content(event, 1, 1, attempt.template?.contentBytes ?? 0);
     return true;
   }
 
@@ -151,8 +153,18 @@ export class SwanLink implements Link, AttemptHost {
     if (typeof payload['error'] === 'string' && payload['error'] !== '') attempt.happen('trouble');
     else if (isFields(chunk)) this.#takeChunk(attempt, chunk, text);
     else if (chunk !== null && chunk !== undefined) this.counters.droppedChunks += 1;
-    if (payload['done'] === true && attempt.phase !== 'ended') attempt.mark();
+    if (payload['done'] === true && attempt.phase !== 'ended') this.#mark(attempt);
     return 'known';
+  }
+
+  /**
+   * The backend is through. An agent whose queue is full drops the end that should follow (Swan contract 1.6), and
+   * the answer is there all the same.
+   */
+  #mark(attempt: SwanAttempt): void {
+    attempt.mark();
+    if (attempt.phase !== 'marked' || attempt.endWait) return;
+    attempt.endWait = this.#clock.after(this.settings.endWaitMs, () => attempt.streamEnded());
   }
 
   #takeChunk(attempt: SwanAttempt, chunk: Record<string, unknown>, text: string): void {
@@ -175,7 +187,7 @@ export class SwanLink implements Link, AttemptHost {
       attempt.learnt += 1;
       attempt.template = ChunkTemplate.learn(text, attempt.job.attemptId, attempt.head) ?? attempt.template;
     }
-    attempt.content(Buffer.from(event.text), 1, event.tokens);
+    attempt.content(Buffer.from(event.text), 1, event.tokens, event.contentBytes);
   }
 
   /** A `stream_end`: the one end of a stream. */

@@ -48,7 +48,7 @@ test('small binary messages of one turn leave as one, in order with text and wit
   near.send(Buffer.from('d'));
   near.send('last');
   const heard = await until('last');
-  expect(heard.map(({ data, isBinary }) => (isBinary ? data.toString() : `text ${data}`))).toEqual([
+  expect(heard.map(({ data, isBinary }) => `${isBinary ? '' : 'text '}${data.toString()}`)).toEqual([
     'ab',
     'text text',
     'c',

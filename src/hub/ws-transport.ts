@@ -3,7 +3,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { Clock } from '#kit/clock.ts';
 import type { Transport, TransportListener } from './transport.ts';
 
-/** An agent that has this much unread gets no pongs: answering it would only grow the pile. */
+/** An agent that has this much unread gets its pong when it has read it: answering at once would only grow the pile. */
 const PONG_WHILE_BUFFERED_MAX = 65_536;
 /** How long the other side may take to answer a close. Meanwhile it could send, and we would have to receive. */
 const GOODBYE_MS = 2_000;
@@ -26,6 +26,8 @@ export class WsTransport implements Transport {
   #joining: Buffer[] = [];
   #joinedBytes = 0;
   #guard: (() => void) | undefined;
+  /** The ping that waits for its answer; a newer one takes its place (RFC 6455, 5.5.3). */
+  #unanswered: Buffer | undefined;
 
   /** `anonymousBytesMax`: what the socket may send before `trust`, counted below the protocol, so that nothing larger is ever held. */
   constructor(about: {
@@ -55,14 +57,18 @@ export class WsTransport implements Transport {
   listen(listener: TransportListener): void {
     this.#ws.on('message', (data: RawData, isBinary: boolean) => listener.message(data as Buffer, isBinary));
     this.#ws.on('ping', (data: Buffer) => {
-      if (this.#ws.readyState === this.#ws.OPEN && this.bufferedBytes < PONG_WHILE_BUFFERED_MAX) {
-        this.#cork();
-        this.#ws.pong(data);
-      }
+      if (this.bufferedBytes < PONG_WHILE_BUFFERED_MAX) this.#pong(data);
+      // A Swan agent hangs up when a pong is missing for 60 s, and it pings once in 54: none may be left out.
+      else this.#unanswered = data;
     });
     // What is wrong with a socket also closes it; the error itself says nothing that the close code does not.
     this.#ws.on('error', () => undefined);
-    this.#socket.on('drain', () => listener.drained());
+    this.#socket.on('drain', () => {
+      const data = this.#unanswered;
+      this.#unanswered = undefined;
+      if (data) this.#pong(data);
+      listener.drained();
+    });
     this.#ws.once('close', (code: number) => listener.closed(code));
   }
 
@@ -98,6 +104,12 @@ export class WsTransport implements Transport {
 
   terminate(): void {
     this.#ws.terminate();
+  }
+
+  #pong(data: Buffer): void {
+    if (this.#ws.readyState !== this.#ws.OPEN) return;
+    this.#cork();
+    this.#ws.pong(data);
   }
 
   #sendJoined(): void {

@@ -146,7 +146,13 @@ describe('keys', () => {
     const { prefix, hash, secret } = makeKey('provider', systemRandomness);
     const id = makeId('key');
     await keepKey(fresh.database, {
-      ...{ id, kind: 'provider', ownerId, name: 'n', prefix, hash, at },
+      id,
+      kind: 'provider',
+      ownerId,
+      name: 'n',
+      prefix,
+      hash,
+      at,
       expiresAt: at + 60_000,
     });
     const clock = new VirtualClock(at);

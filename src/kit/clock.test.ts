@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { systemClock } from './clock.ts';
+import { VirtualClock } from '#support/virtual-clock.ts';
+import { atMost, systemClock } from './clock.ts';
 
 const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -48,5 +49,22 @@ describe('the end of a turn', () => {
     }
     expect(failures).toEqual([new Error('failed at the end of a turn')]);
     expect(ran).toEqual(['second', 'third', 'asked before the failure']);
+  });
+});
+
+describe('a wait that is bounded', () => {
+  test('bug: leaves no timer behind that keeps the process alive', async () => {
+    const clock = new VirtualClock();
+    await atMost(clock, 2_000, Promise.resolve());
+    expect(clock.nextAt()).toBeUndefined();
+  });
+
+  test('ends when it has taken too long, and fails when its work fails in time', async () => {
+    const clock = new VirtualClock();
+    const waited = atMost(clock, 2_000, new Promise(() => {}));
+    await clock.advance(2_000);
+    await waited;
+    await expect(atMost(clock, 2_000, Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(clock.nextAt()).toBeUndefined();
   });
 });

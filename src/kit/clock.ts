@@ -73,3 +73,13 @@ export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
     signal?.addEventListener('abort', stop, { once: true });
   });
 }
+
+/** Resolves when `work` has, or after `ms`, whichever is first; leaves no timer behind that would hold up the process. */
+export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  try {
+    await Promise.race([work, pause(clock, ms, over.signal)]);
+  } finally {
+    over.abort();
+  }
+}

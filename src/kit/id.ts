@@ -9,7 +9,7 @@ export type IdMaker = (prefix: string) => string;
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 /** Every two characters: an id is put together from half as many pieces. */
-const PAIRS = [...ALPHABET].flatMap((first) => [...ALPHABET].map((second) => first + second));
+const PAIRS = ALPHABET.split('').flatMap((first) => ALPHABET.split('').map((second) => first + second));
 const CHANCE_CHARS = 12;
 const POOL_BYTES = 4096;
 

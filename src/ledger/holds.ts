@@ -1,6 +1,6 @@
 import { least, type Pico } from '#domain/money.ts';
 import { assert } from '#kit/assert.ts';
-import { type Clock, pause, type Timer } from '#kit/clock.ts';
+import { atMost, type Clock, pause, type Timer } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
 import type { LeaseStore } from './ports.ts';
@@ -169,7 +169,7 @@ export class Holds {
       for (const [consumerId, purse] of this.#purses) this.#giveBackFree(consumerId, purse);
       while (this.#asking.size > 0) await Promise.all(this.#asking);
     };
-    await Promise.race([giveBackAll(), pause(this.#clock, this.#storeWaitMs)]);
+    await atMost(this.#clock, this.#storeWaitMs, giveBackAll());
   }
 
   #wait(consumerId: string, amount: Pico): Promise<Reserved> {

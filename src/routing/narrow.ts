@@ -101,7 +101,7 @@ function filterOf(filter: Filter, wish: Preferences, asked: Asked): Passes | und
       if (special.length === 0) return undefined;
       return ({ parameters }) => special.every((name) => parameters?.has(name) === true);
     }
-    case 'max_price':
+    default:
       return affordable(wish, asked.price);
   }
 }

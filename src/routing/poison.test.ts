@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { fingerprintOf, MOST_FINGERPRINTS, POISON_MEMORY_MS, PoisonTable } from './poison.ts';
+import {
+  fingerprintOf,
+  LOSS_WITHIN_ANSWER,
+  MOST_FINGERPRINTS,
+  POISON_MEMORY_MS,
+  PoisonTable,
+} from './poison.ts';
 
 test('two links of different providers lost to one request quarantine it; two of one provider do not', () => {
   const table = new PoisonTable();
@@ -12,6 +18,18 @@ test('two links of different providers lost to one request quarantine it; two of
   table.note('x', 2, 'b');
   expect(table.isQuarantined('x', 2)).toBe(true);
   expect(table.isQuarantined('y', 2)).toBe(false);
+});
+
+test('a popular prompt is not poison: machines that die under it by themselves do not have it refused', () => {
+  const table = new PoisonTable();
+  table.note('x', 0, 'a');
+  table.clear('x');
+  table.note('x', 1, 'b');
+  expect(table.isQuarantined('x', 1), 'it was answered in between').toBe(false);
+  for (const provider of ['a', 'b', 'c', 'c']) table.note('y', 2, provider, LOSS_WITHIN_ANSWER);
+  expect(table.isQuarantined('y', 2), 'three answers that had begun').toBe(false);
+  table.note('y', 2, 'd', LOSS_WITHIN_ANSWER);
+  expect(table.isQuarantined('y', 2)).toBe(true);
 });
 
 test('losses without a provider’s name count each', () => {
@@ -39,7 +57,7 @@ test('an outsider cannot grow the table: the oldest makes room', () => {
   }
   expect(table.size).toBe(MOST_FINGERPRINTS);
   for (let i = 0; i < 5_000; i++) table.note('same', 2, `p${i}`);
-  expect(table.losers('same', 2).size).toBe(2);
+  expect(table.losers('same', 2).size).toBe(4);
 });
 
 test('a fingerprint is one consumer’s, one model’s and one body’s', () => {

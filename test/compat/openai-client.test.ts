@@ -149,10 +149,13 @@ describe('chat.completions.create', () => {
       gone = new Promise((resolve) => turn.response.on('close', () => resolve()));
       beginStream(turn, [{ index: 0, delta: { content: 'One' }, finish_reason: null }]);
     };
+    let heard = 0;
     for await (const _ of await client.chat.completions.create({ model: model.id, messages, stream: true })) {
+      heard += 1;
       break;
     }
     await gone;
+    expect(heard).toBe(1);
   });
 });
 
@@ -387,6 +390,13 @@ describe('what is passed through untouched', () => {
   });
 });
 
+/** The headers of a request with another key. */
+function withKey(given: ConstructorParameters<typeof Headers>[0], other: string): Headers {
+  const headers = new Headers(given);
+  headers.set('authorization', `Bearer ${other}`);
+  return headers;
+}
+
 describe('errors are the classes that the client knows', () => {
   const ask = (over: object = {}, other: Partial<ConstructorParameters<typeof OpenAI>[0]> = {}) =>
     client
@@ -462,8 +472,7 @@ describe('errors are the classes that the client knows', () => {
     // The second try is let through at once: what is tested is that the client understood, not that it waits.
     const impatient: typeof fetch = async (input, init) => {
       tries += 1;
-      if (tries > 1)
-        return fetch(input, { ...init, headers: { ...init?.headers, authorization: `Bearer ${key}` } });
+      if (tries > 1) return fetch(input, { ...init, headers: withKey(init?.headers, key) });
       const response = await fetch(input, init);
       waitedFor = response.headers.get('retry-after');
       const headers = new Headers(response.headers);

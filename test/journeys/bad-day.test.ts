@@ -182,7 +182,9 @@ describe('a provider that fails before the first token', () => {
     });
     expect(status).toBe(502);
     expect(json.error.code).toBe('provider_failed');
-    expect(agents.map(({ agent }) => agent.inferences.length).toSorted()).toEqual([0, 0, 1, 1, 1]);
+    expect(agents.map(({ agent }) => agent.inferences.length).toSorted((a, b) => a - b)).toEqual([
+      0, 0, 1, 1, 1,
+    ]);
     expect(await market.usage(consumer, 1)).toMatchObject([{ outcome: 'failed', attempts: 3, charge: 0n }]);
   });
 

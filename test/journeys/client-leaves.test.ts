@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ask, askStream, HELLO } from '#support/chat-client.ts';
+import { askStream, HELLO } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
 import type { Script, Served } from '#support/swan-agent.ts';
 

@@ -8,7 +8,10 @@ export class CutLine {
 
   private constructor(target: { host: string; port: number }) {
     this.#server = createServer((near) => {
-      if (this.#cut) return void near.destroy();
+      if (this.#cut) {
+        near.destroy();
+        return;
+      }
       const far = connect(target.port, target.host);
       for (const [one, other] of [
         [near, far],

@@ -31,7 +31,7 @@ export class FakeLink implements Link {
 
   /** Hands over one event with one token. */
   says(text: string): void {
-    this.last.sink.data(Buffer.from(text), 1, 1);
+    this.last.sink.data(Buffer.from(text), 1, 1, Buffer.byteLength(text));
   }
 
   ends(end: Partial<AttemptEnd> & Pick<AttemptEnd, 'outcome'>): void {

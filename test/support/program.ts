@@ -29,7 +29,7 @@ export class Program {
     this.ended = once(this.child, 'close').then(([code, signal]) => {
       this.#over = true;
       this.#wake();
-      return { code, signal } as { code: number | null; signal: NodeJS.Signals | null };
+      return { code, signal };
     });
   }
 

@@ -4,6 +4,7 @@ import type { Answer, AttemptEnd, AttemptSink } from '#hub/link.ts';
 export class RecordedSink implements AttemptSink {
   readonly events: string[] = [];
   tokens = 0;
+  contentBytes = 0;
   body: Buffer | undefined;
   completion: Answer | undefined;
   ending: AttemptEnd | undefined;
@@ -12,13 +13,14 @@ export class RecordedSink implements AttemptSink {
     this.#resolve = resolve;
   });
 
-  data(events: Buffer, eventCount: number, tokenCount: number): void {
+  data(events: Buffer, eventCount: number, tokenCount: number, contentBytes = 0): void {
     if (this.ending) throw new Error('data after the end');
     const texts = events.toString().split('\n\n');
     if (texts.pop() !== '' || texts.length !== eventCount)
       throw new Error('events that do not match their count');
     this.events.push(...texts);
     this.tokens += tokenCount;
+    this.contentBytes += contentBytes;
   }
 
   result(body: Buffer, completion: Answer): void {

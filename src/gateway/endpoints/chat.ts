@@ -1,8 +1,8 @@
 import { CHAT_ONLY } from '#domain/operation.ts';
+import { contentBytesOf } from '#hub/answer.ts';
 import { ONE_ANSWER } from '#hub/link.ts';
 import { inputCeiling } from '../bill.ts';
 import { type ChatRequest, rewriteBody } from '../body.ts';
-import { contentBytesOf } from '../delivered.ts';
 import { billed, type Endpoint } from '../endpoint.ts';
 
 /** `POST /v1/chat/completions`, and what is translated to it. */

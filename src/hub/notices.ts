@@ -1,0 +1,66 @@
+import type { ProviderState } from '#domain/party.ts';
+import type { Declaration } from './declaration.ts';
+
+/** A `notice`, as agents from generation B on show it to their operators (Swan contract 1.5). */
+export interface Notice {
+  /** `[a-z0-9_]`, at most 64 characters. */
+  readonly event: string;
+  readonly severity: 'info' | 'warning' | 'critical';
+  /** At most 1,000 characters. */
+  readonly message: string;
+  /** At most 16, each of at most 200 characters. */
+  readonly details?: Readonly<Record<string, string>>;
+}
+
+const DETAILS_MAX = 16;
+const DETAIL_CHARS_MAX = 200;
+
+/** What to tell a provider whose state changed; undefined when it means nothing to its agents. */
+export function noticeOfState(state: ProviderState | undefined): Notice | undefined {
+  switch (state) {
+    case 'active':
+      return {
+        event: 'activated',
+        severity: 'info',
+        message: 'This provider is active: requests are routed here.',
+      };
+    case 'suspended':
+      return {
+        event: 'suspended',
+        severity: 'critical',
+        message: 'This provider is suspended: no requests are routed here until the operator lifts it.',
+      };
+    case 'removed':
+      return {
+        event: 'removed',
+        severity: 'critical',
+        message: 'This provider was removed from the marketplace.',
+      };
+    default:
+      return undefined;
+  }
+}
+
+/** What to tell after a registration: why no traffic comes, and which models were not accepted. */
+export function noticesOfRegistration(declaration: Declaration, state: ProviderState | undefined): Notice[] {
+  const notices: Notice[] = [];
+  if (state !== 'active') {
+    notices.push({
+      event: 'traffic_withheld',
+      severity: 'warning',
+      message: `No requests are routed here yet: the provider is ${(state ?? 'unknown').replace('_', ' ')}.`,
+    });
+  }
+  if (declaration.refused.length > 0) {
+    const shown = declaration.refused.slice(0, DETAILS_MAX);
+    notices.push({
+      event: 'register_rejected',
+      severity: 'warning',
+      message: `${declaration.refused.length} of the declared models were not accepted.`,
+      details: Object.fromEntries(
+        shown.map(({ name, reason }) => [name.slice(0, DETAIL_CHARS_MAX), reason.slice(0, DETAIL_CHARS_MAX)]),
+      ),
+    });
+  }
+  return notices;
+}
