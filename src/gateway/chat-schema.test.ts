@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Fault } from '#kit/fault.ts';
 import { chatRequestSchema } from '#wire/openai/chat.ts';

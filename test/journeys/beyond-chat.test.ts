@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import OpenAI, { toFile } from 'openai';
@@ -49,9 +49,9 @@ describe('an agent that only chats', () => {
 
   test('is passed over for one that does more', async () => {
     const old = await market.swan({ id: EMBEDDING }, vectors, { generation: 'A' });
-    const new_ = await market.swan({ id: EMBEDDING }, vectors, { generation: 'C' });
+    const recent = await market.swan({ id: EMBEDDING }, vectors, { generation: 'C' });
     for (let i = 0; i < 4; i++) await client.embeddings.create({ model: EMBEDDING, input: ['a'] });
-    expect([old.agent.inferences.length, new_.agent.inferences.length]).toEqual([0, 4]);
+    expect([old.agent.inferences.length, recent.agent.inferences.length]).toEqual([0, 4]);
   });
 
   test.each(['A', 'C'] as const)('serves text completions as a chat (generation %s)', async (generation) => {
@@ -242,7 +242,7 @@ describe('our agent in front of a server', () => {
   let source: string;
   beforeAll(async () => {
     asked = [];
-    server = createServer(async (request, response) => {
+    const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
       const body = await buffer(request);
       const path = request.url ?? '';
       if (request.method === 'POST') asked.push({ path, headers: request.headers, body });
@@ -259,7 +259,8 @@ describe('our agent in front of a server', () => {
         '/v1/images/generations': { created: 1, data: [{ b64_json: 'AA==' }] },
       };
       response.end(JSON.stringify(answers[path] ?? { error: { message: 'what?' } }));
-    });
+    };
+    server = createServer((request, response) => void answer(request, response));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     source = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1#local-name`;
@@ -322,11 +323,11 @@ describe('money', () => {
   test('an account that cannot pay for what was asked gets 402 before anybody works', async () => {
     const poor = await market.consumer(1_000_000_000n);
     await market.agent(await market.provider(), [`${IMAGE}=rehearsal:`, `${SOUND}=rehearsal:`]);
-    const client = new OpenAI({ baseURL: `${market.url}/v1`, apiKey: poor.key, maxRetries: 0 });
-    const image = client.images.generate({ model: IMAGE, prompt: 'a' });
+    const poorClient = new OpenAI({ baseURL: `${market.url}/v1`, apiKey: poor.key, maxRetries: 0 });
+    const image = poorClient.images.generate({ model: IMAGE, prompt: 'a' });
     await expect(image).rejects.toMatchObject({ status: 402 });
     // A minute of the slowest speech would cost more than there is.
-    const sound = client.audio.transcriptions.create({
+    const sound = poorClient.audio.transcriptions.create({
       model: SOUND,
       file: await toFile(Buffer.alloc(100_000)),
     });
@@ -337,8 +338,8 @@ describe('money', () => {
   test('a provider cannot claim more tokens for embeddings than there are bytes', async () => {
     const payer = await market.consumer();
     await market.agent(await market.provider(), [`${EMBEDDING}=rehearsal:claim=1000`]);
-    const client = new OpenAI({ baseURL: `${market.url}/v1`, apiKey: payer.key });
-    const { usage } = await client.embeddings.create({ model: EMBEDDING, input: ['four', 'five5'] });
+    const payersClient = new OpenAI({ baseURL: `${market.url}/v1`, apiKey: payer.key });
+    const { usage } = await payersClient.embeddings.create({ model: EMBEDDING, input: ['four', 'five5'] });
     expect(usage.prompt_tokens).toBe(4 + 5 + 2 * 4);
     expect(await market.usage(payer, 1)).toMatchObject([{ inputTokens: 17, outputTokens: 0 }]);
   });
