@@ -9,6 +9,7 @@ import {
   MOST_WAITING,
   READ_DEADLINE_MS,
   type ReadingThread,
+  THREAD_START_MS,
 } from './body-pool.ts';
 
 const large = (more: object = {}): Buffer =>
@@ -84,7 +85,7 @@ test('a thread that dies or hangs refuses one body; the next gets a new thread',
   const reads = [pool.read('chat', large()), pool.read('chat', large()), pool.read('chat', large())];
   threads[0]?.emit('error', new Error('out of memory'));
   expect(await reads[0]).toMatchObject({ code: 'internal' });
-  await clock.advance(READ_DEADLINE_MS);
+  await clock.advance(THREAD_START_MS + READ_DEADLINE_MS);
   expect(await reads[1]).toMatchObject({ code: 'internal' });
   expect(threads[1]?.terminated).toBe(true);
   threads[1]?.emit('message', REQUEST);
