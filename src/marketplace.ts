@@ -8,6 +8,7 @@ import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
+import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
@@ -18,6 +19,7 @@ import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { Accounts } from '#identity/accounts.ts';
+import { createConsumer } from '#identity/consumers.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
 import { KeyRing } from '#identity/key-ring.ts';
 import { NodeBook } from '#identity/node-book.ts';
@@ -27,6 +29,7 @@ import { ProviderDesk } from '#identity/provider-desk.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
+import { packageVersion } from '#kit/package-root.ts';
 import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
 import { Book } from '#ledger/book.ts';
@@ -37,6 +40,7 @@ import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
+import { RecentUsage } from '#ledger/recent-usage.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
@@ -132,6 +136,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       },
     );
 
+    if (config.playground.enabled) {
+      const { ownerId: id, name } = PLAYGROUND;
+      await createConsumer(database, { id, name, at: clock.wallMs() });
+    }
+    const usage = new RecentUsage(database);
     const bodies = new BodyPool({ clock, limits: config.limits });
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
@@ -181,10 +190,13 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           pick: service.pick,
           isQuarantined: (order) => service.isQuarantined(order),
           recounter,
-          served: () => {},
+          served: (record) => usage.note(record),
         },
         bodies,
         bodyBytesMax: config.limits.bodyBytesMax,
+        version: packageVersion(),
+        usage,
+        playground: config.playground,
         recordingBytesMax: config.limits.recordingBytesMax,
         models: catalogue,
         providersOf: (modelId) => hub.candidates(modelId).filter((candidate) => candidate.eligible).length,
