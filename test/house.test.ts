@@ -74,6 +74,7 @@ const LIBRARIES: Record<string, readonly string[]> = {
   pino: ['kit'],
   postgres: ['db'],
   'smol-toml': ['agent'],
+  stripe: ['funds'],
   undici: ['hub', 'benchmark', 'reliability', 'gateway', 'agent', 'cli'],
   viem: ['chain'],
   ws: ['hub', 'agent'],

@@ -180,8 +180,7 @@ export class Book implements UsagePosting {
 
   async #receive(entry: Entry, consumerId: string): Promise<void> {
     await this.#database.transaction(async (sql) => {
-      await sql`
-        insert into accounts (id, kind) values (${consumerAccount(consumerId)}, 'consumer') on conflict (id) do nothing`;
+      await openAccount(sql, { account: consumerAccount(consumerId), kind: 'consumer' });
       await writeEntries(sql, [entry]);
     });
   }
@@ -231,6 +230,24 @@ export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise
   if (fresh.length === 0) return;
   await insertEntries(sql, fresh);
   await moveBalances(sql, sumsOf(fresh), new Map());
+}
+
+/** Makes an account, where it is missing, for entries that come within the caller's transaction. */
+export async function openAccount(
+  sql: Sql,
+  { account, kind }: { account: string; kind: 'consumer' | 'provider' | 'collateral' },
+): Promise<void> {
+  await sql`insert into accounts (id, kind) values (${account}, ${kind}) on conflict (id) do nothing`;
+}
+
+/**
+ * What a consumer has that is not set aside, with its account locked within the caller's transaction: it stays so until
+ * the commit. Undefined when it never had anything.
+ */
+export async function lockAvailable(sql: Sql, consumerId: string): Promise<Pico | undefined> {
+  const [row] = await sql<{ available: Pico }[]>`
+    select balance - held as available from accounts where id = ${consumerAccount(consumerId)} for no key update`;
+  return row?.available;
 }
 
 /** Adds grouped sums to the balances, and takes what was charged out of what is held. The accounts exist and are locked. */

@@ -13,11 +13,15 @@ export interface AccountType {
 export const CHART = {
   'consumer:': { raisedBy: 'credit', meaning: 'prepaid money of a consumer; never below what is held of it' },
   'provider:': { raisedBy: 'credit', meaning: 'earned by a provider and not yet paid out' },
+  'collateral:': { raisedBy: 'credit', meaning: 'pledged by a provider in dollars; never below zero' },
   'platform:fee': { raisedBy: 'credit', meaning: 'the fee taken from each charge' },
   'platform:treasury': { raisedBy: 'credit', meaning: "the treasury's share of each charge" },
   'platform:burn': { raisedBy: 'credit', meaning: 'set aside for buying back and burning SWAN' },
   'platform:promo': { raisedBy: 'debit', meaning: 'credit given away for trying the market' },
   'platform:claimable': { raisedBy: 'credit', meaning: 'paid out on chain, for providers to claim' },
+  'platform:receivable': { raisedBy: 'debit', meaning: 'card money that went back and that consumers still owe' },
+  'platform:plans': { raisedBy: 'credit', meaning: 'monthly fees of plans' },
+  'platform:slashed': { raisedBy: 'credit', meaning: 'collateral taken from providers that failed' },
   'platform:cash': { raisedBy: 'debit', meaning: 'money received outside the ledger' },
 } as const satisfies Record<string, AccountType>;
 
@@ -26,6 +30,9 @@ export const TREASURY = 'platform:treasury';
 export const BURN = 'platform:burn';
 export const PROMO = 'platform:promo';
 export const CLAIMABLE = 'platform:claimable';
+export const RECEIVABLE = 'platform:receivable';
+export const PLANS = 'platform:plans';
+export const SLASHED = 'platform:slashed';
 export const CASH = 'platform:cash';
 
 export function consumerAccount(consumerId: string): string {
@@ -34,4 +41,8 @@ export function consumerAccount(consumerId: string): string {
 
 export function providerAccount(providerId: string): string {
   return `provider:${providerId}`;
+}
+
+export function collateralAccount(providerId: string): string {
+  return `collateral:${providerId}`;
 }

@@ -10,12 +10,30 @@ import { BURN, CASH, CLAIMABLE, consumerAccount, FEE, PROMO, providerAccount, TR
  */
 export interface Entry {
   readonly id: string;
-  readonly kind: 'charge' | 'correction' | 'grant' | 'deposit' | 'payout' | 'payout-revoked' | 'claim';
+  readonly kind: EntryKind;
   /** Wall milliseconds. A label. */
   readonly at: number;
   readonly legs: readonly Leg[];
   readonly memo: Readonly<Record<string, string>>;
 }
+
+export type EntryKind =
+  | 'charge'
+  | 'correction'
+  | 'grant'
+  | 'deposit'
+  | 'payout'
+  | 'payout-revoked'
+  | 'claim'
+  | 'bonus'
+  | 'withdrawal'
+  | 'reversal'
+  | 'reinstatement'
+  | 'collection'
+  | 'plan-fee'
+  | 'collateral'
+  | 'collateral-refund'
+  | 'slash';
 
 /** A credit when positive, a debit when negative (see `chart.ts`). */
 export interface Leg {
@@ -159,7 +177,8 @@ function policyOf(version: string): SplitPolicy {
   return policy;
 }
 
-function entry(draft: Entry): Entry {
+/** An entry of these legs, without those that are zero. */
+export function entry(draft: Entry): Entry {
   const legs = draft.legs.filter((leg) => leg.amount !== 0n);
   assert(legs.reduce((sum, leg) => sum + leg.amount, 0n) === 0n, 'the legs of an entry add up to zero');
   return { ...draft, legs };

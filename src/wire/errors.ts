@@ -51,6 +51,15 @@ export const ERRORS = {
     false,
     'This request disconnected several providers and is not tried again for a while.',
   ),
+  'signature-invalid': row(
+    400,
+    INVALID,
+    'invalid_signature',
+    'caller',
+    false,
+    false,
+    'The signature does not hold.',
+  ),
   'prompt-too-long': row(
     400,
     INVALID,
@@ -367,6 +376,15 @@ export const ERRORS = {
     true,
     true,
     'Paid work cannot be accepted right now.',
+  ),
+  'card-unavailable': row(
+    503,
+    'server_error',
+    'card_unavailable',
+    'platform',
+    false,
+    true,
+    'Card payments cannot be taken right now.',
   ),
   'shutting-down': row(
     503,

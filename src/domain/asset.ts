@@ -1,0 +1,22 @@
+import { PICO_PER_USD, type Pico } from './money.ts';
+
+/** What money arrives in. Dollars come by card, bank or PayPal; tokens by a chain. */
+export type Asset = 'USDC' | 'USDT' | 'SWAN' | 'USD';
+export type TokenAsset = Exclude<Asset, 'USD'>;
+
+export const TOKEN_ASSETS: readonly TokenAsset[] = ['USDC', 'USDT', 'SWAN'];
+
+/** What one whole token of a stablecoin counts for. SWAN has a rate that the operator sets. */
+export const STABLE_RATE: Pico = PICO_PER_USD;
+
+export function isStable(asset: TokenAsset): boolean {
+  return asset !== 'SWAN';
+}
+
+/** What `units` (the token's smallest) are worth at a rate for one whole token; rounded down. */
+export function valueOf(
+  units: bigint,
+  { decimals, picoPerToken }: { decimals: number; picoPerToken: Pico },
+): Pico {
+  return (units * picoPerToken) / 10n ** BigInt(decimals);
+}
