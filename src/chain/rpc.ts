@@ -35,12 +35,12 @@ export interface Chain {
   nonce(account: Address, at?: bigint): Promise<number>;
   balance(account: Address): Promise<bigint>;
   code(account: Address): Promise<Hex | undefined>;
-  /** `topics` as in the JSON-RPC call: by place, null for any. */
+  /** `topics` as in the JSON-RPC call: by place, null for any, several for any of them. */
   logs(filter: {
     addresses: readonly Address[];
     from: bigint;
     to: bigint;
-    topics?: readonly (Hex | null)[];
+    topics?: readonly Topic[];
   }): Promise<Log[]>;
   /** Asks a contract, as of a block (the newest unless said otherwise). */
   read<const A extends Abi, N extends ContractFunctionName<A, 'view' | 'pure'>>(
@@ -61,6 +61,8 @@ export interface Chain {
   /** Throws `chain-disagrees` unless every server is on this chain. */
   checkId(): Promise<void>;
 }
+
+export type Topic = Hex | readonly Hex[] | null;
 
 export interface Block {
   readonly number: bigint;
@@ -92,11 +94,13 @@ export interface Log {
 
 const lower = (hex: string): Hex => hex.toLowerCase() as Hex;
 
-/** Opens a chain and checks its id. `urls` are RPC servers; more than one are compared. */
+/** Opens a chain and checks its id (`checkLater`: leaves that to whoever uses it, so that a server may be away).
+ * `urls` are RPC servers; more than one are compared. */
 export async function openChain(options: {
   urls: readonly string[];
   chainId: number;
   timeoutMs?: number;
+  checkLater?: boolean;
 }): Promise<Chain> {
   const servers = options.urls.map((url) =>
     createPublicClient({ transport: http(url, { retryCount: 0, timeout: options.timeoutMs ?? 10_000 }) }),
@@ -169,7 +173,7 @@ export async function openChain(options: {
         const range = { fromBlock: `0x${from.toString(16)}`, toBlock: `0x${to.toString(16)}` } as const;
         const found = await server.request({
           method: 'eth_getLogs',
-          params: [{ address: [...addresses], topics: [...topics], ...range }],
+          params: [{ address: [...addresses], topics: topics.map((topic) => (typeof topic === 'object' && topic ? [...topic] : topic)), ...range }],
         });
         return found.map((log) =>
           logOf({
@@ -237,7 +241,7 @@ export async function openChain(options: {
       }
     },
   };
-  await chain.checkId();
+  if (!options.checkLater) await chain.checkId();
   return chain;
 }
 

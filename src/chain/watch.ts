@@ -1,7 +1,7 @@
 import { type Abi, type ContractEventName, type DecodeEventLogReturnType, decodeEventLog } from 'viem';
 import type { Address, Hex } from '#domain/hex.ts';
 import { Fault } from '#kit/fault.ts';
-import type { Block, Chain, Log } from './rpc.ts';
+import type { Block, Chain, Log, Topic } from './rpc.ts';
 
 /**
  * Reads a contract's events in order and each once. Only blocks that are `confirmations` deep are read, so a
@@ -51,6 +51,11 @@ export async function readEvents<const A extends Abi>(
     confirmations: number;
     /** Read at once at most. */
     blocksMax?: number;
+    /**
+     * Narrows what the servers are asked for. Asked when the blocks to read are settled: whatever it looks up is then no
+     * older than they are.
+     */
+    topics?: () => Promise<readonly Topic[]>;
   },
 ): Promise<Reading<A>> {
   const { addresses, abi, cursor, confirmations } = options;
@@ -66,7 +71,8 @@ export async function readEvents<const A extends Abi>(
   const most = BigInt(options.blocksMax ?? BLOCKS_MAX);
   const to = deepest - cursor.block > most ? cursor.block + most : deepest;
   const end = await blockOf(chain, to);
-  const logs = await chain.logs({ addresses, from, to });
+  const topics = await options.topics?.();
+  const logs = await chain.logs({ addresses, from, to, ...(topics && { topics }) });
   // If the chain was rebuilt while it was read, or a server mixes two views of it, these differ.
   if ((await blockOf(chain, to)).hash !== end.hash || !inOrder(logs, from, to)) {
     throw new Fault('chain-disagrees', {

@@ -1,4 +1,6 @@
 import path from 'node:path';
+import type { TokenAsset } from '#domain/asset.ts';
+import type { Address, Hex } from '#domain/hex.ts';
 import type { Category } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES } from '#domain/policy.ts';
@@ -25,6 +27,10 @@ export interface Config {
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
   readonly money: MoneySettings;
+  readonly chain: ChainSettings;
+  readonly funds: FundsSettings;
+  /** For `cygnet claim`, which a provider runs. */
+  readonly walletKey: Sealed<Hex> | undefined;
   readonly providers: ProviderSettings;
   readonly embeddedAgent: EmbeddedAgentSettings;
   /** Variables named `CYGNET_…` that mean nothing here, most likely misspelt: worth a warning at the start. */
@@ -120,8 +126,51 @@ export interface MoneySettings {
   /** The most of one consumer's balance that one process sets aside. */
   readonly exposureMax: Pico;
   readonly demoCredit: Pico;
+  /** Below this a provider's balance is carried over. */
+  readonly payoutMinimum: Pico;
   /** Unposted usage on disk above which paid work is refused. */
   readonly journalBytesMax: number;
+}
+
+/** The chain that providers are paid on. */
+export interface ChainSettings {
+  /** Whether `cygnet start` runs a chain of its own where no server is named. */
+  readonly local: boolean;
+  /** Undefined: no chain but the local one. */
+  readonly rpcUrls: Sealed<readonly string[]> | undefined;
+  readonly chainId: number;
+  readonly distributor: Address | undefined;
+  readonly collateral: Address | undefined;
+  readonly payoutToken: Address | undefined;
+  readonly payoutTokenDecimals: number;
+  readonly assets: readonly ChainAssetSettings[];
+  readonly depositConfirmations: number;
+  readonly operatorKey: Sealed<Hex> | undefined;
+  readonly confirmations: number;
+  readonly firstBlock: bigint;
+  /** In wei. */
+  readonly maxFeePerGas: bigint;
+  /** Seconds between publishing and being in force, of a local chain that is made anew. */
+  readonly timeLockS: number;
+}
+
+export interface ChainAssetSettings {
+  readonly asset: TokenAsset;
+  readonly token: Address;
+  readonly decimals: number;
+}
+
+/** Money from outside. */
+export interface FundsSettings {
+  /** Consumers' addresses are derived from it. Undefined: crypto is taken on the local chain alone. */
+  readonly depositXpub: string | undefined;
+  /** Both undefined: no cards. */
+  readonly stripeKey: Sealed<string> | undefined;
+  readonly stripeWebhookSecret: Sealed<string> | undefined;
+  /** Where people reach this market, without a slash at the end. */
+  readonly publicUrl: string;
+  /** Whether providers serve only with collateral. */
+  readonly collateralRequired: boolean;
 }
 
 export interface ProviderSettings {
@@ -219,8 +268,37 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       splitPolicy: env.splitPolicy,
       exposureMax: env.exposureMax,
       demoCredit: env.demoCredit,
+      payoutMinimum: env.payoutMinimum,
       journalBytesMax: env.journalBytesMax,
     },
+    chain: {
+      local: env.localChain,
+      rpcUrls: env.chainRpc,
+      chainId: env.chainId,
+      distributor: env.distributor,
+      collateral: env.collateralContract,
+      payoutToken: env.payoutToken,
+      payoutTokenDecimals: env.payoutTokenDecimals,
+      assets: [
+        ...(env.usdc ? [{ asset: 'USDC' as const, ...env.usdc }] : []),
+        ...(env.usdt ? [{ asset: 'USDT' as const, ...env.usdt }] : []),
+        ...(env.swan ? [{ asset: 'SWAN' as const, ...env.swan }] : []),
+      ],
+      depositConfirmations: env.depositConfirmations,
+      operatorKey: env.operatorKey,
+      confirmations: env.chainConfirmations,
+      firstBlock: BigInt(env.chainFirstBlock),
+      maxFeePerGas: BigInt(env.chainMaxFeeGwei) * 1_000_000_000n,
+      timeLockS: 60,
+    },
+    funds: {
+      depositXpub: env.depositXpub,
+      stripeKey: env.stripeKey,
+      stripeWebhookSecret: env.stripeWebhookSecret,
+      publicUrl: env.publicUrl ?? `http://127.0.0.1:${env.gatewayPort}`,
+      collateralRequired: env.collateralRequired,
+    },
+    walletKey: env.walletKey,
     providers: {
       approval: env.providerApproval,
       minVramGb: env.minVramGb,
@@ -245,7 +323,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
 
 /** What single values cannot show: settings that are each fine and do not go together. */
 function crossChecks(config: Config): string[] {
-  const { hub, limits, money } = config;
+  const { hub, limits, money, chain } = config;
   const problems: string[] = [];
   if (config.gatewayPort !== 0 && config.gatewayPort === config.hubPort) {
     problems.push(
@@ -256,6 +334,17 @@ function crossChecks(config: Config): string[] {
     problems.push(
       `CYGNET_SPLIT_POLICY is ${JSON.stringify(money.splitPolicy)}: expected one of ${Object.keys(SPLIT_POLICIES).join(', ')}.`,
     );
+  }
+  if (chain.rpcUrls && !(chain.distributor && chain.payoutToken)) {
+    problems.push('CYGNET_CHAIN_RPC is set: CYGNET_DISTRIBUTOR and CYGNET_PAYOUT_TOKEN must be set too.');
+  }
+  if (!chain.rpcUrls && (chain.distributor || chain.payoutToken || chain.collateral || chain.operatorKey)) {
+    problems.push(
+      'CYGNET_DISTRIBUTOR, CYGNET_COLLATERAL_CONTRACT, CYGNET_PAYOUT_TOKEN and CYGNET_OPERATOR_KEY are of a chain: CYGNET_CHAIN_RPC must be set too.',
+    );
+  }
+  if ((config.funds.stripeKey === undefined) !== (config.funds.stripeWebhookSecret === undefined)) {
+    problems.push('CYGNET_STRIPE_KEY and CYGNET_STRIPE_WEBHOOK_SECRET go together: one of them is missing.');
   }
   if (money.exposureMax === 0n) problems.push('CYGNET_EXPOSURE_MAX_USD is 0: nothing could ever be served.');
   for (const [name, ms] of [

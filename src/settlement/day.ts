@@ -8,6 +8,7 @@ import {
   fundedWith,
   lastBatchNumber,
   publishIntent,
+  tokenDecimals,
   transferIntent,
 } from '#chain/distributor.ts';
 import type { Chain } from '#chain/rpc.ts';
@@ -56,6 +57,8 @@ export interface SettlementParts {
   readonly folder: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Runs before what was read of the chain is kept: a local chain makes itself durable here. */
+  readonly beforeFinal?: () => Promise<void>;
 }
 
 /** How far the newest batch is, and what it waits for. */
@@ -158,8 +161,12 @@ export class Settler {
    * of another world: then nothing may be paid on the word of either.
    */
   async check(): Promise<void> {
-    const { store, chain } = this.#parts;
+    const { store, chain, terms } = this.#parts;
     await chain.checkId();
+    const decimals = await tokenDecimals(chain, this.#place.token);
+    if (decimals !== terms.decimals) {
+      stop(`The token has ${decimals} decimals, and this market is set to ${terms.decimals}.`);
+    }
     const onChain = await lastBatchNumber(chain, this.#place);
     const last = await store.last();
     const known = last?.number ?? 0;
@@ -360,6 +367,7 @@ export class Settler {
       const cursor = from ?? (await cursorBefore(chain, this.#parts.firstBlock ?? 0n));
       const read = await distributorEvents(chain, { distributor, cursor, confirmations });
       if (from && read.cursor.block === from.block) return;
+      await this.#parts.beforeFinal?.();
       const claims: SeenClaim[] = [];
       const revoked: number[] = [];
       for (const event of read.events) {

@@ -389,6 +389,15 @@ export class SettlementStore {
     await writeEntries(sql, [claimEntry({ eventId, account, units, paid: collected.paid, at })]);
   }
 
+  /** Everything that was claimed, in units. */
+  async claimedByAll(): Promise<bigint> {
+    const { chainId, contract, token } = this.scope;
+    const [row] = await this.#database.sql<{ claimed: bigint }[]>`
+      select coalesce(sum(units), 0) as claimed from settlement_claims
+      where chain_id = ${chainId} and contract = ${contract} and token = ${token}`;
+    return row?.claimed ?? 0n;
+  }
+
   /** What the account was promised and what it was paid, in units. */
   async standingOf(account: Address): Promise<{ promised: bigint; claimed: bigint }> {
     const { chainId, contract, token } = this.scope;

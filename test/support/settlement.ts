@@ -37,7 +37,14 @@ export function openSettler(parts: {
   const sender = new Sender({ chain, store: transactions, key, clock, settings });
   const terms = { minimum: parseUsd('50'), picoPerToken: PICO_PER_USD, decimals: 6 };
   const settler = new Settler({
-    ...{ store, chain, sender, transactions, terms, confirmations, folder, clock },
+    store,
+    chain,
+    sender,
+    transactions,
+    terms,
+    confirmations,
+    folder,
+    clock,
     log: silentLog,
   });
   return { settler, store, sender };
