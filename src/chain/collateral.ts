@@ -1,4 +1,4 @@
-import { encodeFunctionData } from 'viem';
+import { encodeFunctionData, keccak256, stringToHex } from 'viem';
 import type { Address, Hex } from '#domain/hex.ts';
 import { providerCollateralAbi as abi } from './artifacts.ts';
 import type { Chain } from './rpc.ts';
@@ -75,6 +75,11 @@ export async function depositsIn(
       received,
     }));
   return deposits.length === 0 ? { state: 'other' } : { state: 'deposited', deposits };
+}
+
+/** The 32 bytes by which the contract knows a reason of ours. */
+export function reasonOf(text: string): Hex {
+  return keccak256(stringToHex(text));
 }
 
 /** `reason` is the id of the finding, 32 bytes; the contract accepts each once. */

@@ -1,4 +1,4 @@
-import type { Database } from '#db/database.ts';
+import type { Database, Sql } from '#db/database.ts';
 import type { Consumer } from '#domain/party.ts';
 import type { PlanName } from '#domain/plan.ts';
 
@@ -21,8 +21,23 @@ export async function consumersNamed(database: Database, name: string): Promise<
 }
 
 /** Puts a consumer on a plan; every gateway knows it within a second. */
-export async function setPlan(database: Database, change: { id: string; plan: PlanName }): Promise<void> {
-  await database.sql`update consumers set plan = ${change.plan} where id = ${change.id}`;
+export async function setPlan(
+  { sql }: { readonly sql: Sql },
+  change: { id: string; plan: PlanName },
+): Promise<void> {
+  await sql`update consumers set plan = ${change.plan} where id = ${change.id}`;
+}
+
+/** The plan of a consumer, which stays so until the caller's transaction ends. */
+export async function lockPlan(sql: Sql, id: string): Promise<string | undefined> {
+  const [row] = await sql<{ plan: string }[]>`select plan from consumers where id = ${id} for no key update`;
+  return row?.plan;
+}
+
+/** What plan a consumer is on. */
+export async function planNameOf(database: Database, id: string): Promise<string | undefined> {
+  const [row] = await database.sql<{ plan: string }[]>`select plan from consumers where id = ${id}`;
+  return row?.plan;
 }
 
 /** All consumers, oldest first, at most `limit`. */

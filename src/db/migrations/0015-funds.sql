@@ -166,8 +166,10 @@ create trigger collateral_moves_are_not_emptied before truncate on collateral_mo
 create table collateral_deposits (
   id text primary key,
   provider_id text not null references providers,
-  asset text not null check (asset in ('USDC', 'USDT', 'SWAN', 'USD')),
-  -- In the asset's smallest unit, pico-USD for USD. Of a transaction that was not looked at yet: unknown.
+  method text not null check (method in ('chain', 'usd')),
+  -- Of a transaction: unknown until it was found.
+  asset text check (asset in ('USDC', 'USDT', 'SWAN', 'USD')),
+  -- In the asset's smallest unit, pico-USD for USD.
   amount numeric(78,0) check (amount > 0 and amount <> 'NaN'),
   chain_id bigint,
   transaction text check (transaction ~ '^0x[0-9a-f]{64}$'),
@@ -178,8 +180,8 @@ create table collateral_deposits (
   created_at timestamptz not null,
   decided_at timestamptz,
   unique (provider_id, chain_id, transaction),
-  check ((asset = 'USD') = (transaction is null)),
-  check (state <> 'confirmed' or amount is not null)
+  check ((method = 'chain') = (transaction is not null)),
+  check (state <> 'confirmed' or (amount is not null and asset is not null))
 );
 -- A transaction proves one provider's deposit. One that is only claimed blocks nobody.
 create unique index collateral_transaction_used_once on collateral_deposits (chain_id, transaction)
