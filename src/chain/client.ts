@@ -120,6 +120,11 @@ export class Sender {
     throw new Fault('internal', { inner: `No nonce was to be had for ${intent.id}.` });
   }
 
+  /** Whether an intent of this name was accepted before. */
+  async knows(id: string): Promise<boolean> {
+    return (await this.#store.find(id)) !== undefined;
+  }
+
   /** One round over what is open, in the order of the nonces. Throws when the chain cannot be asked; nothing is lost. */
   async advance(): Promise<Advance> {
     await this.#chain.checkId();

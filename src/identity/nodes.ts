@@ -82,6 +82,14 @@ export async function nodesOf(
   }));
 }
 
+/** The GPUs that a provider's machines say they have; claims, like all of it. */
+export async function gpusOf(database: Database, providerId: string): Promise<string[]> {
+  const rows = await database.sql<{ gpu: string }[]>`
+    select distinct coalesce(hardware->>'gpu_model', hardware->>'gpu_type') as gpu from nodes
+    where provider_id = ${providerId} and coalesce(hardware->>'gpu_model', hardware->>'gpu_type') is not null`;
+  return rows.map(({ gpu }) => gpu);
+}
+
 /** A stranger's text as the database can keep it: no control characters (PostgreSQL refuses NUL), and short. */
 function storable(text: string): string {
   const short = text.slice(0, CHARS_MAX).replace(/\p{Cc}/gu, ' ');

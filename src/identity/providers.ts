@@ -1,4 +1,5 @@
 import type { Database, Sql } from '#db/database.ts';
+import type { Address } from '#domain/hex.ts';
 import type { Provider, ProviderState } from '#domain/party.ts';
 import type { DataPolicy } from '#domain/preferences.ts';
 
@@ -83,6 +84,13 @@ async function providerById(database: Database, id: string): Promise<Provider | 
   const [found] = await database.sql<Provider[]>`
     select id, name, state, region, data_policy as "dataPolicy" from providers where id = ${id}`;
   return found;
+}
+
+/** The owner address of a provider, in lower case; undefined where none is set. */
+export async function ownerAddressOf(database: Database, id: string): Promise<Address | undefined> {
+  const [row] = await database.sql<{ owner_address: Address | null }[]>`
+    select owner_address from providers where id = ${id}`;
+  return row?.owner_address ?? undefined;
 }
 
 /** The providers with this id or this name; at most 20. */
