@@ -6,6 +6,7 @@ import type { Config, StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
+import { openFunds, openFundsRounds } from '#funds/open.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
@@ -85,6 +86,17 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => money.close());
     const payouts = parts.chain && openPayouts(parts, parts.chain);
     if (payouts) closing.push(() => payouts.close());
+    const fundsLog = log.child({ room: 'funds' });
+    const funds = await openFunds({
+      database,
+      chain: parts.chain,
+      settings: config.funds,
+      clock,
+      makeId: ids,
+      log: fundsLog,
+    });
+    const fundsRounds = openFundsRounds(funds, { clock, log: fundsLog });
+    closing.push(() => fundsRounds.close());
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
 
@@ -227,6 +239,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           caps,
           keys,
           providers,
+          funds,
           claims: payouts?.desk,
           models: catalogue,
           registry: hub.registry,

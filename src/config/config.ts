@@ -167,6 +167,8 @@ export interface FundsSettings {
   /** Both undefined: no cards. */
   readonly stripeKey: Sealed<string> | undefined;
   readonly stripeWebhookSecret: Sealed<string> | undefined;
+  /** Undefined: Stripe's own. */
+  readonly stripeApi: { readonly host: string; readonly port: number; readonly protocol: 'http' | 'https' } | undefined;
   /** Where people reach this market, without a slash at the end. */
   readonly publicUrl: string;
   /** Whether providers serve only with collateral. */
@@ -295,6 +297,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       depositXpub: env.depositXpub,
       stripeKey: env.stripeKey,
       stripeWebhookSecret: env.stripeWebhookSecret,
+      stripeApi: undefined,
       publicUrl: env.publicUrl ?? `http://127.0.0.1:${env.gatewayPort}`,
       collateralRequired: env.collateralRequired,
     },

@@ -1,7 +1,7 @@
-import type { Database } from '#db/database.ts';
+import type { Database, Sql } from '#db/database.ts';
 import { PICO_PER_USD, type Pico } from '#domain/money.ts';
-import { DEFAULT_PLAN, PLANS, planOf } from '#domain/plan.ts';
-import { lockPlan, setPlan } from '#identity/consumers.ts';
+import { DEFAULT_PLAN, PLANS, type Plan, type PlanName, planOf } from '#domain/plan.ts';
+import { lockPlan, planNameOf, setPlan } from '#identity/consumers.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import { lockAvailable, writeEntries } from '#ledger/book.ts';
@@ -46,38 +46,53 @@ export class PlanFees {
     return { charged, downgraded };
   }
 
-  /** Takes the fee of a consumer that owes one. `current`: nothing is due. */
+  /** Takes the fee of a consumer that owes one, or ends its plan. `current`: nothing is due. */
   async settle(consumerId: string): Promise<'charged' | 'downgraded' | 'current'> {
-    const at = this.#clock.wallMs();
     return await this.#database.transaction(async (sql) => {
-      const plan = planOf(await lockPlan(sql, consumerId));
-      const fee: Pico = (BigInt(plan.monthlyCents) * PICO_PER_USD) / 100n;
-      if (fee === 0n) return 'current';
-      const [last] = await sql<{ ends_at: Date }[]>`
-        select ends_at from plan_periods where consumer_id = ${consumerId} and plan = ${plan.name}
-        order by starts_at desc limit 1`;
-      const ended = last?.ends_at.getTime();
-      if (ended !== undefined && ended > at) return 'current';
-      // A period that ended a moment ago is followed without a gap; one that ended long ago by one that begins now.
-      const start = ended !== undefined && at - ended < FOLLOWS_WITHIN_MS ? ended : at;
-      if (((await lockAvailable(sql, consumerId)) ?? 0n) < fee) {
-        await setPlan({ sql }, { id: consumerId, plan: DEFAULT_PLAN });
-        return 'downgraded';
-      }
-      await sql`
-        insert into plan_periods (consumer_id, plan, starts_at, ends_at, fee)
-        values (${consumerId}, ${plan.name}, ${new Date(start)}, ${new Date(monthAfter(start))}, ${fee})`;
-      const id = `${consumerId}:${plan.name}:${new Date(start).toISOString()}`;
-      await writeEntries(sql, [planFeeEntry({ id, at, amount: fee, consumerId })]);
-      return 'charged';
+      const taken = await this.#take(sql, consumerId, planOf(await lockPlan(sql, consumerId)));
+      if (taken !== 'short') return taken;
+      await setPlan({ sql }, { id: consumerId, plan: DEFAULT_PLAN });
+      return 'downgraded';
     });
   }
 
-  /** Until when a consumer has paid for its plan, in wall milliseconds; undefined when it has not. */
-  async paidUntil(consumerId: string, plan: string): Promise<number | undefined> {
+  /** Puts a consumer on a plan of its choice. `short`: its balance does not cover the first month, and nothing changed. */
+  async choose(consumerId: string, plan: PlanName): Promise<'chosen' | 'short'> {
+    return await this.#database.transaction(async (sql) => {
+      await lockPlan(sql, consumerId);
+      if ((await this.#take(sql, consumerId, PLANS[plan])) === 'short') return 'short';
+      await setPlan({ sql }, { id: consumerId, plan });
+      return 'chosen';
+    });
+  }
+
+  /** Pays for a period of a plan, unless one runs. The consumer's plan is locked. */
+  async #take(sql: Sql, consumerId: string, plan: Plan): Promise<'charged' | 'current' | 'short'> {
+    const at = this.#clock.wallMs();
+    const fee: Pico = (BigInt(plan.monthlyCents) * PICO_PER_USD) / 100n;
+    if (fee === 0n) return 'current';
+    const [last] = await sql<{ ends_at: Date }[]>`
+      select ends_at from plan_periods where consumer_id = ${consumerId} and plan = ${plan.name}
+      order by starts_at desc limit 1`;
+    const ended = last?.ends_at.getTime();
+    if (ended !== undefined && ended > at) return 'current';
+    // A period that ended a moment ago is followed without a gap; one that ended long ago by one that begins now.
+    const start = ended !== undefined && at - ended < FOLLOWS_WITHIN_MS ? ended : at;
+    if (((await lockAvailable(sql, consumerId)) ?? 0n) < fee) return 'short';
+    await sql`
+      insert into plan_periods (consumer_id, plan, starts_at, ends_at, fee)
+      values (${consumerId}, ${plan.name}, ${new Date(start)}, ${new Date(monthAfter(start))}, ${fee})`;
+    const id = `${consumerId}:${plan.name}:${new Date(start).toISOString()}`;
+    await writeEntries(sql, [planFeeEntry({ id, at, amount: fee, consumerId })]);
+    return 'charged';
+  }
+
+  /** The plan of a consumer, and until when it is paid for where it has a fee. Wall milliseconds. */
+  async standing(consumerId: string): Promise<{ plan: Plan; paidUntil: number | undefined }> {
+    const plan = planOf(await planNameOf(this.#database, consumerId));
     const [row] = await this.#database.sql<{ ends_at: Date | null }[]>`
-      select max(ends_at) as ends_at from plan_periods where consumer_id = ${consumerId} and plan = ${plan}`;
-    return row?.ends_at?.getTime();
+      select max(ends_at) as ends_at from plan_periods where consumer_id = ${consumerId} and plan = ${plan.name}`;
+    return { plan, paidUntil: row?.ends_at?.getTime() };
   }
 }
 

@@ -106,6 +106,23 @@ export const pageQuery = z.object({
   page_size: z.coerce.number().int().min(1).max(500).default(50),
   category: category.optional().catch(undefined),
 });
+/** Dollars by card. */
+export const cardCheckoutRequest = z.object({ amount_usd: dollars });
+export const planRequest = z.object({ plan: z.enum(['free', 'pay-as-you-go', 'pro']) });
+/** Tokens that were sent to the contract, told by the transaction; or dollars that are to come another way. */
+export const collateralDepositRequest = z.union([
+  z.object({
+    tx_hash: z
+      .string()
+      .trim()
+      .regex(/^0x[0-9a-fA-F]{64}$/, 'is not a transaction: 0x and 64 hex digits')
+      .transform((text): `0x${string}` => text.toLowerCase() as `0x${string}`),
+    chain_id: z.number().int().positive().optional(),
+  }),
+  z.object({ amount_usd: dollars }),
+]);
+export const collateralRefundRequest = z.object({ amount_usd: dollars.optional() });
+
 export const demandQuery = z.object({ category: z.string().max(40).optional() });
 export const historyQuery = z.object({
   duration: z.enum(['24h', '7d', '30d']).default('24h'),

@@ -4,7 +4,10 @@ import { Fault } from '#kit/fault.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
 import { checkAddress } from '../key-scope.ts';
 import { accountRoutes } from './accounts.ts';
+import { cardWebhook } from './card-webhook.ts';
+import { collateralRoutes } from './collateral.ts';
 import { earningsRoutes } from './earnings.ts';
+import { fundsRoutes } from './funds.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
@@ -49,6 +52,7 @@ export function openConsole(app: FastifyInstance, rooms: ConsoleRooms): void {
       const { status, body } = providerStatus(rooms, request.headers.authorization);
       return reply.code(status).send(body);
     });
+    cardWebhook(inner, rooms);
     const routes = consoleRoutes(rooms);
     refuseOtherMethods(inner, routes);
     for (const each of routes) {
@@ -81,6 +85,8 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
     ...providerRoutes(rooms),
+    ...fundsRoutes(rooms),
+    ...collateralRoutes(rooms),
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms),

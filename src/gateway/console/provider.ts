@@ -8,10 +8,10 @@ import {
 } from '#wire/console.ts';
 import { nextSteps } from './provider-status.ts';
 import type { ConsoleRooms } from './rooms.ts';
-import { enveloped, type Route, route } from './route.ts';
+import { type Route, route } from './route.ts';
 import { callerOf, Throttle } from './throttle.ts';
 
-/** What a provider's program and its owner ask and say about the provider: calls 6 to 11 of the Swan agent's contract. */
+/** What a provider's program and its owner ask and say about the provider: calls 6 to 9 of the Swan agent's contract. */
 export function providerRoutes(rooms: ConsoleRooms): Route[] {
   const { clock, ids, providerDesk } = rooms;
   const signUps = new Throttle({ burst: 10, everyMs: 360_000 });
@@ -100,13 +100,6 @@ export function providerRoutes(rooms: ConsoleRooms): Route[] {
       const details = await providerDesk.details(providerId);
       return details && detailsBody(details);
     }),
-    // No chain is connected to this market yet, so there is no contract to deposit into.
-    route('GET /api/v1/provider/collateral/contract', { access: 'public', errors: 'object' }, async () =>
-      enveloped({ chains: [] }),
-    ),
-    route('GET /api/v1/provider/collateral', { access: 'provider-user', errors: 'text' }, async () =>
-      enveloped({ required: false, deposits: [] }),
-    ),
   ];
 }
 

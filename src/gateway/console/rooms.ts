@@ -1,6 +1,7 @@
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, ProviderState } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
+import type { Funds } from '#funds/open.ts';
 import type { Registry } from '#hub/registry.ts';
 import type { Accounts } from '#identity/accounts.ts';
 import type { KeyDesk } from '#identity/key-desk.ts';
@@ -33,6 +34,7 @@ export interface ConsoleRooms {
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
+  readonly funds: Funds;
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
   readonly addresses: ClientAddresses;

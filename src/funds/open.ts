@@ -1,0 +1,157 @@
+import { Sender } from '#chain/client.ts';
+import { AddressTree, xpubOf } from '#chain/derived-address.ts';
+import type { MarketChain } from '#chain/market-chain.ts';
+import { TransactionTable } from '#chain/transaction-table.ts';
+import type { Database } from '#db/database.ts';
+import type { Clock } from '#kit/clock.ts';
+import { Fault } from '#kit/fault.ts';
+import type { IdMaker } from '#kit/id.ts';
+import type { Logger } from '#kit/log.ts';
+import { Rounds } from '#kit/rounds.ts';
+import type { Sealed } from '#kit/sealed.ts';
+import type { CardDesk, CardSettings } from './card.ts';
+import { Collateral } from './collateral.ts';
+import { CryptoDeposits } from './crypto-deposits.ts';
+import { DepositAddresses } from './deposit-addresses.ts';
+import { Deposits } from './deposits.ts';
+import { PlanFees } from './plan-fees.ts';
+
+/** Money in and out, as a market has it. What its operator did not set up is undefined. */
+export interface Funds {
+  readonly deposits: Deposits;
+  readonly planFees: PlanFees;
+  readonly collateral: Collateral;
+  readonly collateralRequired: boolean;
+  readonly card: CardDesk | undefined;
+  readonly crypto:
+    | { readonly chain: MarketChain; readonly addresses: DepositAddresses; readonly watcher: CryptoDeposits }
+    | undefined;
+}
+
+export interface FundsSettings {
+  readonly depositXpub: string | undefined;
+  readonly stripeKey: Sealed<string> | undefined;
+  readonly stripeWebhookSecret: Sealed<string> | undefined;
+  readonly stripeApi: CardSettings['api'] | undefined;
+  readonly publicUrl: string;
+  readonly collateralRequired: boolean;
+}
+
+/** How long a transaction waits in no block before it offers more. */
+const REPLACE_AFTER_MS = 120_000;
+
+export async function openFunds(parts: {
+  database: Database;
+  chain: MarketChain | undefined;
+  settings: FundsSettings;
+  clock: Clock;
+  makeId: IdMaker;
+  log: Logger;
+}): Promise<Funds> {
+  const { database, chain: market, settings, clock, makeId, log } = parts;
+  return {
+    deposits: new Deposits({ database, clock }),
+    planFees: new PlanFees({ database, clock, log }),
+    collateral: new Collateral({ database, chain: market && pledged(database, market, clock), clock, makeId, log }),
+    collateralRequired: settings.collateralRequired,
+    card: await cardDesk(settings, { database, clock, makeId, log }),
+    crypto: market && crypto(settings, { database, market, clock, log }),
+  };
+}
+
+/** The key that consumers' addresses come from: the operator's, or a local chain's own. */
+export function addressTree(settings: FundsSettings, market: MarketChain): AddressTree | undefined {
+  const xpub = settings.depositXpub ?? (market.depositKey && xpubOf(market.depositKey));
+  return xpub === undefined ? undefined : new AddressTree(xpub);
+}
+
+function crypto(
+  settings: FundsSettings,
+  { database, market, clock, log }: { database: Database; market: MarketChain; clock: Clock; log: Logger },
+): Funds['crypto'] {
+  const tree = addressTree(settings, market);
+  if (!tree || market.assets.length === 0) return undefined;
+  return {
+    chain: market,
+    addresses: new DepositAddresses({ database, tree, clock }),
+    watcher: new CryptoDeposits({
+      database,
+      chain: market.chain,
+      assets: market.assets,
+      confirmations: market.depositConfirmations,
+      firstBlock: market.firstBlock,
+      clock,
+      log,
+    }),
+  };
+}
+
+function pledged(database: Database, market: MarketChain, clock: Clock) {
+  const { chain, collateral: contract, assets, confirmations, firstBlock, operatorKey, maxFeePerGas } = market;
+  if (!contract) return undefined;
+  const sender =
+    operatorKey &&
+    new Sender({
+      chain,
+      store: new TransactionTable(database),
+      key: operatorKey,
+      clock,
+      settings: { confirmations, maxFeePerGas, replaceAfterMs: REPLACE_AFTER_MS },
+      beforeFinal: () => market.persist(),
+    });
+  return { chain, contract, assets, confirmations, firstBlock, sender };
+}
+
+/** Stripe's library is large: it is loaded where cards are taken, and nowhere else. */
+async function cardDesk(
+  settings: FundsSettings,
+  parts: { database: Database; clock: Clock; makeId: IdMaker; log: Logger },
+): Promise<CardDesk | undefined> {
+  const { stripeKey: secretKey, stripeWebhookSecret: webhookSecret, stripeApi: api } = settings;
+  if (!secretKey || !webhookSecret) return undefined;
+  const { CardDesk } = await import('./card.ts');
+  const returnUrl = `${settings.publicUrl}/billing`;
+  return new CardDesk({ ...parts, settings: { secretKey, webhookSecret, returnUrl, ...(api && { api }) } });
+}
+
+const CHAIN_EVERY_MS = 5_000;
+const BALANCES_EVERY_MS = 60_000;
+
+/** What runs by itself while a market is open. What stands still is an error line of the log, for an alarm to hear. */
+export function openFundsRounds(funds: Funds, { clock, log }: { clock: Clock; log: Logger }): { close(): Promise<void> } {
+  const failed = (error: unknown): void => {
+    if (error instanceof Fault && (error.code === 'chain-reorganised' || error.code === 'internal')) {
+      log.error({ err: error }, 'Deposits stand still: a person must look.');
+    } else {
+      log.warn({ err: error }, 'A round of deposits failed; it will be tried again.');
+    }
+  };
+  const rounds = [
+    new Rounds(clock, {
+      periodMs: CHAIN_EVERY_MS,
+      work: async () => {
+        await funds.crypto?.watcher.round();
+        await funds.collateral.round();
+      },
+      failed,
+    }),
+    new Rounds(clock, {
+      periodMs: BALANCES_EVERY_MS,
+      work: async () => {
+        await funds.planFees.round();
+        await funds.card?.collect();
+        if (!funds.collateralRequired) return;
+        const { suspended, restored } = await funds.collateral.enforce();
+        if (suspended.length + restored.length > 0) {
+          log.info({ suspended, restored }, 'Collateral changed who may serve.');
+        }
+      },
+      failed,
+    }),
+  ];
+  return {
+    close: async () => {
+      await Promise.all(rounds.map((each) => each.close()));
+    },
+  };
+}
