@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
 import { privateKeyToAccount } from 'viem/accounts';
+import { expect, test } from 'vitest';
 import { Sealed } from '#kit/sealed.ts';
 import { AddressTree, depositKeyFrom, keyAt, xpubOf } from './derived-address.ts';
 

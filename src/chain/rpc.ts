@@ -173,7 +173,13 @@ export async function openChain(options: {
         const range = { fromBlock: `0x${from.toString(16)}`, toBlock: `0x${to.toString(16)}` } as const;
         const found = await server.request({
           method: 'eth_getLogs',
-          params: [{ address: [...addresses], topics: topics.map((topic) => (typeof topic === 'object' && topic ? [...topic] : topic)), ...range }],
+          params: [
+            {
+              address: [...addresses],
+              topics: topics.map((topic) => (typeof topic === 'object' && topic ? [...topic] : topic)),
+              ...range,
+            },
+          ],
         });
         return found.map((log) =>
           logOf({

@@ -45,6 +45,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   balance: { summary: 'show what a consumer has', load: async () => (await import('./balance.ts')).balance },
   credit: { summary: 'give a consumer credit', load: async () => (await import('./credit.ts')).credit },
+  deposits: {
+    summary: 'book, list, price and pay back money of consumers; sweep deposit addresses',
+    load: async () => (await import('./deposits.ts')).deposits,
+  },
+  collateral: {
+    summary: 'see, confirm, refund and slash what providers pledge',
+    load: async () => (await import('./collateral.ts')).collateral,
+  },
   usage: {
     summary: 'list the latest requests and what they cost',
     load: async () => (await import('./usage.ts')).usage,

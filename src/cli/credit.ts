@@ -30,14 +30,14 @@ export function credit(command: Command): void {
     });
 }
 
-function dollars(text: string): bigint {
+/** Dollars as somebody typed them, more than none. */
+export function dollars(text: string): bigint {
   let amount = 0n;
   try {
     amount = parseUsd(text);
   } catch {
     // Told below, like an amount that is not more than nothing.
   }
-  if (amount <= 0n)
-    throw new WrongUsage(`Not an amount of dollars to give: ${JSON.stringify(text.slice(0, 40))}.`);
+  if (amount <= 0n) throw new WrongUsage(`Not an amount of dollars: ${JSON.stringify(text.slice(0, 40))}.`);
   return amount;
 }

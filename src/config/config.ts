@@ -168,7 +168,9 @@ export interface FundsSettings {
   readonly stripeKey: Sealed<string> | undefined;
   readonly stripeWebhookSecret: Sealed<string> | undefined;
   /** Undefined: Stripe's own. */
-  readonly stripeApi: { readonly host: string; readonly port: number; readonly protocol: 'http' | 'https' } | undefined;
+  readonly stripeApi:
+    | { readonly host: string; readonly port: number; readonly protocol: 'http' | 'https' }
+    | undefined;
   /** Where people reach this market, without a slash at the end. */
   readonly publicUrl: string;
   /** Whether providers serve only with collateral. */

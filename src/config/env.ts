@@ -394,9 +394,17 @@ export const VARIABLES = {
     'The most that is offered for a unit of gas, in gwei.',
   ),
 
-  usdc: optional('CYGNET_USDC', chainToken, 'USDC on that chain, for deposits and collateral: ADDRESS:DECIMALS.'),
+  usdc: optional(
+    'CYGNET_USDC',
+    chainToken,
+    'USDC on that chain, for deposits and collateral: ADDRESS:DECIMALS.',
+  ),
   usdt: optional('CYGNET_USDT', chainToken, 'USDT on that chain, likewise.'),
-  swan: optional('CYGNET_SWAN', chainToken, 'SWAN on that chain, likewise; its rate is set with `cygnet deposits rate`.'),
+  swan: optional(
+    'CYGNET_SWAN',
+    chainToken,
+    'SWAN on that chain, likewise; its rate is set with `cygnet deposits rate`.',
+  ),
   depositConfirmations: plain(
     'CYGNET_DEPOSIT_CONFIRMATIONS',
     whole(1, 10_000),
@@ -408,14 +416,23 @@ export const VARIABLES = {
     publicKey,
     "The extended public key from which consumers' deposit addresses are derived. Its private key belongs elsewhere.",
   ),
-  stripeKey: optional('CYGNET_STRIPE_KEY', anySecret, 'The secret key of a Stripe account, to take cards.', true),
+  stripeKey: optional(
+    'CYGNET_STRIPE_KEY',
+    anySecret,
+    'The secret key of a Stripe account, to take cards.',
+    true,
+  ),
   stripeWebhookSecret: optional(
     'CYGNET_STRIPE_WEBHOOK_SECRET',
     anySecret,
     "The signing secret of Stripe's webhook to /api/v1/webhooks/stripe.",
     true,
   ),
-  publicUrl: optional('CYGNET_PUBLIC_URL', webAddress, 'Where people reach this market, for the way back from a payment.'),
+  publicUrl: optional(
+    'CYGNET_PUBLIC_URL',
+    webAddress,
+    'Where people reach this market, for the way back from a payment.',
+  ),
   collateralRequired: plain(
     'CYGNET_COLLATERAL_REQUIRED',
     yesOrNo,

@@ -5,7 +5,14 @@ import { silentLog } from '#kit/log.ts';
 import { audit } from '#ledger/audit.ts';
 import { makeConsumer, makeId, operatorsBook } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
-import { openStripe, paidSession, SECRET_KEY, type StripeDouble, WEBHOOK_SECRET, webhook } from '#support/stripe.ts';
+import {
+  openStripe,
+  paidSession,
+  SECRET_KEY,
+  type StripeDouble,
+  WEBHOOK_SECRET,
+  webhook,
+} from '#support/stripe.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { CardDesk } from './card.ts';
 import { Deposits } from './deposits.ts';
@@ -54,7 +61,8 @@ const hear = (event: { type: string; object: Record<string, unknown> }, through 
 };
 const balance = async () => (await operatorsBook(fresh.database).balance(consumer)).total;
 const account = async (id: string) =>
-  (await fresh.database.sql<{ balance: bigint }[]>`select balance from accounts where id = ${id}`)[0]?.balance;
+  (await fresh.database.sql<{ balance: bigint }[]>`select balance from accounts where id = ${id}`)[0]
+    ?.balance;
 const refusal = async (work: Promise<unknown>): Promise<string> =>
   await work.then(
     () => 'none',
@@ -78,20 +86,33 @@ test('a checkout leads to a page of Stripe, and its payment to the balance', asy
   expect(await balance()).toBe(0n);
   expect(await hear(paidSession(id, { payment, cents: 2_000 }))).toBe('booked');
   expect(await balance()).toBe(parseUsd('20'));
-  const [deposit] = await new Deposits({ database: fresh.database, clock }).list({ consumerId: consumer, limit: 5 });
-  expect(deposit).toMatchObject({ id: `card:${payment}`, method: 'card', state: 'booked', value: parseUsd('20') });
+  const [deposit] = await new Deposits({ database: fresh.database, clock }).list({
+    consumerId: consumer,
+    limit: 5,
+  });
+  expect(deposit).toMatchObject({
+    id: `card:${payment}`,
+    method: 'card',
+    state: 'booked',
+    value: parseUsd('20'),
+  });
 });
 
-test.each([499, 0, -500, 500.5, 100_000_000, Number.NaN])('%d cents are refused before Stripe is asked', async (cents) => {
-  const before = stripe.calls.length;
-  expect(await refusal(desk.checkout(consumer, cents))).toBe('request-invalid');
-  expect(stripe.calls.length).toBe(before);
-});
+test.each([499, 0, -500, 500.5, 100_000_000, Number.NaN])(
+  '%d cents are refused before Stripe is asked',
+  async (cents) => {
+    const before = stripe.calls.length;
+    expect(await refusal(desk.checkout(consumer, cents))).toBe('request-invalid');
+    expect(stripe.calls.length).toBe(before);
+  },
+);
 
 test('a payment is booked once, however often and from however many processes at once it is told', async () => {
   const { id } = await desk.checkout(consumer, 500);
   const event = paidSession(id, { payment, cents: 500 });
-  const answers = await Promise.all([desk, openDesk(), openDesk()].flatMap((each) => [hear(event, each), hear(event, each)]));
+  const answers = await Promise.all(
+    [desk, openDesk(), openDesk()].flatMap((each) => [hear(event, each), hear(event, each)]),
+  );
   expect(answers.toSorted()).toEqual(['booked', 'known', 'known', 'known', 'known', 'known']);
   expect(await hear({ ...event, type: 'checkout.session.async_payment_succeeded' })).toBe('known');
   expect(await balance()).toBe(parseUsd('5'));
@@ -104,7 +125,9 @@ test('a forged, altered, unsigned or late webhook is believed nothing', async ()
   const forged = webhook(event, { atMs, secret: 'whsec_of_somebody_else' });
   const real = webhook(event, { atMs });
   const old = webhook(event, { atMs: atMs - 301_000 });
-  const altered = Buffer.from(real.payload.toString('utf8').replace('"amount_total":500', '"amount_total":900'));
+  const altered = Buffer.from(
+    real.payload.toString('utf8').replace('"amount_total":500', '"amount_total":900'),
+  );
   for (const [payload, signature] of [
     [forged.payload, forged.signature],
     [altered, real.signature],
@@ -151,7 +174,10 @@ test('the same payment for another consumer is refused loudly', async () => {
 test('refunds are told as a running total: each part is taken back once, in any order', async () => {
   await paid();
   const refunded = (cents: number) =>
-    hear({ type: 'charge.refunded', object: { id: 'ch_1', payment_intent: payment, amount_refunded: cents } });
+    hear({
+      type: 'charge.refunded',
+      object: { id: 'ch_1', payment_intent: payment, amount_refunded: cents },
+    });
   expect(await refunded(500)).toBe('reversed');
   expect(await refunded(500)).toBe('known');
   expect(await refunded(2_000)).toBe('reversed');
@@ -164,7 +190,12 @@ test('a refund of money that is spent is owed, and collected when there is money
   await paid();
   const book = operatorsBook(fresh.database);
   const deposits = new Deposits({ database: fresh.database, clock });
-  await deposits.withdraw({ consumerId: consumer, amount: parseUsd('15'), reference: makeId('wd'), reason: '' });
+  await deposits.withdraw({
+    consumerId: consumer,
+    amount: parseUsd('15'),
+    reference: makeId('wd'),
+    reason: '',
+  });
   expect(
     await hear({
       type: 'charge.dispute.funds_withdrawn',
@@ -193,7 +224,10 @@ test('what is set aside for requests stays, whatever a refund asks', async () =>
   await paid();
   await fresh.database.sql`
     select grow_lease('other', ${consumer}, ${parseUsd('12')}::numeric, ${parseUsd('12')}::numeric, 'c1')`;
-  await hear({ type: 'charge.refunded', object: { id: 'ch_2', payment_intent: payment, amount_refunded: 2_000 } });
+  await hear({
+    type: 'charge.refunded',
+    object: { id: 'ch_2', payment_intent: payment, amount_refunded: 2_000 },
+  });
   expect(await operatorsBook(fresh.database).balance(consumer)).toEqual({
     total: parseUsd('12'),
     held: parseUsd('12'),
@@ -204,7 +238,10 @@ test('what is set aside for requests stays, whatever a refund asks', async () =>
 test('a refund that is told before its payment is asked for again; of another shop it is nothing to us', async () => {
   const { id } = await desk.checkout(consumer, 500);
   stripe.payments.set(payment, { cygnet_checkout: id });
-  const refund = { type: 'charge.refunded', object: { id: 'ch_3', payment_intent: payment, amount_refunded: 500 } };
+  const refund = {
+    type: 'charge.refunded',
+    object: { id: 'ch_3', payment_intent: payment, amount_refunded: 500 },
+  };
   expect(await refusal(hear(refund))).toBe('conflict');
   await hear(paidSession(id, { payment, cents: 500 }));
   expect(await hear(refund)).toBe('reversed');

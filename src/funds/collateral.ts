@@ -105,7 +105,10 @@ export class Collateral {
    * Takes a transaction as a proof of a deposit, and looks at it at once. The same one again answers what is known of it.
    * Throws `conflict` where no owner address is set, and `thing-unknown` for another chain.
    */
-  async submit(providerId: string, proof: { transaction: Hex; chainId?: number }): Promise<CollateralDeposit> {
+  async submit(
+    providerId: string,
+    proof: { transaction: Hex; chainId?: number },
+  ): Promise<CollateralDeposit> {
     const chain = this.#chain;
     if (!chain || (proof.chainId !== undefined && proof.chainId !== chain.chain.id)) {
       throw new Fault('thing-unknown', { outer: 'This market takes no collateral on that chain.' });
@@ -262,11 +265,16 @@ export class Collateral {
     const kept = await cursorOf(this.#database.sql, reader);
     const cursor: Cursor = kept ?? (await cursorBefore(chain.chain, chain.firstBlock));
     const { confirmations } = chain;
-    const reading = await collateralEvents(chain.chain, { collateral: chain.contract, cursor, confirmations });
+    const reading = await collateralEvents(chain.chain, {
+      collateral: chain.contract,
+      cursor,
+      confirmations,
+    });
     if (reading.cursor.block === cursor.block) return false;
     const times = new Map<bigint, number>();
     for (const { block } of reading.events) {
-      if (!times.has(block)) times.set(block, Number((await chain.chain.block(block))?.timestamp ?? 0n) * 1_000);
+      if (!times.has(block))
+        times.set(block, Number((await chain.chain.block(block))?.timestamp ?? 0n) * 1_000);
     }
     return await this.#database.transaction(async (sql) => {
       // Another process is reading.
@@ -322,7 +330,10 @@ export class Collateral {
   // --- dollars back ----------------------------------------------------------------------------------------------------
 
   /** A provider asks for pledged dollars back, all of them unless said otherwise; they can be paid after seven days. */
-  async requestRefund(providerId: string, amount?: Pico): Promise<{ refundableAt: number } | { refused: PledgeRefusal }> {
+  async requestRefund(
+    providerId: string,
+    amount?: Pico,
+  ): Promise<{ refundableAt: number } | { refused: PledgeRefusal }> {
     const at = this.#clock.wallMs();
     return await this.#database.transaction(async (sql) => {
       const place = dollarsOf(providerId);
@@ -453,7 +464,10 @@ export class Collateral {
   async standingOf(
     providerId: string,
   ): Promise<{ hardware: HardwareClass; covered: bigint; enough: boolean; pledges: StandingPledge[] }> {
-    const [pledges, gpus] = await Promise.all([this.pledgesOf(providerId), gpusOf(this.#database, providerId)]);
+    const [pledges, gpus] = await Promise.all([
+      this.pledgesOf(providerId),
+      gpusOf(this.#database, providerId),
+    ]);
     const hardware = strongestClass(gpus);
     const covered = coverage(pledges, COLLATERAL_REQUIRED[hardware]);
     return { hardware, covered, enough: covered >= 10_000n, pledges };
@@ -470,7 +484,12 @@ export class Collateral {
       const { enough } = await this.standingOf(id);
       if (enough === (state === 'active')) continue;
       const to = enough ? 'active' : 'suspended';
-      const moved = await setProviderState(this.#database, { id, to, reason: enough ? '' : BELOW_MINIMUM, at });
+      const moved = await setProviderState(this.#database, {
+        id,
+        to,
+        reason: enough ? '' : BELOW_MINIMUM,
+        at,
+      });
       if (moved === 'moved') (enough ? restored : suspended).push(id);
     }
     return { suspended, restored };
@@ -554,7 +573,9 @@ async function applyMove(
 ): Promise<{ pledge: Pledge; amount: bigint }> {
   const moved = await tryMove(sql, place, move, about);
   if ('refused' in moved) {
-    throw new Fault('internal', { inner: `${about.id} cannot have happened: ${move.kind}, ${moved.refused}.` });
+    throw new Fault('internal', {
+      inner: `${about.id} cannot have happened: ${move.kind}, ${moved.refused}.`,
+    });
   }
   return moved;
 }
@@ -593,5 +614,15 @@ interface DepositRow {
 function depositOfRow(row: DepositRow): CollateralDeposit {
   const { id, method, asset, amount, transaction, state, reason } = row;
   const chainId = row.chain_id === null ? null : Number(row.chain_id);
-  return { id, method, asset, amount, chainId, transaction, state, reason, createdAt: row.created_at.getTime() };
+  return {
+    id,
+    method,
+    asset,
+    amount,
+    chainId,
+    transaction,
+    state,
+    reason,
+    createdAt: row.created_at.getTime(),
+  };
 }

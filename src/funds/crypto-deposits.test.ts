@@ -51,7 +51,10 @@ beforeEach(async () => {
 
 const addresses = (database: Database = fresh.database) =>
   new DepositAddresses({ database, tree, clock: systemClock });
-const watcher = (database: Database = fresh.database, more: { chain?: TestChain['chain']; blocksMax?: number } = {}) =>
+const watcher = (
+  database: Database = fresh.database,
+  more: { chain?: TestChain['chain']; blocksMax?: number } = {},
+) =>
   new CryptoDeposits({
     database,
     chain: node.chain,
@@ -63,7 +66,11 @@ const watcher = (database: Database = fresh.database, more: { chain?: TestChain[
     ...more,
   });
 const balance = async () => (await operatorsBook(fresh.database).balance(consumer)).total;
-const listed = async () => await new Deposits({ database: fresh.database, clock: systemClock }).list({ consumerId: consumer, limit: 20 });
+const listed = async () =>
+  await new Deposits({ database: fresh.database, clock: systemClock }).list({
+    consumerId: consumer,
+    limit: 20,
+  });
 
 let sent = 0;
 /** A demo wallet sends tokens; the transaction is in a block of its own. */
@@ -111,15 +118,10 @@ test('each token counts for what it is: dollars, SWAN at the rate of its block w
   expect(await watcher().round()).toBe(2);
   expect(await balance()).toBe(parseUsd('1') + parseUsd('24'));
   const states = (await listed()).map(({ asset, state, bonus }) => `${asset} ${state} ${bonus}`).toSorted();
-  expect(states).toEqual([
-    'SWAN booked 4000000000000',
-    'SWAN unpriced 0',
-    'USDC booked 0',
-    'USDT small 0',
-  ]);
+  expect(states).toEqual(['SWAN booked 4000000000000', 'SWAN unpriced 0', 'USDC booked 0', 'USDT small 0']);
 });
 
-test('a token that the market does not take, and an address that is nobody\'s, credit nobody', async () => {
+test("a token that the market does not take, and an address that is nobody's, credit nobody", async () => {
   const { usdc, usdt } = node.contracts;
   const only = new CryptoDeposits({
     ...{ database: fresh.database, chain: node.chain, confirmations: CONFIRMATIONS, firstBlock: 0n },

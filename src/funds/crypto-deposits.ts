@@ -87,11 +87,16 @@ export class CryptoDeposits {
   async #book(
     asset: ChainAsset,
     reader: string,
-    read: { kept: Cursor | undefined; cursor: Cursor; transfers: Awaited<ReturnType<typeof transfersTo>>['transfers'] },
+    read: {
+      kept: Cursor | undefined;
+      cursor: Cursor;
+      transfers: Awaited<ReturnType<typeof transfersTo>>['transfers'];
+    },
   ): Promise<number | 'moved'> {
     const sentAt = new Map<bigint, number>();
     for (const { block } of read.transfers) {
-      if (!sentAt.has(block)) sentAt.set(block, Number((await this.#chain.block(block))?.timestamp ?? 0n) * 1_000);
+      if (!sentAt.has(block))
+        sentAt.set(block, Number((await this.#chain.block(block))?.timestamp ?? 0n) * 1_000);
     }
     const at = this.#clock.wallMs();
     return await this.#database.transaction(async (sql) => {
@@ -119,7 +124,13 @@ export class CryptoDeposits {
         });
         if (answer === 'booked') booked += 1;
         this.#log.info(
-          { deposit: transfer.id, asset: asset.asset, units: `${transfer.units}`, state: verdict.state, answer },
+          {
+            deposit: transfer.id,
+            asset: asset.asset,
+            units: `${transfer.units}`,
+            state: verdict.state,
+            answer,
+          },
           'A deposit arrived on the chain.',
         );
       }

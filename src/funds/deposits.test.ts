@@ -117,14 +117,21 @@ describe('deposits by the operator', () => {
       select grow_lease('other', ${consumer}, ${parseUsd('20')}::numeric, ${parseUsd('20')}::numeric, 'c1')`;
     const withdraw = (amount: Pico, reference: string) =>
       deposits.withdraw({ consumerId: consumer, amount, reference, reason: 'asked for it' });
-    expect(await withdraw(parseUsd('30') + 1n, makeId('wd'))).toEqual({ short: true, available: parseUsd('30') });
+    expect(await withdraw(parseUsd('30') + 1n, makeId('wd'))).toEqual({
+      short: true,
+      available: parseUsd('30'),
+    });
     const reference = makeId('wd');
     const answers = await Promise.all([1, 2, 3].map(() => withdraw(parseUsd('20'), reference)));
     expect(answers.toSorted()).toEqual(['known', 'known', 'withdrawn']);
     await expect(withdraw(parseUsd('1'), reference)).rejects.toThrow(Fault);
     const racing = await Promise.all([1, 2, 3].map(() => withdraw(parseUsd('6'), makeId('wd'))));
     expect(racing.filter((answer) => answer === 'withdrawn')).toHaveLength(1);
-    expect(await balance()).toEqual({ total: parseUsd('24'), held: parseUsd('20'), available: parseUsd('4') });
+    expect(await balance()).toEqual({
+      total: parseUsd('24'),
+      held: parseUsd('20'),
+      available: parseUsd('4'),
+    });
   });
 
   test('a rate counts from its moment on and is never rewritten', async () => {

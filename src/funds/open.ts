@@ -10,7 +10,7 @@ import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import type { CardDesk, CardSettings } from './card.ts';
-import { Collateral } from './collateral.ts';
+import { Collateral, type CollateralChain } from './collateral.ts';
 import { CryptoDeposits } from './crypto-deposits.ts';
 import { DepositAddresses } from './deposit-addresses.ts';
 import { Deposits } from './deposits.ts';
@@ -52,7 +52,13 @@ export async function openFunds(parts: {
   return {
     deposits: new Deposits({ database, clock }),
     planFees: new PlanFees({ database, clock, log }),
-    collateral: new Collateral({ database, chain: market && pledged(database, market, clock), clock, makeId, log }),
+    collateral: new Collateral({
+      database,
+      chain: market && pledgedOn(market, { database, clock }),
+      clock,
+      makeId,
+      log,
+    }),
     collateralRequired: settings.collateralRequired,
     card: await cardDesk(settings, { database, clock, makeId, log }),
     crypto: market && crypto(settings, { database, market, clock, log }),
@@ -86,8 +92,20 @@ function crypto(
   };
 }
 
-function pledged(database: Database, market: MarketChain, clock: Clock) {
-  const { chain, collateral: contract, assets, confirmations, firstBlock, operatorKey, maxFeePerGas } = market;
+/** The contract of a chain as collateral needs it; undefined where the chain has none. */
+export function pledgedOn(
+  market: MarketChain,
+  { database, clock }: { database: Database; clock: Clock },
+): CollateralChain | undefined {
+  const {
+    chain,
+    collateral: contract,
+    assets,
+    confirmations,
+    firstBlock,
+    operatorKey,
+    maxFeePerGas,
+  } = market;
   if (!contract) return undefined;
   const sender =
     operatorKey &&
@@ -118,7 +136,10 @@ const CHAIN_EVERY_MS = 5_000;
 const BALANCES_EVERY_MS = 60_000;
 
 /** What runs by itself while a market is open. What stands still is an error line of the log, for an alarm to hear. */
-export function openFundsRounds(funds: Funds, { clock, log }: { clock: Clock; log: Logger }): { close(): Promise<void> } {
+export function openFundsRounds(
+  funds: Funds,
+  { clock, log }: { clock: Clock; log: Logger },
+): { close(): Promise<void> } {
   const failed = (error: unknown): void => {
     if (error instanceof Fault && (error.code === 'chain-reorganised' || error.code === 'internal')) {
       log.error({ err: error }, 'Deposits stand still: a person must look.');

@@ -47,7 +47,13 @@ test.each<[string, Pledge, PledgeMove, number, Partial<Pledge> | string]>([
     100,
     { locked: 3n, waiting: 0n, refunded: 2n, refundableAt: undefined },
   ],
-  ['nothing waits, nothing is refunded', pledge({ deposited: 5n, locked: 5n }), { kind: 'refunded' }, 9, 'nothing-waiting'],
+  [
+    'nothing waits, nothing is refunded',
+    pledge({ deposited: 5n, locked: 5n }),
+    { kind: 'refunded' },
+    9,
+    'nothing-waiting',
+  ],
   [
     'a slash takes what is at work first',
     pledge({ deposited: 5n, locked: 3n, waiting: 2n, refundableAt: 100 }),
@@ -69,7 +75,13 @@ test.each<[string, Pledge, PledgeMove, number, Partial<Pledge> | string]>([
     0,
     { waiting: 0n, slashed: 5n, refundableAt: undefined },
   ],
-  ['nothing is there to slash', pledge({ deposited: 5n, refunded: 5n }), { kind: 'slashed', amount: 1n }, 0, 'nothing-to-slash'],
+  [
+    'nothing is there to slash',
+    pledge({ deposited: 5n, refunded: 5n }),
+    { kind: 'slashed', amount: 1n },
+    0,
+    'nothing-to-slash',
+  ],
   [
     'what waits can go back to work',
     pledge({ deposited: 5n, locked: 3n, waiting: 2n, refundableAt: 100 }),
@@ -136,7 +148,12 @@ test.each([
 const OWNER: Address = `0x${'aa'.repeat(20)}`;
 const OTHER: Address = `0x${'bb'.repeat(20)}`;
 const USDC: Address = `0x${'01'.repeat(20)}`;
-const deposit = (account: Address, token: Address, received: bigint) => ({ id: 'x:0', account, token, received });
+const deposit = (account: Address, token: Address, received: bigint) => ({
+  id: 'x:0',
+  account,
+  token,
+  received,
+});
 
 test.each([
   ['absent', { state: 'absent' }, 0, 'pending', 'in no block yet'],
@@ -144,10 +161,26 @@ test.each([
   ['too young', { state: 'shallow', depth: 2 }, 0, 'pending', '2 of 3 confirmations'],
   ['failed', { state: 'failed' }, 0, 'rejected', 'failed'],
   ['to another contract', { state: 'other' }, 0, 'rejected', 'nothing in the collateral contract'],
-  ["somebody else's", { state: 'deposited', deposits: [deposit(OTHER, USDC, 5n)] }, 0, 'rejected', 'another account'],
-  ['in another token', { state: 'deposited', deposits: [deposit(OWNER, OTHER, 5n)] }, 0, 'rejected', 'that token'],
+  [
+    "somebody else's",
+    { state: 'deposited', deposits: [deposit(OTHER, USDC, 5n)] },
+    0,
+    'rejected',
+    'another account',
+  ],
+  [
+    'in another token',
+    { state: 'deposited', deposits: [deposit(OWNER, OTHER, 5n)] },
+    0,
+    'rejected',
+    'that token',
+  ],
 ] as const)('a transaction that is %s is %s', (_what, finding, waitedMs, state, reason) => {
-  const about = { owner: OWNER, assets: [{ asset: 'USDC', token: USDC, decimals: 6 }] as const, confirmations: 3 };
+  const about = {
+    owner: OWNER,
+    assets: [{ asset: 'USDC', token: USDC, decimals: 6 }] as const,
+    confirmations: 3,
+  };
   const verdict = judgeProof(finding, { ...about, waitedMs });
   expect(verdict).toMatchObject({ state });
   expect((verdict as { reason: string }).reason).toContain(reason);

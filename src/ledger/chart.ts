@@ -19,7 +19,10 @@ export const CHART = {
   'platform:burn': { raisedBy: 'credit', meaning: 'set aside for buying back and burning SWAN' },
   'platform:promo': { raisedBy: 'debit', meaning: 'credit given away for trying the market' },
   'platform:claimable': { raisedBy: 'credit', meaning: 'paid out on chain, for providers to claim' },
-  'platform:receivable': { raisedBy: 'debit', meaning: 'card money that went back and that consumers still owe' },
+  'platform:receivable': {
+    raisedBy: 'debit',
+    meaning: 'card money that went back and that consumers still owe',
+  },
   'platform:plans': { raisedBy: 'credit', meaning: 'monthly fees of plans' },
   'platform:slashed': { raisedBy: 'credit', meaning: 'collateral taken from providers that failed' },
   'platform:cash': { raisedBy: 'debit', meaning: 'money received outside the ledger' },

@@ -1,14 +1,6 @@
 import type { Pico } from '#domain/money.ts';
 import { assert } from '#kit/assert.ts';
-import {
-  CASH,
-  collateralAccount,
-  consumerAccount,
-  PLANS,
-  PROMO,
-  RECEIVABLE,
-  SLASHED,
-} from './chart.ts';
+import { CASH, collateralAccount, consumerAccount, PLANS, PROMO, RECEIVABLE, SLASHED } from './chart.ts';
 import { type Entry, entry } from './entries.ts';
 
 /** What `src/funds` does with money, as entries. Pure, like `entries.ts`. Ids follow from the event's. */
@@ -82,7 +74,12 @@ export function collateralRefundEntry({ id, at, amount, providerId }: Event & { 
 }
 
 /** Pledged dollars that are taken; or, without a provider, what the contract took and holds for the market. */
-export function slashEntry({ id, at, amount, providerId }: Event & { providerId: string | undefined }): Entry {
+export function slashEntry({
+  id,
+  at,
+  amount,
+  providerId,
+}: Event & { providerId: string | undefined }): Entry {
   const from = providerId === undefined ? CASH : collateralAccount(providerId);
   return moved('slash', { id, at }, { from, to: SLASHED, amount });
 }

@@ -40,12 +40,18 @@ export async function openStripe(): Promise<StripeDouble> {
       if (path === '/v1/checkout/sessions') {
         const id = made.get(key ?? '') ?? `cs_test_${made.size + 1}`;
         if (key) made.set(key, id);
-        return answer(200, { id, object: 'checkout.session', url: `https://checkout.stripe.com/c/pay/${id}` });
+        return answer(200, {
+          id,
+          object: 'checkout.session',
+          url: `https://checkout.stripe.com/c/pay/${id}`,
+        });
       }
       const payment = path.startsWith('/v1/payment_intents/') ? (path.split('/')[3] ?? '') : '';
       const metadata = payments.get(payment);
       if (metadata) return answer(200, { id: payment, object: 'payment_intent', metadata });
-      return answer(404, { error: { type: 'invalid_request_error', code: 'resource_missing', message: 'none' } });
+      return answer(404, {
+        error: { type: 'invalid_request_error', code: 'resource_missing', message: 'none' },
+      });
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -14,7 +14,8 @@ export function collateralRoutes(rooms: ConsoleRooms): Route[] {
   const { collateral, collateralRequired } = rooms.funds;
   const forProvider = { access: 'provider', errors: 'text' } as const;
   const forUser = { access: 'provider-user', errors: 'text' } as const;
-  const refused = (why: string): Fault => new Fault('conflict', { outer: SENTENCES[why] ?? 'That cannot be done now.' });
+  const refused = (why: string): Fault =>
+    new Fault('conflict', { outer: SENTENCES[why] ?? 'That cannot be done now.' });
 
   return [
     route('GET /api/v1/provider/collateral/contract', { access: 'public', errors: 'object' }, async () => {
@@ -130,4 +131,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
 };
 /** In which the required amounts are stated. */
 const STATED_DECIMALS = { USDC: 6, USDT: 6, SWAN: 18 } as const;
-const NAMES: Readonly<Record<number, string>> = { 254: 'Swan Chain', 31_337: 'Local chain', 20_241_133: 'Swan Proxima' };
+const NAMES: Readonly<Record<number, string>> = {
+  254: 'Swan Chain',
+  31_337: 'Local chain',
+  20_241_133: 'Swan Proxima',
+};

@@ -38,23 +38,19 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
           : null,
       };
     }),
-    route(
-      'POST /api/v1/user/me/topup/card',
-      { ...forUser, body: cardCheckoutRequest },
-      async (visit) => {
-        if (!funds.card) throw new Fault('thing-unknown', { outer: 'This market takes no cards.' });
-        const { consumerId } = visit.user;
-        const waitS = checkouts.waitS(consumerId, clock.nowMs());
-        if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
-        checkouts.note(consumerId, clock.nowMs());
-        const amount = parseUsd(visit.body.amount_usd);
-        if (amount % CENT !== 0n) {
-          throw new Fault('request-invalid', { outer: 'A card pays whole cents.', param: 'amount_usd' });
-        }
-        const { id, url } = await funds.card.checkout(consumerId, Number(amount / CENT));
-        return { id, url };
-      },
-    ),
+    route('POST /api/v1/user/me/topup/card', { ...forUser, body: cardCheckoutRequest }, async (visit) => {
+      if (!funds.card) throw new Fault('thing-unknown', { outer: 'This market takes no cards.' });
+      const { consumerId } = visit.user;
+      const waitS = checkouts.waitS(consumerId, clock.nowMs());
+      if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
+      checkouts.note(consumerId, clock.nowMs());
+      const amount = parseUsd(visit.body.amount_usd);
+      if (amount % CENT !== 0n) {
+        throw new Fault('request-invalid', { outer: 'A card pays whole cents.', param: 'amount_usd' });
+      }
+      const { id, url } = await funds.card.checkout(consumerId, Number(amount / CENT));
+      return { id, url };
+    }),
     route('GET /api/v1/user/me/deposits', { ...forUser, query: listQuery }, async (visit) => {
       const { consumerId } = visit.user;
       const [deposits, totals] = await Promise.all([
