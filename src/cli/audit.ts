@@ -13,7 +13,9 @@ export function audit(command: Command): void {
       const { dataFolder } = config;
       const minimum = config.money.payoutMinimum;
       const rooms = chain && openSettlement({ database, chain, minimum, dataFolder, clock, log });
-      const report = await auditMarket({ database, chain, ...rooms }).finally(() => chain?.close());
+      const report = await auditMarket({ database, chain, ...rooms }).finally(async () => {
+        await chain?.close();
+      });
       // The report is the answer either way; the exit code is for scripts.
       if (!report.balanced) process.exitCode = 1;
       const counts = `${report.checkedEntries} entries, ${report.checkedAccounts} accounts, ${report.checkedUsage} requests, ${report.checkedSettlements} batches, ${report.checkedPayouts} payouts, ${report.checkedClaims} claims`;

@@ -32,7 +32,7 @@ const LANES = 4;
 let lanes: FreshDatabase[];
 let files: ReturnType<typeof claimsFolder>;
 const random = seededRandomness(99);
-const secret = (): Sealed<Hex> => new Sealed(`0x${random.bytes(32).toString('hex')}` as Hex);
+const secret = (): Sealed<Hex> => new Sealed<Hex>(`0x${random.bytes(32).toString('hex')}`);
 const address = (): Address => `0x${random.bytes(20).toString('hex')}`;
 let worlds = 0;
 
