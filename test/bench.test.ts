@@ -6,7 +6,9 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 
 /** Runs the benchmark and answers its exit code, what it printed, and its summary where it wrote one. */
-async function bench(argv: readonly string[]): Promise<{ code: number | null; said: string; summary: string }> {
+async function bench(
+  argv: readonly string[],
+): Promise<{ code: number | null; said: string; summary: string }> {
   const out = mkdtempSync(path.join(os.tmpdir(), 'cygnet-bench-test-'));
   try {
     const child = spawn(process.execPath, ['bench/run.mjs', ...argv, '--out', out]);

@@ -117,6 +117,12 @@ export class Session {
     else this.close(1008, 'not registered');
   }
 
+  /** Tells a registered agent's operator something. Generation A knows no notices; an agent shows twenty an hour. */
+  notify(notice: Notice): void {
+    if (!this.#presence || this.#declaration?.generation === 'A' || !this.#notices.take()) return;
+    this.#say('notice', undefined, { ...notice });
+  }
+
   /** Closes the socket; every attempt ends as lost. */
   close(code: number, why: string): void {
     if (this.#state === 'closed') return;
@@ -341,7 +347,7 @@ export class Session {
       evict: (why) => this.#evict(why),
       stateChanged: (state) => {
         const notice = noticeOfState(state);
-        if (notice) this.#notify(notice);
+        if (notice) this.notify(notice);
       },
     });
     this.#presence = presence;
@@ -400,13 +406,7 @@ export class Session {
     }
     this.#say('ack', message.request_id, ack);
     for (const notice of noticesOfRegistration(declaration, registry.providerState(presence.providerId)))
-      this.#notify(notice);
-  }
-
-  /** Tells the agent's operator something. Generation A knows no notices; an agent shows twenty an hour. */
-  #notify(notice: Notice): void {
-    if (this.#declaration?.generation === 'A' || !this.#notices.take()) return;
-    this.#say('notice', undefined, { ...notice });
+      this.notify(notice);
   }
 
   #refuse(message: Envelope, about: { code: number; why: string; said: string }): void {

@@ -12,7 +12,7 @@ let seed = 1;
 
 /** Starts an agent in this process, with a folder of its own that goes when it leaves. Models as for `--model`. */
 export async function startAgent(
-  hubUrl: string,
+  hub: string | readonly string[],
   models: readonly string[],
   more: Partial<AgentSettings> & { clock?: Clock; perModel?: number } = {},
 ): Promise<RunningAgent & { folder: string }> {
@@ -20,7 +20,8 @@ export async function startAgent(
   const folder = settings.folder ?? mkdtempSync(path.join(tmpdir(), 'cygnet-agent-'));
   const agent = await runAgent(
     {
-      hubUrl,
+      hubUrls: [hub].flat(),
+      tls: { ca: undefined, cert: undefined, key: undefined },
       key: new Sealed('sk-prov-test'),
       folder,
       name: 'test',
