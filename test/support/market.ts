@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Agent, request } from 'undici';
 import { vi } from 'vitest';
 import type { RunningAgent } from '#agent/run.ts';
 import type { AgentSettings } from '#agent/settings.ts';
@@ -92,11 +93,11 @@ export class TestMarket {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#running.gatewayPort}`;
+    return `${this.#changes.tls ? 'https' : 'http'}://127.0.0.1:${this.#running.gatewayPort}`;
   }
 
   get hubUrl(): string {
-    return `ws://127.0.0.1:${this.#running.hubPort}`;
+    return `${this.#changes.tls ? 'wss' : 'ws'}://127.0.0.1:${this.#running.hubPort}`;
   }
 
   get ports(): { gateway: number; hub: number } {
@@ -222,8 +223,8 @@ export class TestMarket {
   }
 
   async health(): Promise<Record<string, unknown>> {
-    const response = await fetch(`${this.url}/health`);
-    return (await response.json()) as Record<string, unknown>;
+    const { body } = await request(`${this.url}/health`, { dispatcher: trusting });
+    return (await body.json()) as Record<string, unknown>;
   }
 
   /** Every agent of this market leaves. */
@@ -304,21 +305,24 @@ export class TestMarket {
 
   /** True when this market's process accepts the key. */
   async knows(key: string): Promise<boolean> {
-    const response = await fetch(`${this.url}/api/v1/provider/status`, {
-      headers: { authorization: `Bearer ${key}` },
-    });
-    const status = (await response.json()) as { api_key_valid: boolean };
+    const headers = { authorization: `Bearer ${key}` };
+    const answer = await request(`${this.url}/api/v1/provider/status`, { dispatcher: trusting, headers });
+    const status = (await answer.body.json()) as { api_key_valid: boolean };
     if (status.api_key_valid) return true;
     // A consumer's key is no provider's: an empty body to chat is refused for its body once the key is known.
-    const chat = await fetch(`${this.url}/v1/chat/completions`, {
+    const chat = await request(`${this.url}/v1/chat/completions`, {
+      dispatcher: trusting,
       method: 'POST',
-      headers: { authorization: `Bearer ${key}` },
+      headers,
       body: '',
     });
-    await chat.arrayBuffer();
-    return chat.status === 400;
+    await chat.body.dump();
+    return chat.statusCode === 400;
   }
 }
+
+/** Whoever answers at a market's port is that market: who may claim to be it is for the tests of TLS. */
+const trusting = new Agent({ connect: { rejectUnauthorized: false } });
 
 /** Looks again and again until `holds`; throws after ten seconds. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
