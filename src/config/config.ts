@@ -23,6 +23,7 @@ export interface Config {
   readonly life: LifeSettings;
   readonly logLevel: string;
   readonly limits: Limits;
+  readonly playground: PlaygroundSettings;
   readonly access: AccessSettings;
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
@@ -67,6 +68,14 @@ export interface Limits {
   /** How long a client may take over the head of a request, and over the whole of it. */
   readonly headTimeoutMs: number;
   readonly bodyTimeoutMs: number;
+}
+
+/** Chat without a key. */
+export interface PlaygroundSettings {
+  readonly enabled: boolean;
+  /** Of one address. */
+  readonly requestsPerHour: number;
+  readonly outputTokensMax: number;
 }
 
 export type LimitClass = 'llm' | 'image' | 'embedding' | 'other';
@@ -121,6 +130,8 @@ export interface RoutingSettings {
   /** Tries after the first, each on a provider not yet tried. */
   readonly retriesMax: number;
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
+  /** Whether nodes are asked to load models ahead of requests. */
+  readonly warmUp: boolean;
   /** Each request earns `ratio` of a retry; at most `burst` are saved up. */
   readonly retryBudget: { readonly ratio: number; readonly burst: number };
 }
@@ -207,6 +218,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       headTimeoutMs: 20_000,
       bodyTimeoutMs: 60_000,
     },
+    playground: { enabled: env.playground, requestsPerHour: 5, outputTokensMax: 100 },
     access: {
       trustedProxies: env.trustedProxies ?? [],
       signUp: env.signUp,
@@ -231,6 +243,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       strategy: env.routingStrategy,
       region: env.region,
       retriesMax: env.retriesMax,
+      warmUp: env.warmUp,
       backoff: { baseMs: 50, capMs: 1_000 },
       retryBudget: { ratio: 0.1, burst: 20 },
     },

@@ -180,6 +180,12 @@ export const VARIABLES = {
     '100',
     'Requests under way at once for one key.',
   ),
+  playground: plain(
+    'CYGNET_PLAYGROUND',
+    yesOrNo,
+    'yes',
+    'Whether people may chat without a key. The consumer con_playground pays, with what it was given.',
+  ),
   bodyBytesMax: plain(
     'CYGNET_BODY_BYTES_MAX',
     whole(1_024, 256 * MIB),
@@ -289,6 +295,13 @@ export const VARIABLES = {
     whole(0, 10),
     '2',
     'How many further providers are tried when one fails before its first token.',
+  ),
+
+  warmUp: plain(
+    'CYGNET_WARM_UP',
+    yesOrNo,
+    'yes',
+    'Whether nodes are asked to load a model ahead of its next request, by a small one that nobody pays for.',
   ),
 
   splitPolicy: plain(

@@ -161,7 +161,7 @@ export class TestMarket {
 
   /** A provider with a double of Swan's agent, registered; or with `any answer` of the hub. */
   async swan(
-    model: TestModel,
+    model: Pick<TestModel, 'id'>,
     script?: Script,
     more: Partial<SwanAgentOptions> = {},
     wait: 'registered' | 'any answer' = 'registered',
@@ -206,7 +206,7 @@ export class TestMarket {
 
   async #usage(consumer: { id: string }): Promise<UsageRow[]> {
     return await this.fresh.database.sql<UsageRow[]>`
-      select id, outcome, error_code as "errorCode", provider_id as "providerId", attempts::integer,
+      select id, operation, units::integer, seconds::integer, outcome, error_code as "errorCode", provider_id as "providerId", attempts::integer,
         input_tokens::integer as "inputTokens", output_tokens::integer as "outputTokens", charge
       from usage where consumer_id = ${consumer.id} order by at, id`;
   }
@@ -287,6 +287,8 @@ export class TestMarket {
         {},
         {
           ...this.#changes,
+          // Its own tests turn it on: everywhere else an agent hears of nothing but requests.
+          routing: { warmUp: false, ...this.#changes.routing },
           // All agents of a test come from one address.
           hub: { upgradeBurst: 1_000, ...this.#changes.hub },
           dataFolder: this.folder,
@@ -336,6 +338,9 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 
 export interface UsageRow {
   id: string;
+  operation: string;
+  units: number;
+  seconds: number;
   outcome: string;
   errorCode: string | null;
   providerId: string | null;
