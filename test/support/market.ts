@@ -232,20 +232,20 @@ export class TestMarket {
     for (const leave of this.#leaving.splice(0).toReversed()) await leave();
   }
 
-  /** SIGTERM: drains and closes the marketplace; the database stays. */
-  async stop(graceMs = 10_000): Promise<void> {
+  /** SIGTERM: says for `noticeMs` that it leaves, drains and closes the marketplace; the database stays. */
+  async stop(graceMs = 10_000, noticeMs = 0): Promise<void> {
     const market = this.#market;
     this.#market = undefined;
     if (market) this.#kin.splice(this.#kin.indexOf(this), 1);
-    await market?.close(graceMs);
+    await market?.close(graceMs, noticeMs);
     await this.#database?.close();
     this.#database = undefined;
   }
 
   /** Stops, and opens again on the same folder, database and ports, as the next start would. `between` runs in between. */
-  async restart(between: () => void = () => {}): Promise<void> {
+  async restart(between: () => void = () => {}, noticeMs = 0): Promise<void> {
     const { gateway, hub } = this.ports;
-    await this.stop();
+    await this.stop(undefined, noticeMs);
     between();
     await this.#open({ gatewayPort: gateway, hubPort: hub });
   }
