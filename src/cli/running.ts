@@ -45,10 +45,12 @@ export function takeDataFolder({ dataFolder }: Config): void {
 
 /** Opens the store and the market as the environment says. `progress` hears what is being done, in sentences. */
 export async function openRunningMarket(options: {
+  /** Instead of what the environment says. */
+  config?: Config;
   destination: LogFile;
   progress: (sentence: string) => void;
 }): Promise<RunningMarket> {
-  const config = readConfig();
+  const config = options.config ?? readConfig();
   takeDataFolder(config);
   const log = openLog({ level: config.logLevel, destination: options.destination });
   for (const name of config.strangers) options.progress(`${name} is set and means nothing here.`);
