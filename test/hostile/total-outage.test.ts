@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
 import { readConfig } from '#config/config.ts';
 import { CHAT_ONLY } from '#domain/operation.ts';
+import { Dispatcher, type Order } from '#hub/dispatch.ts';
+import { type AttemptSink, type Job, type Link, ONE_ANSWER } from '#hub/link.ts';
+import { ServiceBook } from '#hub/service-book.ts';
 import { idMaker } from '#kit/id.ts';
 import { silentLog } from '#kit/log.ts';
 import { seededRandomness } from '#kit/random.ts';
@@ -8,9 +11,6 @@ import { RetryBudget } from '#kit/retry.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { candidate } from '#support/candidate.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
-import { Dispatcher, type Order } from './dispatch.ts';
-import { type AttemptSink, type Job, type Link, ONE_ANSWER } from './link.ts';
-import { ServiceBook } from './service-book.ts';
 
 // Every provider fails at once, and later all come back. What our retries make of the first, and how soon consumers notice
 // the second, with the settings that are shipped and the real rules: dispatch, circuits, panic, retry budget.
