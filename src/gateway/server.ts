@@ -1,21 +1,35 @@
-import { createServer, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Model } from '#domain/model.ts';
 import { Fault } from '#kit/fault.ts';
+import type { TlsFiles } from '#kit/tls-files.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
 import type { BodyPool } from './body-pool.ts';
 import { openConsole } from './console/console.ts';
 import type { ConsoleRooms } from './console/rooms.ts';
+import { docsPage } from './docs-page.ts';
 import { chat } from './endpoints/chat.ts';
 import { completions } from './endpoints/completions.ts';
 import { embeddings } from './endpoints/embeddings.ts';
 import { images } from './endpoints/images.ts';
 import { transcriptions } from './endpoints/transcriptions.ts';
+import { type GenerationRooms, generation } from './generation.ts';
 import { ReplyWriter } from './http-reply.ts';
-import type { InferenceRooms } from './inference.ts';
+import { admit, consumerKey, type InferenceRooms } from './inference.ts';
 import { modelBody } from './model-body.ts';
+import { openApi } from './openapi.ts';
 import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
+import { PLAYGROUND_BODY_BYTES_MAX, Playground, type PlaygroundSettings } from './playground.ts';
+import { messages } from './translate/chat-to-messages.ts';
+import { responses } from './translate/chat-to-responses.ts';
 
 /**
  * The map: every route of the gateway on one page. What is paid for is answered straight from node:http
@@ -23,8 +37,16 @@ import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-rout
  */
 export async function openGateway(
   rooms: GatewayRooms,
-  address: { host: string; port: number; headTimeoutMs: number; bodyTimeoutMs: number },
+  address: {
+    host: string;
+    port: number;
+    headTimeoutMs: number;
+    bodyTimeoutMs: number;
+    /** Undefined: plain, for a proxy in front that does TLS, or for one machine. */
+    tls?: TlsFiles | undefined;
+  },
 ): Promise<Gateway> {
+  let leaving = false;
   let closing = false;
   const writer = new ReplyWriter(rooms.inference.clock);
   const parts: RouteParts = {
@@ -36,6 +58,22 @@ export async function openGateway(
   };
   const { bodies } = rooms;
   const answerChat = jsonRoute(parts, { endpoint: chat, read: (bytes) => bodies.read('chat', bytes) });
+  const playground = new Playground({
+    settings: rooms.playground,
+    addresses: parts.addresses,
+    rooms: rooms.inference,
+  });
+  const answerPlayground = jsonRoute(
+    { ...parts, bodyBytesMax: PLAYGROUND_BODY_BYTES_MAX },
+    {
+      endpoint: chat,
+      read: async (bytes) => {
+        const ask = await bodies.read('chat', bytes);
+        return ask instanceof Fault ? ask : playground.limit(ask);
+      },
+      admit: (request, requestId) => playground.admit(request, requestId),
+    },
+  );
   const paid: ReadonlyMap<string, Handler> = new Map([
     [CHAT_PATH, answerChat],
     [
@@ -51,11 +89,34 @@ export async function openGateway(
       jsonRoute(parts, { endpoint: images, read: (bytes) => bodies.read('images', bytes) }),
     ],
     [
+      '/v1/responses',
+      jsonRoute(parts, {
+        endpoint: chat,
+        read: (bytes) => bodies.read('responses', bytes),
+        translation: responses,
+      }),
+    ],
+    [
+      '/v1/messages',
+      jsonRoute(parts, {
+        endpoint: chat,
+        read: (bytes) => bodies.read('messages', bytes),
+        admit: (request, requestId) =>
+          admit(rooms.inference, bearerOf(request.headers), requestId, () => parts.addresses.of(request)),
+        translation: messages,
+      }),
+    ],
+    ['/v1/playground/chat', answerPlayground],
+    // The base address /v1/playground, for clients that add the rest themselves.
+    ['/v1/playground/chat/completions', answerPlayground],
+    [
       '/v1/audio/transcriptions',
       formRoute({ ...parts, bodyBytesMax: rooms.recordingBytesMax }, transcriptions),
     ],
   ]);
   let http: Server | undefined;
+  /** Below TLS, so that a socket which never gets through its handshake is known, too. */
+  const sockets = new Set<Socket>();
   const app: FastifyInstance = Fastify({
     genReqId: () => rooms.inference.ids('req'),
     bodyLimit: rooms.bodyBytesMax,
@@ -67,28 +128,41 @@ export async function openGateway(
       void reply.header('x-request-id', request.id).code(404).send(errorBody('route-unknown'));
     },
     serverFactory: (control) => {
-      http = createServer(
-        {
-          noDelay: true,
-          requestTimeout: address.bodyTimeoutMs,
-          headersTimeout: address.headTimeoutMs,
-          // How often the two are looked at.
-          connectionsCheckingInterval: Math.ceil(address.headTimeoutMs / 4),
-          keepAliveTimeout: 75_000,
-        },
-        (request, response) => {
-          if (request.method !== 'POST') return control(request, response);
-          if (request.url === CHAT_PATH) return answerChat(request, response);
-          const handler = paid.get(pathOf(request.url));
-          if (handler) handler(request, response);
-          else control(request, response);
-        },
-      );
+      const options = {
+        noDelay: true,
+        requestTimeout: address.bodyTimeoutMs,
+        headersTimeout: address.headTimeoutMs,
+        // How often the two are looked at.
+        connectionsCheckingInterval: Math.ceil(address.headTimeoutMs / 4),
+        keepAliveTimeout: 75_000,
+      };
+      const answer = (request: IncomingMessage, response: ServerResponse): void => {
+        // The next request on this connection belongs to another process; closing it behind an answer loses none.
+        if (leaving) response.shouldKeepAlive = false;
+        if (request.method !== 'POST') return control(request, response);
+        if (request.url === CHAT_PATH) return answerChat(request, response);
+        const handler = paid.get(pathOf(request.url));
+        if (handler) handler(request, response);
+        else control(request, response);
+      };
+      if (address.tls) {
+        const server = createTlsServer({ ...address.tls.options(), ...options }, answer);
+        address.tls.serve(server);
+        http = server;
+      } else http = createServer(options, answer);
+      http.on('connection', (socket: Socket) => {
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+      });
       http.maxRequestsPerSocket = 0;
       return http;
     },
   });
 
+  const routes = [...paid.keys()].map((url) => `POST ${url}`);
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const each of [method].flat()) if (each !== 'HEAD') routes.push(`${each} ${url}`);
+  });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
@@ -118,6 +192,23 @@ export async function openGateway(
       .filter((model) => model.active)
       .map((model) => modelBody(model, rooms.providersOf(model.id))),
   }));
+  app.get('/v1/playground/models', async () => {
+    if (!rooms.playground.enabled) throw new Fault('route-unknown');
+    const models = rooms.models.list().filter((model) => chat.categories.has(model.category));
+    return { object: 'list', data: models.map((model) => modelBody(model, rooms.providersOf(model.id))) };
+  });
+  const document = openApi(rooms.version);
+  const page = docsPage(document);
+  app.get('/openapi.json', async () => document);
+  app.get('/docs', async (_request, reply) => reply.headers(page.headers).send(page.html));
+  app.get<{ Querystring: { id?: unknown } }>('/v1/generation', async (request) => {
+    const key = consumerKey(rooms.inference.keys, bearerOf(request.headers));
+    return await generation(
+      { usage: rooms.usage, providers: rooms.console.providers },
+      key,
+      request.query.id,
+    );
+  });
   app.get<{ Params: { '*': string } }>('/v1/models/*', async (request) => {
     const model = rooms.models.resolve(request.params['*']);
     if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
@@ -125,8 +216,10 @@ export async function openGateway(
   });
   openConsole(app, rooms.console);
 
-  const postOnly = [...paid.keys()].map((url): [string, readonly string[]] => [url, ['POST']]);
-  for (const [url, allowed] of [...Object.entries(ALLOWED), ...postOnly]) {
+  // What follows answers only that a method is none of an address's: it is no route of its own.
+  const served = [...routes];
+  const posted = [...paid.keys()].map((url): [string, readonly string[]] => [url, ['POST']]);
+  for (const [url, allowed] of [...posted, ...Object.entries(ALLOWED)]) {
     app.route({
       method: METHODS.filter((method) => !allowed.includes(method)),
       url,
@@ -141,7 +234,15 @@ export async function openGateway(
   const bound = (http as unknown as Server).address();
   return {
     port: typeof bound === 'object' && bound ? bound.port : address.port,
+    get underWay() {
+      return writer.underWay;
+    },
+    leave: () => {
+      leaving = true;
+    },
+    routes: served,
     stopAccepting: () => {
+      leaving = true;
       closing = true;
     },
     close: async () => {
@@ -150,7 +251,9 @@ export async function openGateway(
       // A client keeps its connection when its last answer has come. One that was busy when we closed the idle ones
       // would hold us up until it is tired of waiting; one that never ends its request, for ever.
       const idle = clock.every(IDLE_SWEEP_MS, () => http?.closeIdleConnections());
-      const late = clock.after(LAST_ANSWERS_MS, () => http?.closeAllConnections());
+      const late = clock.after(LAST_ANSWERS_MS, () => {
+        for (const socket of sockets) socket.destroy();
+      });
       http?.closeIdleConnections();
       await app.close();
       idle.cancel();
@@ -168,17 +271,27 @@ export interface GatewayRooms {
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   /** How many candidates could serve a model now. */
   readonly providersOf: (modelId: string) => number;
+  /** Ours, as the package has it. */
+  readonly version: string;
+  readonly usage: GenerationRooms['usage'];
+  readonly playground: PlaygroundSettings;
   readonly console: ConsoleRooms;
   readonly health: () => Health;
 }
 
 export interface Health {
-  readonly status: 'ok' | 'draining' | 'failing';
+  readonly status: 'ok' | 'starting' | 'draining' | 'failing';
   readonly [figure: string]: unknown;
 }
 
 export interface Gateway {
   readonly port: number;
+  /** Answers to paid requests that are not over: not given, or not read to their end. */
+  readonly underWay: number;
+  /** From now on no connection is kept after its answer: the next request is for another process. */
+  leave(): void;
+  /** Every route, as `GET /v1/models`. */
+  readonly routes: readonly string[];
   /** New requests are refused with 503; those under way go on. */
   stopAccepting(): void;
   /** Closes when the last answers were read, or cuts them off after two seconds. */
@@ -198,8 +311,18 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   '/api/v1/health': ['GET', 'HEAD'],
   '/v1/models': ['GET', 'HEAD'],
   '/v1/models/*': ['GET', 'HEAD'],
+  '/v1/playground/models': ['GET', 'HEAD'],
+  '/v1/generation': ['GET', 'HEAD'],
+  '/openapi.json': ['GET', 'HEAD'],
+  '/docs': ['GET', 'HEAD'],
   '/api/v1/provider/status': ['GET', 'HEAD'],
 };
+
+/** Anthropic's clients send the key in a header of its own. */
+function bearerOf(headers: IncomingHttpHeaders): string | undefined {
+  const key = headers['x-api-key'];
+  return typeof key === 'string' ? `Bearer ${key}` : headers.authorization;
+}
 
 /** The address without its question mark and what follows. */
 function pathOf(url: string | undefined): string {
