@@ -67,7 +67,7 @@ export interface MarketChainSettings {
 }
 
 /** Where the local chain of a data folder is. */
-export function localChainFolder(dataFolder: string): string {
+function localChainFolder(dataFolder: string): string {
   return path.join(dataFolder, 'chain');
 }
 

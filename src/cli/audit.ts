@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { auditMarket } from '#settlement/audit.ts';
+import { auditMarket, type MarketAuditReport } from '#settlement/audit.ts';
 import { openSettlement } from '#settlement/open.ts';
 import { anyChain } from './chain-session.ts';
 import { table } from './report.ts';
@@ -13,7 +13,12 @@ export function audit(command: Command): void {
       const { dataFolder } = config;
       const minimum = config.money.payoutMinimum;
       const rooms = chain && openSettlement({ database, chain, minimum, dataFolder, clock, log });
-      const report = await auditMarket({ database, chain, ...rooms }).finally(() => chain?.close());
+      let report: MarketAuditReport;
+      try {
+        report = await auditMarket({ database, chain, ...rooms });
+      } finally {
+        await chain?.close();
+      }
       // The report is the answer either way; the exit code is for scripts.
       if (!report.balanced) process.exitCode = 1;
       const counts = `${report.checkedEntries} entries, ${report.checkedAccounts} accounts, ${report.checkedUsage} requests, ${report.checkedSettlements} batches, ${report.checkedPayouts} payouts, ${report.checkedClaims} claims`;

@@ -18,6 +18,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'run the market alone, its log on stdout: for servers',
     load: async () => (await import('./serve.ts')).serve,
   },
+  demo: {
+    summary:
+      'watch a market at work for a minute: agents, requests, a failure, the books; leaves nothing behind',
+    load: async () => (await import('./demo.ts')).demo,
+  },
   agent: {
     summary: 'serve models to a market, as a provider',
     load: async () => (await import('./agent.ts')).agent,
@@ -72,10 +77,6 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   claim: {
     summary: "collect what a provider's wallet was promised",
     load: async () => (await import('./claim.ts')).claim,
-  },
-  demo: {
-    summary: 'play a whole day of the market, from deposit to claim, on data of its own',
-    load: async () => (await import('./demo.ts')).demo,
   },
   verify: {
     summary: 'check a published claims file, by itself and against the chain',

@@ -242,7 +242,8 @@ async function rehearse(
   const model = parseModel(`${about.model}=rehearsal:`, { sequences: 4, threads: 1, gpu: false });
   return await runAgent(
     {
-      hubUrl: `ws://127.0.0.1:${market.hubPort}`,
+      hubUrls: [`ws://127.0.0.1:${market.hubPort}`],
+      tls: { ca: undefined, cert: undefined, key: undefined },
       key: about.key,
       folder: about.folder,
       name: about.id,

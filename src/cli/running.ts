@@ -5,6 +5,7 @@ import { systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import { type LogFile, type Logger, openLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
+import { TlsProblem } from '#kit/tls-files.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { chainOf } from './chain-session.ts';
 import { Refusal } from './refusal.ts';
@@ -17,8 +18,8 @@ export interface RunningMarket {
   readonly store: OpenStore;
   readonly chain: MarketChain | undefined;
   readonly market: Marketplace;
-  /** Drains and closes everything, the store last. */
-  close(): Promise<void>;
+  /** Drains and closes everything, the store last. A server first says for a while that it is leaving. */
+  close(as?: 'server'): Promise<void>;
 }
 
 /** What the help of a command that runs a market says of its settings. */
@@ -29,9 +30,6 @@ Settings are environment variables, all in .env.example. The first to know:
   CYGNET_HUB_PORT      where agents dial (8081)
   CYGNET_HOST          the address to listen on (127.0.0.1: this machine only)
   DATABASE_URL         a PostgreSQL of your own, instead of the embedded one`;
-
-/** How long answers under way may take after a wish to stop. */
-const GRACE_MS = 30_000;
 
 /** Makes the data folder, before anything is written to it. Refuses, in a sentence, one that cannot be used. */
 export function takeDataFolder({ dataFolder }: Config): void {
@@ -50,12 +48,14 @@ export function takeDataFolder({ dataFolder }: Config): void {
 
 /** Opens the store and the market as the environment says. `progress` hears what is being done, in sentences. */
 export async function openRunningMarket(options: {
+  /** Instead of what the environment says. */
+  config?: Config;
   destination: LogFile;
   progress: (sentence: string) => void;
   /** Whether to run a chain here where the operator named none. */
   localChain: boolean;
 }): Promise<RunningMarket> {
-  const config = readConfig();
+  const config = options.config ?? readConfig();
   takeDataFolder(config);
   const log = openLog({ level: config.logLevel, destination: options.destination });
   for (const name of config.strangers) options.progress(`${name} is set and means nothing here.`);
@@ -93,8 +93,9 @@ export async function openRunningMarket(options: {
       store,
       chain,
       market,
-      close: async () => {
-        await market.close(GRACE_MS);
+      close: async (as) => {
+        const { graceMs, drainNoticeMs } = config.life;
+        await market.close(graceMs, as === 'server' ? drainNoticeMs : 0);
         // A node that a killed market left running was found and is ours now.
         await chain?.close('stop');
         await store.close();
@@ -104,6 +105,7 @@ export async function openRunningMarket(options: {
     // Not by force: it may be the node of a market that runs.
     await chain?.close();
     await store.close();
+    if (error instanceof TlsProblem) throw new Refusal(error.message);
     throw cannotListen(error, config) ?? error;
   }
 }
