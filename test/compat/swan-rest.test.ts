@@ -342,14 +342,14 @@ describe('8 and 9: GET and PUT /provider/me', () => {
 });
 
 describe('10 and 11: collateral', () => {
-  test('no chain is connected, so there is no contract to name; provider keys are refused at the web call', async () => {
+  test('without a chain there is no contract to name; provider keys are refused at the web call', async () => {
     const { key, token } = await upgraded();
     const contract = read(await visit(at('/provider/collateral/contract')), collateralContractAnswer);
     expect(contract.data.chains).toEqual([]);
     expect((await visit(at('/provider/collateral'), { token: key })).status).toBe(401);
     expect((await visit(at('/provider/collateral'), { token })).json).toMatchObject({
       code: 0,
-      data: { deposits: [] },
+      data: { required: false, enough: false, pledges: [], deposits: [] },
     });
   });
 });

@@ -11,7 +11,6 @@ import { enveloped, type Route, route } from './route.ts';
  * telling of a deposit. Amounts of tokens are texts in the smallest unit; of dollars, decimal texts.
  */
 export function collateralRoutes(rooms: ConsoleRooms): Route[] {
-  const { collateral, collateralRequired } = rooms.funds;
   const forProvider = { access: 'provider', errors: 'text' } as const;
   const forUser = { access: 'provider-user', errors: 'text' } as const;
   const refused = (why: string): Fault =>
@@ -19,7 +18,7 @@ export function collateralRoutes(rooms: ConsoleRooms): Route[] {
 
   return [
     route('GET /api/v1/provider/collateral/contract', { access: 'public', errors: 'object' }, async () => {
-      const { chain } = collateral;
+      const { chain } = rooms.funds.collateral;
       return enveloped({
         chains: (chain?.assets ?? []).map(({ asset, token, decimals }) => ({
           chain_id: chain?.chain.id,
@@ -38,6 +37,7 @@ export function collateralRoutes(rooms: ConsoleRooms): Route[] {
     }),
     route('GET /api/v1/provider/collateral', forUser, async (visit) => {
       const { providerId } = visit;
+      const { collateral, collateralRequired } = rooms.funds;
       const [standing, deposits] = await Promise.all([
         collateral.standingOf(providerId),
         collateral.depositsOf(providerId),
@@ -65,6 +65,7 @@ export function collateralRoutes(rooms: ConsoleRooms): Route[] {
       { ...forProvider, body: collateralDepositRequest },
       async (visit) => {
         const { body, providerId } = visit;
+        const { collateral } = rooms.funds;
         const deposit =
           'tx_hash' in body
             ? await collateral.submit(providerId, {
@@ -81,7 +82,7 @@ export function collateralRoutes(rooms: ConsoleRooms): Route[] {
       async (visit) => {
         const { amount_usd: text } = visit.body;
         const asked = text === undefined ? undefined : atLeastACent(parseUsd(text));
-        const answer = await collateral.requestRefund(visit.providerId, asked);
+        const answer = await rooms.funds.collateral.requestRefund(visit.providerId, asked);
         if ('refused' in answer) throw refused(answer.refused);
         return enveloped({
           status: 'refund_requested',
@@ -90,7 +91,7 @@ export function collateralRoutes(rooms: ConsoleRooms): Route[] {
       },
     ),
     route('DELETE /api/v1/provider/collateral/refund', forUser, async (visit) => {
-      const answer = await collateral.cancelRefund(visit.providerId);
+      const answer = await rooms.funds.collateral.cancelRefund(visit.providerId);
       if (answer !== 'cancelled') throw refused(answer.refused);
       return enveloped({ status: 'confirmed' });
     }),

@@ -8,13 +8,13 @@ import { Throttle } from './throttle.ts';
 
 /** How a consumer pays: ways and addresses, cards, what arrived, and the plan. Amounts are decimal texts of dollars. */
 export function fundsRoutes(rooms: ConsoleRooms): Route[] {
-  const { funds, clock } = rooms;
+  const { clock } = rooms;
   const forUser = { access: 'user', errors: 'text' } as const;
   const checkouts = new Throttle({ burst: 10, everyMs: 60_000 });
 
   return [
     route('GET /api/v1/user/me/topup', forUser, async (visit) => {
-      const { crypto, card } = funds;
+      const { crypto, card } = rooms.funds;
       return {
         card: card
           ? {
@@ -39,7 +39,7 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
       };
     }),
     route('POST /api/v1/user/me/topup/card', { ...forUser, body: cardCheckoutRequest }, async (visit) => {
-      if (!funds.card) throw new Fault('thing-unknown', { outer: 'This market takes no cards.' });
+      if (!rooms.funds.card) throw new Fault('thing-unknown', { outer: 'This market takes no cards.' });
       const { consumerId } = visit.user;
       const waitS = checkouts.waitS(consumerId, clock.nowMs());
       if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
@@ -48,14 +48,14 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
       if (amount % CENT !== 0n) {
         throw new Fault('request-invalid', { outer: 'A card pays whole cents.', param: 'amount_usd' });
       }
-      const { id, url } = await funds.card.checkout(consumerId, Number(amount / CENT));
+      const { id, url } = await rooms.funds.card.checkout(consumerId, Number(amount / CENT));
       return { id, url };
     }),
     route('GET /api/v1/user/me/deposits', { ...forUser, query: listQuery }, async (visit) => {
       const { consumerId } = visit.user;
       const [deposits, totals] = await Promise.all([
-        funds.deposits.list({ consumerId, limit: visit.query.limit }),
-        funds.deposits.totals(consumerId),
+        rooms.funds.deposits.list({ consumerId, limit: visit.query.limit }),
+        rooms.funds.deposits.totals(consumerId),
       ]);
       return {
         total_deposited_usd: usd(totals.deposited),
@@ -74,7 +74,7 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
       };
     }),
     route('GET /api/v1/user/me/plan', forUser, async (visit) => {
-      const { plan, paidUntil } = await funds.planFees.standing(visit.user.consumerId);
+      const { plan, paidUntil } = await rooms.funds.planFees.standing(visit.user.consumerId);
       return {
         plan: plan.name,
         title: plan.title,
@@ -84,7 +84,7 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
     }),
     route('PUT /api/v1/user/me/plan', { ...forUser, body: planRequest }, async (visit) => {
       const { plan } = visit.body;
-      if ((await funds.planFees.choose(visit.user.consumerId, plan)) === 'short') {
+      if ((await rooms.funds.planFees.choose(visit.user.consumerId, plan)) === 'short') {
         throw new Fault('balance-short', { outer: "The balance does not cover the plan's first month." });
       }
       return { plan };
