@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Sender } from '#chain/client.ts';
 import { claimIntent, tokenBalance } from '#chain/distributor.ts';
@@ -13,7 +14,7 @@ import { Sealed } from '#kit/sealed.ts';
 import { MemoryChain } from '#support/memory-chain.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { balanceOf, claimsFolder, earns, openSettler, providerWith } from '#support/settlement.ts';
-import { readClaims } from './publish.ts';
+import { claimsFileName, readClaims } from './publish.ts';
 import { SettlementStore } from './store.ts';
 import { MerkleTree } from './tree.ts';
 
@@ -165,7 +166,7 @@ async function callsOfADay(lane: FreshDatabase): Promise<number> {
 }
 
 test('whatever step a process dies at, and whatever the chain then loses, each provider is paid exactly once', {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async () => {
   const calls = await callsOfADay(lanes[0] as FreshDatabase);
   expect(calls).toBeGreaterThan(60);
@@ -188,4 +189,27 @@ test('whatever step a process dies at, and whatever the chain then loses, each p
   };
   await Promise.all(lanes.map(work));
   expect(died).toBe(calls);
+});
+
+test('a claims file that is not the batch is refused before anything is sent', async () => {
+  const world = await worldWith(lanes[0] as FreshDatabase, ['60']);
+  const store = new SettlementStore(world.database, world.scope);
+  // Dies when the batch is made; then somebody writes a file of their own.
+  let made = false;
+  for (let at = 1; !made; at++) {
+    await world
+      .open({ at, when: 'after', calls: 0 })
+      .round()
+      .catch(() => {});
+    made = (await store.last()) !== undefined;
+  }
+  const settlement = await store.last();
+  if (!settlement) throw new Error('No batch was made.');
+  const { claimsHash } = settlement;
+  const file = claimsFileName(world.token, 1);
+  mkdirSync(`${files.folder}/${world.chain.id}`, { recursive: true });
+  writeFileSync(`${files.folder}/${world.chain.id}/${file}`, '{"format":"mine"}\n');
+  await expect(world.open().round()).rejects.toThrow('published with another content');
+  expect(await store.last()).toMatchObject({ state: 'pending', claimsHash });
+  expect(await world.chain.head()).toBe(0n);
 });

@@ -81,13 +81,13 @@ describe('the commands and addresses of an open market', () => {
     expect(code).toBe(0);
     expect(json.batch).toMatchObject({ increase: '61500000', payouts: [{ providerId: provider }] });
     expect((await cygnet('settlements', 'list')).json).toEqual([]);
-  });
+  }, 90_000);
 
   test('a day that has not begun, and one that is none, are refused', async () => {
     expect((await cygnet('settle', '--until', '2999-01-01')).err).toContain('not begun');
     expect((await cygnet('settle', '--until', 'friday')).code).toBe(2);
     expect((await cygnet('settlements', 'show', '7')).err).toContain('no batch 7');
-  });
+  }, 90_000);
 
   test('a day is settled, listed, published over HTTP byte for byte, and claimed once', async () => {
     const settled = await cygnet('settle', '--until', today);
@@ -114,7 +114,7 @@ describe('the commands and addresses of an open market', () => {
     expect((await cygnet('settle', '--until', today)).json).toEqual({ settlement: null });
     const stranger = await cygnet('claim', '--demo', '--market', base, '--contract', `0x${'7'.repeat(40)}`);
     expect(stranger).toMatchObject({ code: 1, out: '' });
-  }, 120_000);
+  }, 300_000);
 
   test('an address that a batch does not know, or that is none, is told so', async () => {
     expect((await visit(at(`/settlements/1/proof/0x${'9'.repeat(40)}`))).status).toBe(404);
@@ -133,5 +133,5 @@ describe('the commands and addresses of an open market', () => {
       expect.objectContaining({ what: 'A claims file has another hash than its batch.' }),
     );
     writeFileSync(json.file, text);
-  });
+  }, 90_000);
 });
