@@ -241,7 +241,7 @@ export class Session {
 
   #register(message: Envelope): void {
     if (this.#isClosed()) return;
-    const parsed = registerSchema.safeParse(message.payload);
+    const parsed = registerSchema.safeParse(message.payload, { abortEarly: true });
     if (!parsed.success) {
       this.#malformed();
       return this.#refuse(message, {
@@ -466,7 +466,7 @@ export class Session {
       this.#parts.counters.beforeRegister += 1;
       return;
     }
-    const parsed = heartbeatSchema.safeParse(message.payload);
+    const parsed = heartbeatSchema.safeParse(message.payload, { abortEarly: true });
     if (!parsed.success) return this.#malformed();
     const { registry } = this.#parts;
     this.#beat();
@@ -482,7 +482,7 @@ export class Session {
       this.#parts.counters.beforeRegister += 1;
       return;
     }
-    const parsed = modelHealthUpdateSchema.safeParse(message.payload);
+    const parsed = modelHealthUpdateSchema.safeParse(message.payload, { abortEarly: true });
     if (!parsed.success) return this.#malformed();
     this.#parts.registry.health(presence, parsed.data.model_health);
   }
