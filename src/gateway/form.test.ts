@@ -1,37 +1,17 @@
-import type { IncomingMessage } from 'node:http';
-import { PassThrough } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import { describe, expect, test } from 'vitest';
 import { Fault } from '#kit/fault.ts';
-import { readForm } from './form.ts';
-import type { Reply } from './reply.ts';
+import { readPieces } from '#support/form-reader.ts';
 import type { SoundForm } from './transcription-request.ts';
 
 const FILE_BYTES_MAX = 4_096;
 
-/** What a form is read as, sent in pieces of this size. Nothing that it sets off may come after: the body is read out. */
-async function read(
-  body: string,
-  about: { type?: string; pieceBytes?: number } = {},
-): Promise<SoundForm | Fault> {
-  const { type = 'multipart/form-data; boundary=cut', pieceBytes = body.length + 1 } = about;
-  const request = Object.assign(new PassThrough(), { headers: { 'content-type': type } });
-  const answers: (SoundForm | Fault)[] = [];
-  const answered = new Promise<void>((resolve) => {
-    readForm(request as unknown as IncomingMessage, {} as Reply, FILE_BYTES_MAX, (form) => {
-      answers.push(form);
-      request.resume();
-      resolve();
-    });
+const read = (body: string, about: { type?: string; pieceBytes?: number } = {}): Promise<SoundForm | Fault> =>
+  readPieces(Buffer.from(body, 'latin1'), {
+    type: 'multipart/form-data; boundary=cut',
+    pieceBytes: body.length + 1,
+    fileBytesMax: FILE_BYTES_MAX,
+    ...about,
   });
-  const bytes = Buffer.from(body, 'latin1');
-  for (let at = 0; at < bytes.length; at += pieceBytes) request.write(bytes.subarray(at, at + pieceBytes));
-  request.end();
-  await Promise.all([answered, finished(request, { writable: false })]);
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(answers).toHaveLength(1);
-  return answers[0] as SoundForm | Fault;
-}
 
 const part = (head: string, content = 'abc') => `--cut\r\n${head}\r\n\r\n${content}\r\n`;
 const file = (content = 'abc', name = 'file') =>
@@ -77,7 +57,9 @@ describe('a form is refused, once and without ending the process,', () => {
 });
 
 test('fields with the names of a prototype are fields like any other', async () => {
-  const form = await read(field('__proto__', 'a') + field('__proto__[]', 'b') + field('constructor') + file() + END);
+  const form = await read(
+    field('__proto__', 'a') + field('__proto__[]', 'b') + field('constructor') + file() + END,
+  );
   expect(Object.keys((form as SoundForm).fields).sort()).toEqual(['__proto__', '__proto__[]', 'constructor']);
   expect(({} as Record<string, unknown>)['a']).toBeUndefined();
 });
