@@ -13,8 +13,8 @@ test.each([
     () => fuzzBodies(SEED, 250_000),
     ['read', 'request-invalid', 'body-not-json'],
   ],
-  ['100,000 wishes of routing', () => fuzzPreferences(SEED, 100_000), ['read', 'request-invalid']],
-  ['100,000 bodies and queries of the console', () => fuzzConsole(SEED, 100_000), ['read', 'refused']],
+  ['150,000 wishes of routing', () => fuzzPreferences(SEED, 150_000), ['read', 'request-invalid']],
+  ['150,000 bodies and queries of the console', () => fuzzConsole(SEED, 150_000), ['read', 'refused']],
   ['50,000 answers that are translated', () => fuzzTranslations(SEED, 50_000), ['translated']],
   ['5,000 forms', () => fuzzForms(SEED, 5_000), ['read', 'request-invalid', 'body-too-large']],
 ])(

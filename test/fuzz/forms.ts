@@ -38,7 +38,7 @@ const CONTENTS = [
   '\0\xff\xfe',
   'x'.repeat(3_000),
 ] as const;
-const FILE_BYTES_MAX = 8_192;
+const FILE_BYTES_MAX = 2_048;
 
 /** Forms with a recording, senseless in their parts, heads, boundaries and pieces. Oracle as for other bodies. */
 export async function fuzzForms(seed: number, cases: number): Promise<Tally> {
