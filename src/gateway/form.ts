@@ -60,6 +60,7 @@ export function readForm(
   let contentType = 'application/octet-stream';
   form.on('file', (name, stream, givenName, _encoding, mime) => {
     if (name !== 'file') {
+      stream.on('error', () => undefined);
       stream.resume();
       finish(invalid('The form may hold one file, in the field file.'));
       return;
@@ -67,9 +68,13 @@ export function readForm(
     filename = plainName(givenName);
     contentType = mime;
     stream.on('data', (piece: Buffer) => file.add(piece));
+    // A form that ends within its file says so here and on the form. Unheard, it would end the process.
+    stream.on('error', () => finish(invalid('The form ends within its file.')));
     stream.on('limit', () => finish(new Fault('body-too-large')));
   });
-  form.on('field', (name, value, nameCut, valueCut) => {
+  // The library's types promise a name; a part without one has none.
+  form.on('field', (name: string | undefined, value, nameCut, valueCut) => {
+    if (name === undefined) return finish(invalid('A field of the form has no name.'));
     if (nameCut || valueCut) return finish(invalid('A field of the form is too long.'));
     if (!name.endsWith('[]')) fields[name] = value;
     else fields[name] = [fields[name] ?? [], value].flat();

@@ -253,7 +253,7 @@ export class Session {
 
   #register(message: Envelope): void {
     if (this.#isClosed()) return;
-    const parsed = registerSchema.safeParse(message.payload);
+    const parsed = registerSchema.safeParse(message.payload, { abortEarly: true });
     if (!parsed.success) {
       this.#malformed();
       return this.#refuse(message, {
@@ -473,7 +473,7 @@ export class Session {
       this.#parts.counters.beforeRegister += 1;
       return;
     }
-    const parsed = heartbeatSchema.safeParse(message.payload);
+    const parsed = heartbeatSchema.safeParse(message.payload, { abortEarly: true });
     if (!parsed.success) return this.#malformed();
     const { registry } = this.#parts;
     this.#beat();
@@ -489,7 +489,7 @@ export class Session {
       this.#parts.counters.beforeRegister += 1;
       return;
     }
-    const parsed = modelHealthUpdateSchema.safeParse(message.payload);
+    const parsed = modelHealthUpdateSchema.safeParse(message.payload, { abortEarly: true });
     if (!parsed.success) return this.#malformed();
     this.#parts.registry.health(presence, parsed.data.model_health);
   }

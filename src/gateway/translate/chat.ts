@@ -50,7 +50,7 @@ export interface Chat {
 }
 
 export function readChat(value: unknown): Chat {
-  const chat = chatSchema.parse(value);
+  const chat = chatSchema.parse(value, { abortEarly: true });
   const [first] = chat.choices;
   return {
     id: chat.id,

@@ -36,7 +36,7 @@ export function parseEnvelope(text: string): Envelope | undefined {
   } catch {
     return undefined;
   }
-  const parsed = envelopeSchema.safeParse(value);
+  const parsed = envelopeSchema.safeParse(value, { abortEarly: true });
   return parsed.success ? parsed.data : undefined;
 }
 
