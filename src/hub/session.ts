@@ -337,6 +337,7 @@ export class Session {
     const presence = new Presence({
       linkId: this.id,
       ...who,
+      mode: 'websocket',
       connectedAtMs: clock.nowMs(),
       evict: (why) => this.#evict(why),
       stateChanged: (state) => {

@@ -16,8 +16,8 @@ import {
   type Serving,
   type TokenUsage,
 } from './backend.ts';
-import { multipart, newBoundary } from './multipart.ts';
-import { SseReader } from './sse-reader.ts';
+import { multipart, newBoundary } from '#kit/multipart.ts';
+import { SseReader } from '#kit/sse-reader.ts';
 
 /**
  * Any model server that speaks OpenAI's API: vLLM, SGLang, TGI, Ollama, llama.cpp's server, and those of images and sound. It is not ours
