@@ -102,6 +102,10 @@ export async function startCygnet(name, served, setting) {
       resume: () => signalAll(databaseOf(dataDir), 'SIGCONT'),
       possible: databaseProcesses > 0,
     },
+    unpostedBytes: async () => {
+      const health = await fetch(`http://127.0.0.1:${gatewayPort}/health`);
+      return (await health.json()).ledger.behind_bytes;
+    },
     charges: async () => chargesIn(await command(COMMAND.audit)),
     audit: () =>
       command(COMMAND.audit).then(

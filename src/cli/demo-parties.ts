@@ -1,5 +1,7 @@
 import type { Config } from '#config/config.ts';
 import type { Database } from '#db/database.ts';
+import { least, parseUsd } from '#domain/money.ts';
+import { PLAYGROUND } from '#gateway/playground.ts';
 import { consumersNamed, createConsumer } from '#identity/consumers.ts';
 import { keepKey, listKeys, makeKey, revokeKey } from '#identity/keys.ts';
 import { createProvider, providersNamed } from '#identity/providers.ts';
@@ -40,6 +42,11 @@ export async function demoParties(parts: {
   const untouched = (await book.statement(consumerId, 1)).length === 0;
   if (untouched) await book.grant(consumerId, config.money.demoCredit, `grant_${consumerId}`);
 
+  // So that the playground answers too. Given once: what strangers have used up is the operator's to refill.
+  const { ownerId: playground } = PLAYGROUND;
+  if (config.playground.enabled && (await book.statement(playground, 1)).length === 0)
+    await book.grant(playground, least(config.money.demoCredit, PLAYGROUND_CREDIT), `grant_${playground}`);
+
   const [provider] = await providersNamed(database, NAME);
   const providerId = provider?.id ?? makeId('prov');
   if (!provider) await createProvider(database, { id: providerId, name: NAME, state: 'active', at });
@@ -52,6 +59,7 @@ export async function demoParties(parts: {
 }
 
 const NAME = 'demo';
+const PLAYGROUND_CREDIT = parseUsd('1');
 const KEY_NAME = 'start';
 const KEYS_LOOKED_AT = 1_000;
 

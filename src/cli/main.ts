@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { Fault } from '#kit/fault.ts';
-import { packageRoot } from '#kit/package-root.ts';
+import { packageVersion } from '#kit/package-root.ts';
 import { COMMANDS } from './commands.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 
@@ -13,7 +11,7 @@ import { Refusal, WrongUsage } from './refusal.ts';
 async function main(words: readonly string[]): Promise<number> {
   const program = new Command('cygnet')
     .description('An open, self-hostable market for AI inference.')
-    .version(JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')).version)
+    .version(packageVersion())
     .option('--json', 'answer in JSON')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', MORE)

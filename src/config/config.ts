@@ -20,6 +20,7 @@ export interface Config {
   readonly hubPort: number;
   readonly logLevel: string;
   readonly limits: Limits;
+  readonly playground: PlaygroundSettings;
   readonly access: AccessSettings;
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
@@ -48,6 +49,14 @@ export interface Limits {
   /** How long a client may take over the head of a request, and over the whole of it. */
   readonly headTimeoutMs: number;
   readonly bodyTimeoutMs: number;
+}
+
+/** Chat without a key. */
+export interface PlaygroundSettings {
+  readonly enabled: boolean;
+  /** Of one address. */
+  readonly requestsPerHour: number;
+  readonly outputTokensMax: number;
 }
 
 export type LimitClass = 'llm' | 'image' | 'embedding' | 'other';
@@ -188,6 +197,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       headTimeoutMs: 20_000,
       bodyTimeoutMs: 60_000,
     },
+    playground: { enabled: env.playground, requestsPerHour: 5, outputTokensMax: 100 },
     access: {
       trustedProxies: env.trustedProxies ?? [],
       signUp: env.signUp,

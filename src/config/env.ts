@@ -151,6 +151,12 @@ export const VARIABLES = {
     '100',
     'Requests under way at once for one key.',
   ),
+  playground: plain(
+    'CYGNET_PLAYGROUND',
+    yesOrNo,
+    'yes',
+    'Whether people may chat without a key. The consumer con_playground pays, with what it was given.',
+  ),
   bodyBytesMax: plain(
     'CYGNET_BODY_BYTES_MAX',
     whole(1_024, 256 * MIB),

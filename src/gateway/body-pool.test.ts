@@ -5,6 +5,7 @@ import { VirtualClock } from '#support/virtual-clock.ts';
 import type { BodyWork } from './body.worker.ts';
 import {
   BodyPool,
+  FIRST_READ_DEADLINE_MS,
   LARGE_BODY_BYTES,
   MOST_WAITING,
   READ_DEADLINE_MS,
@@ -84,12 +85,23 @@ test('a thread that dies or hangs refuses one body; the next gets a new thread',
   const reads = [pool.read('chat', large()), pool.read('chat', large()), pool.read('chat', large())];
   threads[0]?.emit('error', new Error('out of memory'));
   expect(await reads[0]).toMatchObject({ code: 'internal' });
-  await clock.advance(READ_DEADLINE_MS);
+  await clock.advance(FIRST_READ_DEADLINE_MS);
   expect(await reads[1]).toMatchObject({ code: 'internal' });
   expect(threads[1]?.terminated).toBe(true);
   threads[1]?.emit('message', REQUEST);
   threads[2]?.emit('message', { request: { model: 'third' } });
   expect(await reads[2]).toEqual({ model: 'third' });
+});
+
+test('bug: a thread that is slow to start is not taken for one that hangs; one that has read before is', async () => {
+  const { pool, threads, clock } = opened();
+  const reads = [pool.read('chat', large()), pool.read('chat', large())];
+  await clock.advance(READ_DEADLINE_MS);
+  threads[0]?.emit('message', REQUEST);
+  expect(await reads[0]).not.toMatchObject({ code: 'internal' });
+  await clock.advance(READ_DEADLINE_MS);
+  expect(await reads[1]).toMatchObject({ code: 'internal' });
+  expect(threads[0]?.terminated).toBe(true);
 });
 
 test('closing answers what waits and stops the thread', async () => {

@@ -72,7 +72,7 @@ export function readForm(
   form.on('field', (name, value, nameCut, valueCut) => {
     if (nameCut || valueCut) return finish(invalid('A field of the form is too long.'));
     if (!name.endsWith('[]')) fields[name] = value;
-    else fields[name] = [...(fields[name] ?? []), value];
+    else fields[name] = [fields[name] ?? [], value].flat();
   });
   form.on('filesLimit', () => finish(invalid('The form may hold one file.')));
   form.on('fieldsLimit', () => finish(invalid('The form has too many fields.')));

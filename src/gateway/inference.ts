@@ -11,9 +11,9 @@ import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
-import type { UsageJournal } from '#ledger/ports.ts';
+import { RecordInDoubt, type UsageJournal } from '#ledger/ports.ts';
 import type { Candidate } from '#routing/candidate.ts';
-import { errorBody, errorRow } from '#wire/errors.ts';
+import { type ErrorCode, errorBody, errorRow } from '#wire/errors.ts';
 import { BYTES_PER_TOKEN_GUESS, billedUsage } from './bill.ts';
 import { DeliveredText } from './delivered.ts';
 import {
@@ -93,6 +93,10 @@ export interface Caller {
   readonly acceptedMs: number;
   readonly place: PlaceVerdict;
   readonly leave: () => void;
+  /** Taken already, where the caller has a limit of its own. */
+  readonly rate?: RateVerdict;
+  /** What a balance that does not suffice is called, where it is not the caller's. */
+  readonly whenShort?: ErrorCode;
 }
 
 const NOBODY_TRIED: ReadonlySet<string> = new Set();
@@ -127,14 +131,30 @@ export function admit(
   address?: () => string,
 ): Caller {
   const acceptedMs = rooms.clock.nowMs();
+  const key = consumerKey(rooms.keys, authorization);
+  checkAddress(key, address);
+  return enter(rooms, key, requestId, acceptedMs);
+}
+
+/** The consumer's key that a header carries. Throws a `Fault` (401). */
+export function consumerKey(keys: InferenceRooms['keys'], authorization: string | undefined): KeyRecord {
   const secret = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
   if (secret === undefined) throw new Fault('key-missing');
-  const key = rooms.keys.find(secret);
+  const key = keys.find(secret);
   if (key === 'revoked') throw new Fault('key-revoked');
   if (key === 'expired') throw new Fault('key-expired');
   if (typeof key === 'string') throw new Fault('key-unknown');
   if (key.kind !== 'consumer') throw new Fault('key-of-provider');
-  checkAddress(key, address);
+  return key;
+}
+
+/** Gives a caller whose key was accepted its place. Throws a `Fault` (429, 503). */
+export function enter(
+  rooms: InferenceRooms,
+  key: KeyRecord,
+  requestId: string,
+  acceptedMs: number = rooms.clock.nowMs(),
+): Caller {
   if (!rooms.journal.healthy)
     throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
   const place = rooms.limits.enter(key);
@@ -172,7 +192,8 @@ export async function serve<A extends Ask>(
     const wanted = wantedModel(rooms, endpoint, caller, ask, ask.model);
     // All names are judged before anything is tried: a slip in the last is told at once, not on the day it is needed.
     const others = otherModels(rooms, endpoint, caller, ask, wanted);
-    const taken = rooms.limits.takeRequest(caller.key, wanted.model.category, rooms.clock.nowMs());
+    const taken =
+      caller.rate ?? rooms.limits.takeRequest(caller.key, wanted.model.category, rooms.clock.nowMs());
     rate = taken instanceof Promise ? await taken : taken;
     if (!rate.allowed) throw overRate(rate, wanted.model.category);
     for (let next: Wanted | undefined = wanted; next; ) {
@@ -375,7 +396,9 @@ class PaidJob<A extends Ask> {
       if (verdict === 'unavailable')
         throw new Fault('ledger-unavailable', { inner: 'no lease', retryAfterS: 2 });
       if (asked || this.#outputCeiling <= floor)
-        throw verdict === 'short' ? new Fault('balance-short') : capReached(verdict);
+        throw verdict === 'short'
+          ? new Fault(this.#caller.whenShort ?? 'balance-short')
+          : capReached(verdict);
       this.#outputCeiling = Math.max(floor, Math.floor(this.#outputCeiling / 4));
       ceiling = this.#costCeiling();
       // oxlint-disable-next-line no-await-in-loop -- each asks for less than the one before.
@@ -503,7 +526,8 @@ class PaidJob<A extends Ask> {
     try {
       await this.#rooms.journal.append({ kind: 'usage', record });
     } catch (error) {
-      this.release();
+      // If the next life finds the record, it must find its money too: the hold stays, and dissolves with the lease.
+      if (!(error instanceof RecordInDoubt)) this.release();
       this.#rooms.log.error({ request: record.id, err: error }, 'The usage of a request could not be kept.');
       this.#answerFailure('ledger-unavailable');
       return;
@@ -669,6 +693,7 @@ const STREAM_HEADERS: Headers = [
 
 function overRate(rate: RateVerdict, category: string): Fault {
   const whose = {
+    address: 'an hour from this address',
     key: `a minute for ${category} models with this key`,
     'key-scope': 'a minute, which is the limit of this key',
     account: `a minute for ${category} models with all keys of this account`,

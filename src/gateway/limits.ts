@@ -33,7 +33,7 @@ export interface LimitedKey {
 }
 
 /** Whose limit it is. */
-export type LimitOf = 'key' | 'key-scope' | 'account' | 'plan' | 'plan-day';
+export type LimitOf = 'address' | 'key' | 'key-scope' | 'account' | 'plan' | 'plan-day';
 
 /** Of all limits, what the tightest says: the one that refused, or else the one with the fewest requests left. */
 export interface RateVerdict {

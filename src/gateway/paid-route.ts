@@ -8,6 +8,8 @@ import { admit, type Caller, type InferenceRooms, serve } from './inference.ts';
 import type { Reply } from './reply.ts';
 import { sendError } from './send-error.ts';
 import { readTranscriptionRequest, type TranscriptionRequest } from './transcription-request.ts';
+import { TranslatedReply } from './translate/translated-reply.ts';
+import type { Translation } from './translate/translation.ts';
 
 /**
  * Paid endpoints straight on node:http, where every microsecond is paid for by somebody. The key is judged on the
@@ -32,7 +34,7 @@ export interface JsonRoute<A extends Ask> {
   /** Who asks. By default, whose key the headers carry. */
   readonly admit?: (request: IncomingMessage, requestId: string) => Caller;
   /** Another shape of the answer than the endpoint's own. */
-  readonly translate?: (reply: Reply) => Reply;
+  readonly translation?: Translation<A>;
 }
 
 export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>): Handler {
@@ -40,14 +42,17 @@ export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>)
   return (request, response) => {
     const opened = open(parts, request, response, route);
     if (!opened) return;
-    const { caller, reply, answer } = opened;
+    const { caller, reply, translated } = opened;
+    const answer = translated ?? reply;
     readBody(request, reply, parts.bodyBytesMax, (body) => {
       if (body instanceof Fault) {
         caller.leave();
         refuse(request, answer, body);
         return;
       }
-      void serve(rooms, route.endpoint, caller, route.read(body), body, answer);
+      const read = route.read(body);
+      const told = translated ? tell(read, translated) : read;
+      void serve(rooms, route.endpoint, caller, told, body, answer);
     });
   };
 }
@@ -57,36 +62,46 @@ export function formRoute(parts: RouteParts, endpoint: Endpoint<TranscriptionReq
   return (request, response) => {
     const opened = open(parts, request, response, {});
     if (!opened) return;
-    const { caller, reply, answer } = opened;
+    const { caller, reply } = opened;
     readForm(request, reply, parts.bodyBytesMax, (form) => {
       if (form instanceof Fault) {
         caller.leave();
-        refuse(request, answer, form);
+        refuse(request, reply, form);
         return;
       }
-      void serve(parts.rooms, endpoint, caller, readTranscriptionRequest(form), form.file, answer);
+      void serve(parts.rooms, endpoint, caller, readTranscriptionRequest(form), form.file, reply);
     });
   };
 }
 
+/** Tells a translation what it is an answer to, once that was read. */
+function tell<A extends Ask>(
+  read: A | Fault | Promise<A | Fault>,
+  translated: TranslatedReply<A>,
+): A | Fault | Promise<A | Fault> {
+  if (read instanceof Promise) return read.then((ask) => tell(ask, translated));
+  if (!(read instanceof Fault)) translated.asked(read);
+  return read;
+}
+
 /** Admits the caller; undefined when it was refused. */
-function open(
+function open<A extends Ask>(
   { rooms, writer, closing, addresses }: RouteParts,
   request: IncomingMessage,
   response: ServerResponse,
-  route: Pick<JsonRoute<Ask>, 'admit' | 'translate'>,
-): { caller: Caller; reply: HttpReply; answer: Reply } | undefined {
+  route: Pick<JsonRoute<A>, 'admit' | 'translation'>,
+): { caller: Caller; reply: HttpReply; translated: TranslatedReply<A> | undefined } | undefined {
   const requestId = rooms.ids('req');
   const reply = new HttpReply(response, writer, requestId);
-  const answer = route.translate?.(reply) ?? reply;
+  const translated = route.translation && new TranslatedReply(reply, route.translation, requestId);
   try {
     if (closing()) throw new Fault('shutting-down', { retryAfterS: 2 });
     const caller = route.admit
       ? route.admit(request, requestId)
       : admit(rooms, request.headers.authorization, requestId, () => addresses.of(request));
-    return { caller, reply, answer };
+    return { caller, reply, translated };
   } catch (error) {
-    refuse(request, answer, asFault(error));
+    refuse(request, translated ?? reply, asFault(error));
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Model } from '#domain/model.ts';
@@ -7,15 +7,21 @@ import { errorBody, errorRow } from '#wire/errors.ts';
 import type { BodyPool } from './body-pool.ts';
 import { openConsole } from './console/console.ts';
 import type { ConsoleRooms } from './console/rooms.ts';
+import { docsPage } from './docs-page.ts';
 import { chat } from './endpoints/chat.ts';
 import { completions } from './endpoints/completions.ts';
 import { embeddings } from './endpoints/embeddings.ts';
 import { images } from './endpoints/images.ts';
 import { transcriptions } from './endpoints/transcriptions.ts';
+import { type GenerationRooms, generation } from './generation.ts';
 import { ReplyWriter } from './http-reply.ts';
-import type { InferenceRooms } from './inference.ts';
+import { admit, consumerKey, type InferenceRooms } from './inference.ts';
 import { modelBody } from './model-body.ts';
+import { openApi } from './openapi.ts';
 import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
+import { PLAYGROUND_BODY_BYTES_MAX, Playground, type PlaygroundSettings } from './playground.ts';
+import { messages } from './translate/chat-to-messages.ts';
+import { responses } from './translate/chat-to-responses.ts';
 
 /**
  * The map: every route of the gateway on one page. What is paid for is answered straight from node:http
@@ -36,6 +42,22 @@ export async function openGateway(
   };
   const { bodies } = rooms;
   const answerChat = jsonRoute(parts, { endpoint: chat, read: (bytes) => bodies.read('chat', bytes) });
+  const playground = new Playground({
+    settings: rooms.playground,
+    addresses: parts.addresses,
+    rooms: rooms.inference,
+  });
+  const answerPlayground = jsonRoute(
+    { ...parts, bodyBytesMax: PLAYGROUND_BODY_BYTES_MAX },
+    {
+      endpoint: chat,
+      read: async (bytes) => {
+        const ask = await bodies.read('chat', bytes);
+        return ask instanceof Fault ? ask : playground.limit(ask);
+      },
+      admit: (request, requestId) => playground.admit(request, requestId),
+    },
+  );
   const paid: ReadonlyMap<string, Handler> = new Map([
     [CHAT_PATH, answerChat],
     [
@@ -50,6 +72,27 @@ export async function openGateway(
       '/v1/images/generations',
       jsonRoute(parts, { endpoint: images, read: (bytes) => bodies.read('images', bytes) }),
     ],
+    [
+      '/v1/responses',
+      jsonRoute(parts, {
+        endpoint: chat,
+        read: (bytes) => bodies.read('responses', bytes),
+        translation: responses,
+      }),
+    ],
+    [
+      '/v1/messages',
+      jsonRoute(parts, {
+        endpoint: chat,
+        read: (bytes) => bodies.read('messages', bytes),
+        admit: (request, requestId) =>
+          admit(rooms.inference, bearerOf(request.headers), requestId, () => parts.addresses.of(request)),
+        translation: messages,
+      }),
+    ],
+    ['/v1/playground/chat', answerPlayground],
+    // The base address /v1/playground, for clients that add the rest themselves.
+    ['/v1/playground/chat/completions', answerPlayground],
     [
       '/v1/audio/transcriptions',
       formRoute({ ...parts, bodyBytesMax: rooms.recordingBytesMax }, transcriptions),
@@ -89,6 +132,10 @@ export async function openGateway(
     },
   });
 
+  const routes = [...paid.keys()].map((url) => `POST ${url}`);
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const each of [method].flat()) if (each !== 'HEAD') routes.push(`${each} ${url}`);
+  });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
@@ -118,6 +165,23 @@ export async function openGateway(
       .filter((model) => model.active)
       .map((model) => modelBody(model, rooms.providersOf(model.id))),
   }));
+  app.get('/v1/playground/models', async () => {
+    if (!rooms.playground.enabled) throw new Fault('route-unknown');
+    const models = rooms.models.list().filter((model) => chat.categories.has(model.category));
+    return { object: 'list', data: models.map((model) => modelBody(model, rooms.providersOf(model.id))) };
+  });
+  const document = openApi(rooms.version);
+  const page = docsPage(document);
+  app.get('/openapi.json', async () => document);
+  app.get('/docs', async (_request, reply) => reply.headers(page.headers).send(page.html));
+  app.get<{ Querystring: { id?: unknown } }>('/v1/generation', async (request) => {
+    const key = consumerKey(rooms.inference.keys, bearerOf(request.headers));
+    return await generation(
+      { usage: rooms.usage, providers: rooms.console.providers },
+      key,
+      request.query.id,
+    );
+  });
   app.get<{ Params: { '*': string } }>('/v1/models/*', async (request) => {
     const model = rooms.models.resolve(request.params['*']);
     if (!model?.active) throw new Fault('model-unknown', { param: 'model' });
@@ -125,8 +189,10 @@ export async function openGateway(
   });
   openConsole(app, rooms.console);
 
-  const postOnly = [...paid.keys()].map((url): [string, readonly string[]] => [url, ['POST']]);
-  for (const [url, allowed] of [...Object.entries(ALLOWED), ...postOnly]) {
+  // What follows answers only that a method is none of an address's: it is no route of its own.
+  const served = [...routes];
+  const posted = [...paid.keys()].map((url): [string, readonly string[]] => [url, ['POST']]);
+  for (const [url, allowed] of [...posted, ...Object.entries(ALLOWED)]) {
     app.route({
       method: METHODS.filter((method) => !allowed.includes(method)),
       url,
@@ -141,6 +207,7 @@ export async function openGateway(
   const bound = (http as unknown as Server).address();
   return {
     port: typeof bound === 'object' && bound ? bound.port : address.port,
+    routes: served,
     stopAccepting: () => {
       closing = true;
     },
@@ -168,6 +235,10 @@ export interface GatewayRooms {
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   /** How many candidates could serve a model now. */
   readonly providersOf: (modelId: string) => number;
+  /** Ours, as the package has it. */
+  readonly version: string;
+  readonly usage: GenerationRooms['usage'];
+  readonly playground: PlaygroundSettings;
   readonly console: ConsoleRooms;
   readonly health: () => Health;
 }
@@ -179,6 +250,8 @@ export interface Health {
 
 export interface Gateway {
   readonly port: number;
+  /** Every route, as `GET /v1/models`. */
+  readonly routes: readonly string[];
   /** New requests are refused with 503; those under way go on. */
   stopAccepting(): void;
   /** Closes when the last answers were read, or cuts them off after two seconds. */
@@ -198,8 +271,18 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   '/api/v1/health': ['GET', 'HEAD'],
   '/v1/models': ['GET', 'HEAD'],
   '/v1/models/*': ['GET', 'HEAD'],
+  '/v1/playground/models': ['GET', 'HEAD'],
+  '/v1/generation': ['GET', 'HEAD'],
+  '/openapi.json': ['GET', 'HEAD'],
+  '/docs': ['GET', 'HEAD'],
   '/api/v1/provider/status': ['GET', 'HEAD'],
 };
+
+/** Anthropic's clients send the key in a header of its own. */
+function bearerOf(headers: IncomingHttpHeaders): string | undefined {
+  const key = headers['x-api-key'];
+  return typeof key === 'string' ? `Bearer ${key}` : headers.authorization;
+}
 
 /** The address without its question mark and what follows. */
 function pathOf(url: string | undefined): string {

@@ -17,7 +17,7 @@ export function asBase64(vector: Vector): string {
 export function asNumbers(vector: Vector): readonly number[] {
   if (typeof vector !== 'string') return vector;
   const bytes = Buffer.from(vector, 'base64');
-  const numbers: number[] = new Array(bytes.length / 4);
-  for (let i = 0; i < numbers.length; i++) numbers[i] = bytes.readFloatLE(i * 4);
+  const numbers: number[] = [];
+  for (let at = 0; at < bytes.length; at += 4) numbers.push(bytes.readFloatLE(at));
   return numbers;
 }

@@ -75,7 +75,7 @@ function heading(job: Job): Fields {
       return { object: 'list', model: job.modelId };
     case 'images/generations':
       return { created: job.createdS };
-    case 'audio/transcriptions':
+    default:
       return {};
   }
 }

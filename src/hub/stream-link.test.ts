@@ -107,6 +107,34 @@ describe('the binary extension', () => {
     }
   });
 
+  it('an answer of no words called whole, without a reason why it ended, is no answer and can be tried elsewhere', async () => {
+    const { agent, ask } = await world();
+    const { sink, stream, header } = ask();
+    agent.data(
+      stream,
+      agent.event(header, '', { choices: [{ index: 0, delta: { role: 'assistant' } }] }),
+      1,
+      0,
+    );
+    agent.end(stream, { status: 200 });
+    expect(sink.events).toEqual([]);
+    expect(sink.ending).toMatchObject({ outcome: 'failed', errorCode: 'provider-failed' });
+  });
+
+  it('an answer of no words with a reason why it ended is a whole answer', async () => {
+    const { agent, ask } = await world();
+    const { sink, stream, header } = ask();
+    agent.data(
+      stream,
+      agent.event(header, '', { choices: [{ index: 0, delta: { role: 'assistant' } }] }),
+      1,
+      0,
+    );
+    agent.end(stream, DONE);
+    expect(sink.events).toHaveLength(1);
+    expect(sink.ending?.outcome).toBe('completed');
+  });
+
   it('an error after content is a cut', async () => {
     const { agent, ask } = await world();
     const { sink, stream, header } = ask();

@@ -17,3 +17,11 @@ export function packageRoot(): string {
     folder = parent;
   }
 }
+
+/** Our own version, as the package has it. */
+export function packageVersion(): string {
+  const manifest = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return manifest.version;
+}

@@ -183,6 +183,27 @@ describe('how much is set aside', () => {
     expect(holds.totals().granted).toBeGreaterThan(64n);
   });
 
+  test('after ten seconds of steady spending, lasts through thirty seconds without the store', async () => {
+    await ledger.grant('c', 10n ** 9n, 'more');
+    const spendFor = async (seconds: number): Promise<number> => {
+      let refused = 0;
+      for (let i = 0; i < seconds * 50; i++) {
+        const reply = holds.reserve('c', 1_000n);
+        if (reply === true || (!ledger.down && (await answered(reply)) === true))
+          holds.settle('c', 1_000n, 700n);
+        else refused += 1;
+        await clock.advance(20);
+      }
+      return refused;
+    };
+    // Idle first, but not for long enough to lose the purse: that must not count as thrift.
+    expect(await spendFor(1)).toBe(0);
+    await clock.advance(9_000);
+    expect(await spendFor(10)).toBe(0);
+    ledger.down = true;
+    expect(await spendFor(30)).toBe(0);
+  });
+
   test('is given back when the process closes', async () => {
     await answered(holds.reserve('c', 100n));
     holds.release('c', 100n);

@@ -24,9 +24,10 @@ interface Purse {
   /** When the free part falls below this, the purse is filled up in the background. */
   lowMark: Pico;
   lastUsedMs: number;
-  /** Recent spending in pico-USD, decaying with a time constant of a minute. A guide only: not money. */
+  /** Recent spending in pico-USD, decaying with a time constant of ten seconds. A guide only: not money. */
   spent: number;
   spentAtMs: number;
+  openedMs: number;
   waiters: Waiter[];
   /** The store is being asked for this purse, since then. */
   busySinceMs: number | undefined;
@@ -45,7 +46,12 @@ interface Waiter {
 }
 
 const REQUESTS_AHEAD = 64n;
-const SPENDING_MEMORY_MS = 60_000;
+/** Spending is remembered briefly, so that a consumer who has just begun is not taken for one who spends little. */
+const SPENDING_MEMORY_MS = 10_000;
+/** What was spent in less time than this says little about a minute. */
+const SPENDING_SEEN_MS_MIN = 5_000;
+/** How long a full purse should last. */
+const PURSE_MS = 60_000;
 const IDLE_MS = 5_000;
 const ROUND_MS = 1_000;
 /** Filling up in the background is a convenience: not more often than this for one consumer. */
@@ -65,7 +71,7 @@ const DEFAULT_EXPOSURE: Pico = 5_000_000_000_000n;
  * most its reservation, always finds its money. Money that may have been given back (the store did not answer) counts as
  * given back.
  *
- * How large a purse is: what the consumer spends in a minute, or 64 requests like the last, but no more than
+ * How large a purse is: what the consumer spends in a minute at the pace of late, or 64 requests like the last, but no more than
  * `exposureMax`; and the store gives at most half of what is available beyond the need. So a small balance makes small
  * purses, not a slower way, and what is nobody's need returns after five idle seconds.
  */
@@ -198,6 +204,7 @@ export class Holds {
       lastUsedMs: nowMs,
       spent: 0,
       spentAtMs: nowMs,
+      openedMs: nowMs,
       waiters: [],
       busySinceMs: undefined,
       nextFillMs: 0,
@@ -303,11 +310,12 @@ export class Holds {
 
   #grown(purse: Purse, granted: Pico, amount: Pico): void {
     purse.granted += granted;
-    purse.lowMark = this.#target(purse, amount) / 2n;
+    // Refilled early, so that at any moment it lasts through the best part of a minute without the store.
+    purse.lowMark = (this.#target(purse, amount) * 3n) / 4n;
   }
 
   #target(purse: Purse, amount: Pico): Pico {
-    const spending = BigInt(Math.round(decayed(purse, this.#clock.nowMs())));
+    const spending = BigInt(Math.round(spentInAMinute(purse, this.#clock.nowMs())));
     const ahead = amount * REQUESTS_AHEAD;
     return least(this.#exposureMax, spending > ahead ? spending : ahead);
   }
@@ -343,6 +351,13 @@ function answer(waiter: Waiter, reply: Reserved): void {
   waiter.timer?.cancel();
   waiter.answer?.(reply);
   waiter.answer = undefined;
+}
+
+/** What a minute costs at the pace of late, as far as it has been seen. */
+function spentInAMinute(purse: Purse, nowMs: number): number {
+  const seenMs = Math.max(nowMs - purse.openedMs, SPENDING_SEEN_MS_MIN);
+  const seen = SPENDING_MEMORY_MS * (1 - Math.exp(-seenMs / SPENDING_MEMORY_MS));
+  return (decayed(purse, nowMs) / seen) * PURSE_MS;
 }
 
 function decayed(purse: Purse, nowMs: number): number {

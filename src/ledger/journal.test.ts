@@ -9,6 +9,7 @@ import { correctionOf, usageOf } from '#support/records.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { Journal, segmentName } from './journal.ts';
 import { openJournalDisk } from './journal-disk.ts';
+import { RecordInDoubt } from './ports.ts';
 import { encodeLine, hasLineAfterDamage, readLines } from './segment.ts';
 
 const open = (disk: MemoryDisk, more: { sizeMax?: number; segmentSizeMax?: number } = {}): Promise<Journal> =>
@@ -116,6 +117,14 @@ describe('appending', () => {
 });
 
 describe('a disk that fails', () => {
+  test('leaves the records it was writing in doubt, and those that come after certainly unwritten', async () => {
+    const disk = new MemoryDisk();
+    const journal = await open(disk);
+    disk.failing = { on: 'sync', code: 'EIO' };
+    await expect(journal.append(record(1))).rejects.toBeInstanceOf(RecordInDoubt);
+    await expect(journal.append(record(2))).rejects.not.toBeInstanceOf(RecordInDoubt);
+  });
+
   test.each([
     ['append', 'ENOSPC'],
     ['append', 'EIO'],

@@ -3,7 +3,7 @@ import { type Clock, pause } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 import type { JournalDisk, JournalFile } from './journal-disk.ts';
-import type { UsageJournal } from './ports.ts';
+import { RecordInDoubt, type UsageJournal } from './ports.ts';
 import { encodeLine } from './segment.ts';
 
 /** A place in the journal: segments are numbered from 1 and never reused. */
@@ -191,7 +191,12 @@ export class Journal implements UsageJournal {
           { err: cause },
           'The usage journal failed; no paid work is accepted until a restart.',
         );
-        for (const { reject } of [...group, ...this.#waiting]) reject(this.#broken);
+        const doubt = new RecordInDoubt('ledger-unavailable', {
+          inner: 'The disk failed while the record was written.',
+          cause,
+        });
+        for (const { reject } of group) reject(doubt);
+        for (const { reject } of this.#waiting) reject(this.#broken);
         this.#waiting = [];
       }
     }

@@ -1,5 +1,6 @@
 import type { Pico } from '#domain/money.ts';
 import type { JournalRecord } from '#domain/usage-record.ts';
+import { Fault } from '#kit/fault.ts';
 
 /**
  * What serving needs of money, as small interfaces: PostgreSQL and a disk implement them in the product, memory does in
@@ -26,9 +27,20 @@ export interface LeaseStore {
   recall(consumerId: string): Promise<void>;
 }
 
+/**
+ * The disk failed while a record was being written: it may be there or not, and the next life of the process will find
+ * out. Until then whatever the record would move must be kept ready for it.
+ */
+export class RecordInDoubt extends Fault {
+  override name = 'RecordInDoubt';
+}
+
 /** The durable list of what was served. */
 export interface UsageJournal {
-  /** Resolves when the record will survive the death of this process; rejects when the disk refused it. */
+  /**
+   * Resolves when the record will survive the death of this process. Rejects when it will not: with `RecordInDoubt` when
+   * that is not known, with another `Fault` when the record was certainly not written.
+   */
   append(record: JournalRecord): Promise<void>;
   /** False when paid work must not be accepted, because what it leaves behind could not be kept. */
   readonly healthy: boolean;

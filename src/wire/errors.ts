@@ -204,6 +204,15 @@ export const ERRORS = {
     false,
     'This model is not in the catalogue.',
   ),
+  'generation-unknown': row(
+    404,
+    INVALID,
+    'not_found',
+    'caller',
+    false,
+    false,
+    'No request of yours has this id.',
+  ),
   'thing-unknown': row(404, INVALID, 'not_found', 'caller', false, false, 'There is no such thing here.'),
   'preferences-unmet': row(
     404,
@@ -340,6 +349,15 @@ export const ERRORS = {
     true,
     true,
     'All providers of this model are busy.',
+  ),
+  'playground-empty': row(
+    503,
+    'server_error',
+    'playground_empty',
+    'platform',
+    false,
+    false,
+    'The credit of the playground is used up. A key of your own works.',
   ),
   'ledger-unavailable': row(
     503,

@@ -102,7 +102,7 @@ describe('an external endpoint', () => {
     const model = market.aModel();
     const upstream = await server();
     await market.external(model, upstream);
-    await market.swan(model, (turn) => turn.fail(500, 'out of memory'));
+    await market.swan(model, (served) => served.end({ error: 'out of memory', status_code: 500 }));
     const consumer = await market.consumer();
     const stream = await askStream({
       url: market.url,

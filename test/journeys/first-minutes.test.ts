@@ -237,7 +237,9 @@ test('Ctrl-C ends it with 0, and leaves no process behind', async () => {
   const ended = await market.stop('SIGINT');
   expect(ended).toEqual({ code: 0, signal: null });
   expect(market.out).toContain('Closed. Everything is kept; start again with: npm start');
-  for (const pid of children) expect(existsSync(`/proc/${pid}`)).toBe(false);
+  await vi.waitFor(() => {
+    for (const pid of children) expect(existsSync(`/proc/${pid}`)).toBe(false);
+  }, patience);
 }, 60_000);
 
 test('the next start keeps the balance, and gives no second credit', async () => {

@@ -162,7 +162,7 @@ export class TestMarket {
 
   /** A provider with a double of Swan's agent, registered; or with `any answer` of the hub. */
   async swan(
-    model: TestModel,
+    model: Pick<TestModel, 'id'>,
     script?: Script,
     more: Partial<SwanAgentOptions> = {},
     wait: 'registered' | 'any answer' = 'registered',
@@ -236,7 +236,7 @@ export class TestMarket {
 
   async #usage(consumer: { id: string }): Promise<UsageRow[]> {
     return await this.fresh.database.sql<UsageRow[]>`
-      select id, outcome, error_code as "errorCode", provider_id as "providerId", attempts::integer,
+      select id, operation, units::integer, seconds::integer, outcome, error_code as "errorCode", provider_id as "providerId", attempts::integer,
         input_tokens::integer as "inputTokens", output_tokens::integer as "outputTokens", charge
       from usage where consumer_id = ${consumer.id} order by at, id`;
   }
@@ -369,6 +369,9 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 
 export interface UsageRow {
   id: string;
+  operation: string;
+  units: number;
+  seconds: number;
   outcome: string;
   errorCode: string | null;
   providerId: string | null;

@@ -82,7 +82,8 @@ export class MemoryLedger {
       post: async (records: readonly JournalRecord[]) => {
         await this.#turn();
         const leased = this.leases.get(instance) ?? new Map<string, Pico>();
-        const known = new Set([...this.usage.keys(), ...this.corrections, ...this.rejected.keys()]);
+        const known = new Set<string>();
+        for (const { record } of records) if (this.#knows(record.id)) known.add(record.id);
         const plan = planPosting(records, { known, leased, originals: this.usage });
         for (const record of plan.usage) this.usage.set(record.id, record);
         for (const { id } of plan.corrections) this.corrections.add(id);
@@ -135,6 +136,10 @@ export class MemoryLedger {
         found.push(`A charged request and its charge differ. ${id}`);
     }
     return found;
+  }
+
+  #knows(id: string): boolean {
+    return this.usage.has(id) || this.corrections.has(id) || this.rejected.has(id);
   }
 
   #available(consumerId: string): Pico {

@@ -54,18 +54,25 @@ export class EmbeddedVectors {
     const inputs = typeof input === 'string' || typeof input[0] === 'number' ? [input] : input;
     const work = new Work(request, sink);
     this.#waiting++;
-    this.#last = this.#last.then(async () => {
-      this.#waiting--;
-      if (this.#closed || work.over) return work.end({ status: 503, error: 'The agent is leaving.' });
-      try {
-        this.#context ??= this.#model.createEmbeddingContext({ threads: this.#threads });
-        await this.#embed(await this.#context, inputs as (string | number[])[], work);
-      } catch (error) {
-        this.#log.error({ error: error instanceof Error ? error.message : 'unknown' }, 'an embedding failed');
-        work.end({ status: 500, error: 'The model runtime failed.' });
-      }
-    });
+    this.#last = this.#after(this.#last, inputs as (string | number[])[], work);
     return work;
+  }
+
+  /** Serves `work` when what came before it is over. Never rejects. */
+  async #after(before: Promise<void>, inputs: readonly (string | number[])[], work: Work): Promise<void> {
+    await before;
+    this.#waiting--;
+    if (this.#closed || work.over) {
+      work.end({ status: 503, error: 'The agent is leaving.' });
+      return;
+    }
+    try {
+      this.#context ??= this.#model.createEmbeddingContext({ threads: this.#threads });
+      await this.#embed(await this.#context, inputs, work);
+    } catch (error) {
+      this.#log.error({ error: error instanceof Error ? error.message : 'unknown' }, 'an embedding failed');
+      work.end({ status: 500, error: 'The model runtime failed.' });
+    }
   }
 
   async close(): Promise<void> {

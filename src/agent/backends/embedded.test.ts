@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Operation } from '#domain/operation.ts';
 import { silentLog } from '#kit/log.ts';
 import { packageRoot } from '#kit/package-root.ts';
 import type { BackendEnd, BackendSink } from './backend.ts';
@@ -202,5 +203,83 @@ describe('the embedded model', () => {
     ['a forced tool', { messages: ask('Hi'), tool_choice: 'required' }],
   ])('refuses %s with status 400', async (_what, body) => {
     expect((await serve(body).ended).status).toBe(400);
+  });
+});
+
+/** Asks for something else than a chat; what it was told comes back. */
+async function askFor(operation: Operation, body: Record<string, unknown>, stream = false) {
+  const events: string[] = [];
+  let answer: unknown;
+  const end = await new Promise<BackendEnd>((resolve) => {
+    backend.serve(
+      {
+        operation,
+        body,
+        stream,
+        identity: { completion: 'cmpl-1', model: 'cygnet-nano', createdS: 7 },
+      },
+      {
+        event(head, tail) {
+          events.push(Buffer.concat([head, tail]).toString());
+          return true;
+        },
+        answer(json) {
+          answer = JSON.parse(json.toString());
+        },
+        end: resolve,
+      },
+    );
+  });
+  return { end, answer: answer as Record<string, unknown>, events: events.map((event) => JSON.parse(event)) };
+}
+
+describe('the embedded model, asked to go on from a text', () => {
+  it('does so, whole and streamed alike, with exact counts', async () => {
+    const whole = await askFor('completions', { prompt: 'The', max_tokens: 6, temperature: 0 });
+    expect(whole.end).toMatchObject({ status: 200, usage: { completion_tokens: 6 } });
+    expect(whole.answer).toMatchObject({
+      id: 'cmpl-1',
+      object: 'text_completion',
+      model: 'cygnet-nano',
+      choices: [{ finish_reason: 'length' }],
+    });
+    const streamed = await askFor('completions', { prompt: ['The'], max_tokens: 6, temperature: 0 }, true);
+    const text = streamed.events.map(({ choices }) => choices[0].text).join('');
+    expect(text).toBe((whole.answer['choices'] as { text: string }[])[0]?.text);
+    expect(streamed.end.usage).toEqual(whole.end.usage);
+  });
+
+  it.each([{ prompt: ['a', 'b'] }, { prompt: 'a', echo: true }, { prompt: 'a', n: 2 }])(
+    'refuses what it cannot do: %j',
+    async (body) => {
+      expect((await askFor('completions', body)).end).toMatchObject({ status: 400 });
+    },
+  );
+});
+
+describe('the embedded model, asked for embeddings', () => {
+  const vectorOf = async (input: unknown) => {
+    const { answer } = await askFor('embeddings', { input });
+    return (answer['data'] as { embedding: number[] }[]).map(({ embedding }) => embedding);
+  };
+
+  it('gives each text a vector that depends on the text alone', async () => {
+    const [first, second, again] = await vectorOf(['What is 17 + 25?', 'A swan.', 'What is 17 + 25?']);
+    expect(first?.length).toBeGreaterThan(8);
+    expect(second).not.toEqual(first);
+    for (const [i, value] of (again ?? []).entries()) expect(value).toBeCloseTo(first?.[i] ?? 0, 3);
+  });
+
+  it('counts what it read', async () => {
+    const { end } = await askFor('embeddings', { input: [[1, 2, 3]] });
+    expect(end).toMatchObject({ status: 200, usage: { completion_tokens: 0 } });
+    expect(end.usage?.prompt_tokens).toBeGreaterThanOrEqual(3);
+  });
+
+  it.each([
+    ['a text over its context', { input: 'word '.repeat(5_000) }],
+    ['a length of its vectors', { input: 'a', dimensions: 3 }],
+  ])('refuses %s', async (_what, body) => {
+    expect((await askFor('embeddings', body)).end).toMatchObject({ status: 400 });
   });
 });

@@ -503,7 +503,7 @@ function headingOf(operation: Operation, identity: Identity): Record<string, unk
       return { object: 'list', model };
     case 'images/generations':
       return { created };
-    case 'audio/transcriptions':
+    default:
       return {};
   }
 }

@@ -13,7 +13,7 @@ import {
   wholeAnswer,
   wholeText,
 } from './backend.ts';
-import { rehearsedWhole } from './rehearsed-whole.ts';
+import { type RehearsedCall, rehearsedCall, rehearsedWhole } from './rehearsed-whole.ts';
 
 /**
  * A stand-in for a model: deterministic, cheap, and able to fail in every way that matters. It serves tests, demos and
@@ -31,6 +31,7 @@ import { rehearsedWhole } from './rehearsed-whole.ts';
  *     wrong          answers, but says nothing that was asked for
  *     giant=65536    one event carries this many bytes of content
  *     claim=10       states ten times the tokens that it made, as a cheat would
+ *     calls          calls the first tool that is offered, unless a tool has just answered
  *     down           says that it is not healthy
  *
  * Without `paced` the whole answer comes at once.
@@ -47,11 +48,12 @@ export interface Rehearsal {
   readonly wrong: boolean;
   readonly giantBytes: number | undefined;
   readonly claim: number;
+  readonly calls: boolean;
   readonly down: boolean;
 }
 
 const NUMBERS = ['tokens', 'paced', 'first', 'prompt', 'cut', 'status', 'giant', 'claim'] as const;
-const WORDS = ['silent', 'endless', 'wrong', 'down'] as const;
+const WORDS = ['silent', 'endless', 'wrong', 'calls', 'down'] as const;
 const GIANT_BYTES_MAX = 8 * 1_048_576;
 const DEFAULT_TOKENS = 64;
 const PARALLEL = 4_096;
@@ -80,6 +82,7 @@ export function parseRehearsal(text: string, base?: Rehearsal): Rehearsal {
     wrong: words.has('wrong') || (base?.wrong ?? false),
     giantBytes: giant === undefined ? undefined : Math.min(giant, GIANT_BYTES_MAX),
     claim: numbers.get('claim') ?? base?.claim ?? 1,
+    calls: words.has('calls') || (base?.calls ?? false),
     down: words.has('down') || (base?.down ?? false),
   };
 }
@@ -227,6 +230,8 @@ class RehearsalRun implements Serving {
       });
       return;
     }
+    const call = this.#plan.calls ? rehearsedCall(body) : undefined;
+    if (call) return this.#call(call);
     const { pacedMs } = this.#plan;
     // The first token comes at once, as after a prefill.
     if (pacedMs > 0 || this.#plan.endless) {
@@ -305,6 +310,30 @@ class RehearsalRun implements Serving {
   #lastTail(): Buffer {
     if (this.#isText) return textTail('', this.#capped ? 'length' : 'stop');
     return this.#capped ? LENGTH_TAIL : STOP_TAIL;
+  }
+
+  /** A call of a tool, its arguments in two pieces. */
+  #call(call: RehearsedCall): void {
+    const whole = { id: call.id, type: 'function', function: { name: call.name, arguments: call.arguments } };
+    this.#made = 3;
+    const usage = this.#usage();
+    if (this.#request.stream) {
+      const half = call.arguments.length >> 1;
+      const first = { ...whole, index: 0, function: { name: call.name, arguments: '' } };
+      const say = (delta: unknown) => this.#sink.event(this.#head, eventTail(JSON.stringify(delta), null), 1);
+      say({ role: 'assistant', content: null, tool_calls: [first] });
+      for (const piece of [call.arguments.slice(0, half), call.arguments.slice(half)])
+        say({ tool_calls: [{ index: 0, function: { arguments: piece } }] });
+      this.#sink.event(this.#head, eventTail('{}', 'tool_calls'), 0);
+    } else {
+      const answer = JSON.parse(wholeAnswer(this.#request.identity, '', 'tool_calls', usage).toString()) as {
+        choices: { message: unknown }[];
+      };
+      for (const choice of answer.choices)
+        choice.message = { role: 'assistant', content: null, tool_calls: [whole] };
+      this.#sink.answer(Buffer.from(JSON.stringify(answer)));
+    }
+    this.finish({ status: 200, finishReason: 'tool_calls', usage });
   }
 
   #usage(): TokenUsage {

@@ -48,7 +48,7 @@ export function rehearsedWhole(
       const data = Array.from({ length: n }, () => ({ b64_json: PIXEL }));
       return { answer: { created: identity.createdS, data }, usage: undefined };
     }
-    case 'audio/transcriptions':
+    default:
       return { answer: { text: `I heard ${file?.length ?? 0} bytes.`, language: 'en' }, usage: undefined };
   }
 }
@@ -72,4 +72,33 @@ function inputsOf(input: unknown): unknown[] {
 
 function tokensOf(input: unknown): number {
   return Array.isArray(input) ? input.length : Math.ceil(String(input).length / 4);
+}
+
+export interface RehearsedCall {
+  readonly id: string;
+  readonly name: string;
+  /** As JSON. */
+  readonly arguments: string;
+}
+
+/** The call that a chat is answered with: of the first tool, with a plain value for each of its required arguments. */
+export function rehearsedCall(body: Readonly<Record<string, unknown>>): RehearsedCall | undefined {
+  const { tools, messages } = body;
+  const last = Array.isArray(messages) ? (messages.at(-1) as { role?: unknown } | undefined) : undefined;
+  if (!Array.isArray(tools) || last?.role === 'tool') return undefined;
+  const tool = (tools[0] as Tool | undefined)?.function;
+  if (typeof tool?.name !== 'string') return undefined;
+  const { properties = {}, required = [] } = tool.parameters ?? {};
+  const values = required.map((name) => [name, properties[name]?.type === 'number' ? 7 : 'swan']);
+  return { id: 'call_rehearsed', name: tool.name, arguments: JSON.stringify(Object.fromEntries(values)) };
+}
+
+interface Tool {
+  readonly function?: {
+    readonly name?: unknown;
+    readonly parameters?: {
+      readonly properties?: Readonly<Record<string, { readonly type?: unknown }>>;
+      readonly required?: readonly string[];
+    };
+  };
 }

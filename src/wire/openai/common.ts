@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 /** Parts that several requests share. A field that is null counts as absent, as with OpenAI. */
 
-export const MODEL_CHARS_MAX = 256;
+const MODEL_CHARS_MAX = 256;
 
 export const modelName = z
   .string()

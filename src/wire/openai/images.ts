@@ -3,8 +3,8 @@ import { modelName, user } from './common.ts';
 
 /** `POST /v1/images/generations`. Fields that are not listed are passed on as they are. */
 
-export const IMAGES_MAX = 10;
-export const IMAGE_PROMPT_CHARS_MAX = 32_000;
+const IMAGES_MAX = 10;
+const IMAGE_PROMPT_CHARS_MAX = 32_000;
 
 export const imageRequestSchema = z
   .looseObject({

@@ -1,0 +1,98 @@
+import { LRUCache } from 'lru-cache';
+import type { Database } from '#db/database.ts';
+import type { UsageRecord } from '#domain/usage-record.ts';
+
+/** What one request left behind, as far as it is asked about: what is billed, corrections included. */
+export type UsageFacts = Pick<
+  UsageRecord,
+  | 'id'
+  | 'at'
+  | 'modelId'
+  | 'operation'
+  | 'providerId'
+  | 'mode'
+  | 'streamed'
+  | 'outcome'
+  | 'errorCode'
+  | 'inputTokens'
+  | 'outputTokens'
+  | 'units'
+  | 'seconds'
+  | 'attempts'
+  | 'ttftMs'
+  | 'totalMs'
+  | 'charge'
+>;
+
+const REMEMBERED_MAX = 4_096;
+
+/**
+ * Single requests, asked for by id right after they were served: until the journal is posted they are found in memory, and
+ * afterwards in the book, where corrections are too.
+ */
+export class RecentUsage {
+  readonly #database: Database;
+  readonly #served = new LRUCache<string, UsageRecord>({ max: REMEMBERED_MAX });
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  note(record: UsageRecord): void {
+    this.#served.set(record.id, record);
+  }
+
+  /** The request of this consumer; undefined when there is none, or it is another's. */
+  async find(id: string, consumerId: string): Promise<UsageFacts | undefined> {
+    const [row] = await this.#database.sql<Row[]>`
+      select u.*, coalesce(c.input_tokens, u.input_tokens) as input, coalesce(c.output_tokens, u.output_tokens) as output,
+        u.charge - coalesce(c.refund, 0) as paid
+      from usage u left join corrections c on c.request_id = u.id
+      where u.id = ${id} and u.consumer_id = ${consumerId}`;
+    if (row) return factsOf(row);
+    const served = this.#served.get(id);
+    return served?.consumerId === consumerId ? served : undefined;
+  }
+}
+
+interface Row {
+  id: string;
+  at: Date;
+  model_id: string;
+  operation: UsageRecord['operation'];
+  provider_id: string | null;
+  mode: UsageRecord['mode'];
+  streamed: boolean;
+  outcome: UsageRecord['outcome'];
+  error_code: string | null;
+  units: bigint;
+  seconds: bigint;
+  attempts: bigint;
+  ttft_ms: number | null;
+  total_ms: number;
+  input: bigint;
+  output: bigint;
+  paid: bigint;
+}
+
+function factsOf(row: Row): UsageFacts {
+  return {
+    id: row.id,
+    at: row.at.getTime(),
+    modelId: row.model_id,
+    operation: row.operation,
+    providerId: row.provider_id,
+    mode: row.mode,
+    streamed: row.streamed,
+    outcome: row.outcome,
+    errorCode: row.error_code,
+    inputTokens: Number(row.input),
+    outputTokens: Number(row.output),
+    units: Number(row.units),
+    seconds: Number(row.seconds),
+    attempts: Number(row.attempts),
+    ttftMs: row.ttft_ms,
+    totalMs: row.total_ms,
+    charge: row.paid,
+  };
+}
