@@ -21,6 +21,7 @@ import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { Accounts } from '#identity/accounts.ts';
 import { createConsumer } from '#identity/consumers.ts';
+import { EndpointDesk } from '#identity/endpoint-desk.ts';
 import { EndpointBook } from '#identity/endpoint-book.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
 import { KeyRing } from '#identity/key-ring.ts';
@@ -115,6 +116,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         unknownHardwareAllowed: config.providers.allowUnknownHardware,
       },
     );
+    const rules = networkRules(config.external.allowNetworks);
     const fleet = new ExternalFleet({
       clock,
       random,
@@ -123,7 +125,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hub,
       endpoints,
       models: catalogue,
-      rules: networkRules(config.external.allowNetworks),
+      rules,
     });
     closing.push(() => fleet.close());
     const service = new ServiceBook({
@@ -233,6 +235,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
           providerDesk: new ProviderDesk(database),
+          external: {
+            desk: new EndpointDesk({ database, box }),
+            fleet,
+            rules,
+            look: (id) => endpoints.look(id),
+          },
           reading,
           book: money.book,
           caps,
