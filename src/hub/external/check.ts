@@ -28,6 +28,8 @@ export async function checkEndpoint(line: Line, clock: Clock): Promise<CheckResu
       signal: late.signal,
     });
     const { statusCode: status } = response;
+    // A body that is left unread fails as aborted, and nobody else would hear it.
+    response.body.on('error', () => {});
     if (status !== 200) {
       response.body.destroy();
       return ill(wordsFor(status));
