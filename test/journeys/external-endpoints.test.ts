@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import OpenAI, { toFile } from 'openai';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Operation } from '#domain/operation.ts';
 import { SPLIT_POLICIES, shareOut } from '#domain/policy.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
@@ -81,6 +83,46 @@ describe('a chat through an external endpoint', () => {
     expect(await market.account(`provider:${provider.id}`)).toBe(shared.provider);
     expect(stream.chunks.at(-1)).toMatchObject({ choices: [], usage: { completion_tokens: 2 } });
   });
+});
+
+test('the other kinds of work go through an endpoint by the official client, and are charged', async () => {
+  const upstream = await server();
+  upstream.models = ['BAAI/bge-m3', 'Qwen/Qwen-Image', 'openai/whisper-small'];
+  const vectors = Buffer.from(new Float32Array([0.25, -1.5]).buffer).toString('base64');
+  const answers: Record<string, unknown> = {
+    '/v1/embeddings': {
+      object: 'list',
+      data: [{ object: 'embedding', index: 0, embedding: vectors }],
+      usage: { prompt_tokens: 4, total_tokens: 4 },
+    },
+    '/v1/images/generations': { created: 1, data: [{ b64_json: 'aGk=' }] },
+    '/v1/audio/transcriptions': { text: 'hello', usage: { type: 'duration', seconds: 1 } },
+  };
+  upstream.answer = ({ path, response }) => json(response, 200, answers[path]);
+  const of = (modelId: string, operation: Operation) => ({
+    modelId,
+    upstreamName: modelId,
+    operations: [operation],
+  });
+  await market.external({ id: '' }, upstream, {
+    models: [
+      of('BAAI/bge-m3', 'embeddings'),
+      of('Qwen/Qwen-Image', 'images/generations'),
+      of('openai/whisper-small', 'audio/transcriptions'),
+    ],
+  });
+  const consumer = await market.consumer();
+  const client = new OpenAI({ apiKey: consumer.key, baseURL: `${market.url}/v1`, maxRetries: 0 });
+  const embedded = await client.embeddings.create({ model: 'bge-m3', input: 'Hello' });
+  expect(embedded.data[0]?.embedding).toEqual([0.25, -1.5]);
+  const drawn = await client.images.generate({ model: 'qwen-image', prompt: 'a swan' });
+  expect(drawn.data?.[0]?.b64_json).toBe('aGk=');
+  const file = await toFile(Buffer.alloc(32_000), 'hello.wav');
+  const heard = await client.audio.transcriptions.create({ model: 'whisper-small', file });
+  expect(heard.text).toBe('hello');
+  const rows = await market.usage(consumer, 3);
+  expect(rows.map(({ outcome }) => outcome)).toEqual(['completed', 'completed', 'completed']);
+  expect(rows.every(({ charge }) => charge > 0n)).toBe(true);
 });
 
 describe('an external endpoint', () => {
@@ -170,5 +212,106 @@ describe('an external endpoint', () => {
     stream.leave();
     await wasCut;
     expect(await market.usage(consumer, 1)).toMatchObject([{ outcome: 'cancelled' }]);
+  });
+
+  test('takes what the agents have no room for', async () => {
+    const model = market.aModel();
+    const upstream = await server();
+    await market.external(model, upstream);
+    const provider = await market.provider();
+    await market.agent(provider, [`${model.id}=rehearsal:endless,paced=2`], { perModel: 1 });
+    const { key } = await market.consumer();
+    const body = { model: model.id, messages: HELLO };
+    const first = await askStream({ url: market.url, key, body });
+    await first.tokens(1);
+    const second = await ask({ url: market.url, key, body });
+    expect(first.headers['x-swan-connection-mode']).toBe('websocket');
+    expect(second.headers['x-swan-connection-mode']).toBe('external');
+    first.leave();
+  });
+
+  test('of a suspended provider is asked nothing', async () => {
+    const model = market.aModel();
+    const upstream = await server();
+    const { id } = await market.external(model, upstream);
+    await market.fresh.database.sql`update providers set state = 'suspended' where id = ${id}`;
+    const { key } = await market.consumer();
+    await vi.waitFor(async () => {
+      const { status } = await ask({ url: market.url, key, body: { model: model.id, messages: HELLO } });
+      expect(status).toBe(503);
+    });
+    const asked = upstream.asked.length;
+    await ask({ url: market.url, key, body: { model: model.id, messages: HELLO } });
+    expect(upstream.asked).toHaveLength(asked);
+  });
+});
+
+describe('a market with deadlines of its own', () => {
+  test('gives up an endpoint that only keeps the line open, and one that never answers', async () => {
+    const hasty = await TestMarket.open({ config: { hub: { firstTokenDeadlineMs: 300, gapDeadlineMs: 300 } } });
+    try {
+      const silent = await server();
+      silent.answer = ({ response }) => {
+        events(response);
+        const timer = setInterval(() => response.write(': keep-alive\n\n'), 20);
+        response.on('close', () => clearInterval(timer));
+      };
+      const model = hasty.aModel();
+      await hasty.external(model, silent);
+      const consumer = await hasty.consumer();
+      const ended = await ask({
+        url: hasty.url,
+        key: consumer.key,
+        body: { model: model.id, messages: HELLO, stream: true },
+      });
+      expect(ended.status).toBe(504);
+      expect(await hasty.usage(consumer, 1)).toMatchObject([{ outcome: 'failed', charge: 0n }]);
+      silent.answer = ({ response }) => {
+        events(response)({ choices: [{ index: 0, delta: { content: 'Good' }, finish_reason: null }] });
+      };
+      const other = hasty.aModel();
+      await hasty.external(other, silent);
+      const stream = await askStream({
+        url: hasty.url,
+        key: consumer.key,
+        body: { model: other.id, messages: HELLO },
+      });
+      await stream.ended;
+      expect(stream.error.error.code).toBe('provider_cut_off');
+    } finally {
+      await hasty.close();
+    }
+  });
+
+  test('that stops lets an answer through an endpoint come to its end', async () => {
+    const stopping = await TestMarket.open();
+    try {
+      const upstream = await server();
+      let finish: () => void = () => {};
+      upstream.answer = (turn) => {
+        const write = events(turn.response);
+        write({ choices: [{ index: 0, delta: { content: 'Good' }, finish_reason: null }] });
+        finish = () => {
+          write({ choices: [{ index: 0, delta: { content: ' bye' }, finish_reason: 'stop' }] }, '[DONE]');
+          turn.response.end();
+        };
+      };
+      const model = stopping.aModel();
+      await stopping.external(model, upstream);
+      const consumer = await stopping.consumer();
+      const stream = await askStream({
+        url: stopping.url,
+        key: consumer.key,
+        body: { model: model.id, messages: HELLO },
+      });
+      await stream.tokens(1);
+      const stopped = stopping.stop();
+      finish();
+      expect(await stream.ended).toBe('end');
+      expect([stream.text, stream.done]).toEqual(['Good bye', true]);
+      await stopped;
+    } finally {
+      await stopping.close();
+    }
   });
 });

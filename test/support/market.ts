@@ -186,7 +186,7 @@ export class TestMarket {
 
   /** A provider with an external endpoint for `model` at `upstream`, once the market knows how it is. */
   async external(
-    model: TestModel,
+    model: Pick<TestModel, 'id'>,
     upstream: { url: string },
     more: Partial<ExternalEndpoint> & { key?: string } = {},
   ): Promise<TestParty & { endpointId: string }> {
