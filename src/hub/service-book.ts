@@ -3,7 +3,7 @@ import type { Clock } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
 import { beginAttempt, endAttempt, mayEvict } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
-import { type Bias, choose, whyEmpty } from '#routing/choose.ts';
+import { type Bias, type Choice, choose, whyEmpty } from '#routing/choose.ts';
 import { narrow, ranks, wishedRank } from '#routing/narrow.ts';
 import { fingerprintOf, LOSS_WITHIN_ANSWER, PoisonTable } from '#routing/poison.ts';
 import { noteTokensPerSecond, noteTtft } from '#routing/score.ts';
@@ -79,17 +79,18 @@ export class ServiceBook implements Outcomes {
     // With one candidate there is nothing to prefer.
     const conversation = candidates.length > 1 ? conversationKey(order) : undefined;
     const bias = candidates.length > 1 ? this.#biasOf(order, conversation, nowMs) : undefined;
-    const plan = choose(
-      { modelId: order.modelId, operations: order.needs, requestBytes: messageBytes(order) },
-      candidates,
-      {
-        strategy: preferences?.sort ? SORTED[preferences.sort] : this.#strategy,
-        nowMs,
-        random: this.#random,
-        ...(tried.size > 0 && { tried }),
-        ...(bias && { bias }),
-      },
-    );
+    const need = { modelId: order.modelId, operations: order.needs, requestBytes: messageBytes(order) };
+    const choice: Choice = {
+      strategy: preferences?.sort ? SORTED[preferences.sort] : this.#strategy,
+      nowMs,
+      random: this.#random,
+      ...(tried.size > 0 && { tried }),
+      ...(bias && { bias }),
+    };
+    // Who lost a link to this very request is asked again only when nobody else is left.
+    const losers = this.#poison.empty ? undefined : this.#poison.losers(this.#fingerprintOf(order), nowMs);
+    let plan = choose(need, candidates, losers?.size ? { ...choice, excluded: losers } : choice);
+    if (losers?.size && plan.picks.length === 0) plan = choose(need, candidates, choice);
     const [candidate] = plan.picks;
     if (!candidate) return { none: whyEmpty(plan) };
     if (conversation !== undefined) this.#sticky.note(conversation, candidate.nodeId, nowMs);

@@ -198,7 +198,7 @@ describe('how much is set aside', () => {
     };
     // Idle first, but not for long enough to lose the purse: that must not count as thrift.
     expect(await spendFor(1)).toBe(0);
-    await clock.advance(9_000);
+    await clock.advance(4_000);
     expect(await spendFor(10)).toBe(0);
     ledger.down = true;
     expect(await spendFor(30)).toBe(0);

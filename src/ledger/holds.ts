@@ -27,7 +27,10 @@ interface Purse {
   /** Recent spending in pico-USD, decaying with a time constant of ten seconds. A guide only: not money. */
   spent: number;
   spentAtMs: number;
-  openedMs: number;
+  /** When spending began, or began again after a pause. */
+  begunMs: number;
+  /** What the last request asked for. */
+  asked: Pico;
   waiters: Waiter[];
   /** The store is being asked for this purse, since then. */
   busySinceMs: number | undefined;
@@ -50,6 +53,8 @@ const REQUESTS_AHEAD = 64n;
 const SPENDING_MEMORY_MS = 10_000;
 /** What was spent in less time than this says little about a minute. */
 const SPENDING_SEEN_MS_MIN = 5_000;
+/** Whoever spends nothing for so long begins anew: a pause is no thrift. */
+const PAUSE_MS = 2_000;
 /** How long a full purse should last. */
 const PURSE_MS = 60_000;
 const IDLE_MS = 5_000;
@@ -110,7 +115,10 @@ export class Holds {
       const free = purse.granted - purse.reserved;
       if (free >= amount) {
         purse.reserved += amount;
-        purse.lastUsedMs = this.#clock.nowMs();
+        purse.asked = amount;
+        const nowMs = this.#clock.nowMs();
+        if (nowMs - purse.lastUsedMs > PAUSE_MS) purse.begunMs = nowMs;
+        purse.lastUsedMs = nowMs;
         if (free - amount < purse.lowMark && purse.busySinceMs === undefined)
           this.#fill(consumerId, purse, amount);
         return true;
@@ -204,7 +212,8 @@ export class Holds {
       lastUsedMs: nowMs,
       spent: 0,
       spentAtMs: nowMs,
-      openedMs: nowMs,
+      begunMs: nowMs,
+      asked: 0n,
       waiters: [],
       busySinceMs: undefined,
       nextFillMs: 0,
@@ -310,8 +319,13 @@ export class Holds {
 
   #grown(purse: Purse, granted: Pico, amount: Pico): void {
     purse.granted += granted;
-    // Refilled early, so that at any moment it lasts through the best part of a minute without the store.
-    purse.lowMark = (this.#target(purse, amount) * 3n) / 4n;
+    purse.asked = amount;
+    this.#mark(purse);
+  }
+
+  /** Refilled early, so that at any moment it lasts through the best part of a minute without the store. */
+  #mark(purse: Purse): void {
+    purse.lowMark = (this.#target(purse, purse.asked) * 3n) / 4n;
   }
 
   #target(purse: Purse, amount: Pico): Pico {
@@ -331,6 +345,8 @@ export class Holds {
   #tidy(): void {
     const nowMs = this.#clock.nowMs();
     for (const [consumerId, purse] of this.#purses) {
+      // A pace that has risen since the purse was filled asks for more.
+      this.#mark(purse);
       if (purse.busySinceMs !== undefined) continue;
       // Giving back nothing makes the store settle what it owes or was not heard to do.
       if (purse.doubtful) this.#ask(consumerId, purse, () => this.#store.giveBack(consumerId, 0n));
@@ -355,7 +371,7 @@ function answer(waiter: Waiter, reply: Reserved): void {
 
 /** What a minute costs at the pace of late, as far as it has been seen. */
 function spentInAMinute(purse: Purse, nowMs: number): number {
-  const seenMs = Math.max(nowMs - purse.openedMs, SPENDING_SEEN_MS_MIN);
+  const seenMs = Math.max(nowMs - purse.begunMs, SPENDING_SEEN_MS_MIN);
   const seen = SPENDING_MEMORY_MS * (1 - Math.exp(-seenMs / SPENDING_MEMORY_MS));
   return (decayed(purse, nowMs) / seen) * PURSE_MS;
 }

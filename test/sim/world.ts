@@ -197,7 +197,10 @@ export class World implements NodeWorld {
         // At least one at each home sells everything.
         models: i === 0 || i === 3 || own.yes(0.5) ? this.#catalogue.ids : [own.one(this.#catalogue.ids)],
         capacity: own.whole(4, 20),
-        behaviours: behavioursOf(own, badness),
+        behaviours: {
+          ...behavioursOf(own, badness),
+          ...(this.#options.sabotage === 'delivers-foreign-frames' && { 'foreign-frames': 60 }),
+        },
         diesOfPoison: own.yes(0.7),
       };
       const node =
@@ -250,6 +253,7 @@ export class World implements NodeWorld {
       nodeId: node.profile.nodeId,
       providerId: node.profile.providerId,
       connection: node.connection,
+      named: node instanceof SwanNode,
       behaviour,
       startedMs: this.clock.nowMs(),
       words: 0,
@@ -271,12 +275,14 @@ export class World implements NodeWorld {
     this.#note(`#${truth.request}`, `cancelled at ${truth.nodeId}`);
   }
 
+  /** The attempt that began last elsewhere, of an agent whose attempts go by an id that another can say. */
   attemptOfAnother(nodeId: string): string | undefined {
+    let found: string | undefined;
     for (const truth of this.#running) {
       if (truth.over) this.#running.delete(truth);
-      else if (truth.nodeId !== nodeId) return truth.attemptId;
+      else if (truth.nodeId !== nodeId && truth.named) found = truth.attemptId;
     }
-    return undefined;
+    return found;
   }
 
   wireFor(node: SimulatedNode, attemptId: string, own: Wire | undefined): Wire | undefined {

@@ -9,6 +9,8 @@ export interface AttemptTruth {
   readonly providerId: string;
   /** Which of its node's connections it came in on. */
   readonly connection: number;
+  /** Its frames carry its id, and not a number of their connection. */
+  readonly named: boolean;
   readonly behaviour: string;
   readonly startedMs: number;
   words: number;
