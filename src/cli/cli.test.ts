@@ -190,7 +190,10 @@ describe('external endpoints', () => {
   test('one is added with a key from a file, checked, listed without the key, and removed', async () => {
     const provider = await answer('providers', 'create', 'Endpoint owner');
     const words = ['endpoints', 'add', upstream.url, '--provider', 'Endpoint owner', '--key-file', keyFile];
-    const added = await cygnet([...words, '--model', 'glm-4.7-flash=glm-flash:chat/completions', '--json'], here());
+    const added = await cygnet(
+      [...words, '--model', 'glm-4.7-flash=glm-flash:chat/completions', '--json'],
+      here(),
+    );
     expect(added).toMatchObject({ code: 0, err: '' });
     const { id, healthy, missing } = JSON.parse(added.out);
     expect({ healthy, missing }).toEqual({ healthy: true, missing: [] });
@@ -216,10 +219,8 @@ describe('external endpoints', () => {
 
   test('one that could not be called is refused in a sentence, before anything is kept', async () => {
     await answer('providers', 'create', 'Careless');
-    const add = (url: string, ...more: string[]) => [
-      ...['endpoints', 'add', url, '--provider', 'Careless', '--model', 'glm-4.7-flash'],
-      ...more,
-    ];
+    const add = (url: string, ...more: string[]) =>
+      ['endpoints', 'add', url, '--provider', 'Careless', '--model', 'glm-4.7-flash'].concat(more);
     expect(await refusal(1, ...add('https://169.254.169.254/v1'))).toContain('not on the public Internet');
     expect(await refusal(1, ...add('https://8.8.8.8/v1', '--model', 'no/such'))).toContain('no/such');
     expect(await refusal(1, ...add('https://8.8.8.8/v1', '--key-file', '/no/such/file'))).toContain('ENOENT');

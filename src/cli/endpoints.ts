@@ -53,7 +53,8 @@ export function endpoints(command: Command): void {
     .action((url: string, options: AddOptions, self: Command) => {
       const key = keyFrom(options.keyFile);
       const capacity = /^\d{1,4}$/.test(options.capacity) ? Number(options.capacity) : 0;
-      if (capacity < 1 || capacity > 4_096) throw new WrongUsage('--capacity is a whole number from 1 to 4096.');
+      if (capacity < 1 || capacity > 4_096)
+        throw new WrongUsage('--capacity is a whole number from 1 to 4096.');
       return inSession(self, (session) => add(session, { url, key, capacity, options }));
     });
   command
@@ -130,7 +131,10 @@ async function look(session: Session, { id }: Pick<ExternalEndpoint, 'id'>): Pro
   if (!found) throw new Refusal(unknownEndpoint(id));
   const key = found.kept && secretBox(config, randomness).open(found.kept, keyContext(found));
   if (found.kept && !key) {
-    return { healthy: false, because: 'Its key cannot be read with the present CYGNET_SECRET: register it again.' };
+    return {
+      healthy: false,
+      because: 'Its key cannot be read with the present CYGNET_SECRET: register it again.',
+    };
   }
   const rules = networkRules(config.external.allowNetworks);
   const place = readEndpointUrl(found.url, rules.allowed);
@@ -170,7 +174,8 @@ function checked(endpoint: ExternalEndpoint, result: CheckResult): Report {
     lines: [
       `${endpoint.id}  ${endpoint.url}  ${because ?? 'answers'}`,
       ...missing.map(
-        ({ modelId, upstreamName }) => `It does not list ${JSON.stringify(upstreamName)}: ${modelId} is not offered.`,
+        ({ modelId, upstreamName }) =>
+          `It does not list ${JSON.stringify(upstreamName)}: ${modelId} is not offered.`,
       ),
     ],
   };

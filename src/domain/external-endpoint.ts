@@ -29,15 +29,13 @@ export interface KeyedEndpoint extends ExternalEndpoint {
 
 /** What an endpoint is asked for a model of this category, unless its owner says otherwise. */
 export function usualOperations(category: Category): readonly Operation[] {
-  switch (category) {
-    case 'llm':
-    case 'multimodal':
-      return ['chat/completions'];
-    case 'embedding':
-      return ['embeddings'];
-    case 'image':
-      return ['images/generations'];
-    case 'audio':
-      return ['audio/transcriptions'];
-  }
+  return USUAL[category];
 }
+
+const USUAL: Readonly<Record<Category, readonly Operation[]>> = {
+  llm: ['chat/completions'],
+  multimodal: ['chat/completions'],
+  embedding: ['embeddings'],
+  image: ['images/generations'],
+  audio: ['audio/transcriptions'],
+};

@@ -105,8 +105,13 @@ describe('in the database', () => {
       at: systemClock.wallMs(),
     });
   }
-  async function book(box = boxOf('a')): Promise<EndpointBook> {
-    const opened = await EndpointBook.open({ database: fresh.database, box, clock: systemClock, log: silentLog });
+  async function openBook(box = boxOf('a')): Promise<EndpointBook> {
+    const opened = await EndpointBook.open({
+      database: fresh.database,
+      box,
+      clock: systemClock,
+      log: silentLog,
+    });
     books.push(opened);
     return opened;
   }
@@ -114,7 +119,7 @@ describe('in the database', () => {
 
   test('an endpoint is known everywhere as soon as it is added, and gone as soon as it is removed', async () => {
     const { id: providerId } = await makeProvider(fresh.database);
-    const [one, other] = [await book(), await book()];
+    const [one, other] = [await openBook(), await openBook()];
     expect(await add(providerId, 'ext_a')).toBe('added');
     for (const each of [one, other]) {
       // oxlint-disable-next-line no-await-in-loop -- each hears of it by itself
@@ -130,16 +135,20 @@ describe('in the database', () => {
       // oxlint-disable-next-line no-await-in-loop -- each hears of it by itself
       await vi.waitFor(() => expect(inBook(each, 'ext_a')).toBeUndefined());
     }
-    expect((await keptEndpoints(fresh.database, ['ext_a']))[0]).toMatchObject({ removed: true, kept: undefined });
+    expect((await keptEndpoints(fresh.database, ['ext_a']))[0]).toMatchObject({
+      removed: true,
+      kept: undefined,
+    });
   });
 
   test('a key is in no column, no list and no printed text', async () => {
     const { id: providerId } = await makeProvider(fresh.database);
     await add(providerId, 'ext_b');
-    const opened = await book();
+    const opened = await openBook();
     const rows = await fresh.database.sql`select row_to_json(e)::text as text from external_endpoints e`;
     const listed = await listEndpoints(fresh.database, { providerId, limit: 10 });
-    const all = inspect([rows, listed, [...opened.list()], opened], { depth: 9 }) + JSON.stringify([...opened.list()]);
+    const all =
+      inspect([rows, listed, [...opened.list()], opened], { depth: 9 }) + JSON.stringify([...opened.list()]);
     expect(all).not.toContain('canary');
     expect(all).not.toContain(Buffer.from('canary').toString('hex'));
     expect(listed).toMatchObject([{ hasKey: true }]);
@@ -148,7 +157,7 @@ describe('in the database', () => {
   test('a key that this process cannot open is told as such', async () => {
     const { id: providerId } = await makeProvider(fresh.database);
     await add(providerId, 'ext_c');
-    expect(inBook(await book(boxOf('b')), 'ext_c')?.key).toBe('unreadable');
+    expect(inBook(await openBook(boxOf('b')), 'ext_c')?.key).toBe('unreadable');
   });
 
   test('a key that was moved to another endpoint does not open there', async () => {
@@ -172,7 +181,9 @@ describe('in the database', () => {
 
   test('of thirty at once, a provider gets twenty', async () => {
     const { id: providerId } = await makeProvider(fresh.database);
-    const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => add(providerId, `ext_many_${i}`, undefined)));
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_, i) => add(providerId, `ext_many_${i}`, undefined)),
+    );
     expect(answers.filter((answer) => answer === 'added')).toHaveLength(20);
     expect(await listEndpoints(fresh.database, { providerId, limit: 100 })).toHaveLength(20);
   });

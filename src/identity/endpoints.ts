@@ -60,7 +60,13 @@ export async function addEndpoint(
         insert into external_models (endpoint_id, model_id, upstream_name, operations)
         values (${id}, ${modelId}, ${upstreamName}, ${[...operations]})`;
     }
-    await noteEvent(sql, { at, actor: parts.actor, what: 'endpoint-added', about: id, detail: { providerId } });
+    await noteEvent(sql, {
+      at,
+      actor: parts.actor,
+      what: 'endpoint-added',
+      about: id,
+      detail: { providerId },
+    });
     return 'added';
   });
 }

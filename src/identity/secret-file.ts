@@ -14,7 +14,11 @@ export function secretOf(dataFolder: string, random: Randomness): Sealed<string>
     mkdirSync(dataFolder, { recursive: true });
     // Whole or not at all: of two processes that begin together, the second takes the first one's.
     const draft = `${file}.${random.bytes(6).toString('hex')}`;
-    writeFileSync(draft, `${random.bytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
+    writeFileSync(draft, `${random.bytes(32).toString('hex')}\n`, {
+      mode: 0o600,
+      flag: 'wx',
+      flush: true,
+    });
     try {
       linkSync(draft, file);
     } catch (error) {
@@ -25,6 +29,7 @@ export function secretOf(dataFolder: string, random: Randomness): Sealed<string>
   }
   chmodSync(file, 0o600);
   const text = readFileSync(file, 'utf8').trim();
-  if (!/^[0-9a-f]{64}$/.test(text)) throw new Error(`${file} is damaged: it must hold 64 hexadecimal digits.`);
+  if (!/^[0-9a-f]{64}$/.test(text))
+    throw new Error(`${file} is damaged: it must hold 64 hexadecimal digits.`);
   return new Sealed(text);
 }

@@ -106,7 +106,10 @@ export const endpointRequest = z.object({
   url: z.string().min(1).max(500),
   api_key: z
     .string()
-    .regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,500}$/, 'is not a key: 1 to 500 printable characters, without spaces or quotes')
+    .regex(
+      /^[\x21\x23-\x5b\x5d-\x7e]{1,500}$/,
+      'is not a key: 1 to 500 printable characters, without spaces or quotes',
+    )
     .optional(),
   /** The most requests at once. */
   capacity: z.number().int().min(1).max(4_096).default(10),

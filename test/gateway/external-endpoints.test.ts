@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openLog } from '#kit/log.ts';
-import { endpointAnswer } from '#wire/console.ts';
 import { ask, HELLO } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
 import { answerAs, Upstream } from '#support/upstream.ts';
 import { visit } from '#support/visitor.ts';
+import { endpointAnswer } from '#wire/console.ts';
 
 // A provider registers endpoints of its own by REST, with its key or its login.
 
@@ -47,7 +47,9 @@ describe('201', () => {
       has_key: true,
       health: 'healthy',
       because: null,
-      models: [{ model: model.id, upstream_name: 'glm-flash', operations: ['chat/completions'], listed: true }],
+      models: [
+        { model: model.id, upstream_name: 'glm-flash', operations: ['chat/completions'], listed: true },
+      ],
     });
 
     const { key } = await market.consumer();
@@ -71,7 +73,10 @@ describe('201', () => {
       body: wish(market.aModel().id, { api_key: 'sk-wrong' }),
     });
     expect(made.status).toBe(201);
-    expect(made.json).toMatchObject({ health: 'unhealthy', because: 'It does not accept the key (status 401).' });
+    expect(made.json).toMatchObject({
+      health: 'unhealthy',
+      because: 'It does not accept the key (status 401).',
+    });
     const again = await visit(at(`/${made.json.id}/check`), { token: provider.key, method: 'POST' });
     expect(again.json).toMatchObject({ health: 'unhealthy' });
   });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await market.close();
-  await Promise.all(servers.map((server) => server.close()));
+  await Promise.all(servers.map((each) => each.close()));
 });
 
 async function server(): Promise<Upstream> {
@@ -123,6 +123,35 @@ test('the other kinds of work go through an endpoint by the official client, and
   const rows = await market.usage(consumer, 3);
   expect(rows.map(({ outcome }) => outcome)).toEqual(['completed', 'completed', 'completed']);
   expect(rows.every(({ charge }) => charge > 0n)).toBe(true);
+});
+
+test('an answer whose endpoint states no usage, or too much, is billed by what was delivered', async () => {
+  const model = market.aModel();
+  const upstream = await server();
+  const consumer = await market.consumer();
+  await market.external(model, upstream);
+  for (const usage of [undefined, { prompt_tokens: 1e9, completion_tokens: 1e9 }]) {
+    upstream.answer = ({ response }) => {
+      const write = events(response);
+      write({ choices: [{ index: 0, delta: { content: 'Good' }, finish_reason: null }] });
+      write({ choices: [{ index: 0, delta: { content: '!' }, finish_reason: 'stop' }] });
+      write({ choices: [], usage }, '[DONE]');
+      response.end();
+    };
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const stream = await askStream({
+      url: market.url,
+      key: consumer.key,
+      body: { model: model.id, messages: HELLO },
+    });
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    expect(await stream.ended).toBe('end');
+  }
+  const [silent, liar] = await market.usage(consumer, 2);
+  expect(silent?.outputTokens).toBe(2);
+  // A token is a byte at least, and one more ends the answer.
+  expect(liar?.outputTokens).toBe('Good!'.length + 1);
+  expect(liar?.inputTokens).toBeLessThan(100);
 });
 
 describe('an external endpoint', () => {
@@ -248,7 +277,9 @@ describe('an external endpoint', () => {
 
 describe('a market with deadlines of its own', () => {
   test('gives up an endpoint that only keeps the line open, and one that never answers', async () => {
-    const hasty = await TestMarket.open({ config: { hub: { firstTokenDeadlineMs: 300, gapDeadlineMs: 300 } } });
+    const hasty = await TestMarket.open({
+      config: { hub: { firstTokenDeadlineMs: 300, gapDeadlineMs: 300 } },
+    });
     try {
       const silent = await server();
       silent.answer = ({ response }) => {

@@ -10,7 +10,13 @@ import { TestMarket } from '#support/market.ts';
 // Real tokens through an external endpoint: llama.cpp in a process of its own behind HTTP, as its own server offers it.
 
 const KEY = 'llama-server-key-0123456789';
-const NANO = { id: 'cygnet/cygnet-nano', slug: 'cygnet-nano', category: 'llm', inputPico: 0n, outputPico: 0n } as const;
+const NANO = {
+  id: 'cygnet/cygnet-nano',
+  slug: 'cygnet-nano',
+  category: 'llm',
+  inputPico: 0n,
+  outputPico: 0n,
+} as const;
 const QUESTION = [{ role: 'user' as const, content: 'What is 17 + 25?' }];
 
 let market: TestMarket;
@@ -68,7 +74,11 @@ describe('llama.cpp behind an external endpoint', () => {
     const whole = await client.chat.completions.create({ model: NANO.slug, messages: QUESTION });
     expect(whole.choices[0]?.message.content).toBe('17 + 25 = 42.');
     let text = '';
-    const stream = await client.chat.completions.create({ model: NANO.slug, messages: QUESTION, stream: true });
+    const stream = await client.chat.completions.create({
+      model: NANO.slug,
+      messages: QUESTION,
+      stream: true,
+    });
     for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
     expect(text).toBe('17 + 25 = 42.');
   });

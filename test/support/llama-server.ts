@@ -31,7 +31,10 @@ const server = createServer((request, response) => {
     if (request.headers.authorization !== `Bearer ${key}`)
       return json(401, { error: { code: 401, message: 'Invalid API Key', type: 'authentication_error' } });
     if (request.url === '/v1/models')
-      return json(200, { object: 'list', data: [{ id: 'nano.gguf', object: 'model', owned_by: 'llamacpp' }] });
+      return json(200, {
+        object: 'list',
+        data: [{ id: 'nano.gguf', object: 'model', owned_by: 'llamacpp' }],
+      });
     const body = JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>;
     const operation = (request.url ?? '').replace('/v1/', '') as Operation;
     const stream = body['stream'] === true;
@@ -40,7 +43,9 @@ const server = createServer((request, response) => {
       event(head, tail) {
         if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream' });
         identity = head.toString();
-        const goesOn = response.write(Buffer.concat([Buffer.from('data: '), head, tail, Buffer.from('\n\n')]));
+        const goesOn = response.write(
+          Buffer.concat([Buffer.from('data: '), head, tail, Buffer.from('\n\n')]),
+        );
         if (!goesOn) response.once('drain', () => serving.resume());
         return goesOn;
       },
@@ -50,14 +55,21 @@ const server = createServer((request, response) => {
       },
       end({ status, error, code, usage }) {
         if (!response.headersSent)
-          return json(status, { error: { code: status, message: `${error} ${code}`, type: 'invalid_request_error' } });
+          return json(status, {
+            error: { code: status, message: `${error} ${code}`, type: 'invalid_request_error' },
+          });
         if (!stream || response.writableEnded) return;
         response.write(`data: ${identity}"choices":[],"usage":${JSON.stringify(usage)}}\n\n`);
         response.end('data: [DONE]\n\n');
       },
     };
     const serving = backend.serve(
-      { operation, body, stream, identity: { completion: 'chatcmpl-llama', model: 'nano.gguf', createdS: 1 } },
+      {
+        operation,
+        body,
+        stream,
+        identity: { completion: 'chatcmpl-llama', model: 'nano.gguf', createdS: 1 },
+      },
       sink,
     );
     response.on('close', () => serving.cancel());

@@ -106,7 +106,11 @@ export function answerAs(dialect: ServerDialect, words: readonly string[], turn:
     ...HEADS[dialect],
   });
   if (!turn.body.stream) {
-    const message = { role: 'assistant', content: words.join(''), ...(dialect === 'vllm' && { tool_calls: [] }) };
+    const message = {
+      role: 'assistant',
+      content: words.join(''),
+      ...(dialect === 'vllm' && { tool_calls: [] }),
+    };
     return json(turn.response, 200, {
       ...head('chat.completion'),
       choices: [{ index: 0, message, logprobs: null, finish_reason: 'stop' }],
@@ -124,7 +128,11 @@ export function answerAs(dialect: ServerDialect, words: readonly string[], turn:
       // The role alone comes first, `usage: null` stands in every chunk, and the usage comes alone at the end.
       write(chunk({ role: 'assistant', content: '', refusal: null }, null, { usage: null }));
       for (const word of words) write(chunk({ content: word }, null, { usage: null }));
-      write(chunk({}, 'stop', { usage: null }), { ...head('chat.completion.chunk'), choices: [], usage }, '[DONE]');
+      write(
+        chunk({}, 'stop', { usage: null }),
+        { ...head('chat.completion.chunk'), choices: [], usage },
+        '[DONE]',
+      );
       break;
     case 'vllm':
       write(chunk({ role: 'assistant', content: '' }, null));
@@ -140,7 +148,9 @@ export function answerAs(dialect: ServerDialect, words: readonly string[], turn:
       turn.response.write(
         `data:${JSON.stringify(chunk({ role: 'assistant', content: '' }, 'stop', { usage: null }))}\n\n`,
       );
-      turn.response.write(`data:${JSON.stringify({ ...head('chat.completion.chunk'), choices: [], usage })}\n\n`);
+      turn.response.write(
+        `data:${JSON.stringify({ ...head('chat.completion.chunk'), choices: [], usage })}\n\n`,
+      );
       turn.response.write('data: [DONE]\n\n');
       break;
     case 'llama.cpp':

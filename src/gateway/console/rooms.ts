@@ -1,9 +1,9 @@
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, ProviderState } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
-import type { Registry } from '#hub/registry.ts';
 import type { NetworkRules } from '#hub/external/endpoint-url.ts';
 import type { ExternalFleet } from '#hub/external/fleet.ts';
+import type { Registry } from '#hub/registry.ts';
 import type { Accounts } from '#identity/accounts.ts';
 import type { EndpointDesk } from '#identity/endpoint-desk.ts';
 import type { KeyDesk } from '#identity/key-desk.ts';

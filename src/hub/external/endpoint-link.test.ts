@@ -52,6 +52,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await link.close();
   await upstream.close();
+  // oxlint-disable-next-line vitest/no-standalone-expect -- whatever the test did, nothing may be left
   expect([inFlight, waiting]).toEqual([0, 0]);
 });
 
@@ -142,8 +143,14 @@ describe('a request', () => {
   test('for a text is asked as a chat, unless the endpoint is registered for texts', async () => {
     const ask = { prompt: 'Once' };
     const byChat = await serve({ operation: 'completions', stream: false, ask });
-    expect(upstream.asked[0]).toMatchObject({ path: '/v1/chat/completions', body: { messages: [{ content: 'Once' }] } });
-    expect(byChat.completion).toMatchObject({ object: 'text_completion', choices: [{ text: 'Hello there' }] });
+    expect(upstream.asked[0]).toMatchObject({
+      path: '/v1/chat/completions',
+      body: { messages: [{ content: 'Once' }] },
+    });
+    expect(byChat.completion).toMatchObject({
+      object: 'text_completion',
+      choices: [{ text: 'Hello there' }],
+    });
     upstream.answer = ({ response }) =>
       json(response, 200, { choices: [{ index: 0, text: ' upon', finish_reason: 'stop' }] });
     const native = await serve({ operation: 'completions', stream: false, modelId: 'native', ask });
@@ -191,7 +198,6 @@ describe('a stream', () => {
     let bytes = 0;
     let behind = 0;
     let most = 0;
-    let slow = true;
     const attempt = link.start(job(), {
       data: (piece, count, tokens, content) => {
         sink.data(piece, count, tokens, content);
@@ -200,12 +206,9 @@ describe('a stream', () => {
         most = Math.max(most, behind);
       },
       result: (...all) => sink.result(...all),
-      end: (end) => {
-        slow = false;
-        sink.end(end);
-      },
+      end: (end) => sink.end(end),
     });
-    while (slow) {
+    while (!sink.ending) {
       // oxlint-disable-next-line no-await-in-loop -- a consumer that takes what there is, turn by turn
       await new Promise<void>((resolve) => setImmediate(resolve));
       const taken = behind;
@@ -263,7 +266,10 @@ describe('an endpoint that', () => {
 
   test.each<[string, (turn: UpstreamTurn) => void]>([
     ['answers a page instead of a stream', raw(200, { 'content-type': 'text/html' }, '<html>')],
-    ['answers a whole completion instead of a stream', raw(200, { 'content-type': 'application/json' }, '{"choices":[]}')],
+    [
+      'answers a whole completion instead of a stream',
+      raw(200, { 'content-type': 'application/json' }, '{"choices":[]}'),
+    ],
     ['writes events that are no JSON', raw(200, SSE, 'data: hello\n\n')],
     ['writes events that are no objects', raw(200, SSE, 'data: [1]\n\n')],
     ['writes nothing', raw(200, SSE, '')],
@@ -272,7 +278,12 @@ describe('an endpoint that', () => {
     ['sends choices of the wrong shape', raw(200, SSE, 'data: {"choices":[{"delta":"x"}]}\n\n')],
     ['closes the connection', ({ response }) => response.socket?.destroy()],
     ['sends headers that are too large', raw(200, { ...SSE, 'x-large': 'x'.repeat(60_000) }, 'data: {}\n\n')],
-    ['sends an event without an end', ({ response }) => void events(response)('x'.repeat(600_000))],
+    [
+      'sends an event without an end',
+      ({ response }) => {
+        events(response)('x'.repeat(600_000));
+      },
+    ],
     ['redirects', raw(302, { location: 'http://169.254.169.254/' }, '')],
     ['does not know its key', raw(401, {}, '{"error":{"message":"bad key"}}')],
     ['forbids', raw(403, {}, '')],
@@ -306,9 +317,21 @@ describe('an endpoint that', () => {
   });
 
   test.each<[string, number, string]>([
-    ['OpenAI', 400, '{"error":{"message":"This model\'s maximum context length is 10","code":"context_length_exceeded"}}'],
-    ['TGI', 422, '{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 10","error_type":"validation"}'],
-    ['llama.cpp', 400, '{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}'],
+    [
+      'OpenAI',
+      400,
+      '{"error":{"message":"This model\'s maximum context length is 10","code":"context_length_exceeded"}}',
+    ],
+    [
+      'TGI',
+      422,
+      '{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 10","error_type":"validation"}',
+    ],
+    [
+      'llama.cpp',
+      400,
+      '{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}',
+    ],
   ])('finds the prompt too long in the words of %s says so to the consumer', async (_who, status, body) => {
     upstream.answer = raw(status, { 'content-type': 'application/json' }, body);
     expect((await serve()).ending).toMatchObject({ outcome: 'refused', errorCode: 'prompt-too-long' });
@@ -377,7 +400,7 @@ describe('an endpoint that', () => {
   });
 
   test('echoes its key in pieces does not get it out whole', async () => {
-    upstream.answer = (turn) => answerAs('vllm', [...(turn.headers.authorization ?? '')], turn);
+    upstream.answer = (turn) => answerAs('vllm', (turn.headers.authorization ?? '').split(''), turn);
     const sink = await serve();
     expect(sink.ending).toMatchObject({ outcome: 'failed', errorCode: 'provider-failed' });
     expect(sink.text).not.toContain(KEY);

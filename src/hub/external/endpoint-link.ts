@@ -59,11 +59,7 @@ export class EndpointLink implements Link, AttemptHost {
     return attempt;
   }
 
-  #send(
-    attempt: LinkAttempt,
-    exchange: Exchange,
-    about: { upstreamName: string; byChat: boolean },
-  ): void {
+  #send(attempt: LinkAttempt, exchange: Exchange, about: { upstreamName: string; byChat: boolean }): void {
     const request = requestOf(attempt.job, { ...about, random: this.#random });
     if (!request) return attempt.turnAway('refused', 'body-not-json', 'the body is no JSON object');
     const { pool, origin, path, headers } = this.#line;

@@ -75,4 +75,3 @@ export interface NetworkRules {
   /** Every address of a name, as the system resolves it. */
   readonly resolve: (name: string) => Promise<readonly string[]>;
 }
-

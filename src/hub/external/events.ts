@@ -4,7 +4,10 @@ import type { Logger } from '#kit/log.ts';
 /** What the fleet writes into the log: constant sentences, no URL, no key, no word of an endpoint. */
 
 export function endpointMoved(log: Logger, endpointId: string, how: 'added' | 'changed' | 'removed'): void {
-  log.info({ event: 'endpoint-moved', endpointId, how }, 'An external endpoint was added, changed or removed.');
+  log.info(
+    { event: 'endpoint-moved', endpointId, how },
+    'An external endpoint was added, changed or removed.',
+  );
 }
 
 export function endpointHealth(

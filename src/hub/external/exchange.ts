@@ -39,10 +39,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #over = false;
   #aborted = false;
 
-  constructor(
-    attempt: LinkAttempt,
-    about: { byChat: boolean; keyWatch: KeyWatch; resultBytesMax: number },
-  ) {
+  constructor(attempt: LinkAttempt, about: { byChat: boolean; keyWatch: KeyWatch; resultBytesMax: number }) {
     this.#attempt = attempt;
     this.#byChat = about.byChat;
     this.#keyWatch = about.keyWatch;
@@ -110,7 +107,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     if (this.#reader) {
-      if (!this.#reader.push(piece) && !this.#over) this.#attempt.violate('an event larger than the hub takes');
+      if (!this.#reader.push(piece) && !this.#over)
+        this.#attempt.violate('an event larger than the hub takes');
       else if (!this.#over && this.#attempt.undelivered > PAUSE_ABOVE_BYTES) controller.pause();
       return;
     }

@@ -1,5 +1,5 @@
-import { operationSet } from '#domain/operation.ts';
 import type { KeyedEndpoint } from '#domain/external-endpoint.ts';
+import { operationSet } from '#domain/operation.ts';
 import { AddressList } from '#kit/address-list.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AddressList } from '#kit/address-list.ts';
 import { systemClock } from '#kit/clock.ts';
@@ -16,7 +16,11 @@ const lines: Line[] = [];
 beforeEach(async () => {
   seen.length = 0;
   server = createServer((request, response) => {
-    seen.push({ host: request.headers.host, authorization: request.headers.authorization, path: request.url });
+    seen.push({
+      host: request.headers.host,
+      authorization: request.headers.authorization,
+      path: request.url,
+    });
     if (request.url?.startsWith('/moved')) {
       response.writeHead(302, { location: `http://127.0.0.1:${port}/v1/models` }).end();
       return;
@@ -59,11 +63,18 @@ describe('a connection', () => {
   });
 
   test('is judged anew each time: a name that turns to another address gains nothing', async () => {
-    const line = lineTo(`http://rebinding.example:${port}/v1`, [['127.0.0.1'], ['127.0.0.2'], ['169.254.169.254']]);
+    const line = lineTo(`http://rebinding.example:${port}/v1`, [
+      ['127.0.0.1'],
+      ['127.0.0.2'],
+      ['169.254.169.254'],
+    ]);
     expect((await check(line)).healthy).toBe(true);
     for (let i = 0; i < 2; i++) {
       // oxlint-disable-next-line no-await-in-loop -- one connection after the other
-      expect(await check(line)).toEqual({ healthy: false, because: expect.stringContaining('not on the public') });
+      expect(await check(line)).toEqual({
+        healthy: false,
+        because: expect.stringContaining('not on the public'),
+      });
     }
     expect(seen).toHaveLength(1);
   });
@@ -89,12 +100,28 @@ describe('a connection', () => {
     expect(seen).toHaveLength(1);
   });
 
-  test.each(['127.0.0.1', 'localhost', '[::1]', '2130706433'])('to %s is not made without leave', async (host) => {
-    const place = readEndpointUrl(`http://${host}:${port}/v1`, new AddressList([]));
-    if (!('refusal' in place)) {
-      const line = lineTo(`http://${host}:${port}/v1`, [['127.0.0.1']], []);
-      expect((await check(line)).healthy).toBe(false);
-    }
+  test('by TLS asks for the name, not for the address it goes to', async () => {
+    const hello = new Promise<Buffer>((resolve) => {
+      const listener = createTcpServer((socket) => {
+        socket.once('data', (bytes) => {
+          resolve(bytes);
+          socket.destroy();
+          listener.close();
+        });
+        socket.on('error', () => {});
+      });
+      listener.listen(0, '127.0.0.1', () => {
+        const { port: tlsPort } = listener.address() as AddressInfo;
+        void check(lineTo(`https://endpoint.example:${tlsPort}/v1`, [['127.0.0.1']]));
+      });
+    });
+    // A ClientHello carries the name in clear.
+    expect((await hello).toString('latin1')).toContain('endpoint.example');
+  });
+
+  test('to a name of this machine is not made without leave', async () => {
+    const line = lineTo(`http://localhost:${port}/v1`, [['127.0.0.1']], []);
+    expect((await check(line)).healthy).toBe(false);
     expect(seen).toHaveLength(0);
   });
 });

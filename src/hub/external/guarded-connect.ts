@@ -25,25 +25,31 @@ export function guardedConnector(
   options: { timeoutMs: number },
 ): buildConnector.connector {
   const connect = buildConnector({ timeout: options.timeoutMs, allowH2: false });
-  return (target, callback) => {
-    const host = target.hostname.replace(/^\[|\]$/g, '');
-    const protocol = target.protocol === 'https:' ? 'https:' : 'http:';
-    const port = Number(target.port) || (protocol === 'https:' ? 443 : 80);
-    void addressOf({ host, protocol, port }, rules).then((found) => {
-      if ('refusal' in found) return callback(new NotReachable(found.refusal), null);
-      const named = isIP(host) === 0;
-      connect(
-        { ...target, hostname: found.address, ...(named && { servername: target.servername || host }) },
-        (...[error, socket]) => {
-          if (error) return callback(error, null);
-          // What the system did with the address must be what was judged.
-          if (plainAddress(socket.remoteAddress ?? '') !== plainAddress(found.address)) {
-            socket.destroy();
-            return callback(new NotReachable('The connection went elsewhere.'), null);
-          }
-          callback(null, socket);
-        },
-      );
-    });
-  };
+  return (target, callback) => void open(connect, rules, target, callback);
+}
+
+async function open(
+  connect: buildConnector.connector,
+  rules: NetworkRules,
+  target: buildConnector.Options,
+  callback: buildConnector.Callback,
+): Promise<void> {
+  const host = target.hostname.replace(/^\[|\]$/g, '');
+  const protocol = target.protocol === 'https:' ? 'https:' : 'http:';
+  const port = Number(target.port) || (protocol === 'https:' ? 443 : 80);
+  const found = await addressOf({ host, protocol, port }, rules);
+  if ('refusal' in found) return callback(new NotReachable(found.refusal), null);
+  const named = isIP(host) === 0;
+  connect(
+    { ...target, hostname: found.address, ...(named && { servername: target.servername || host }) },
+    (...[error, socket]) => {
+      if (error) return callback(error, null);
+      // What the system did with the address must be what was judged.
+      if (plainAddress(socket.remoteAddress ?? '') !== plainAddress(found.address)) {
+        socket.destroy();
+        return callback(new NotReachable('The connection went elsewhere.'), null);
+      }
+      callback(null, socket);
+    },
+  );
 }

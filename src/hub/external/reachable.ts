@@ -67,11 +67,7 @@ export interface Way {
 }
 
 /** Why `address` may not be called that way; undefined when it may. The sentence is fit for the endpoint's owner. */
-export function refusalOfAddress(
-  address: string,
-  way: Way,
-  allowed: AllowedNetworks,
-): string | undefined {
+export function refusalOfAddress(address: string, way: Way, allowed: AllowedNetworks): string | undefined {
   if (allowed.has(address)) return undefined;
   if (!isPublic(address)) return 'The URL leads to an address that is not on the public Internet.';
   return refusalOfWay(way);
@@ -81,7 +77,7 @@ export function refusalOfAddress(
  * Why nobody on the public Internet may be called that way: an upstream key travels encrypted or not at all, and below
  * 1024 only the port of HTTPS speaks HTTP.
  */
-export function refusalOfWay({ protocol, port }: Way): string | undefined {
+function refusalOfWay({ protocol, port }: Way): string | undefined {
   if (protocol !== 'https:') return 'An endpoint on the public Internet must have an https URL.';
   if (port !== 443 && port < 1_024) return 'The port of an endpoint is 443, or 1024 or above.';
   return undefined;

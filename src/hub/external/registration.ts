@@ -43,7 +43,8 @@ export async function readWish(
     if (models.has(model.id)) return ofModels(`${model.id} is named twice.`);
     const operations = wished.operations ?? usualOperations(model.category);
     const strange = operations.find((each) => !(OPERATIONS as readonly string[]).includes(each));
-    if (strange !== undefined) return ofModels(`An operation is one of ${OPERATIONS.join(', ')}, not ${quoted(strange)}.`);
+    if (strange !== undefined)
+      return ofModels(`An operation is one of ${OPERATIONS.join(', ')}, not ${quoted(strange)}.`);
     const upstreamName = wished.upstreamName ?? model.id;
     models.set(model.id, { modelId: model.id, upstreamName, operations: operations as readonly Operation[] });
   }

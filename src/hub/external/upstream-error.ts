@@ -26,21 +26,21 @@ export function readRefusal(status: number, body: string): UpstreamRefusal {
   if (status === 429 || status === 503) return { status: 429, text: undefined };
   if (status === 408 || status === 504 || status === 524) return { status: 504, text: undefined };
   if (meansWithoutBody(status)) return { status: status === 404 ? 404 : 502, text: undefined };
-  const said = errorIn(parsed(body));
+  const error = errorIn(parsed(body));
   // Too large for the endpoint's proxy: no failure of its models, and others may take it.
-  if (!said) return { status: status === 413 ? 429 : 502, text: undefined };
-  if (OWNERS_FAULT.test(said.code)) return { status: 502, text: undefined };
-  return { status, text: said.text };
+  if (!error) return { status: status === 413 ? 429 : 502, text: undefined };
+  if (OWNERS_FAULT.test(error.code)) return { status: 502, text: undefined };
+  return { status, text: error.text };
 }
 
 /** Reads an error that came where an answer should be: in an event, or with status 200. Undefined when it is none. */
 export function readErrorInside(value: unknown): UpstreamRefusal | undefined {
   if (!isFields(value) || ((value['error'] ?? undefined) === undefined && value['object'] !== 'error'))
     return undefined;
-  const said = errorIn(value);
-  const code = said?.code ?? '';
-  if (/\b(?:400|422)\b|context_length|BadRequest|validation/i.test(code) && said)
-    return { status: 400, text: said.text };
+  const error = errorIn(value);
+  const code = error?.code ?? '';
+  if (/\b(?:400|422)\b|context_length|BadRequest|validation/i.test(code) && error)
+    return { status: 400, text: error.text };
   if (/\b(?:429|503)\b|rate_limit|overloaded/i.test(code)) return { status: 429, text: undefined };
   return { status: 502, text: undefined };
 }
