@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { CatalogueView } from '#catalogue/models.ts';
 import type { ExternalEndpoint } from '#domain/external-endpoint.ts';
+import { OPERATIONS } from '#domain/operation.ts';
 import { type CheckResult, checkEndpoint } from '#hub/external/check.ts';
 import { readEndpointUrl } from '#hub/external/endpoint-url.ts';
 import { networkRules } from '#hub/external/fleet.ts';
@@ -200,13 +201,15 @@ function listed(all: readonly ListedEndpoint[]): Report {
   };
 }
 
-/** `model[=name][:operation,operation]`. A model's own id may hold a colon only before an `=`. */
+/** `model[=name][:operation,operation]`. A name may hold colons (`qwen3:8b`): only known operations count as such. */
 function modelIn(text: string): WishedModel {
-  const match = /^([^=]+?)(?:=(.+?))?(?::([a-z/,]+))?$/.exec(text);
-  if (!match) throw new WrongUsage(`--model is not one: ${JSON.stringify(text.slice(0, 80))}.`);
-  const [, model = '', upstreamName, operations] = match;
+  const [, model = '', upstreamName, operations] = MODEL.exec(text) ?? [];
+  if (model === '') throw new WrongUsage(`--model is not one: ${JSON.stringify(text.slice(0, 80))}.`);
   return { model, upstreamName, operations: operations?.split(',') };
 }
+
+const OPERATION = `(?:${OPERATIONS.join('|')})`;
+const MODEL = new RegExp(`^([^=]+?)(?:=(.+?))?(?::(${OPERATION}(?:,${OPERATION})*))?$`);
 
 /** A key is read from a file: on the command line, every user of this machine could see it. */
 function keyFrom(file: string | undefined): Sealed<string> | undefined {

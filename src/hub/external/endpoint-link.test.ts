@@ -40,7 +40,7 @@ beforeEach(async () => {
     clock: systemClock,
     random: systemRandomness,
     counters: hubCounters(),
-    settings: DEFAULT_HUB_SETTINGS,
+    settings: { ...DEFAULT_HUB_SETTINGS, endWaitMs: 20 },
     occupancy: {
       began: () => void (inFlight += 1),
       ended: () => void (inFlight -= 1),
@@ -377,6 +377,17 @@ describe('an endpoint that', () => {
     const sink = await serve();
     expect(sink.ending?.outcome).toBe('completed');
     expect(sink.text).toBe('Hi');
+    await closed;
+  });
+
+  test('keeps the line open behind its end mark loses it, so that lines do not run out', async () => {
+    const closed = new Promise<void>((resolve) => {
+      upstream.answer = ({ response }) => {
+        events(response)(delta('Hi', 'stop'), '[DONE]');
+        response.on('close', resolve);
+      };
+    });
+    expect((await serve()).ending?.outcome).toBe('completed');
     await closed;
   });
 

@@ -48,6 +48,7 @@ export class EndpointLink implements Link, AttemptHost {
       byChat,
       keyWatch: new KeyWatch(this.#line.key),
       resultBytesMax: this.settings.resultBytesMax,
+      lingering: (cut) => this.#clock.after(this.settings.endWaitMs, cut),
     });
     this.#exchanges.set(attempt, exchange);
     // The sink hears nothing from within this call, and undici may refuse at once.

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { Timer } from '#kit/clock.ts';
 import { SseReader } from '#kit/sse-reader.ts';
 import { ownAnswer, statedFor } from '../answer.ts';
 import { chunkEvent, eventHead } from '../chunk-event.ts';
@@ -29,6 +30,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #byChat: boolean;
   readonly #keyWatch: KeyWatch;
   readonly #resultBytesMax: number;
+  readonly #lingering: ExchangeParts['lingering'];
   readonly #head: string;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
@@ -38,20 +40,29 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Nothing that still comes is of interest. */
   #over = false;
   #aborted = false;
+  /** The response is over. */
+  #closed = false;
+  #linger: Timer | undefined;
 
-  constructor(attempt: LinkAttempt, about: { byChat: boolean; keyWatch: KeyWatch; resultBytesMax: number }) {
+  constructor(attempt: LinkAttempt, about: ExchangeParts) {
     this.#attempt = attempt;
     this.#byChat = about.byChat;
     this.#keyWatch = about.keyWatch;
     this.#resultBytesMax = about.resultBytesMax;
+    this.#lingering = about.lingering;
     this.#head = eventHead(attempt.job);
   }
 
-  /** The attempt is over. An answer that is complete may still end, so that its socket can be used again. */
+  /**
+   * The attempt is over. An answer that is complete may still end, so that its socket can be used again; but not for long,
+   * or a server that keeps its lines open behind the end mark would use up all of them.
+   */
   release(): void {
     this.#over = true;
     this.#kept = [];
     this.#goOn();
+    if (this.#controller && !this.#closed && !this.#aborted)
+      this.#linger = this.#lingering(() => this.abort());
   }
 
   /** Cuts the socket. */
@@ -61,13 +72,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#controller?.abort(STOPPED);
   }
 
-  get aborted(): boolean {
-    return this.#aborted;
-  }
-
   /** The consumer took something. */
   taken(): void {
     if (this.#attempt.undelivered < RESUME_BELOW_BYTES) this.#goOn();
+  }
+
+  #close(): void {
+    this.#closed = true;
+    this.#linger?.cancel();
   }
 
   #goOn(): void {
@@ -120,6 +132,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.#close();
     if (this.#over) return;
     if (this.#reader) {
       this.#reader.finish();
@@ -132,6 +145,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#close();
     if (this.#over) return;
     const { code } = error as { code?: unknown };
     const why = error instanceof NotReachable ? 'not-reachable' : typeof code === 'string' ? code : 'unknown';
@@ -194,6 +208,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.abort();
     this.#attempt.failed(this.#attempt.job.stream ? 'end-error' : 'result-error', status, text);
   }
+}
+
+export interface ExchangeParts {
+  /** A text completion was asked as a chat. */
+  readonly byChat: boolean;
+  readonly keyWatch: KeyWatch;
+  readonly resultBytesMax: number;
+  /** Sets the timer after which a response that does not end is cut off. */
+  readonly lingering: (cut: () => void) => Timer;
 }
 
 const STOPPED = new Error('stopped');
