@@ -29,6 +29,7 @@ export interface Config {
   readonly routing: RoutingSettings;
   readonly money: MoneySettings;
   readonly providers: ProviderSettings;
+  readonly external: ExternalSettings;
   readonly embeddedAgent: EmbeddedAgentSettings;
   /** Variables named `CYGNET_…` that mean nothing here, most likely misspelt: worth a warning at the start. */
   readonly strangers: readonly string[];
@@ -152,6 +153,15 @@ export interface ProviderSettings {
   readonly allowUnknownHardware: boolean;
 }
 
+/** External endpoints: what seals their keys, and where they may be. */
+export interface ExternalSettings {
+  /** Undefined: a secret of the data folder's own. */
+  readonly secret: Sealed<string> | undefined;
+  readonly secretFormer: Sealed<string> | undefined;
+  /** Addresses and networks beyond the public Internet. */
+  readonly allowNetworks: readonly string[];
+}
+
 /** The provider agent that `cygnet start` runs beside the marketplace. */
 export interface EmbeddedAgentSettings {
   readonly enabled: boolean;
@@ -257,6 +267,11 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       approval: env.providerApproval,
       minVramGb: env.minVramGb,
       allowUnknownHardware: env.allowUnknownHardware,
+    },
+    external: {
+      secret: env.secret,
+      secretFormer: env.secretFormer,
+      allowNetworks: env.externalAllowNetworks ?? [],
     },
     embeddedAgent: {
       enabled: env.embeddedAgent,

@@ -349,6 +349,7 @@ export class Session {
     const presence = new Presence({
       linkId: this.id,
       ...who,
+      mode: 'websocket',
       connectedAtMs: clock.nowMs(),
       evict: (why) => this.#evict(why),
       warmUp: (modelId) => this.#warmUps.ask(this.#parts.ids(WARM_UP_ID), presence.nameOf(modelId)),

@@ -5,6 +5,7 @@ import { errorBody, errorRow } from '#wire/errors.ts';
 import { checkAddress } from '../key-scope.ts';
 import { accountRoutes } from './accounts.ts';
 import { earningsRoutes } from './earnings.ts';
+import { endpointRoutes } from './endpoints.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
@@ -80,6 +81,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
     ...providerRoutes(rooms),
+    ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms),
