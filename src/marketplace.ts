@@ -238,6 +238,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         usage,
         playground: config.playground,
         recordingBytesMax: config.limits.recordingBytesMax,
+        bodiesBytesMax: config.limits.bodiesBytesMax,
         models: catalogue,
         providersOf: (modelId) => hub.candidates(modelId).filter((candidate) => candidate.eligible).length,
         console: {

@@ -35,6 +35,7 @@ export interface Config {
   readonly strangers: readonly string[];
 }
 
+<<<<<<< HEAD
 export interface TlsSettings {
   readonly cert: string;
   readonly key: string;
@@ -51,6 +52,9 @@ export interface LifeSettings {
   /** How many agents make the market ready after a start. */
   readonly readyAgents: number;
 }
+=======
+const BODIES_BYTES_MAX = 536_870_912;
+>>>>>>> fuzz
 
 /** What one consumer may ask for. */
 export interface Limits {
@@ -60,6 +64,8 @@ export interface Limits {
   readonly bodyBytesMax: number;
   /** Of a recording to be transcribed. */
   readonly recordingBytesMax: number;
+  /** Of all large bodies together that are in hand. */
+  readonly bodiesBytesMax: number;
   readonly messagesMax: number;
   readonly messageCharsMax: number;
   readonly inputTokensMax: number;
@@ -219,6 +225,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       concurrentPerKey: env.concurrentPerKey,
       bodyBytesMax: env.bodyBytesMax,
       recordingBytesMax: env.recordingBytesMax,
+      bodiesBytesMax: Math.max(BODIES_BYTES_MAX, 4 * Math.max(env.bodyBytesMax, env.recordingBytesMax)),
       messagesMax: env.messagesMax,
       messageCharsMax: env.messageCharsMax,
       inputTokensMax: env.inputTokensMax,

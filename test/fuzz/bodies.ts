@@ -17,6 +17,7 @@ import type { ResponsesAsk } from '#gateway/translate/responses-to-chat.ts';
 import { systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import { ERRORS, type ErrorCode } from '#wire/errors.ts';
+import { FIRST_ISSUE } from '#wire/first-issue.ts';
 import { Chance } from '../sim/chance.ts';
 import { bent, senseless, written } from './senseless.ts';
 import { BODIES, CHATS, CONSOLE } from './templates.ts';
@@ -173,7 +174,7 @@ export function fuzzConsole(seed: number, cases: number): Tally {
     return {
       label: url,
       input: Buffer.from(JSON.stringify(value) ?? ''),
-      act: () => (schema.safeParse(value, { abortEarly: true }).success ? 'read' : 'refused'),
+      act: () => (schema.safeParse(value, FIRST_ISSUE).success ? 'read' : 'refused'),
     };
   });
 }

@@ -496,7 +496,9 @@ describe('the character that PostgreSQL cannot keep', () => {
       expect([path, [200, 400, 401, 404].includes(status), status]).toEqual([path, true, status]);
     }
     // Nothing else is in the way: without the character the same call goes through.
-    expect((await visit(at('/user/upgrade-to-provider'), { token, body: upgrade, headers })).status).toBe(200);
+    expect((await visit(at('/user/upgrade-to-provider'), { token, body: upgrade, headers })).status).toBe(
+      200,
+    );
     const approval = { provider_name: 'x', hardware_summary: nul, contact_email: who.email };
     const asked = await visit(at('/provider/request-approval'), { token, body: approval, headers });
     expect(asked.status).toBe(400);

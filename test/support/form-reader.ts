@@ -17,10 +17,15 @@ export async function readPieces(
 ): Promise<SoundForm | Fault> {
   const request = Object.assign(new PassThrough(), { headers: { 'content-type': about.type } });
   const answers: (SoundForm | Fault)[] = [];
-  readForm(request as unknown as IncomingMessage, {} as Reply, about.fileBytesMax, (form) => {
-    answers.push(form);
-    request.resume();
-  });
+  readForm(
+    request as unknown as IncomingMessage,
+    {} as Reply,
+    { bytesMax: about.fileBytesMax, fits: () => true },
+    (form) => {
+      answers.push(form);
+      request.resume();
+    },
+  );
   for (let at = 0; at < body.length; at += about.pieceBytes)
     request.write(body.subarray(at, at + about.pieceBytes));
   request.end();

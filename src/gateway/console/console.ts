@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { KeyRecord } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
+import { FIRST_ISSUE } from '#wire/first-issue.ts';
 import { checkAddress } from '../key-scope.ts';
 import { accountRoutes } from './accounts.ts';
 import { earningsRoutes } from './earnings.ts';
@@ -141,7 +142,7 @@ async function answer(
 
 function read(schema: Route['body'], value: unknown): unknown {
   if (!schema) return undefined;
-  const parsed = schema.safeParse(value, { abortEarly: true });
+  const parsed = schema.safeParse(value, FIRST_ISSUE);
   if (parsed.success) {
     if (hasNul(parsed.data)) throw new Fault('request-invalid', { outer: NUL_REFUSED });
     return parsed.data;
