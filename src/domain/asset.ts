@@ -4,8 +4,6 @@ import { PICO_PER_USD, type Pico } from './money.ts';
 export type Asset = 'USDC' | 'USDT' | 'SWAN' | 'USD';
 export type TokenAsset = Exclude<Asset, 'USD'>;
 
-export const TOKEN_ASSETS: readonly TokenAsset[] = ['USDC', 'USDT', 'SWAN'];
-
 /** What one whole token of a stablecoin counts for. SWAN has a rate that the operator sets. */
 export const STABLE_RATE: Pico = PICO_PER_USD;
 
