@@ -226,7 +226,14 @@ export function deposits(command: Command): void {
           const key = wish.keyFile === undefined ? market.depositKey : keyFrom(wish.keyFile);
           if (!key) throw new Refusal("Name the file with the addresses' private key: --key-file.");
           const swept = await sweep({
-            ...{ chain, tree, key, operatorKey, clock, addresses, assets, to },
+            chain,
+            tree,
+            key,
+            operatorKey,
+            clock,
+            addresses,
+            assets,
+            to,
             store: new TransactionTable(database),
             settings: { confirmations, maxFeePerGas, replaceAfterMs: 60_000 },
             pollMs: POLL_MS,

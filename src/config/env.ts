@@ -90,8 +90,8 @@ const chainAddress: Parser<Address> = (value) => {
 };
 
 const chainToken: Parser<{ token: Address; decimals: number }> = (value) => {
-  const [, text = '', decimals = ''] = /^(0x[0-9a-fA-F]{40}):(\d{1,2})$/.exec(value) ?? [];
-  const token = parseAddress(text);
+  const [, hex = '', decimals = ''] = /^(0x[0-9a-fA-F]{40}):(\d{1,2})$/.exec(value) ?? [];
+  const token = parseAddress(hex);
   if (!token || Number(decimals) > 36) {
     throw new RangeError('an address and its decimals, such as 0x…40 hexadecimal digits…:6');
   }

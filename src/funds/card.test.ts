@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { parseUsd } from '#domain/money.ts';
 import { Fault } from '#kit/fault.ts';
@@ -27,7 +28,7 @@ afterAll(async () => {
   const report = await audit(fresh.database);
   await fresh.drop();
   await stripe.close();
-  expect(report.differences).toEqual([]);
+  assert.deepEqual(report.differences, []);
 });
 
 let consumer: string;

@@ -1,4 +1,4 @@
-import Stripe from 'stripe';
+import { Stripe } from 'stripe';
 import type { Database, Sql } from '#db/database.ts';
 import { PICO_PER_USD, type Pico } from '#domain/money.ts';
 import type { Clock } from '#kit/clock.ts';

@@ -1,4 +1,5 @@
-import fc from 'fast-check';
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
 import { encodeFunctionData, erc20Abi } from 'viem';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { providerCollateralAbi as abi } from '#chain/artifacts.ts';
@@ -27,7 +28,7 @@ beforeAll(async () => {
 afterAll(async () => {
   const report = await audit(fresh.database);
   await fresh.drop();
-  expect(report.differences).toEqual([]);
+  assert.deepEqual(report.differences, []);
 });
 
 async function makeProviderWith(owner: Address | null): Promise<string> {
@@ -319,7 +320,11 @@ describe('tokens', () => {
     await room.round();
     await room.round();
     expect(await pledge()).toMatchObject({
-      ...{ deposited: 20_000_000n, locked: 0n, waiting: 0n, slashed: 6_000_000n, refunded: 14_000_000n },
+      deposited: 20_000_000n,
+      locked: 0n,
+      waiting: 0n,
+      slashed: 6_000_000n,
+      refunded: 14_000_000n,
       refundableAt: undefined,
     });
   });

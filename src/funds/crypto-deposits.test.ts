@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Sender } from '#chain/client.ts';
 import { AddressTree, depositKeyFrom, xpubOf } from '#chain/derived-address.ts';
@@ -39,7 +40,7 @@ afterAll(async () => {
   const report = await audit(fresh.database);
   await node.close();
   await fresh.drop();
-  expect(report.differences).toEqual([]);
+  assert.deepEqual(report.differences, []);
 });
 
 let consumer: string;
@@ -124,7 +125,10 @@ test('each token counts for what it is: dollars, SWAN at the rate of its block w
 test("a token that the market does not take, and an address that is nobody's, credit nobody", async () => {
   const { usdc, usdt } = node.contracts;
   const only = new CryptoDeposits({
-    ...{ database: fresh.database, chain: node.chain, confirmations: CONFIRMATIONS, firstBlock: 0n },
+    database: fresh.database,
+    chain: node.chain,
+    confirmations: CONFIRMATIONS,
+    firstBlock: 0n,
     assets: assets.filter(({ asset }) => asset === 'USDC'),
     clock: systemClock,
     log: silentLog,

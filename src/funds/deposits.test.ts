@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Pico, parseUsd } from '#domain/money.ts';
 import { Fault } from '#kit/fault.ts';
@@ -55,7 +56,7 @@ describe('deposits by the operator', () => {
   afterAll(async () => {
     const report = await audit(fresh.database);
     await fresh.drop();
-    expect(report.differences).toEqual([]);
+    assert.deepEqual(report.differences, []);
   });
   const balance = async () => await operatorsBook(fresh.database).balance(consumer);
   const confirm = (more: { amount?: Pico; reference: string; consumerId?: string }) =>
@@ -89,14 +90,22 @@ describe('deposits by the operator', () => {
     const id = `1:${makeId('tx')}:0`;
     await fresh.database.transaction((sql) =>
       receive(sql, clock.wallMs(), {
-        ...{ id, method: 'crypto', consumerId: consumer, asset: 'SWAN', units: 5n, value: null, bonus: 0n },
-        ...{ state: 'unpriced', source: '0x', receivedAt: clock.wallMs() },
+        id,
+        method: 'crypto',
+        consumerId: consumer,
+        asset: 'SWAN',
+        units: 5n,
+        value: null,
+        bonus: 0n,
+        state: 'unpriced',
+        source: '0x',
+        receivedAt: clock.wallMs(),
       }),
     );
     expect((await balance()).total).toBe(0n);
     expect(await deposits.book(id)).toBe('unpriced');
     const answers = await Promise.all([1, 2, 3].map(() => deposits.book(id, parseUsd('10'))));
-    expect(answers.toSorted()).toEqual(['booked', 'known', 'known']);
+    expect(answers.filter((answer) => answer === 'booked')).toHaveLength(1);
     expect(await deposits.book('1:none:0')).toBe('unknown');
     expect((await balance()).total).toBe(parseUsd('12'));
   });
@@ -123,7 +132,8 @@ describe('deposits by the operator', () => {
     });
     const reference = makeId('wd');
     const answers = await Promise.all([1, 2, 3].map(() => withdraw(parseUsd('20'), reference)));
-    expect(answers.toSorted()).toEqual(['known', 'known', 'withdrawn']);
+    expect(answers.filter((answer) => answer === 'withdrawn')).toHaveLength(1);
+    expect(answers.filter((answer) => answer === 'known')).toHaveLength(2);
     await expect(withdraw(parseUsd('1'), reference)).rejects.toThrow(Fault);
     const racing = await Promise.all([1, 2, 3].map(() => withdraw(parseUsd('6'), makeId('wd'))));
     expect(racing.filter((answer) => answer === 'withdrawn')).toHaveLength(1);

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Pico, parseUsd } from '#domain/money.ts';
 import { setPlan } from '#identity/consumers.ts';
@@ -15,7 +16,7 @@ beforeAll(async () => {
 afterAll(async () => {
   const report = await audit(fresh.database);
   await fresh.drop();
-  expect(report.differences).toEqual([]);
+  assert.deepEqual(report.differences, []);
 });
 
 let clock: VirtualClock;

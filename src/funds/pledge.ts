@@ -72,7 +72,7 @@ export function movePledge(
         { ...pledge, waiting: 0n, refunded: pledge.refunded + waiting, refundableAt: undefined },
         waiting,
       );
-    case 'slashed': {
+    default: {
       if (move.amount <= 0n) return { refused: 'amount-missing' };
       const fromLocked = move.amount < locked ? move.amount : locked;
       const rest = move.amount - fromLocked;

@@ -30,7 +30,7 @@ export function judgeProof(
       return { state: 'rejected', reason: 'The transaction failed.' };
     case 'other':
       return { state: 'rejected', reason: 'The transaction deposited nothing in the collateral contract.' };
-    case 'deposited': {
+    default: {
       const own = finding.deposits.filter(({ account }) => account === about.owner);
       if (own.length === 0) {
         return { state: 'rejected', reason: 'The deposit is of another account than the owner address.' };

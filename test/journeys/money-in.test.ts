@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -45,7 +46,10 @@ beforeAll(async () => {
   const config = readConfig(
     {},
     {
-      ...{ dataFolder: folder, databaseUrl: new Sealed(fresh.url), gatewayPort: 0, hubPort: 0 },
+      dataFolder: folder,
+      databaseUrl: new Sealed(fresh.url),
+      gatewayPort: 0,
+      hubPort: 0,
       funds: { stripeKey: SECRET_KEY, stripeWebhookSecret: WEBHOOK_SECRET, stripeApi: stripe.api },
     },
   );
@@ -55,8 +59,13 @@ beforeAll(async () => {
     random: systemRandomness,
   });
   market = await openMarketplace({
-    ...{ config, database: fresh.database, databaseUrl: fresh.url, chain },
-    ...{ clock: systemClock, random: systemRandomness, log: silentLog },
+    config,
+    database: fresh.database,
+    databaseUrl: fresh.url,
+    chain,
+    clock: systemClock,
+    random: systemRandomness,
+    log: silentLog,
   });
 }, 60_000);
 afterAll(async () => {
@@ -66,7 +75,7 @@ afterAll(async () => {
   await stripe.close();
   await fresh.drop();
   rmSync(folder, { recursive: true, force: true });
-  expect(report.differences).toEqual([]);
+  assert.deepEqual(report.differences, []);
 });
 
 const at = (where: string): string => `http://127.0.0.1:${market.gatewayPort}/api/v1${where}`;
@@ -74,7 +83,7 @@ let people = 0;
 async function person(): Promise<{ token: string }> {
   const email = `payer${++people}@example.org`;
   const { json, status } = await visit(at('/user/signup'), { body: { email, password: 'correct horse' } });
-  expect(status).toBe(200);
+  assert.equal(status, 200);
   return { token: json.token };
 }
 const available = async (token: string) => (await visit(at('/user/me/balance'), { token })).json.available;
@@ -83,12 +92,15 @@ const soon = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 20_000
 let sent = 0;
 async function call(key: Sealed<Hex>, to: Address, data: Hex): Promise<Hex> {
   const sender = new Sender({
-    ...{ chain: chain.chain, store: new MemoryTransactionStore(), key, clock: systemClock },
+    chain: chain.chain,
+    store: new MemoryTransactionStore(),
+    key,
+    clock: systemClock,
     settings: { confirmations: 1, maxFeePerGas: 10n ** 14n, replaceAfterMs: 60_000 },
   });
   const { id } = await sender.send({ id: `call ${sent++}`, to, data });
   const { status, hash } = await sender.settled(id, 5);
-  expect(status).toBe('done');
+  assert.equal(status, 'done');
   return hash as Hex;
 }
 const usdc = () => chain.assets[0]?.token as Address;
@@ -138,7 +150,13 @@ test("crypto: an address of one's own, tokens sent to it, the balance, and the o
   const vault: Address = `0x${'7a'.repeat(20)}`;
   const all = async () =>
     await sweep({
-      ...{ chain: chain.chain, tree, key, clock: systemClock, assets: chain.assets, to: vault, pollMs: 5 },
+      chain: chain.chain,
+      tree,
+      key,
+      clock: systemClock,
+      assets: chain.assets,
+      to: vault,
+      pollMs: 5,
       operatorKey: chain.demoWallets[1] as Sealed<Hex>,
       store: new MemoryTransactionStore(),
       settings: { confirmations: 1, maxFeePerGas: chain.maxFeePerGas, replaceAfterMs: 60_000 },
