@@ -23,6 +23,7 @@ import { audit } from '#ledger/audit.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { ask } from '#support/chat-client.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { run } from '#support/program.ts';
 import {
   openStripe,
   paidSession,
@@ -230,3 +231,43 @@ test('collateral: the contract is named, a deposit told and confirmed, dollars a
   const nonsense = await visit(at('/provider/collateral/deposit'), { token: key, body: { tx_hash: '0x12' } });
   expect(nonsense.status).toBe(400);
 }, 60_000);
+
+test('the operator books, prices, pays back and confirms on the command line, each once', async () => {
+  const cygnet = async (...words: string[]) => {
+    const ended = await run([...words, '--json'], { DATABASE_URL: fresh.url, CYGNET_DATA_DIR: folder });
+    return { ...ended, json: ended.out === '' ? undefined : JSON.parse(ended.out) };
+  };
+  const { token } = await person();
+  const { json: consumer } = await cygnet('consumers', 'list');
+  const id = consumer.at(-1).id as string;
+  const confirm = ['deposits', 'confirm', id, '50', '--reference', 'INV 1'];
+  expect((await cygnet(...confirm)).json).toMatchObject({ answer: 'booked' });
+  expect((await cygnet(...confirm)).json).toMatchObject({ answer: 'known' });
+  expect(await available(token)).toBe('50.00');
+  const tooMuch = await cygnet('deposits', 'withdraw', id, '50.01', '--reference', 'out 1');
+  expect([tooMuch.code, tooMuch.err]).toEqual([1, expect.stringContaining('$50.00')]);
+  expect((await cygnet('deposits', 'withdraw', id, '8', '--reference', 'out 2')).code).toBe(0);
+  expect(await available(token)).toBe('42.00');
+  expect((await cygnet('deposits', 'rate', '0.01')).json).toMatchObject([{ picoPerToken: '10000000000' }]);
+  expect((await cygnet('deposits', 'rate', '0.02', '--from', '2020-01-01')).err).toContain('past');
+  expect((await cygnet('deposits', 'list', id)).json).toMatchObject([{ id: 'bank:INV 1', state: 'booked' }]);
+  expect((await cygnet('deposits', 'address', id)).json.address).toMatch(/^0x[0-9a-f]{40}$/);
+  expect((await cygnet('deposits', 'sweep', '--to', `0x${'7a'.repeat(20)}`, '--dry-run')).json).toEqual([]);
+  const { json: pending } = await cygnet('collateral', 'pending');
+  const confirmed = await cygnet('collateral', 'confirm', pending[0].id, '--reference', 'pledge 1');
+  expect(confirmed.json).toMatchObject({ answer: 'confirmed' });
+  const provider = pending[0].providerId as string;
+  expect((await cygnet('collateral', 'refund', provider, '--reference', 'r')).err).toContain('No refund');
+  const slash = ['--finding', 'f1', '--failures', '2', '--reason', 'wrong answers'];
+  expect((await cygnet('collateral', 'slash', provider, ...slash)).json).toMatchObject({
+    shareBasisPoints: 1_000,
+  });
+  await soon(async () => {
+    const { json } = await cygnet('collateral', 'show', provider);
+    expect(json.pledges).toMatchObject([
+      { asset: 'USDC', locked: '18000000', slashed: '2000000' },
+      { asset: 'USD', locked: '18000000000000', slashed: '2000000000000' },
+    ]);
+  });
+  expect((await cygnet('deposits', 'confirm', id, '-5', '--reference', 'x')).code).not.toBe(0);
+}, 120_000);
