@@ -6,6 +6,7 @@ import { FIRST_ISSUE } from '#wire/first-issue.ts';
 import { checkAddress } from '../key-scope.ts';
 import { accountRoutes } from './accounts.ts';
 import { earningsRoutes } from './earnings.ts';
+import { endpointRoutes } from './endpoints.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
@@ -81,6 +82,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
     ...providerRoutes(rooms),
+    ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms),
