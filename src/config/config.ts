@@ -35,7 +35,6 @@ export interface Config {
   readonly strangers: readonly string[];
 }
 
-<<<<<<< HEAD
 export interface TlsSettings {
   readonly cert: string;
   readonly key: string;
@@ -52,9 +51,8 @@ export interface LifeSettings {
   /** How many agents make the market ready after a start. */
   readonly readyAgents: number;
 }
-=======
+
 const BODIES_BYTES_MAX = 536_870_912;
->>>>>>> fuzz
 
 /** What one consumer may ask for. */
 export interface Limits {
