@@ -65,7 +65,7 @@ export function chooseWarmUps(
       if (taken.size >= settings.atOnceMax) return chosen;
       const isNew = warmth.lastWarmMs === null;
       if (!isNew && spare) continue;
-      if (!isNew && now.nowMs - (warmth.lastWarmMs as number) < settings.coldAfterMs) continue;
+      if (!isNew && now.nowMs - warmth.lastWarmMs < settings.coldAfterMs) continue;
       if (now.nowMs < warmth.notBeforeMs || taken.has(candidate.nodeId) || !mayBeAsked(candidate)) continue;
       taken.add(candidate.nodeId);
       chosen.push({ modelId, candidate });
