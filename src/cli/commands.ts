@@ -18,6 +18,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'run the market alone, its log on stdout: for servers',
     load: async () => (await import('./serve.ts')).serve,
   },
+  demo: {
+    summary:
+      'watch a market at work for a minute: agents, requests, a failure, the books; leaves nothing behind',
+    load: async () => (await import('./demo.ts')).demo,
+  },
   agent: {
     summary: 'serve models to a market, as a provider',
     load: async () => (await import('./agent.ts')).agent,

@@ -18,6 +18,9 @@ export interface Config {
   readonly host: string;
   readonly gatewayPort: number;
   readonly hubPort: number;
+  /** The files of TLS, absolute; undefined: both ports speak plainly, and a proxy in front of them does TLS. */
+  readonly tls: TlsSettings | undefined;
+  readonly life: LifeSettings;
   readonly logLevel: string;
   readonly limits: Limits;
   readonly playground: PlaygroundSettings;
@@ -30,6 +33,23 @@ export interface Config {
   readonly embeddedAgent: EmbeddedAgentSettings;
   /** Variables named `CYGNET_…` that mean nothing here, most likely misspelt: worth a warning at the start. */
   readonly strangers: readonly string[];
+}
+
+export interface TlsSettings {
+  readonly cert: string;
+  readonly key: string;
+  /** Who must have signed the certificates of agents; undefined: agents need none. */
+  readonly hubClientCa: string | undefined;
+}
+
+/** How the market begins and ends. */
+export interface LifeSettings {
+  /** How long a stopping market goes on taking requests while it says that it is leaving. */
+  readonly drainNoticeMs: number;
+  /** How long what is under way may take after that. */
+  readonly graceMs: number;
+  /** How many agents make the market ready after a start. */
+  readonly readyAgents: number;
 }
 
 /** What one consumer may ask for. */
@@ -111,6 +131,8 @@ export interface RoutingSettings {
   /** Tries after the first, each on a provider not yet tried. */
   readonly retriesMax: number;
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
+  /** Whether nodes are asked to load models ahead of requests. */
+  readonly warmUp: boolean;
   /** Each request earns `ratio` of a retry; at most `burst` are saved up. */
   readonly retryBudget: { readonly ratio: number; readonly burst: number };
 }
@@ -177,6 +199,15 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     host: env.host,
     gatewayPort: env.gatewayPort,
     hubPort: env.hubPort,
+    tls:
+      env.tlsCert === undefined || env.tlsKey === undefined
+        ? undefined
+        : {
+            cert: path.resolve(env.tlsCert),
+            key: path.resolve(env.tlsKey),
+            hubClientCa: env.hubClientCa === undefined ? undefined : path.resolve(env.hubClientCa),
+          },
+    life: { drainNoticeMs: env.drainNoticeMs, graceMs: env.graceMs, readyAgents: env.readyAgents },
     logLevel: env.logLevel,
     limits: {
       requestsPerMinute: {
@@ -222,6 +253,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       strategy: env.routingStrategy,
       region: env.region,
       retriesMax: env.retriesMax,
+      warmUp: env.warmUp,
       backoff: { baseMs: 50, capMs: 1_000 },
       retryBudget: { ratio: 0.1, burst: 20 },
     },
@@ -253,6 +285,12 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     strangers,
   };
   const config = merge({ ...settings }, changes) as unknown as Config;
+  if ((env.tlsCert === undefined) !== (env.tlsKey === undefined)) {
+    problems.push('CYGNET_TLS_CERT and CYGNET_TLS_KEY go together: one of them is missing.');
+  }
+  if (env.hubClientCa !== undefined && env.tlsCert === undefined) {
+    problems.push('CYGNET_HUB_CLIENT_CA needs CYGNET_TLS_CERT and CYGNET_TLS_KEY.');
+  }
   problems.push(...crossChecks(config));
   if (problems.length > 0) throw new ConfigProblems(problems);
   return freeze(config);

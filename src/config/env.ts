@@ -114,6 +114,35 @@ export const VARIABLES = {
     'The port of the consumer API; 0 takes any free one.',
   ),
   hubPort: plain('CYGNET_HUB_PORT', port, '8081', 'The port that providers dial; 0 takes any free one.'),
+  tlsCert: optional(
+    'CYGNET_TLS_CERT',
+    text,
+    'A PEM file with the certificate of both ports and what leads to its root. Read again when it changes, and on SIGHUP.',
+  ),
+  tlsKey: optional('CYGNET_TLS_KEY', text, 'The PEM file with the key of that certificate.'),
+  hubClientCa: optional(
+    'CYGNET_HUB_CLIENT_CA',
+    text,
+    'A PEM file: agents must show a certificate that one of these signed (mTLS).',
+  ),
+  drainNoticeMs: plain(
+    'CYGNET_DRAIN_NOTICE_MS',
+    whole(0, 600_000),
+    '0',
+    'How long a stopping market goes on taking requests while /health says draining, so that a balancer moves on first.',
+  ),
+  graceMs: plain(
+    'CYGNET_GRACE_MS',
+    whole(0, HOUR_MS),
+    '120000',
+    'How long answers under way may take when the market stops, in milliseconds; then they end with an error.',
+  ),
+  readyAgents: plain(
+    'CYGNET_READY_AGENTS',
+    whole(0, 1_000_000),
+    '0',
+    'How many agents must have registered after a start before /health says ok.',
+  ),
   logLevel: plain(
     'CYGNET_LOG_LEVEL',
     oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
@@ -266,6 +295,13 @@ export const VARIABLES = {
     whole(0, 10),
     '2',
     'How many further providers are tried when one fails before its first token.',
+  ),
+
+  warmUp: plain(
+    'CYGNET_WARM_UP',
+    yesOrNo,
+    'yes',
+    'Whether nodes are asked to load a model ahead of its next request, by a small one that nobody pays for.',
   ),
 
   splitPolicy: plain(

@@ -6,6 +6,7 @@ import { newRecord } from '#routing/score.ts';
 import type { DeclaredModel } from './declaration.ts';
 import type { Link } from './link.ts';
 import type { ProviderStates } from './ports.ts';
+import type { WarmUpAnswer } from './warm-up-desk.ts';
 
 /**
  * Who is here now, as plain candidates for routing. One list per model, changed in place when somebody comes, goes,
@@ -47,6 +48,11 @@ export class Registry {
   /** The link of a candidate; undefined when it has gone. */
   linkOf(candidate: Candidate): Link | undefined {
     return this.#byLink.get(candidate.linkId)?.link;
+  }
+
+  /** Has the node of a candidate load its model. */
+  async warmUp(candidate: Candidate, modelId: string): Promise<WarmUpAnswer> {
+    return (await this.#byLink.get(candidate.linkId)?.warmUp(modelId)) ?? 'unanswered';
   }
 
   /** What was measured of a node on a model, connected or not; undefined when nothing is remembered. */
@@ -308,6 +314,8 @@ export class Presence {
   link: Link | undefined;
   /** Ends the session of this node. */
   readonly evict: (why: 'replaced' | 'key-revoked') => void;
+  /** Has the node load a model of its own by a small request that nobody pays for. */
+  readonly warmUp: (modelId: string) => Promise<WarmUpAnswer>;
   /** Tells the session that its provider has another state. */
   readonly stateChanged: (state: ProviderState | undefined) => void;
   readonly serving = new Map<string, PresentCandidate>();
@@ -322,7 +330,15 @@ export class Presence {
   constructor(
     about: Pick<
       Presence,
-      'linkId' | 'nodeId' | 'providerId' | 'mode' | 'keyId' | 'connectedAtMs' | 'evict' | 'stateChanged'
+      | 'linkId'
+      | 'nodeId'
+      | 'providerId'
+      | 'mode'
+      | 'keyId'
+      | 'connectedAtMs'
+      | 'evict'
+      | 'warmUp'
+      | 'stateChanged'
     >,
   ) {
     this.linkId = about.linkId;
@@ -332,6 +348,7 @@ export class Presence {
     this.keyId = about.keyId;
     this.connectedAtMs = about.connectedAtMs;
     this.evict = about.evict;
+    this.warmUp = about.warmUp;
     this.stateChanged = about.stateChanged;
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Agent, request } from 'undici';
 import { vi } from 'vitest';
 import type { RunningAgent } from '#agent/run.ts';
 import type { AgentSettings } from '#agent/settings.ts';
@@ -94,11 +95,11 @@ export class TestMarket {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#running.gatewayPort}`;
+    return `${this.#changes.tls ? 'https' : 'http'}://127.0.0.1:${this.#running.gatewayPort}`;
   }
 
   get hubUrl(): string {
-    return `ws://127.0.0.1:${this.#running.hubPort}`;
+    return `${this.#changes.tls ? 'wss' : 'ws'}://127.0.0.1:${this.#running.hubPort}`;
   }
 
   get ports(): { gateway: number; hub: number } {
@@ -253,8 +254,8 @@ export class TestMarket {
   }
 
   async health(): Promise<Record<string, unknown>> {
-    const response = await fetch(`${this.url}/health`);
-    return (await response.json()) as Record<string, unknown>;
+    const { body } = await request(`${this.url}/health`, { dispatcher: trusting });
+    return (await body.json()) as Record<string, unknown>;
   }
 
   /** Every agent of this market leaves. */
@@ -262,20 +263,20 @@ export class TestMarket {
     for (const leave of this.#leaving.splice(0).toReversed()) await leave();
   }
 
-  /** SIGTERM: drains and closes the marketplace; the database stays. */
-  async stop(graceMs = 10_000): Promise<void> {
+  /** SIGTERM: says for `noticeMs` that it leaves, drains and closes the marketplace; the database stays. */
+  async stop(graceMs = 10_000, noticeMs = 0): Promise<void> {
     const market = this.#market;
     this.#market = undefined;
     if (market) this.#kin.splice(this.#kin.indexOf(this), 1);
-    await market?.close(graceMs);
+    await market?.close(graceMs, noticeMs);
     await this.#database?.close();
     this.#database = undefined;
   }
 
   /** Stops, and opens again on the same folder, database and ports, as the next start would. `between` runs in between. */
-  async restart(between: () => void = () => {}): Promise<void> {
+  async restart(between: () => void = () => {}, noticeMs = 0): Promise<void> {
     const { gateway, hub } = this.ports;
-    await this.stop();
+    await this.stop(undefined, noticeMs);
     between();
     await this.#open({ gatewayPort: gateway, hubPort: hub });
   }
@@ -328,6 +329,8 @@ export class TestMarket {
       {},
       {
         ...this.#changes,
+        // Its own tests turn it on: everywhere else an agent hears of nothing but requests.
+        routing: { warmUp: false, ...this.#changes.routing },
         // All agents of a test come from one address.
         hub: { upgradeBurst: 1_000, ...this.#changes.hub },
         // The servers of a test are on this machine.
@@ -341,21 +344,24 @@ export class TestMarket {
 
   /** True when this market's process accepts the key. */
   async knows(key: string): Promise<boolean> {
-    const response = await fetch(`${this.url}/api/v1/provider/status`, {
-      headers: { authorization: `Bearer ${key}` },
-    });
-    const status = (await response.json()) as { api_key_valid: boolean };
+    const headers = { authorization: `Bearer ${key}` };
+    const answer = await request(`${this.url}/api/v1/provider/status`, { dispatcher: trusting, headers });
+    const status = (await answer.body.json()) as { api_key_valid: boolean };
     if (status.api_key_valid) return true;
     // A consumer's key is no provider's: an empty body to chat is refused for its body once the key is known.
-    const chat = await fetch(`${this.url}/v1/chat/completions`, {
+    const chat = await request(`${this.url}/v1/chat/completions`, {
+      dispatcher: trusting,
       method: 'POST',
-      headers: { authorization: `Bearer ${key}` },
+      headers,
       body: '',
     });
-    await chat.arrayBuffer();
-    return chat.status === 400;
+    await chat.body.dump();
+    return chat.statusCode === 400;
   }
 }
+
+/** Whoever answers at a market's port is that market: who may claim to be it is for the tests of TLS. */
+const trusting = new Agent({ connect: { rejectUnauthorized: false } });
 
 /** Looks again and again until `holds`; throws after ten seconds. */
 async function until(holds: () => Promise<boolean>): Promise<void> {

@@ -130,6 +130,8 @@ class Member {
       keyId: null,
       connectedAtMs: clock.nowMs(),
       evict: () => {},
+      // What an endpoint has loaded is not ours to arrange.
+      warmUp: async () => 'unanswered',
       stateChanged: () => {},
     });
     const place = readEndpointUrl(endpoint.url, parts.rules.allowed);
