@@ -52,6 +52,8 @@ export interface LifeSettings {
   readonly readyAgents: number;
 }
 
+const BODIES_BYTES_MAX = 536_870_912;
+
 /** What one consumer may ask for. */
 export interface Limits {
   /** By what a model is limited as; `limitClassOf` says which class a category has. */
@@ -60,6 +62,8 @@ export interface Limits {
   readonly bodyBytesMax: number;
   /** Of a recording to be transcribed. */
   readonly recordingBytesMax: number;
+  /** Of all large bodies together that are in hand. */
+  readonly bodiesBytesMax: number;
   readonly messagesMax: number;
   readonly messageCharsMax: number;
   readonly inputTokensMax: number;
@@ -219,6 +223,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       concurrentPerKey: env.concurrentPerKey,
       bodyBytesMax: env.bodyBytesMax,
       recordingBytesMax: env.recordingBytesMax,
+      bodiesBytesMax: Math.max(BODIES_BYTES_MAX, 4 * Math.max(env.bodyBytesMax, env.recordingBytesMax)),
       messagesMax: env.messagesMax,
       messageCharsMax: env.messageCharsMax,
       inputTokensMax: env.inputTokensMax,
