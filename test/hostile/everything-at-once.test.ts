@@ -118,11 +118,11 @@ afterAll(() => house.close());
 it('a hostile agent that does everything at once changes no byte of what other providers answer', {
   timeout: 300_000,
 }, async () => {
-  let over = false;
+  const show = { over: false };
   const wrong: string[] = [];
   const customers = Array.from({ length: CUSTOMERS }, async (_, customer) => {
     let answers = 0;
-    for (; !over; answers++) {
+    for (; !show.over; answers++) {
       const prompt = `c${customer}-${answers}`;
       const body = streamBody(PLAIN_MODEL, {
         stream: answers % 4 !== 3,
@@ -136,7 +136,7 @@ it('a hostile agent that does everything at once changes no byte of what other p
     return answers;
   });
   const victimsOfTheirOwn = Array.from({ length: 3 }, async () => {
-    while (!over)
+    while (!show.over)
       await chat({
         baseUrl: house.baseUrl,
         key: house.consumers[1]?.key ?? '',
@@ -152,7 +152,7 @@ it('a hostile agent that does everything at once changes no byte of what other p
       await new Promise((resolve) => setImmediate(resolve));
     if (!hostile.connected) await hostile.until(() => hostile.connected);
   }
-  over = true;
+  show.over = true;
   const answers = (await Promise.all(customers)).reduce((sum, each) => sum + each, 0);
   await Promise.all(victimsOfTheirOwn);
   expect(wrong, `seed ${SEED}`).toEqual([]);
