@@ -85,6 +85,8 @@ const LEFT_ALONE_MS_MAX = 1_800_000;
 
 function isWarm({ candidate, warmth }: Warmable, nowMs: number, settings: WarmUpSettings): boolean {
   return (
+    // An endpoint that serves meanwhile is no reason to leave the agents cold.
+    candidate.mode === 'websocket' &&
     warmth.lastWarmMs !== null &&
     nowMs - warmth.lastWarmMs < settings.coldAfterMs &&
     candidate.eligible &&
