@@ -15,23 +15,30 @@ import { settleRecount } from '#gateway/settle-recount.ts';
 import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
+import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
+import { WarmUps } from '#hub/warm-up.ts';
 import { Accounts } from '#identity/accounts.ts';
 import { createConsumer } from '#identity/consumers.ts';
+import { EndpointBook } from '#identity/endpoint-book.ts';
+import { EndpointDesk } from '#identity/endpoint-desk.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
 import { KeyRing } from '#identity/key-ring.ts';
 import { NodeBook } from '#identity/node-book.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
-import type { Clock } from '#kit/clock.ts';
+import { SecretBox } from '#identity/secret-box.ts';
+import { secretOf } from '#identity/secret-file.ts';
+import { type Clock, pause } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import { packageVersion } from '#kit/package-root.ts';
 import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
+import { TlsFiles } from '#kit/tls-files.ts';
 import { Book } from '#ledger/book.ts';
 import { lockFolder } from '#ledger/folder-lock.ts';
 import { Holds } from '#ledger/holds.ts';
@@ -75,6 +82,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => providers.close());
     const catalogue = await CatalogueView.open({ database, clock, log });
     closing.push(() => catalogue.close());
+    const box = secretBox(config, random);
+    const endpoints = await EndpointBook.open({ database, box, clock, log });
+    closing.push(() => endpoints.close());
 
     const money = await openMoney(parts, ids);
     closing.push(() => money.close());
@@ -108,13 +118,36 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         unknownHardwareAllowed: config.providers.allowUnknownHardware,
       },
     );
+    const rules = networkRules(config.external.allowNetworks);
+    const fleet = new ExternalFleet({
+      clock,
+      random,
+      ids,
+      log: log.child({ room: 'hub' }),
+      hub,
+      endpoints,
+      models: catalogue,
+      rules,
+    });
+    closing.push(() => fleet.close());
     const service = new ServiceBook({
       clock,
       random,
       strategy: STRATEGIES[config.routing.strategy](),
       region: config.routing.region,
       candidates: (modelId) => hub.candidates(modelId),
+      asked: (modelId) => warmUps?.asked(modelId),
     });
+    const warmUps = config.routing.warmUp
+      ? new WarmUps({
+          clock,
+          log: log.child({ room: 'hub' }),
+          candidates: (modelId) => hub.candidates(modelId),
+          warmUp: (candidate, modelId) => hub.registry.warmUp(candidate, modelId),
+          failed: (candidate, modelId) => service.warmUpFailed(candidate, modelId),
+        })
+      : undefined;
+    closing.push(() => warmUps?.close());
     const dispatcher = new Dispatcher(
       {
         clock,
@@ -156,8 +189,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     closing.push(() => recounter.close());
 
+    const tls = openTls(config, { clock, log });
+    closing.push(() => tls.forEach((files) => files.close()));
+    const [gatewayTls, hubTls] = tls;
+    const addresses = new ClientAddresses(config.access.trustedProxies);
+    let phase: 'starting' | 'open' | 'leaving' = 'starting';
     const hubServer = await HubServer.open(hub, {
       clock,
+      tls: hubTls,
+      addressOf: (request) => addresses.of(request) || 'unknown',
       settings: {
         host: config.host,
         port: config.hubPort,
@@ -198,6 +238,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         usage,
         playground: config.playground,
         recordingBytesMax: config.limits.recordingBytesMax,
+        bodiesBytesMax: config.limits.bodiesBytesMax,
         models: catalogue,
         providersOf: (modelId) => hub.candidates(modelId).filter((candidate) => candidate.eligible).length,
         console: {
@@ -215,6 +256,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
           providerDesk: new ProviderDesk(database),
+          external: {
+            desk: new EndpointDesk({ database, box }),
+            fleet,
+            rules,
+            look: (id) => endpoints.look(id),
+          },
           reading,
           book: money.book,
           caps,
@@ -222,15 +269,20 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           providers,
           models: catalogue,
           registry: hub.registry,
-          addresses: new ClientAddresses(config.access.trustedProxies),
+          addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
         },
-        health: () => health(hub, dispatcher, money),
+        health: () => {
+          // Once ready it stays so: what happens to agents later is no reason to send consumers elsewhere.
+          if (phase === 'starting' && hub.counters.registered >= config.life.readyAgents) phase = 'open';
+          return health(phase, { hub, dispatcher, money });
+        },
       },
       {
         host: config.host,
         port: config.gatewayPort,
+        tls: gatewayTls,
         headTimeoutMs: config.limits.headTimeoutMs,
         bodyTimeoutMs: config.limits.bodyTimeoutMs,
       },
@@ -240,11 +292,19 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
 
     let closed: Promise<void> | undefined;
-    const close = async (graceMs: number): Promise<void> => {
+    const close = async (graceMs: number, noticeMs: number): Promise<void> => {
+      // Whoever asks is told that we leave, and everything else goes on: a balancer needs a moment to notice.
+      phase = 'leaving';
+      hub.refuseNewLinks();
+      gateway.leave();
+      if (noticeMs > 0) await pause(clock, noticeMs);
+      // No new work. What was taken on may end, tries on other agents included.
       gateway.stopAccepting();
-      // The hub drains first: agents get no new work, answers under way go on until they end or the grace does.
-      await hubServer.close(graceMs);
+      const untilMs = clock.nowMs() + graceMs;
+      while (gateway.underWay > 0 && clock.nowMs() < untilMs) await pause(clock, DRAIN_LOOK_MS);
+      // Whatever is left ends with an error that says why; only then do the agents leave.
       dispatcher.close();
+      await hubServer.close();
       await money.settled(LAST_POSTINGS_MS);
       await gateway.close();
       await closeAll();
@@ -253,6 +313,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       gatewayPort: gateway.port,
       hubPort: hubServer.port,
       hub,
+      fleet,
       gateway,
       underWay: () => ({
         requests: dispatcher.active,
@@ -260,8 +321,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         promised: money.holds.totals().reserved,
         unpostedBytes: money.poster.lag.bytes,
       }),
-      close: (graceMs = 30_000) => {
-        closed ??= close(graceMs);
+      reloadTls: () => {
+        for (const files of tls) files.reload();
+      },
+      close: (graceMs = config.life.graceMs, noticeMs = 0) => {
+        closed ??= close(graceMs, noticeMs);
         return closed;
       },
     };
@@ -286,14 +350,17 @@ export interface Marketplace {
   readonly gatewayPort: number;
   readonly hubPort: number;
   readonly hub: Hub;
+  readonly fleet: ExternalFleet;
   readonly gateway: Gateway;
   /** What is not over yet. All zero is a market at rest. */
   underWay(): UnderWay;
+  /** Reads certificates and keys again. */
+  reloadTls(): void;
   /**
-   * Stops accepting, lets what is under way end (at most `graceMs`), posts what was served, and closes everything.
-   * Calling it again waits for the first call.
+   * Closes in phases: says for `noticeMs` that it leaves, stops accepting, lets what is under way end (at most `graceMs`),
+   * ends the rest with an error, posts what was served, and closes everything. Calling it again waits for the first call.
    */
-  close(graceMs?: number): Promise<void>;
+  close(graceMs?: number, noticeMs?: number): Promise<void>;
 }
 
 export interface UnderWay {
@@ -309,6 +376,8 @@ export interface UnderWay {
 
 /** How long the ledger may stand still before a statement of its is given up. */
 const LEDGER_DEADLINE_MS = 120_000;
+/** How often the end looks whether the answers under way are over. */
+const DRAIN_LOOK_MS = 20;
 /** How long the end waits for the database to take what was served: what it does not take, the next start posts. */
 const LAST_POSTINGS_MS = 2_000;
 /** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
@@ -369,6 +438,12 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   };
 }
 
+/** What seals the keys of external endpoints, as this configuration says. */
+export function secretBox({ dataFolder, external }: Config, random: Randomness): SecretBox {
+  const { secret = secretOf(dataFolder, random), secretFormer } = external;
+  return new SecretBox({ secret, former: secretFormer ? [secretFormer] : [], random });
+}
+
 /** The name under which this data folder's process leases money: made once, kept for its later lives. */
 function instanceOf(dataFolder: string, makeId: (prefix: string) => string): string {
   const file = path.join(dataFolder, 'instance');
@@ -418,9 +493,21 @@ const STRATEGIES: Readonly<Record<StrategyName, () => Strategy>> = {
   latency: byLatency,
 };
 
-function health(hub: Hub, dispatcher: Dispatcher, money: Money): Health {
+/** The files of TLS as the gateway and the hub use them; none where a proxy does TLS. */
+function openTls({ tls }: Config, parts: { clock: Clock; log: Logger }): TlsFiles[] {
+  if (!tls) return [];
+  const { cert, key, hubClientCa } = tls;
+  return [new TlsFiles({ cert, key }, parts), new TlsFiles({ cert, key, clientCa: hubClientCa }, parts)];
+}
+
+function health(
+  phase: 'starting' | 'open' | 'leaving',
+  { hub, dispatcher, money }: { hub: Hub; dispatcher: Dispatcher; money: Money },
+): Health {
   const { lag } = money.poster;
-  const status = hub.closing ? 'draining' : money.journal.healthy ? 'ok' : 'failing';
+  const whole = money.journal.healthy ? 'ok' : 'failing';
+  const status =
+    phase === 'leaving' ? 'draining' : phase === 'starting' && whole === 'ok' ? 'starting' : whole;
   return {
     status,
     agents: hub.links,

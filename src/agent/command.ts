@@ -29,13 +29,20 @@ ids under /v1/models; <id> is one of them.
 export function agentCommand(): Command {
   return new Command('agent')
     .description('Serve models to a market: dial its hub, and answer what it sends.')
-    .option('--hub <url>', 'the hub, ws://127.0.0.1:8081 or wss://…')
+    .option(
+      '--hub <url>',
+      'the hub, ws://127.0.0.1:8081 or wss://…; may be repeated for the hubs of one market',
+      repeated,
+    )
+    .option('--tls-ca <file>', 'believe these authorities about the hub, not the public ones (PEM)')
+    .option('--tls-cert <file>', "this agent's certificate, for hubs that ask for one (PEM)")
+    .option('--tls-key <file>', 'the key of that certificate (PEM)')
     .option('--key <key>', 'the provider key, sk-prov-… (better: the variable INFERENCE_API_KEY)')
     .option('--folder <path>', "where the node's key is kept; a Swan agent's folder is understood")
     .option(
       '--model <id=source>',
       'a model to serve: <id>=<http url>[#name there], <id>=<file.gguf>, <id>=rehearsal:<plan>; may be repeated',
-      (value: string, before: string[] | undefined) => [...(before ?? []), value],
+      repeated,
     )
     .option('--name <name>', 'a name for this node')
     .option('--sequences <n>', 'requests a model file computes together (4)')
@@ -51,6 +58,11 @@ export function agentCommand(): Command {
     .action(async (options: AgentOptions) => {
       process.exitCode = await serveUntilToldToStop(options);
     });
+}
+
+/** An option that may be given several times. */
+function repeated(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
 }
 
 async function serveUntilToldToStop(options: AgentOptions): Promise<number> {

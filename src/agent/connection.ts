@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import { WebSocket } from 'ws';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -64,6 +65,8 @@ export interface ConnectionSettings {
   /** With or without `/ws` at its end. */
   readonly hubUrl: string;
   readonly key: Sealed<string>;
+  /** What secures the line, as of now. Throws when it cannot be read. */
+  readonly tls: () => SecureContextOptions;
   readonly nodeId: string;
   readonly nodeName: string | undefined;
   readonly version: string;
@@ -173,7 +176,10 @@ export class Connection {
           ? 0
           : jittered(Math.min(RETRY_MS_MAX, 1_000 * 2 ** Math.min(attempt - 1, 10)), this.#parts.randomness);
     }
-    this.#parts.log.warn({ why: outcome.why, retryMs: Math.round(delayMs) }, 'the line to the hub is lost');
+    this.#parts.log.warn(
+      { hub: this.#url, why: outcome.why, retryMs: Math.round(delayMs) },
+      'the line to the hub is lost',
+    );
     this.#retry = this.#parts.clock.after(delayMs, () => this.open());
   }
 }
@@ -233,6 +239,7 @@ class Line {
     });
     const privateLine = isPrivateLine(url);
     this.#socket = new WebSocket(url, {
+      ...this.#secure(url),
       perMessageDeflate: false,
       skipUTF8Validation: true,
       handshakeTimeout: HANDSHAKE_MS_MAX,
@@ -251,6 +258,17 @@ class Line {
       this.#why = `${(error as { code?: string }).code ?? ''} ${error.message}`.trim();
     });
     this.#socket.on('close', (code) => this.#ended(code));
+  }
+
+  #secure(url: string): SecureContextOptions {
+    if (!url.startsWith('wss:')) return {};
+    try {
+      return this.#settings.tls();
+    } catch (error) {
+      // Half renewed, perhaps. Without our files the hub will most likely turn us away, and the next dial reads them anew.
+      this.#parts.log.error({ why: (error as Error).message }, 'the TLS files cannot be used');
+      return { minVersion: 'TLSv1.2' };
+    }
   }
 
   modelsChanged(): void {

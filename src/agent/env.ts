@@ -3,12 +3,16 @@
  * line says wins over a variable, and a variable over a file. The first three are the Swan agent's own.
  */
 export const AGENT_VARIABLES = {
-  INFERENCE_WS_URL: 'The hub, for example ws://127.0.0.1:8081.',
+  INFERENCE_WS_URL:
+    'The hub, for example ws://127.0.0.1:8081; several hubs of one market with commas between them.',
   INFERENCE_API_KEY: 'The provider key, sk-prov-….',
   CP_PATH: "The folder of the node's key and settings, where CYGNET_AGENT_FOLDER is not set.",
   CYGNET_AGENT_FOLDER: "The folder of the node's key and settings.",
   CYGNET_AGENT_NAME: 'A name for this node.',
   CYGNET_AGENT_MODELS: 'Models to serve, as for --model, separated by spaces.',
+  CYGNET_AGENT_TLS_CA: 'A PEM file of the authorities to believe about the hub, in place of the public ones.',
+  CYGNET_AGENT_TLS_CERT: "A PEM file with this agent's certificate, for hubs that ask for one.",
+  CYGNET_AGENT_TLS_KEY: 'The PEM file with the key of that certificate.',
   CYGNET_AGENT_LOG_LEVEL: 'trace, debug, info, warn, error or silent.',
 } as const;
 

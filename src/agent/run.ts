@@ -12,6 +12,7 @@ import { OpenAiCompatibleBackend } from './backends/openai-compatible.ts';
 import { RehearsalBackend } from './backends/rehearsal.ts';
 import { Connection } from './connection.ts';
 import { findHardware, gpuFigures, type RunProgram } from './hardware.ts';
+import { readTls } from './line-tls.ts';
 import { HealthWatch } from './model-health.ts';
 import { nodeId } from './node-key.ts';
 import { Desk, type ServedModel } from './serve.ts';
@@ -36,11 +37,11 @@ export interface AgentParts {
 
 export interface RunningAgent {
   readonly nodeId: string;
-  /** Resolves with what the hub accepted, at the first registration. */
+  /** Resolves with what the hub accepted, at the first registration with any. */
   readonly registered: Promise<Registration>;
-  /** Resolves with the hub's reason the first time it refuses our key. */
+  /** Resolves with a hub's reason the first time one refuses our key. */
   readonly refused: Promise<string>;
-  /** True while the hub has us registered. */
+  /** True while every hub has us registered. */
   readonly connected: boolean;
   /** Takes no new work, finishes what is under way (for at most the drain time), and leaves. */
   drain(): Promise<void>;
@@ -95,39 +96,47 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
     sayRefused = resolve;
   });
 
-  const connection = new Connection(
-    {
-      hubUrl: settings.hubUrl,
-      key: settings.key,
-      nodeId: node,
-      nodeName: settings.name,
-      version: `${SWAN_GENERATION}+cygnet.${parts.version}`,
-      hardware,
-    },
-    {
-      desk,
-      clock,
-      randomness,
-      ids: idMaker(clock, randomness),
-      log,
-      readyModels: () => watch.ready(),
-      modelHealth: () => watch.health(),
-      declarations: (ids) => declarationsOf(ids, models, settings.models),
-      metrics: () => metricsOf(desk, figures),
-      registered: ({ extension, models: accepted }) => {
-        const served = accepted ?? watch.ready();
-        log.info({ models: served, extension, node: node.slice(0, 16) }, 'registered with the hub');
-        sayRegistered({ models: served, extension });
+  const open = (hubUrl: string): Connection =>
+    new Connection(
+      {
+        hubUrl,
+        key: settings.key,
+        tls: () => readTls(settings.tls),
+        nodeId: node,
+        nodeName: settings.name,
+        version: `${SWAN_GENERATION}+cygnet.${parts.version}`,
+        hardware,
       },
-      refused: (message) => sayRefused(message),
-    },
-  );
-  await watch.start(() => connection.modelsChanged());
-  connection.open();
+      {
+        desk,
+        clock,
+        randomness,
+        ids: idMaker(clock, randomness),
+        log,
+        readyModels: () => watch.ready(),
+        modelHealth: () => watch.health(),
+        declarations: (ids) => declarationsOf(ids, models, settings.models),
+        metrics: () => metricsOf(desk, figures),
+        registered: ({ extension, models: accepted }) => {
+          const served = accepted ?? watch.ready();
+          log.info(
+            { hub: hubUrl, models: served, extension, node: node.slice(0, 16) },
+            'registered with the hub',
+          );
+          sayRegistered({ models: served, extension });
+        },
+        refused: (message) => sayRefused(message),
+      },
+    );
+  const connections = settings.hubUrls.map(open);
+  await watch.start(() => {
+    for (const connection of connections) connection.modelsChanged();
+  });
+  for (const connection of connections) connection.open();
 
   let leaving: Promise<void> | undefined;
   const leave = async (): Promise<void> => {
-    await connection.close();
+    await Promise.all(connections.map((connection) => connection.close()));
     desk.close();
     await Promise.all([watch.close(), looks?.close()]);
     await Promise.all([...models.values()].map(({ backend }) => backend.close()));
@@ -137,12 +146,12 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
     registered,
     refused,
     get connected() {
-      return connection.registered;
+      return connections.every((connection) => connection.registered);
     },
     drain() {
       leaving ??= (async () => {
         desk.refuseNewJobs();
-        connection.drain();
+        for (const connection of connections) connection.drain();
         let timer: { cancel(): void } | undefined;
         const deadline = new Promise<void>((resolve) => {
           timer = clock.after(settings.drainMs, resolve);

@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const good = { hub: 'wss://hub', key: 'sk-prov-1', model: ['a=rehearsal:'] };
+const good = { hub: ['wss://hub'], key: 'sk-prov-1', model: ['a=rehearsal:'] };
 const read = (options: AgentOptions, env = {}) => readSettings({ folder, ...options }, env);
 
 describe('the settings of an agent', () => {
@@ -48,7 +48,7 @@ describe('the settings of an agent', () => {
     );
     const settings = read({}, { INFERENCE_API_KEY: 'sk-prov-env' });
     expect(settings).toMatchObject({
-      hubUrl: 'ws://127.0.0.1:8081',
+      hubUrls: ['ws://127.0.0.1:8081'],
       name: 'from-file',
       serviceUrl: 'http://127.0.0.1:8100',
     });
@@ -63,8 +63,11 @@ describe('the settings of an agent', () => {
     ['no hub', { ...good, hub: undefined }, 'Which hub'],
     ['no key', { ...good, key: undefined }, 'Which key'],
     ['no model', { ...good, model: [] }, 'Which model'],
-    ['a hub that is none', { ...good, hub: 'http://hub' }, 'no ws://'],
-    ['a plain line to another machine', { ...good, hub: 'ws://10.0.0.1:8081' }, 'unencrypted'],
+    ['a hub twice', { ...good, hub: ['wss://hub', 'wss://hub/ws'] }, 'given twice'],
+    ['half a certificate', { ...good, tlsCert: 'a.pem' }, '--tls-cert and --tls-key'],
+    ['authorities that are not there', { ...good, tlsCa: '/nowhere/ca.pem' }, '/nowhere/ca.pem'],
+    ['a hub that is none', { ...good, hub: ['http://hub'] }, 'no ws://'],
+    ['a plain line to another machine', { ...good, hub: ['wss://hub', 'ws://10.0.0.1:8081'] }, 'unencrypted'],
     ['a model without a source', { ...good, model: ['a'] }, '<id>='],
     ['a model twice', { ...good, model: ['a=rehearsal:', 'a=rehearsal:'] }, 'twice'],
     ['an unknown rehearsal', { ...good, model: ['a=rehearsal:sing'] }, 'sing'],
@@ -83,6 +86,8 @@ describe('the settings of an agent', () => {
   });
 
   it('allow a plain line to those who ask for it', () => {
-    expect(read({ ...good, hub: 'ws://10.0.0.1:8081', allowPlain: true }).hubUrl).toBe('ws://10.0.0.1:8081');
+    expect(read({ ...good, hub: ['ws://10.0.0.1:8081'], allowPlain: true }).hubUrls).toEqual([
+      'ws://10.0.0.1:8081',
+    ]);
   });
 });

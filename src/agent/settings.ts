@@ -4,11 +4,14 @@ import { Sealed } from '#kit/sealed.ts';
 import { parseRehearsal } from './backends/rehearsal.ts';
 import { isPrivateLine, socketUrl } from './connection.ts';
 import type { AgentEnv } from './env.ts';
+import { readTls } from './line-tls.ts';
 import { readSwanFolder } from './swan-folder.ts';
 
 /** Everything that an agent is told, checked. */
 export interface AgentSettings {
-  readonly hubUrl: string;
+  /** The hubs of one market: a line to each, and jobs from each. */
+  readonly hubUrls: readonly string[];
+  readonly tls: TlsSettings;
   readonly key: Sealed<string>;
   /** Where the node's key is kept. */
   readonly folder: string;
@@ -23,6 +26,15 @@ export interface AgentSettings {
   /** Say that we are ready as a line of JSON. */
   readonly json: boolean;
   readonly logLevel: string;
+}
+
+/** Files for the line to the hub. They are read at each dial, so a renewed certificate needs no restart. */
+export interface TlsSettings {
+  /** Whom to believe that it is the hub; undefined: the authorities that Node.js knows. */
+  readonly ca: string | undefined;
+  /** Our own certificate and key, for hubs that want one. */
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
 }
 
 export interface ModelSetting {
@@ -54,7 +66,10 @@ export type ModelSource =
 
 /** What the command line may say; absent is undefined. */
 export interface AgentOptions {
-  readonly hub?: string | undefined;
+  readonly hub?: readonly string[] | undefined;
+  readonly tlsCa?: string | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
   readonly key?: string | undefined;
   readonly folder?: string | undefined;
   readonly model?: readonly string[] | undefined;
@@ -90,14 +105,28 @@ export function readSettings(options: AgentOptions, env: AgentEnv): AgentSetting
     options.folder ?? env.CYGNET_AGENT_FOLDER ?? env.CP_PATH ?? path.join(homedir(), '.cygnet-agent'),
   );
   const swan = complain(() => readSwanFolder(folder));
-  const hubUrl = options.hub ?? env.INFERENCE_WS_URL ?? swan.hubUrl;
-  if (!hubUrl) throw new SettingsError('Which hub? Give --hub ws://host:8081 or set INFERENCE_WS_URL.');
-  complain(() => socketUrl(hubUrl));
-  if (!isPrivateLine(hubUrl) && !options.allowPlain) {
+  const named = options.hub?.length ? options.hub : (env.INFERENCE_WS_URL?.split(/[\s,]+/) ?? [swan.hubUrl]);
+  const hubUrls = named.filter((url) => url !== undefined && url !== '') as string[];
+  if (hubUrls.length === 0)
+    throw new SettingsError('Which hub? Give --hub ws://host:8081 or set INFERENCE_WS_URL.');
+  const dialled = hubUrls.map((url) => complain(() => socketUrl(url)));
+  // A hub that is dialled twice by one node throws the first line out for the second, for ever.
+  const again = hubUrls.find((_, index) => dialled.indexOf(dialled[index] as string) !== index);
+  if (again !== undefined) throw new SettingsError(`The hub ${again} is given twice.`);
+  for (const url of hubUrls) {
+    if (isPrivateLine(url) || options.allowPlain) continue;
     throw new SettingsError(
-      `${hubUrl} would carry your key and every prompt unencrypted. Use wss://, or say --allow-plain if you mean it.`,
+      `${url} would carry your key and every prompt unencrypted. Use wss://, or say --allow-plain if you mean it.`,
     );
   }
+  const tls = {
+    ca: options.tlsCa ?? env.CYGNET_AGENT_TLS_CA,
+    cert: options.tlsCert ?? env.CYGNET_AGENT_TLS_CERT,
+    key: options.tlsKey ?? env.CYGNET_AGENT_TLS_KEY,
+  };
+  if ((tls.cert === undefined) !== (tls.key === undefined))
+    throw new SettingsError('--tls-cert and --tls-key go together: one of them is missing.');
+  complain(() => readTls(tls));
   const key = options.key ?? env.INFERENCE_API_KEY ?? swan.key;
   if (!key) throw new SettingsError('Which key? Give --key sk-prov-… or set INFERENCE_API_KEY.');
 
@@ -120,7 +149,8 @@ export function readSettings(options: AgentOptions, env: AgentEnv): AgentSetting
   if (!LOG_LEVELS.includes(logLevel))
     throw new SettingsError(`--log-level is one of ${LOG_LEVELS.join(', ')}.`);
   return {
-    hubUrl,
+    hubUrls,
+    tls,
     key: new Sealed(key),
     folder,
     name: options.name ?? env.CYGNET_AGENT_NAME ?? swan.nodeName,

@@ -18,6 +18,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'run the market alone, its log on stdout: for servers',
     load: async () => (await import('./serve.ts')).serve,
   },
+  demo: {
+    summary:
+      'watch a market at work for a minute: agents, requests, a failure, the books; leaves nothing behind',
+    load: async () => (await import('./demo.ts')).demo,
+  },
   agent: {
     summary: 'serve models to a market, as a provider',
     load: async () => (await import('./agent.ts')).agent,
@@ -33,6 +38,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   providers: {
     summary: 'add, list, approve and suspend who is paid for inference',
     load: async () => (await import('./providers.ts')).providers,
+  },
+  endpoints: {
+    summary: 'add, list, check and remove external endpoints, used when no agent can serve',
+    load: async () => (await import('./endpoints.ts')).endpoints,
   },
   users: {
     summary: 'list who signs in, and make operators',

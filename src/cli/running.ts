@@ -4,6 +4,7 @@ import { systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import { type LogFile, type Logger, openLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
+import { TlsProblem } from '#kit/tls-files.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { Refusal } from './refusal.ts';
 import { type OpenStore, openStore } from './session.ts';
@@ -14,8 +15,8 @@ export interface RunningMarket {
   readonly log: Logger;
   readonly store: OpenStore;
   readonly market: Marketplace;
-  /** Drains and closes everything, the store last. */
-  close(): Promise<void>;
+  /** Drains and closes everything, the store last. A server first says for a while that it is leaving. */
+  close(as?: 'server'): Promise<void>;
 }
 
 /** What the help of a command that runs a market says of its settings. */
@@ -26,9 +27,6 @@ Settings are environment variables, all in .env.example. The first to know:
   CYGNET_HUB_PORT      where agents dial (8081)
   CYGNET_HOST          the address to listen on (127.0.0.1: this machine only)
   DATABASE_URL         a PostgreSQL of your own, instead of the embedded one`;
-
-/** How long answers under way may take after a wish to stop. */
-const GRACE_MS = 30_000;
 
 /** Makes the data folder, before anything is written to it. Refuses, in a sentence, one that cannot be used. */
 export function takeDataFolder({ dataFolder }: Config): void {
@@ -47,10 +45,12 @@ export function takeDataFolder({ dataFolder }: Config): void {
 
 /** Opens the store and the market as the environment says. `progress` hears what is being done, in sentences. */
 export async function openRunningMarket(options: {
+  /** Instead of what the environment says. */
+  config?: Config;
   destination: LogFile;
   progress: (sentence: string) => void;
 }): Promise<RunningMarket> {
-  const config = readConfig();
+  const config = options.config ?? readConfig();
   takeDataFolder(config);
   const log = openLog({ level: config.logLevel, destination: options.destination });
   for (const name of config.strangers) options.progress(`${name} is set and means nothing here.`);
@@ -77,13 +77,15 @@ export async function openRunningMarket(options: {
       log,
       store,
       market,
-      close: async () => {
-        await market.close(GRACE_MS);
+      close: async (as) => {
+        const { graceMs, drainNoticeMs } = config.life;
+        await market.close(graceMs, as === 'server' ? drainNoticeMs : 0);
         await store.close();
       },
     };
   } catch (error) {
     await store.close();
+    if (error instanceof TlsProblem) throw new Refusal(error.message);
     throw cannotListen(error, config) ?? error;
   }
 }

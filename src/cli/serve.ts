@@ -18,9 +18,12 @@ export function serve(command: Command): void {
       { gatewayPort: running.market.gatewayPort, hubPort: running.market.hubPort, pid: process.pid },
       'The market is open.',
     );
+    const reload = (): void => running.market.reloadTls();
+    process.on('SIGHUP', reload);
     await stop;
     running.log.info('The market is closing.');
-    await running.close();
+    await running.close('server');
+    process.off('SIGHUP', reload);
     running.log.info('The market is closed.');
     destination.close();
   });

@@ -18,6 +18,9 @@ export interface Config {
   readonly host: string;
   readonly gatewayPort: number;
   readonly hubPort: number;
+  /** The files of TLS, absolute; undefined: both ports speak plainly, and a proxy in front of them does TLS. */
+  readonly tls: TlsSettings | undefined;
+  readonly life: LifeSettings;
   readonly logLevel: string;
   readonly limits: Limits;
   readonly playground: PlaygroundSettings;
@@ -26,10 +29,30 @@ export interface Config {
   readonly routing: RoutingSettings;
   readonly money: MoneySettings;
   readonly providers: ProviderSettings;
+  readonly external: ExternalSettings;
   readonly embeddedAgent: EmbeddedAgentSettings;
   /** Variables named `CYGNET_…` that mean nothing here, most likely misspelt: worth a warning at the start. */
   readonly strangers: readonly string[];
 }
+
+export interface TlsSettings {
+  readonly cert: string;
+  readonly key: string;
+  /** Who must have signed the certificates of agents; undefined: agents need none. */
+  readonly hubClientCa: string | undefined;
+}
+
+/** How the market begins and ends. */
+export interface LifeSettings {
+  /** How long a stopping market goes on taking requests while it says that it is leaving. */
+  readonly drainNoticeMs: number;
+  /** How long what is under way may take after that. */
+  readonly graceMs: number;
+  /** How many agents make the market ready after a start. */
+  readonly readyAgents: number;
+}
+
+const BODIES_BYTES_MAX = 536_870_912;
 
 /** What one consumer may ask for. */
 export interface Limits {
@@ -39,6 +62,8 @@ export interface Limits {
   readonly bodyBytesMax: number;
   /** Of a recording to be transcribed. */
   readonly recordingBytesMax: number;
+  /** Of all large bodies together that are in hand. */
+  readonly bodiesBytesMax: number;
   readonly messagesMax: number;
   readonly messageCharsMax: number;
   readonly inputTokensMax: number;
@@ -110,6 +135,8 @@ export interface RoutingSettings {
   /** Tries after the first, each on a provider not yet tried. */
   readonly retriesMax: number;
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
+  /** Whether nodes are asked to load models ahead of requests. */
+  readonly warmUp: boolean;
   /** Each request earns `ratio` of a retry; at most `burst` are saved up. */
   readonly retryBudget: { readonly ratio: number; readonly burst: number };
 }
@@ -128,6 +155,15 @@ export interface ProviderSettings {
   readonly approval: 'automatic' | 'operator';
   readonly minVramGb: number;
   readonly allowUnknownHardware: boolean;
+}
+
+/** External endpoints: what seals their keys, and where they may be. */
+export interface ExternalSettings {
+  /** Undefined: a secret of the data folder's own. */
+  readonly secret: Sealed<string> | undefined;
+  readonly secretFormer: Sealed<string> | undefined;
+  /** Addresses and networks beyond the public Internet. */
+  readonly allowNetworks: readonly string[];
 }
 
 /** The provider agent that `cygnet start` runs beside the marketplace. */
@@ -167,6 +203,15 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     host: env.host,
     gatewayPort: env.gatewayPort,
     hubPort: env.hubPort,
+    tls:
+      env.tlsCert === undefined || env.tlsKey === undefined
+        ? undefined
+        : {
+            cert: path.resolve(env.tlsCert),
+            key: path.resolve(env.tlsKey),
+            hubClientCa: env.hubClientCa === undefined ? undefined : path.resolve(env.hubClientCa),
+          },
+    life: { drainNoticeMs: env.drainNoticeMs, graceMs: env.graceMs, readyAgents: env.readyAgents },
     logLevel: env.logLevel,
     limits: {
       requestsPerMinute: {
@@ -178,6 +223,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       concurrentPerKey: env.concurrentPerKey,
       bodyBytesMax: env.bodyBytesMax,
       recordingBytesMax: env.recordingBytesMax,
+      bodiesBytesMax: Math.max(BODIES_BYTES_MAX, 4 * Math.max(env.bodyBytesMax, env.recordingBytesMax)),
       messagesMax: env.messagesMax,
       messageCharsMax: env.messageCharsMax,
       inputTokensMax: env.inputTokensMax,
@@ -212,6 +258,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       strategy: env.routingStrategy,
       region: env.region,
       retriesMax: env.retriesMax,
+      warmUp: env.warmUp,
       backoff: { baseMs: 50, capMs: 1_000 },
       retryBudget: { ratio: 0.1, burst: 20 },
     },
@@ -226,6 +273,11 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       minVramGb: env.minVramGb,
       allowUnknownHardware: env.allowUnknownHardware,
     },
+    external: {
+      secret: env.secret,
+      secretFormer: env.secretFormer,
+      allowNetworks: env.externalAllowNetworks ?? [],
+    },
     embeddedAgent: {
       enabled: env.embeddedAgent,
       modelPath:
@@ -238,6 +290,12 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     strangers,
   };
   const config = merge({ ...settings }, changes) as unknown as Config;
+  if ((env.tlsCert === undefined) !== (env.tlsKey === undefined)) {
+    problems.push('CYGNET_TLS_CERT and CYGNET_TLS_KEY go together: one of them is missing.');
+  }
+  if (env.hubClientCa !== undefined && env.tlsCert === undefined) {
+    problems.push('CYGNET_HUB_CLIENT_CA needs CYGNET_TLS_CERT and CYGNET_TLS_KEY.');
+  }
   problems.push(...crossChecks(config));
   if (problems.length > 0) throw new ConfigProblems(problems);
   return freeze(config);

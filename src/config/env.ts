@@ -1,6 +1,6 @@
 import { parseUsd } from '#domain/money.ts';
 import { AddressList } from '#kit/address-list.ts';
-import { databaseUrl } from './secrets.ts';
+import { databaseUrl, marketSecret } from './secrets.ts';
 
 /**
  * Every environment variable of the server: its name, how it is read, what holds without it, and one line of meaning.
@@ -114,6 +114,35 @@ export const VARIABLES = {
     'The port of the consumer API; 0 takes any free one.',
   ),
   hubPort: plain('CYGNET_HUB_PORT', port, '8081', 'The port that providers dial; 0 takes any free one.'),
+  tlsCert: optional(
+    'CYGNET_TLS_CERT',
+    text,
+    'A PEM file with the certificate of both ports and what leads to its root. Read again when it changes, and on SIGHUP.',
+  ),
+  tlsKey: optional('CYGNET_TLS_KEY', text, 'The PEM file with the key of that certificate.'),
+  hubClientCa: optional(
+    'CYGNET_HUB_CLIENT_CA',
+    text,
+    'A PEM file: agents must show a certificate that one of these signed (mTLS).',
+  ),
+  drainNoticeMs: plain(
+    'CYGNET_DRAIN_NOTICE_MS',
+    whole(0, 600_000),
+    '0',
+    'How long a stopping market goes on taking requests while /health says draining, so that a balancer moves on first.',
+  ),
+  graceMs: plain(
+    'CYGNET_GRACE_MS',
+    whole(0, HOUR_MS),
+    '120000',
+    'How long answers under way may take when the market stops, in milliseconds; then they end with an error.',
+  ),
+  readyAgents: plain(
+    'CYGNET_READY_AGENTS',
+    whole(0, 1_000_000),
+    '0',
+    'How many agents must have registered after a start before /health says ok.',
+  ),
   logLevel: plain(
     'CYGNET_LOG_LEVEL',
     oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
@@ -268,6 +297,13 @@ export const VARIABLES = {
     'How many further providers are tried when one fails before its first token.',
   ),
 
+  warmUp: plain(
+    'CYGNET_WARM_UP',
+    yesOrNo,
+    'yes',
+    'Whether nodes are asked to load a model ahead of its next request, by a small one that nobody pays for.',
+  ),
+
   splitPolicy: plain(
     'CYGNET_SPLIT_POLICY',
     text,
@@ -310,6 +346,24 @@ export const VARIABLES = {
     yesOrNo,
     'yes',
     'Whether a provider that reports no GPU (a CPU, a proxy) may earn.',
+  ),
+
+  secret: optional(
+    'CYGNET_SECRET',
+    marketSecret,
+    'Seals the upstream keys of external endpoints: at least 32 characters, the same for every server of a market. Without it, one is made and kept in the data folder.',
+    true,
+  ),
+  secretFormer: optional(
+    'CYGNET_SECRET_FORMER',
+    marketSecret,
+    'The secret before the present one: keys that were sealed under it can still be read.',
+    true,
+  ),
+  externalAllowNetworks: optional(
+    'CYGNET_EXTERNAL_ALLOW_NETWORKS',
+    addresses,
+    'Addresses and networks beyond the public Internet where external endpoints may be, with commas between them. There, http and any port are allowed too.',
   ),
 
   embeddedAgent: plain(

@@ -5,6 +5,12 @@ import { Sealed } from '#kit/sealed.ts';
  * without being quoted. `env.ts` lists them beside the others; only their parsers live here.
  */
 
+/** A secret to derive keys from, sealed. Throws `RangeError` when it is too short to be one. */
+export function marketSecret(text: string): Sealed<string> {
+  if (text.length < 32 || text.length > 1_024) throw new RangeError('32 to 1,024 characters');
+  return new Sealed(text);
+}
+
 /**
  * A PostgreSQL URL (`postgres://user:password@host:port/database`), sealed because it carries a password. Throws
  * `RangeError` naming what is expected, never the text.

@@ -9,6 +9,8 @@ import type { Headers, Reply } from './reply.ts';
  */
 export class ReplyWriter {
   readonly #clock: Clock;
+  /** Replies that are not over. */
+  underWay = 0;
   #waiting: HttpReply[] = [];
   readonly #flush = (): void => {
     const replies = this.#waiting;
@@ -59,7 +61,9 @@ export class HttpReply implements Reply {
     this.#response = response;
     this.#requestId = requestId;
     this.#writer = writer;
+    writer.underWay += 1;
     response.on('close', () => {
+      writer.underWay -= 1;
       this.gone = true;
       if (!response.writableEnded) this.onGone?.();
     });

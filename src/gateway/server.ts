@@ -1,9 +1,18 @@
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Model } from '#domain/model.ts';
 import { Fault } from '#kit/fault.ts';
+import type { TlsFiles } from '#kit/tls-files.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
+import { BodiesInHand } from './bodies-in-hand.ts';
 import type { BodyPool } from './body-pool.ts';
 import { openConsole } from './console/console.ts';
 import type { ConsoleRooms } from './console/rooms.ts';
@@ -29,13 +38,22 @@ import { responses } from './translate/chat-to-responses.ts';
  */
 export async function openGateway(
   rooms: GatewayRooms,
-  address: { host: string; port: number; headTimeoutMs: number; bodyTimeoutMs: number },
+  address: {
+    host: string;
+    port: number;
+    headTimeoutMs: number;
+    bodyTimeoutMs: number;
+    /** Undefined: plain, for a proxy in front that does TLS, or for one machine. */
+    tls?: TlsFiles | undefined;
+  },
 ): Promise<Gateway> {
+  let leaving = false;
   let closing = false;
   const writer = new ReplyWriter(rooms.inference.clock);
   const parts: RouteParts = {
     rooms: rooms.inference,
     bodyBytesMax: rooms.bodyBytesMax,
+    inHand: new BodiesInHand(rooms.bodiesBytesMax),
     writer,
     closing: () => closing,
     addresses: rooms.console.addresses,
@@ -99,6 +117,8 @@ export async function openGateway(
     ],
   ]);
   let http: Server | undefined;
+  /** Below TLS, so that a socket which never gets through its handshake is known, too. */
+  const sockets = new Set<Socket>();
   const app: FastifyInstance = Fastify({
     genReqId: () => rooms.inference.ids('req'),
     bodyLimit: rooms.bodyBytesMax,
@@ -110,23 +130,32 @@ export async function openGateway(
       void reply.header('x-request-id', request.id).code(404).send(errorBody('route-unknown'));
     },
     serverFactory: (control) => {
-      http = createServer(
-        {
-          noDelay: true,
-          requestTimeout: address.bodyTimeoutMs,
-          headersTimeout: address.headTimeoutMs,
-          // How often the two are looked at.
-          connectionsCheckingInterval: Math.ceil(address.headTimeoutMs / 4),
-          keepAliveTimeout: 75_000,
-        },
-        (request, response) => {
-          if (request.method !== 'POST') return control(request, response);
-          if (request.url === CHAT_PATH) return answerChat(request, response);
-          const handler = paid.get(pathOf(request.url));
-          if (handler) handler(request, response);
-          else control(request, response);
-        },
-      );
+      const options = {
+        noDelay: true,
+        requestTimeout: address.bodyTimeoutMs,
+        headersTimeout: address.headTimeoutMs,
+        // How often the two are looked at.
+        connectionsCheckingInterval: Math.ceil(address.headTimeoutMs / 4),
+        keepAliveTimeout: 75_000,
+      };
+      const answer = (request: IncomingMessage, response: ServerResponse): void => {
+        // The next request on this connection belongs to another process; closing it behind an answer loses none.
+        if (leaving) response.shouldKeepAlive = false;
+        if (request.method !== 'POST') return control(request, response);
+        if (request.url === CHAT_PATH) return answerChat(request, response);
+        const handler = paid.get(pathOf(request.url));
+        if (handler) handler(request, response);
+        else control(request, response);
+      };
+      if (address.tls) {
+        const server = createTlsServer({ ...address.tls.options(), ...options }, answer);
+        address.tls.serve(server);
+        http = server;
+      } else http = createServer(options, answer);
+      http.on('connection', (socket: Socket) => {
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+      });
       http.maxRequestsPerSocket = 0;
       return http;
     },
@@ -207,8 +236,15 @@ export async function openGateway(
   const bound = (http as unknown as Server).address();
   return {
     port: typeof bound === 'object' && bound ? bound.port : address.port,
+    get underWay() {
+      return writer.underWay;
+    },
+    leave: () => {
+      leaving = true;
+    },
     routes: served,
     stopAccepting: () => {
+      leaving = true;
       closing = true;
     },
     close: async () => {
@@ -217,7 +253,9 @@ export async function openGateway(
       // A client keeps its connection when its last answer has come. One that was busy when we closed the idle ones
       // would hold us up until it is tired of waiting; one that never ends its request, for ever.
       const idle = clock.every(IDLE_SWEEP_MS, () => http?.closeIdleConnections());
-      const late = clock.after(LAST_ANSWERS_MS, () => http?.closeAllConnections());
+      const late = clock.after(LAST_ANSWERS_MS, () => {
+        for (const socket of sockets) socket.destroy();
+      });
       http?.closeIdleConnections();
       await app.close();
       idle.cancel();
@@ -232,6 +270,8 @@ export interface GatewayRooms {
   readonly bodyBytesMax: number;
   /** The largest recording to be transcribed, in bytes. */
   readonly recordingBytesMax: number;
+  /** All large bodies together, in bytes. */
+  readonly bodiesBytesMax: number;
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   /** How many candidates could serve a model now. */
   readonly providersOf: (modelId: string) => number;
@@ -244,12 +284,16 @@ export interface GatewayRooms {
 }
 
 export interface Health {
-  readonly status: 'ok' | 'draining' | 'failing';
+  readonly status: 'ok' | 'starting' | 'draining' | 'failing';
   readonly [figure: string]: unknown;
 }
 
 export interface Gateway {
   readonly port: number;
+  /** Answers to paid requests that are not over: not given, or not read to their end. */
+  readonly underWay: number;
+  /** From now on no connection is kept after its answer: the next request is for another process. */
+  leave(): void;
   /** Every route, as `GET /v1/models`. */
   readonly routes: readonly string[];
   /** New requests are refused with 503; those under way go on. */

@@ -6,6 +6,7 @@ import type { Randomness } from '#kit/random.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { type HubCounters, hubCounters } from './counters.ts';
 import type { Link } from './link.ts';
+import { RESTARTING } from './notices.ts';
 import type { KeyFinder, ModelFinder, NodeBinder, ProviderStates } from './ports.ts';
 import { Registry } from './registry.ts';
 import { Session, type SessionParts } from './session.ts';
@@ -56,6 +57,13 @@ export class Hub {
     return this.#closing;
   }
 
+  /** From now on no agents are taken in. Those that are here are told, and go on working. */
+  refuseNewLinks(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    for (const session of this.#sessions) session.notify(RESTARTING);
+  }
+
   /** Begins a session on a socket. `heard` learns of its registration and its end. */
   attach(transport: Transport, heard: SessionListener = {}): Session {
     const parts: SessionParts = {
@@ -86,7 +94,7 @@ export class Hub {
    * agents dial again, with back-off). Attempts that are still running end as lost.
    */
   async close(graceMs = 0): Promise<void> {
-    this.#closing = true;
+    this.refuseNewLinks();
     for (const presence of this.registry.present()) this.registry.drain(presence, true);
     const untilMs = this.#parts.clock.nowMs() + graceMs;
     while (this.registry.inFlight > 0 && this.#parts.clock.nowMs() < untilMs) {
@@ -102,7 +110,7 @@ export class Hub {
     for (const session of this.#sessions) session.tick(nowMs);
     for (const presence of this.registry.present()) {
       // Revocation is announced by `endSessionsOfKey`; this is for the day the announcement is lost.
-      if (this.#parts.isRevoked?.(presence.keyId)) presence.evict('key-revoked');
+      if (presence.keyId !== null && this.#parts.isRevoked?.(presence.keyId)) presence.evict('key-revoked');
     }
   }
 }

@@ -12,6 +12,13 @@ export interface Notice {
   readonly details?: Readonly<Record<string, string>>;
 }
 
+/** Said before a hub closes in order. What an agent is working on may end; then its line is closed and it dials again. */
+export const RESTARTING: Notice = {
+  event: 'restarting',
+  severity: 'info',
+  message: 'This hub is about to restart: work under way may end, then dial again.',
+};
+
 const DETAILS_MAX = 16;
 const DETAIL_CHARS_MAX = 200;
 

@@ -6,6 +6,7 @@ import { newRecord } from '#routing/score.ts';
 import type { DeclaredModel } from './declaration.ts';
 import type { Link } from './link.ts';
 import type { ProviderStates } from './ports.ts';
+import type { WarmUpAnswer } from './warm-up-desk.ts';
 
 /**
  * Who is here now, as plain candidates for routing. One list per model, changed in place when somebody comes, goes,
@@ -47,6 +48,11 @@ export class Registry {
   /** The link of a candidate; undefined when it has gone. */
   linkOf(candidate: Candidate): Link | undefined {
     return this.#byLink.get(candidate.linkId)?.link;
+  }
+
+  /** Has the node of a candidate load its model. */
+  async warmUp(candidate: Candidate, modelId: string): Promise<WarmUpAnswer> {
+    return (await this.#byLink.get(candidate.linkId)?.warmUp(modelId)) ?? 'unanswered';
   }
 
   /** What was measured of a node on a model, connected or not; undefined when nothing is remembered. */
@@ -195,7 +201,7 @@ export class Registry {
       nodeId: presence.nodeId,
       providerId: presence.providerId,
       providerNames: [],
-      mode: 'websocket',
+      mode: presence.mode,
       health: 'unknown',
       eligible: false,
       ineligibleBecause: undefined,
@@ -295,17 +301,21 @@ export interface ServiceTerms {
   readonly requestBytesMax: number;
 }
 
-/** One node that is here. Made by its session, kept current by the registry. */
+/** One node, or one external endpoint, that is here. Made by its session or the fleet, kept current by the registry. */
 export class Presence {
   readonly linkId: string;
   readonly nodeId: string;
   readonly providerId: string;
-  readonly keyId: string;
+  readonly mode: Candidate['mode'];
+  /** The key that it registered with; an external endpoint has none. */
+  readonly keyId: string | null;
   readonly connectedAtMs: number;
   /** Set once the node has entered. */
   link: Link | undefined;
   /** Ends the session of this node. */
   readonly evict: (why: 'replaced' | 'key-revoked') => void;
+  /** Has the node load a model of its own by a small request that nobody pays for. */
+  readonly warmUp: (modelId: string) => Promise<WarmUpAnswer>;
   /** Tells the session that its provider has another state. */
   readonly stateChanged: (state: ProviderState | undefined) => void;
   readonly serving = new Map<string, PresentCandidate>();
@@ -320,15 +330,25 @@ export class Presence {
   constructor(
     about: Pick<
       Presence,
-      'linkId' | 'nodeId' | 'providerId' | 'keyId' | 'connectedAtMs' | 'evict' | 'stateChanged'
+      | 'linkId'
+      | 'nodeId'
+      | 'providerId'
+      | 'mode'
+      | 'keyId'
+      | 'connectedAtMs'
+      | 'evict'
+      | 'warmUp'
+      | 'stateChanged'
     >,
   ) {
     this.linkId = about.linkId;
     this.nodeId = about.nodeId;
     this.providerId = about.providerId;
+    this.mode = about.mode;
     this.keyId = about.keyId;
     this.connectedAtMs = about.connectedAtMs;
     this.evict = about.evict;
+    this.warmUp = about.warmUp;
     this.stateChanged = about.stateChanged;
   }
 

@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '#kit/clock.ts';
+import type { TlsFiles } from '#kit/tls-files.ts';
 import { Admission, type AdmissionSettings, DEFAULT_ADMISSION } from './admission.ts';
 import type { Hub } from './hub.ts';
 import { WsTransport } from './ws-transport.ts';
@@ -18,23 +20,23 @@ export class HubServer {
   readonly #settings: HubServerSettings;
   readonly #clock: Clock;
   readonly #admission: Admission;
-  readonly #http: Server;
+  readonly #http: Server | TlsServer;
+  readonly #addressOf: (request: IncomingMessage) => string;
   readonly #sockets: WebSocketServer;
 
   /** Listens. Rejects when the port is taken. */
-  static async open(
-    hub: Hub,
-    parts: { clock: Clock; settings?: Partial<HubServerSettings> },
-  ): Promise<HubServer> {
-    const server = new HubServer(hub, parts.clock, { ...DEFAULT_HUB_SERVER, ...parts.settings });
+  static async open(hub: Hub, parts: HubServerParts): Promise<HubServer> {
+    const server = new HubServer(hub, parts, { ...DEFAULT_HUB_SERVER, ...parts.settings });
     await server.#listen();
     return server;
   }
 
-  private constructor(hub: Hub, clock: Clock, settings: HubServerSettings) {
+  private constructor(hub: Hub, parts: HubServerParts, settings: HubServerSettings) {
+    const { clock, tls } = parts;
     this.#hub = hub;
     this.#clock = clock;
     this.#settings = settings;
+    this.#addressOf = parts.addressOf ?? peerOf;
     this.#admission = new Admission(clock, settings.admission);
     this.#sockets = new WebSocketServer({
       noServer: true,
@@ -45,13 +47,26 @@ export class HubServer {
       // Answered by the transport, and only while the other side reads.
       autoPong: false,
     });
-    this.#http = createServer({ headersTimeout: HANDSHAKE_TIMEOUT_MS, requestTimeout: HANDSHAKE_TIMEOUT_MS });
+    const timeouts = { headersTimeout: HANDSHAKE_TIMEOUT_MS, requestTimeout: HANDSHAKE_TIMEOUT_MS };
+    if (tls) {
+      const server = createTlsServer({ ...tls.options(), ...timeouts });
+      tls.serve(server);
+      this.#http = server;
+    } else this.#http = createServer(timeouts);
+    // Below TLS, so that a socket which never gets through its handshake is known, too.
+    this.#http.on('connection', (socket: Socket) => {
+      this.#open.add(socket);
+      socket.once('close', () => this.#open.delete(socket));
+    });
     this.#http.maxConnections = settings.linksMax + 64;
     this.#http.on('request', (request, response) => {
-      const healthy = request.url?.split('?')[0] === '/health';
-      response.writeHead(healthy ? 200 : 404, { 'content-type': 'application/json', connection: 'close' });
+      const asked = request.url?.split('?')[0] === '/health';
+      const status = !asked ? 404 : hub.closing ? 503 : 200;
+      response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
       response.end(
-        healthy ? `{"status":"ok","links":${hub.links}}` : '{"error":"There is nothing at this address."}',
+        asked
+          ? `{"status":"${hub.closing ? 'draining' : 'ok'}","links":${hub.links}}`
+          : '{"error":"There is nothing at this address."}',
       );
     });
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as Socket, head));
@@ -95,7 +110,7 @@ export class HubServer {
     counters.upgrades += 1;
     const path = request.url?.split('?')[0];
     if (path !== '/ws' && path !== '/ws/ws') return refuse(socket, '404 Not Found');
-    const address = addressOf(request, this.#settings.trustedProxies);
+    const address = this.#addressOf(request);
     if (this.#hub.closing || this.#hub.links >= this.#settings.linksMax) {
       counters.upgradesRefused += 1;
       return refuse(socket, '503 Service Unavailable', 5);
@@ -105,10 +120,8 @@ export class HubServer {
       counters.upgradesRefused += 1;
       return refuse(socket, '503 Service Unavailable', answer.retryAfterS);
     }
-    this.#open.add(socket);
     let since: number | undefined;
     socket.once('close', () => {
-      this.#open.delete(socket);
       this.#admission.closed(address, since === undefined ? undefined : this.#clock.nowMs() - since);
     });
     this.#sockets.handleUpgrade(request, socket, head, (ws: WebSocket) => {
@@ -129,12 +142,19 @@ export class HubServer {
   }
 }
 
+export interface HubServerParts {
+  readonly clock: Clock;
+  readonly settings?: Partial<HubServerSettings>;
+  /** Undefined: plain, for a proxy in front that does TLS, or for one machine. */
+  readonly tls?: TlsFiles | undefined;
+  /** Where a request comes from. By default the socket's other end; behind a proxy, what it says. */
+  readonly addressOf?: (request: IncomingMessage) => string;
+}
+
 export interface HubServerSettings {
   readonly host: string;
   readonly port: number;
   readonly linksMax: number;
-  /** How many proxies in front of us append to `X-Forwarded-For`; 0: the header is not looked at. */
-  readonly trustedProxies: number;
   /** How long a closing socket may take before it is cut. */
   readonly goodbyeMs: number;
   readonly admission: AdmissionSettings;
@@ -144,20 +164,12 @@ const DEFAULT_HUB_SERVER: HubServerSettings = {
   host: '127.0.0.1',
   port: 8_081,
   linksMax: 10_000,
-  trustedProxies: 0,
   goodbyeMs: 1_000,
   admission: DEFAULT_ADMISSION,
 };
 
-/** Where a request comes from: the socket's other end, or what the outermost trusted proxy saw. */
-function addressOf(request: IncomingMessage, trustedProxies: number): string {
-  const direct = request.socket.remoteAddress ?? 'unknown';
-  if (trustedProxies === 0) return direct;
-  const header = request.headers['x-forwarded-for'];
-  const hops = (Array.isArray(header) ? header.join(',') : (header ?? ''))
-    .split(',')
-    .map((hop) => hop.trim());
-  return hops.at(-trustedProxies)?.slice(0, 64) || direct;
+function peerOf(request: IncomingMessage): string {
+  return request.socket.remoteAddress ?? 'unknown';
 }
 
 /** Refuses an upgrade. Unlike a socket that is opened and closed, a refusal makes every agent wait before it dials again. */

@@ -56,7 +56,7 @@ function bookOf(fleet: Candidate[], region?: string) {
     const picked = book.pick(order(wish, consumerId), new Set(tried));
     return 'candidate' in picked ? picked.candidate.nodeId : picked;
   };
-  return { clock, pick };
+  return { book, clock, pick };
 }
 
 describe('a conversation', () => {
@@ -122,4 +122,14 @@ test('a version on trial is first for about its share of requests', () => {
   ).length;
   expect(led).toBeGreaterThan(140);
   expect(led).toBeLessThan(260);
+});
+
+test('who lost a link to a request is asked again with it only when nobody else is left', () => {
+  const [a, b] = [candidate('a'), candidate('b', { inFlight: 1 })];
+  const { book, pick } = bookOf([a, b]);
+  expect(pick({})).toBe('node-a');
+  book.linkLost(order({}), a.providerId, false);
+  expect(pick({})).toBe('node-b');
+  b.draining = true;
+  expect(pick({})).toBe('node-a');
 });

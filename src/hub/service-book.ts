@@ -3,7 +3,7 @@ import type { Clock } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
 import { beginAttempt, endAttempt, mayEvict } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
-import { type Bias, choose, whyEmpty } from '#routing/choose.ts';
+import { type Bias, type Choice, choose, whyEmpty } from '#routing/choose.ts';
 import { narrow, ranks, wishedRank } from '#routing/narrow.ts';
 import { fingerprintOf, LOSS_WITHIN_ANSWER, PoisonTable } from '#routing/poison.ts';
 import { noteTokensPerSecond, noteTtft } from '#routing/score.ts';
@@ -35,6 +35,7 @@ export class ServiceBook implements Outcomes {
   /** A request's fingerprint is made once, if at all. */
   readonly #fingerprints = new WeakMap<Order, string>();
   readonly #region: string | undefined;
+  readonly #asked: ((modelId: string) => void) | undefined;
   readonly #sticky: Stickiness;
 
   constructor(parts: {
@@ -44,6 +45,8 @@ export class ServiceBook implements Outcomes {
     candidates: (modelId: string) => Candidate[];
     /** Where this process is, as providers' regions are named; undefined: nowhere in particular. */
     region?: string | undefined;
+    /** Hears of every model that is asked for. */
+    asked?: ((modelId: string) => void) | undefined;
     /** How long a conversation keeps its node. Default 10 minutes. */
     stickyIdleMs?: number;
   }) {
@@ -52,6 +55,7 @@ export class ServiceBook implements Outcomes {
     this.#strategy = parts.strategy;
     this.#candidates = parts.candidates;
     this.#region = parts.region;
+    this.#asked = parts.asked;
     this.#sticky = new Stickiness({
       idleMs: parts.stickyIdleMs ?? STICKY_IDLE_MS,
       sizeMax: CONVERSATIONS_MAX,
@@ -61,7 +65,8 @@ export class ServiceBook implements Outcomes {
   /** The best candidate for an order whose provider is not in `tried`, or why there is none. */
   readonly pick: PickNext = (order, tried) => {
     // Between two tries of a request, others like it may have shown what it does.
-    if (tried.size > 0 && this.isQuarantined(order)) return { none: 'request-quarantined' };
+    if (tried.size === 0) this.#asked?.(order.modelId);
+    else if (this.isQuarantined(order)) return { none: 'request-quarantined' };
     const { preferences, model } = order.wish ?? {};
     let candidates: readonly Candidate[] = this.#candidates(order.modelId);
     if (preferences && model) {
@@ -79,17 +84,18 @@ export class ServiceBook implements Outcomes {
     // With one candidate there is nothing to prefer.
     const conversation = candidates.length > 1 ? conversationKey(order) : undefined;
     const bias = candidates.length > 1 ? this.#biasOf(order, conversation, nowMs) : undefined;
-    const plan = choose(
-      { modelId: order.modelId, operations: order.needs, requestBytes: messageBytes(order) },
-      candidates,
-      {
-        strategy: preferences?.sort ? SORTED[preferences.sort] : this.#strategy,
-        nowMs,
-        random: this.#random,
-        ...(tried.size > 0 && { tried }),
-        ...(bias && { bias }),
-      },
-    );
+    const need = { modelId: order.modelId, operations: order.needs, requestBytes: messageBytes(order) };
+    const choice: Choice = {
+      strategy: preferences?.sort ? SORTED[preferences.sort] : this.#strategy,
+      nowMs,
+      random: this.#random,
+      ...(tried.size > 0 && { tried }),
+      ...(bias && { bias }),
+    };
+    // Who lost a link to this very request is asked again only when nobody else is left.
+    const losers = this.#poison.empty ? undefined : this.#poison.losers(this.#fingerprintOf(order), nowMs);
+    let plan = choose(need, candidates, losers?.size ? { ...choice, excluded: losers } : choice);
+    if (losers?.size && plan.picks.length === 0) plan = choose(need, candidates, choice);
     const [candidate] = plan.picks;
     if (!candidate) return { none: whyEmpty(plan) };
     if (conversation !== undefined) this.#sticky.note(conversation, candidate.nodeId, nowMs);
@@ -135,6 +141,17 @@ export class ServiceBook implements Outcomes {
     if (outcome.tokens >= TOKENS_TO_TIME && generatingS > 0) {
       noteTokensPerSecond(candidate.record, outcome.tokens / generatingS);
     }
+  }
+
+  /** A node could not warm a model up: as bad a sign as a request that failed there. */
+  warmUpFailed(candidate: Candidate, modelId: string): void {
+    this.finished(candidate, modelId, {
+      trial: false,
+      judgement: 'failed',
+      ttftMs: undefined,
+      durationMs: 0,
+      tokens: 0,
+    });
   }
 
   linkLost(order: Order, providerId: string, begun: boolean): boolean {

@@ -1,4 +1,5 @@
 import type { Clock } from '#kit/clock.ts';
+import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
 import { STREAM_EXTENSION } from '#wire/agent/frames.ts';
@@ -11,6 +12,7 @@ import {
   type RegisterRead,
   registerSchema,
 } from '#wire/agent/messages.ts';
+import { FIRST_ISSUE } from '#wire/first-issue.ts';
 import { Allowance } from './allowance.ts';
 import type { HubCounters } from './counters.ts';
 import { type Declaration, readDeclaration } from './declaration.ts';
@@ -29,6 +31,7 @@ import type { HubSettings } from './settings.ts';
 import { StreamLink } from './stream-link.ts';
 import { type Ownership, SwanLink } from './swan-link.ts';
 import type { Transport } from './transport.ts';
+import { WARM_UP_ID, WarmUpDesk } from './warm-up-desk.ts';
 
 /**
  * One agent's life, from its socket to its last frame.
@@ -72,6 +75,7 @@ export class Session {
   readonly #garbage: Allowance;
   readonly #strays: Allowance;
   readonly #notices: Allowance;
+  readonly #warmUps: WarmUpDesk;
   /** What the agent said of its own load; names we know, numbers only. */
   readonly metrics = new Map<string, number>();
 
@@ -87,6 +91,7 @@ export class Session {
     // After a reconnect an agent of the Swan protocol goes on with every stream that it was serving, for minutes.
     this.#strays = new Allowance(parts.clock, { burst: 50_000, perSecond: 5_000 });
     this.#notices = new Allowance(parts.clock, { burst: 10, perSecond: 10 / 3_600 });
+    this.#warmUps = new WarmUpDesk({ clock: parts.clock, send: (message) => transport.send(message) });
     transport.listen({
       message: (data, isBinary) => this.#receive(data, isBinary),
       drained: () => {
@@ -115,6 +120,12 @@ export class Session {
     if (this.#state === 'closed' || this.#state === 'registering' || nowMs < this.#deadlineMs) return;
     if (this.#presence) this.close(1001, 'no heartbeat');
     else this.close(1008, 'not registered');
+  }
+
+  /** Tells a registered agent's operator something. Generation A knows no notices; an agent shows twenty an hour. */
+  notify(notice: Notice): void {
+    if (!this.#presence || this.#declaration?.generation === 'A' || !this.#notices.take()) return;
+    this.#say('notice', undefined, { ...notice });
   }
 
   /** Closes the socket; every attempt ends as lost. */
@@ -168,6 +179,8 @@ export class Session {
       case 'stream_end':
         return this.#settle(swan ? swan.streamEnd(message) : 'foreign');
       case 'ack':
+        if (message.request_id?.startsWith(WARM_UP_ID))
+          return this.#settle(this.#warmUps.take(message.request_id, message));
         return this.#settle(swan ? swan.result(message) : 'foreign');
       case 'error':
         // Agents also complain about messages that are no request of ours; there is nothing to do about those.
@@ -241,7 +254,7 @@ export class Session {
 
   #register(message: Envelope): void {
     if (this.#isClosed()) return;
-    const parsed = registerSchema.safeParse(message.payload);
+    const parsed = registerSchema.safeParse(message.payload, FIRST_ISSUE);
     if (!parsed.success) {
       this.#malformed();
       return this.#refuse(message, {
@@ -337,11 +350,13 @@ export class Session {
     const presence = new Presence({
       linkId: this.id,
       ...who,
+      mode: 'websocket',
       connectedAtMs: clock.nowMs(),
       evict: (why) => this.#evict(why),
+      warmUp: (modelId) => this.#warmUps.ask(this.#parts.ids(WARM_UP_ID), presence.nameOf(modelId)),
       stateChanged: (state) => {
         const notice = noticeOfState(state);
-        if (notice) this.#notify(notice);
+        if (notice) this.notify(notice);
       },
     });
     this.#presence = presence;
@@ -400,13 +415,7 @@ export class Session {
     }
     this.#say('ack', message.request_id, ack);
     for (const notice of noticesOfRegistration(declaration, registry.providerState(presence.providerId)))
-      this.#notify(notice);
-  }
-
-  /** Tells the agent's operator something. Generation A knows no notices; an agent shows twenty an hour. */
-  #notify(notice: Notice): void {
-    if (this.#declaration?.generation === 'A' || !this.#notices.take()) return;
-    this.#say('notice', undefined, { ...notice });
+      this.notify(notice);
   }
 
   #refuse(message: Envelope, about: { code: number; why: string; said: string }): void {
@@ -466,7 +475,7 @@ export class Session {
       this.#parts.counters.beforeRegister += 1;
       return;
     }
-    const parsed = heartbeatSchema.safeParse(message.payload);
+    const parsed = heartbeatSchema.safeParse(message.payload, FIRST_ISSUE);
     if (!parsed.success) return this.#malformed();
     const { registry } = this.#parts;
     this.#beat();
@@ -482,7 +491,7 @@ export class Session {
       this.#parts.counters.beforeRegister += 1;
       return;
     }
-    const parsed = modelHealthUpdateSchema.safeParse(message.payload);
+    const parsed = modelHealthUpdateSchema.safeParse(message.payload, FIRST_ISSUE);
     if (!parsed.success) return this.#malformed();
     this.#parts.registry.health(presence, parsed.data.model_health);
   }
@@ -523,6 +532,7 @@ export class Session {
     // First out of the registry, so that nobody who hears of a lost attempt chooses this link again.
     this.#parts.registry.leave(presence);
     const attemptsLost = link.lost();
+    this.#warmUps.lost();
     this.#presence = undefined;
     this.#link = undefined;
     providerDisconnected(this.#parts.log, this.#facts(presence), {
@@ -551,6 +561,7 @@ export interface SessionParts {
   readonly clock: Clock;
   readonly random: Randomness;
   readonly log: Logger;
+  readonly ids: IdMaker;
   readonly settings: HubSettings;
   readonly counters: HubCounters;
   readonly registry: Registry;

@@ -65,6 +65,8 @@ export interface ServiceRecord {
   tokensPerSecond: number | null;
   outcomes: number;
   lastOutcomeMs: number | null;
+  /** When it last answered in full: its backend had the model loaded then. */
+  lastServedMs: number | null;
   /** 0 to 1: how often this provider claimed more than we counted. */
   overclaim: number;
 }

@@ -78,7 +78,7 @@ export class PoisonTable {
     return (this.#current(fingerprint, nowMs)?.count ?? 0) >= LOSSES_TO_QUARANTINE;
   }
 
-  /** Providers that already lost a link to this request: they are not tried again with it. */
+  /** Providers that already lost a link to this request: they are tried with it last. */
   losers(fingerprint: string, nowMs: number): ReadonlySet<string> {
     return this.#current(fingerprint, nowMs)?.providers ?? NONE;
   }

@@ -26,6 +26,7 @@ export function newRecord(): ServiceRecord {
     tokensPerSecond: null,
     outcomes: 0,
     lastOutcomeMs: null,
+    lastServedMs: null,
     overclaim: 0,
   };
 }
@@ -47,6 +48,7 @@ export function noteOutcome(record: ServiceRecord, succeeded: boolean, nowMs: nu
   record.success = before + OUTCOME_WEIGHT * ((succeeded ? 1 : 0) - before);
   record.outcomes += 1;
   record.lastOutcomeMs = nowMs;
+  if (succeeded) record.lastServedMs = nowMs;
 }
 
 /** Notes the time from dispatch to first content, in milliseconds. What is not a time is not noted. */

@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { rehearsedText } from '#agent/backends/rehearsal.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
+import { freePorts, Program } from '#support/program.ts';
 
 // Stopping in order: what is under way ends, nothing new begins, and the next start finds everything.
 
@@ -29,6 +33,49 @@ test('a stop lets the stream under way end, refuses what comes new, and loses no
   expect(stream.done).toBe(true);
   await stopping;
   await expect(ask(asked)).rejects.toThrow('ECONNREFUSED');
+});
+
+test('a stop says for a while that it leaves, and serves on meanwhile', async () => {
+  market = await TestMarket.open();
+  const model = market.aModel();
+  const { agent } = await market.swan(model);
+  const consumer = await market.consumer();
+  const asked = { url: market.url, key: consumer.key, body: { model: model.id, messages: HELLO } };
+  expect((await ask(asked)).headers['connection']).toBe('keep-alive');
+  const hubUrl = `http://127.0.0.1:${market.ports.hub}`;
+  const { hub } = market.ports;
+  const stopping = market.stop(10_000, 1_000);
+  // A balancer sees that it must move on, at either door; whoever still comes is served, and his connection not kept.
+  const health = await ask({ url: asked.url, path: '/health', method: 'GET' });
+  expect([health.status, health.json.status]).toEqual([503, 'draining']);
+  expect((await ask({ url: hubUrl, path: '/health', method: 'GET' })).status).toBe(503);
+  const answer = await ask(asked);
+  expect([answer.status, answer.headers['connection']]).toEqual([200, 'close']);
+  // Agents are told; new ones are sent away, to dial again later.
+  expect(agent.unknownTypes).toEqual(['notice']);
+  const newcomer = await upgradeStatus(hub);
+  expect(newcomer).toBe(503);
+  await stopping;
+});
+
+test('a second signal ends the program at once', async () => {
+  market = await TestMarket.open();
+  const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-signals-'));
+  const [gateway, hub] = (await freePorts(2)) as [number, number];
+  const program = await Program.start(['serve'], {
+    DATABASE_URL: market.fresh.url,
+    CYGNET_DATA_DIR: folder,
+    CYGNET_GATEWAY_PORT: String(gateway),
+    CYGNET_HUB_PORT: String(hub),
+    CYGNET_DRAIN_NOTICE_MS: '600000',
+  });
+  await program.says('The market is open.');
+  program.child.kill('SIGTERM');
+  await program.says('The market is closing.');
+  const { status } = await ask({ url: `http://127.0.0.1:${gateway}`, path: '/health', method: 'GET' });
+  expect(status).toBe(503);
+  expect(await program.stop()).toEqual({ code: 130, signal: null });
+  rmSync(folder, { recursive: true, force: true });
 });
 
 test('a stop waits only its grace for a stream without end, which is broken off openly and free', async () => {
@@ -87,3 +134,22 @@ test('the next start knows every balance, key and request, and agents come back 
   const charge = before.usage[0]?.charge ?? 0n;
   expect((await market.balance(consumer)).total).toBe(before.balance.total - charge);
 });
+
+/** What an upgrade at the hub is answered with. */
+function upgradeStatus(port: number): Promise<number | undefined> {
+  const headers = {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  };
+  return new Promise((resolve, reject) => {
+    request({ port, path: '/ws', headers }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    })
+      .on('upgrade', () => resolve(101))
+      .on('error', reject)
+      .end();
+  });
+}

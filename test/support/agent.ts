@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type RunningAgent, runAgent } from '#agent/run.ts';
 import { type AgentSettings, parseModel } from '#agent/settings.ts';
 import { type Clock, systemClock } from '#kit/clock.ts';
-import { silentLog } from '#kit/log.ts';
+import { type Logger, silentLog } from '#kit/log.ts';
 import { seededRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 
@@ -12,15 +12,16 @@ let seed = 1;
 
 /** Starts an agent in this process, with a folder of its own that goes when it leaves. Models as for `--model`. */
 export async function startAgent(
-  hubUrl: string,
+  hub: string | readonly string[],
   models: readonly string[],
-  more: Partial<AgentSettings> & { clock?: Clock; perModel?: number } = {},
+  more: Partial<AgentSettings> & { clock?: Clock; perModel?: number; log?: Logger } = {},
 ): Promise<RunningAgent & { folder: string }> {
-  const { clock = systemClock, perModel, ...settings } = more;
+  const { clock = systemClock, perModel, log = silentLog, ...settings } = more;
   const folder = settings.folder ?? mkdtempSync(path.join(tmpdir(), 'cygnet-agent-'));
   const agent = await runAgent(
     {
-      hubUrl,
+      hubUrls: [hub].flat(),
+      tls: { ca: undefined, cert: undefined, key: undefined },
       key: new Sealed('sk-prov-test'),
       folder,
       name: 'test',
@@ -38,7 +39,7 @@ export async function startAgent(
     {
       clock,
       randomness: seededRandomness(seed++),
-      log: silentLog,
+      log,
       program: () => Promise.resolve(undefined),
       machine: { platform: 'linux', arch: 'x64' },
       version: '0.0.0-test',

@@ -2,13 +2,16 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Agent, request } from 'undici';
 import { vi } from 'vitest';
 import type { RunningAgent } from '#agent/run.ts';
 import type { AgentSettings } from '#agent/settings.ts';
 import { readCatalogueFile, seedCatalogue } from '#catalogue/seed.ts';
-import { type ConfigChanges, readConfig } from '#config/config.ts';
+import { type Config, type ConfigChanges, readConfig } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
+import type { ExternalEndpoint } from '#domain/external-endpoint.ts';
 import type { Pico } from '#domain/money.ts';
+import { addEndpoint } from '#identity/endpoints.ts';
 import { revokeKey } from '#identity/keys.ts';
 import { systemClock } from '#kit/clock.ts';
 import { type Logger, silentLog } from '#kit/log.ts';
@@ -16,7 +19,7 @@ import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import type { Balance } from '#ledger/book.ts';
-import { type Marketplace, openMarketplace } from '#marketplace';
+import { type Marketplace, openMarketplace, secretBox } from '#marketplace';
 import { startAgent } from './agent.ts';
 import {
   chatModels,
@@ -92,11 +95,11 @@ export class TestMarket {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#running.gatewayPort}`;
+    return `${this.#changes.tls ? 'https' : 'http'}://127.0.0.1:${this.#running.gatewayPort}`;
   }
 
   get hubUrl(): string {
-    return `ws://127.0.0.1:${this.#running.hubPort}`;
+    return `${this.#changes.tls ? 'wss' : 'ws'}://127.0.0.1:${this.#running.hubPort}`;
   }
 
   get ports(): { gateway: number; hub: number } {
@@ -182,6 +185,35 @@ export class TestMarket {
     return { ...provider, agent };
   }
 
+  /** A provider with an external endpoint for `model` at `upstream`, once the market knows how it is. */
+  async external(
+    model: Pick<TestModel, 'id'>,
+    upstream: { url: string },
+    more: Partial<ExternalEndpoint> & { key?: string } = {},
+  ): Promise<TestParty & { endpointId: string }> {
+    const provider = await this.provider();
+    const endpointId = makeId('ext');
+    const { key, ...changed } = more;
+    const operations = ['chat/completions'] as const;
+    await addEndpoint(this.fresh.database, {
+      endpoint: {
+        id: endpointId,
+        providerId: provider.id,
+        name: 'test',
+        url: upstream.url,
+        capacity: 4,
+        models: [{ modelId: model.id, upstreamName: 'local-name', operations }],
+        ...changed,
+      },
+      key: key === undefined ? undefined : new Sealed(key),
+      box: secretBox(this.#config(), systemRandomness),
+      actor: 'test',
+      at: systemClock.wallMs(),
+    });
+    await until(async () => (this.#running.fleet.stateOf(endpointId)?.health ?? 'unchecked') !== 'unchecked');
+    return { ...provider, endpointId };
+  }
+
   /** What the ledger says once everything that was served is posted. */
   async balance(consumer: { id: string }): Promise<Balance> {
     await this.posted();
@@ -222,8 +254,8 @@ export class TestMarket {
   }
 
   async health(): Promise<Record<string, unknown>> {
-    const response = await fetch(`${this.url}/health`);
-    return (await response.json()) as Record<string, unknown>;
+    const { body } = await request(`${this.url}/health`, { dispatcher: trusting });
+    return (await body.json()) as Record<string, unknown>;
   }
 
   /** Every agent of this market leaves. */
@@ -231,20 +263,20 @@ export class TestMarket {
     for (const leave of this.#leaving.splice(0).toReversed()) await leave();
   }
 
-  /** SIGTERM: drains and closes the marketplace; the database stays. */
-  async stop(graceMs = 10_000): Promise<void> {
+  /** SIGTERM: says for `noticeMs` that it leaves, drains and closes the marketplace; the database stays. */
+  async stop(graceMs = 10_000, noticeMs = 0): Promise<void> {
     const market = this.#market;
     this.#market = undefined;
     if (market) this.#kin.splice(this.#kin.indexOf(this), 1);
-    await market?.close(graceMs);
+    await market?.close(graceMs, noticeMs);
     await this.#database?.close();
     this.#database = undefined;
   }
 
   /** Stops, and opens again on the same folder, database and ports, as the next start would. `between` runs in between. */
-  async restart(between: () => void = () => {}): Promise<void> {
+  async restart(between: () => void = () => {}, noticeMs = 0): Promise<void> {
     const { gateway, hub } = this.ports;
-    await this.stop();
+    await this.stop(undefined, noticeMs);
     between();
     await this.#open({ gatewayPort: gateway, hubPort: hub });
   }
@@ -282,17 +314,7 @@ export class TestMarket {
   async #open(ports: { gatewayPort: number; hubPort: number } = { gatewayPort: 0, hubPort: 0 }) {
     this.#database = openDatabase({ url: this.#databaseUrl, log: this.#log, maxConnections: 4 });
     this.#market = await openMarketplace({
-      config: readConfig(
-        {},
-        {
-          ...this.#changes,
-          // All agents of a test come from one address.
-          hub: { upgradeBurst: 1_000, ...this.#changes.hub },
-          dataFolder: this.folder,
-          host: '127.0.0.1',
-          ...ports,
-        },
-      ),
+      config: this.#config(ports),
       database: this.#database,
       databaseUrl: this.#databaseUrl,
       clock: systemClock,
@@ -302,23 +324,44 @@ export class TestMarket {
     this.#kin.push(this);
   }
 
+  #config(ports: { gatewayPort?: number; hubPort?: number } = {}): Config {
+    return readConfig(
+      {},
+      {
+        ...this.#changes,
+        // Its own tests turn it on: everywhere else an agent hears of nothing but requests.
+        routing: { warmUp: false, ...this.#changes.routing },
+        // All agents of a test come from one address.
+        hub: { upgradeBurst: 1_000, ...this.#changes.hub },
+        // The servers of a test are on this machine.
+        external: { allowNetworks: ['127.0.0.1'], ...this.#changes.external },
+        dataFolder: this.folder,
+        host: '127.0.0.1',
+        ...ports,
+      },
+    );
+  }
+
   /** True when this market's process accepts the key. */
   async knows(key: string): Promise<boolean> {
-    const response = await fetch(`${this.url}/api/v1/provider/status`, {
-      headers: { authorization: `Bearer ${key}` },
-    });
-    const status = (await response.json()) as { api_key_valid: boolean };
+    const headers = { authorization: `Bearer ${key}` };
+    const answer = await request(`${this.url}/api/v1/provider/status`, { dispatcher: trusting, headers });
+    const status = (await answer.body.json()) as { api_key_valid: boolean };
     if (status.api_key_valid) return true;
     // A consumer's key is no provider's: an empty body to chat is refused for its body once the key is known.
-    const chat = await fetch(`${this.url}/v1/chat/completions`, {
+    const chat = await request(`${this.url}/v1/chat/completions`, {
+      dispatcher: trusting,
       method: 'POST',
-      headers: { authorization: `Bearer ${key}` },
+      headers,
       body: '',
     });
-    await chat.arrayBuffer();
-    return chat.status === 400;
+    await chat.body.dump();
+    return chat.statusCode === 400;
   }
 }
+
+/** Whoever answers at a market's port is that market: who may claim to be it is for the tests of TLS. */
+const trusting = new Agent({ connect: { rejectUnauthorized: false } });
 
 /** Looks again and again until `holds`; throws after ten seconds. */
 async function until(holds: () => Promise<boolean>): Promise<void> {

@@ -36,10 +36,11 @@ export class Program {
   static async start(
     words: readonly string[],
     env: Record<string, string>,
-    options: SpawnOptions = {},
+    options: SpawnOptions & { file?: string } = {},
   ): Promise<Program> {
+    const { file, ...spawning } = options;
     const { program } = await askDesk<{ program: string }>(inject('programDeskPort'));
-    return new Program(program, words, { ...options, env: { PATH: process.env['PATH'], ...env } });
+    return new Program(file ?? program, words, { ...spawning, env: { PATH: process.env['PATH'], ...env } });
   }
 
   /** Resolves when it has said `text`; rejects, with all it said, when it ends before. */

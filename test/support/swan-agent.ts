@@ -27,6 +27,8 @@ export class SwanAgent {
   readonly errors: Record<string, unknown>[] = [];
   readonly inferences: Served[] = [];
   readonly unknownTypes: string[] = [];
+  /** The models that it was asked to warm up. */
+  readonly warmUps: string[] = [];
   dials = 0;
   /** Connections lost because a message was larger than the agent reads. */
   overlong = 0;
@@ -211,6 +213,9 @@ export class SwanAgent {
           for (const served of this.inferences) if (served.id === id) served.cancelled = true;
         } else this.unknownTypes.push('cancel');
         break;
+      case 'warmup':
+        this.#warm(message.request_id as string, payload['model_id'] as string);
+        break;
       default:
         this.unknownTypes.push(String(message.type));
     }
@@ -226,6 +231,21 @@ export class SwanAgent {
     this.registered = true;
     this.#unacked = 0;
     if (first) this.health(Object.fromEntries(this.options.models.map((model) => [model, 'healthy'])));
+  }
+
+  /** One small request to its backend, whatever the type; what comes of it in an ack. */
+  #warm(id: string, modelId: string): void {
+    this.warmUps.push(modelId);
+    const { warmUp = 'succeeds' } = this.options;
+    if (warmUp === 'says nothing') return;
+    const known = this.options.models.includes(modelId) && warmUp === 'succeeds';
+    this.send('ack', id, {
+      request_id: id,
+      model_id: modelId,
+      success: known,
+      load_time_ms: 12,
+      ...(!known && { error: 'model not available' }),
+    });
   }
 
   #serve(id: string, payload: Record<string, unknown>): void {
@@ -425,6 +445,8 @@ export interface SwanAgentOptions {
   script?: Script;
   /** Fields that its registrations carry besides, or instead. */
   readonly register?: Record<string, unknown>;
+  /** What it says when it is asked to warm up. By default that it did. */
+  readonly warmUp?: 'succeeds' | 'fails' | 'says nothing';
   /** False: it connects and says nothing. */
   readonly registers?: boolean;
   readonly timings?: Partial<SwanTimings>;
