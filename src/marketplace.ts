@@ -16,18 +16,23 @@ import { settleRecount } from '#gateway/settle-recount.ts';
 import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
+import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { WarmUps } from '#hub/warm-up.ts';
 import { Accounts } from '#identity/accounts.ts';
 import { createConsumer } from '#identity/consumers.ts';
+import { EndpointBook } from '#identity/endpoint-book.ts';
+import { EndpointDesk } from '#identity/endpoint-desk.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
 import { KeyRing } from '#identity/key-ring.ts';
 import { NodeBook } from '#identity/node-book.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
+import { SecretBox } from '#identity/secret-box.ts';
+import { secretOf } from '#identity/secret-file.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -82,6 +87,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => providers.close());
     const catalogue = await CatalogueView.open({ database, clock, log });
     closing.push(() => catalogue.close());
+    const box = secretBox(config, random);
+    const endpoints = await EndpointBook.open({ database, box, clock, log });
+    closing.push(() => endpoints.close());
 
     const money = await openMoney(parts, ids);
     closing.push(() => money.close());
@@ -117,6 +125,18 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         unknownHardwareAllowed: config.providers.allowUnknownHardware,
       },
     );
+    const rules = networkRules(config.external.allowNetworks);
+    const fleet = new ExternalFleet({
+      clock,
+      random,
+      ids,
+      log: log.child({ room: 'hub' }),
+      hub,
+      endpoints,
+      models: catalogue,
+      rules,
+    });
+    closing.push(() => fleet.close());
     const service = new ServiceBook({
       clock,
       random,
@@ -225,6 +245,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         usage,
         playground: config.playground,
         recordingBytesMax: config.limits.recordingBytesMax,
+        bodiesBytesMax: config.limits.bodiesBytesMax,
         models: catalogue,
         providersOf: (modelId) => hub.candidates(modelId).filter((candidate) => candidate.eligible).length,
         console: {
@@ -242,6 +263,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
           providerDesk: new ProviderDesk(database),
+          external: {
+            desk: new EndpointDesk({ database, box }),
+            fleet,
+            rules,
+            look: (id) => endpoints.look(id),
+          },
           reading,
           book: money.book,
           caps,
@@ -294,6 +321,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       gatewayPort: gateway.port,
       hubPort: hubServer.port,
       hub,
+      fleet,
       gateway,
       underWay: () => ({
         requests: dispatcher.active,
@@ -332,6 +360,7 @@ export interface Marketplace {
   readonly gatewayPort: number;
   readonly hubPort: number;
   readonly hub: Hub;
+  readonly fleet: ExternalFleet;
   readonly gateway: Gateway;
   /** What is not over yet. All zero is a market at rest. */
   underWay(): UnderWay;
@@ -458,6 +487,12 @@ function openPayouts(
       await database.close();
     },
   };
+}
+
+/** What seals the keys of external endpoints, as this configuration says. */
+export function secretBox({ dataFolder, external }: Config, random: Randomness): SecretBox {
+  const { secret = secretOf(dataFolder, random), secretFormer } = external;
+  return new SecretBox({ secret, former: secretFormer ? [secretFormer] : [], random });
 }
 
 /** The name under which this data folder's process leases money: made once, kept for its later lives. */

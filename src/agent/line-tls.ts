@@ -16,7 +16,9 @@ export function readTls({ ca, cert, key }: TlsSettings): SecureContextOptions {
     createSecureContext(options);
   } catch (error) {
     const files = [ca, cert, key].filter((file) => file !== undefined).join(', ');
-    throw new Error(`The TLS files ${files} cannot be used (${(error as { code?: string }).code}).`);
+    throw new Error(`The TLS files ${files} cannot be used (${(error as { code?: string }).code}).`, {
+      cause: error,
+    });
   }
   return options;
 }
@@ -25,6 +27,6 @@ function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new Error(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+    throw new Error(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`, { cause: error });
   }
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,6 +14,7 @@ import { systemRandomness } from '#kit/random.ts';
 import { Book } from '#ledger/book.ts';
 import { Leases } from '#ledger/leases.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { Upstream } from '#support/upstream.ts';
 
 // The real program, bundled as it ships, in processes of its own.
 const program = path.join(packageRoot(), 'dist', `cli-under-test-${process.pid}.mjs`);
@@ -166,6 +168,69 @@ test('a provider waits for approval where the operator says so, and can be suspe
   await answer('providers', 'suspend', 'GPU', '--reason', 'late answers');
   const [listed] = await answer<Record<string, unknown>[]>('providers', 'list');
   expect(listed).toMatchObject({ name: 'GPU', state: 'suspended', reason: 'late answers', nodes: 0 });
+});
+
+describe('external endpoints', () => {
+  const KEY = 'sk-upstream-canary-0123456789';
+  const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-cli-'));
+  const keyFile = path.join(folder, 'key');
+  let upstream: Upstream;
+  beforeAll(async () => {
+    writeFileSync(keyFile, `${KEY}\n`);
+    upstream = await Upstream.open();
+    upstream.models = ['glm-flash'];
+    upstream.key = KEY;
+  });
+  afterAll(async () => {
+    await upstream.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const here = () => ({ CYGNET_EXTERNAL_ALLOW_NETWORKS: '127.0.0.1', CYGNET_DATA_DIR: folder });
+
+  test('one is added with a key from a file, checked, listed without the key, and removed', async () => {
+    const provider = await answer('providers', 'create', 'Endpoint owner');
+    // A name may hold a colon, as Ollama's do.
+    upstream.models = ['glm:flash'];
+    const words = ['endpoints', 'add', upstream.url, '--provider', 'Endpoint owner', '--key-file', keyFile];
+    const added = await cygnet([...words, '--model', 'glm-4.7-flash=glm:flash', '--json'], here());
+    expect(added).toMatchObject({ code: 0, err: '' });
+    const { id, healthy, missing } = JSON.parse(added.out);
+    expect({ healthy, missing }).toEqual({ healthy: true, missing: [] });
+
+    const listed = await cygnet(['endpoints', 'list', '--json'], here());
+    expect(JSON.parse(listed.out)).toMatchObject([
+      {
+        id,
+        providerId: provider['id'],
+        hasKey: true,
+        models: [{ upstreamName: 'glm:flash', operations: ['chat/completions'] }],
+      },
+    ]);
+    upstream.models = ['something-else'];
+    const checked = await cygnet(['endpoints', 'check', id], here());
+    expect(checked.out).toContain('It does not list "glm:flash": zai-org/GLM-4.7-Flash is not offered.');
+    const unreadable = await cygnet(['endpoints', 'check', id], { ...here(), CYGNET_SECRET: 'x'.repeat(32) });
+    expect(unreadable.out).toContain('cannot be read with the present CYGNET_SECRET');
+    const forbidden = await cygnet(['endpoints', 'check', id], { CYGNET_DATA_DIR: folder });
+    expect(forbidden.out).toContain('not on the public Internet');
+
+    const removed = await cygnet(['endpoints', 'remove', id], here());
+    expect(removed).toMatchObject({ code: 0 });
+    expect(await cygnet(['endpoints', 'remove', id], here())).toMatchObject({ code: 1, out: '' });
+    expect(JSON.parse((await cygnet(['endpoints', 'list', '--json'], here())).out)).toEqual([]);
+    expect(JSON.stringify([added, listed, checked, unreadable, removed])).not.toContain('canary');
+  });
+
+  test('one that could not be called is refused in a sentence, before anything is kept', async () => {
+    await answer('providers', 'create', 'Careless');
+    const add = (url: string, ...more: string[]) =>
+      ['endpoints', 'add', url, '--provider', 'Careless', '--model', 'glm-4.7-flash'].concat(more);
+    expect(await refusal(1, ...add('https://169.254.169.254/v1'))).toContain('not on the public Internet');
+    expect(await refusal(1, ...add('https://8.8.8.8/v1', '--model', 'no/such'))).toContain('no/such');
+    expect(await refusal(1, ...add('https://8.8.8.8/v1', '--key-file', '/no/such/file'))).toContain('ENOENT');
+    expect(await refusal(2, ...add('https://8.8.8.8/v1', '--capacity', 'many'))).toContain('--capacity');
+    expect(await answer('endpoints', 'list')).toEqual([]);
+  });
 });
 
 test('a plan is chosen from the table, and an operator is made of somebody who signed up', async () => {

@@ -39,6 +39,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'add, list, approve and suspend who is paid for inference',
     load: async () => (await import('./providers.ts')).providers,
   },
+  endpoints: {
+    summary: 'add, list, check and remove external endpoints, used when no agent can serve',
+    load: async () => (await import('./endpoints.ts')).endpoints,
+  },
   users: {
     summary: 'list who signs in, and make operators',
     load: async () => (await import('./users.ts')).users,

@@ -33,6 +33,7 @@ export interface Config {
   /** For `cygnet claim`, which a provider runs. */
   readonly walletKey: Sealed<Hex> | undefined;
   readonly providers: ProviderSettings;
+  readonly external: ExternalSettings;
   readonly embeddedAgent: EmbeddedAgentSettings;
   /** Variables named `CYGNET_…` that mean nothing here, most likely misspelt: worth a warning at the start. */
   readonly strangers: readonly string[];
@@ -55,6 +56,8 @@ export interface LifeSettings {
   readonly readyAgents: number;
 }
 
+const BODIES_BYTES_MAX = 536_870_912;
+
 /** What one consumer may ask for. */
 export interface Limits {
   /** By what a model is limited as; `limitClassOf` says which class a category has. */
@@ -63,6 +66,8 @@ export interface Limits {
   readonly bodyBytesMax: number;
   /** Of a recording to be transcribed. */
   readonly recordingBytesMax: number;
+  /** Of all large bodies together that are in hand. */
+  readonly bodiesBytesMax: number;
   readonly messagesMax: number;
   readonly messageCharsMax: number;
   readonly inputTokensMax: number;
@@ -178,6 +183,15 @@ export interface ProviderSettings {
   readonly allowUnknownHardware: boolean;
 }
 
+/** External endpoints: what seals their keys, and where they may be. */
+export interface ExternalSettings {
+  /** Undefined: a secret of the data folder's own. */
+  readonly secret: Sealed<string> | undefined;
+  readonly secretFormer: Sealed<string> | undefined;
+  /** Addresses and networks beyond the public Internet. */
+  readonly allowNetworks: readonly string[];
+}
+
 /** The provider agent that `cygnet start` runs beside the marketplace. */
 export interface EmbeddedAgentSettings {
   readonly enabled: boolean;
@@ -235,6 +249,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       concurrentPerKey: env.concurrentPerKey,
       bodyBytesMax: env.bodyBytesMax,
       recordingBytesMax: env.recordingBytesMax,
+      bodiesBytesMax: Math.max(BODIES_BYTES_MAX, 4 * Math.max(env.bodyBytesMax, env.recordingBytesMax)),
       messagesMax: env.messagesMax,
       messageCharsMax: env.messageCharsMax,
       inputTokensMax: env.inputTokensMax,
@@ -299,6 +314,11 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       approval: env.providerApproval,
       minVramGb: env.minVramGb,
       allowUnknownHardware: env.allowUnknownHardware,
+    },
+    external: {
+      secret: env.secret,
+      secretFormer: env.secretFormer,
+      allowNetworks: env.externalAllowNetworks ?? [],
     },
     embeddedAgent: {
       enabled: env.embeddedAgent,

@@ -1,7 +1,7 @@
 import { type Address, parseAddress } from '#domain/hex.ts';
 import { parseUsd } from '#domain/money.ts';
 import { AddressList } from '#kit/address-list.ts';
-import { databaseUrl, privateKey, rpcUrls } from './secrets.ts';
+import { databaseUrl, marketSecret, privateKey, rpcUrls } from './secrets.ts';
 
 /**
  * Every environment variable of the server: its name, how it is read, what holds without it, and one line of meaning.
@@ -431,6 +431,24 @@ export const VARIABLES = {
     yesOrNo,
     'yes',
     'Whether a provider that reports no GPU (a CPU, a proxy) may earn.',
+  ),
+
+  secret: optional(
+    'CYGNET_SECRET',
+    marketSecret,
+    'Seals the upstream keys of external endpoints: at least 32 characters, the same for every server of a market. Without it, one is made and kept in the data folder.',
+    true,
+  ),
+  secretFormer: optional(
+    'CYGNET_SECRET_FORMER',
+    marketSecret,
+    'The secret before the present one: keys that were sealed under it can still be read.',
+    true,
+  ),
+  externalAllowNetworks: optional(
+    'CYGNET_EXTERNAL_ALLOW_NETWORKS',
+    addresses,
+    'Addresses and networks beyond the public Internet where external endpoints may be, with commas between them. There, http and any port are allowed too.',
   ),
 
   embeddedAgent: plain(

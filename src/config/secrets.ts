@@ -25,6 +25,12 @@ export function rpcUrls(text: string): Sealed<readonly string[]> {
   return new Sealed(urls);
 }
 
+/** A secret to derive keys from, sealed. Throws `RangeError` when it is too short to be one. */
+export function marketSecret(text: string): Sealed<string> {
+  if (text.length < 32 || text.length > 1_024) throw new RangeError('32 to 1,024 characters');
+  return new Sealed(text);
+}
+
 /**
  * A PostgreSQL URL (`postgres://user:password@host:port/database`), sealed because it carries a password. Throws
  * `RangeError` naming what is expected, never the text.

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import { Fault } from '#kit/fault.ts';
+import { noRoom, type Room } from './bodies-in-hand.ts';
 import type { Reply } from './reply.ts';
 import type { SoundForm } from './transcription-request.ts';
 
@@ -16,15 +17,16 @@ const FILENAME_CHARS_MAX = 128;
 const FIRST_BYTES = 65_536;
 
 /**
- * `done` is called once: with the form, or with the fault that ends the request. `bytesMax` bounds the file; the fields
+ * `done` is called once: with the form, or with the fault that ends the request. The room is for the file; the fields
  * have bounds of their own.
  */
 export function readForm(
   request: IncomingMessage,
   reply: Reply,
-  bytesMax: number,
+  room: Room,
   done: (form: SoundForm | Fault) => void,
 ): void {
+  const { bytesMax, fits } = room;
   const stated = Number(request.headers['content-length'] ?? Number.NaN);
   const most = bytesMax + FIELDS_MAX * (FIELD_BYTES_MAX + 1_024);
   let over = false;
@@ -60,16 +62,24 @@ export function readForm(
   let contentType = 'application/octet-stream';
   form.on('file', (name, stream, givenName, _encoding, mime) => {
     if (name !== 'file') {
+      stream.on('error', () => undefined);
       stream.resume();
       finish(invalid('The form may hold one file, in the field file.'));
       return;
     }
     filename = plainName(givenName);
     contentType = mime;
-    stream.on('data', (piece: Buffer) => file.add(piece));
+    stream.on('data', (piece: Buffer) => {
+      if (fits(file.length + piece.length)) file.add(piece);
+      else finish(noRoom());
+    });
+    // A form that ends within its file says so here and on the form. Unheard, it would end the process.
+    stream.on('error', () => finish(invalid('The form ends within its file.')));
     stream.on('limit', () => finish(new Fault('body-too-large')));
   });
-  form.on('field', (name, value, nameCut, valueCut) => {
+  // The library's types promise a name; a part without one has none.
+  form.on('field', (name: string | undefined, value, nameCut, valueCut) => {
+    if (name === undefined) return finish(invalid('A field of the form has no name.'));
     if (nameCut || valueCut) return finish(invalid('A field of the form is too long.'));
     if (!name.endsWith('[]')) fields[name] = value;
     else fields[name] = [fields[name] ?? [], value].flat();
@@ -111,6 +121,10 @@ class Gathered {
       this.#buffer = larger;
     }
     this.#length += piece.copy(this.#buffer, this.#length);
+  }
+
+  get length(): number {
+    return this.#length;
   }
 
   get bytes(): Buffer {

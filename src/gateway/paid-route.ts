@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Fault } from '#kit/fault.ts';
+import { type BodiesInHand, noRoom, type Room } from './bodies-in-hand.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { Ask, Endpoint } from './endpoint.ts';
 import { readForm } from './form.ts';
@@ -25,6 +26,7 @@ export interface RouteParts {
   readonly addresses: ClientAddresses;
   /** The largest body, in bytes. */
   readonly bodyBytesMax: number;
+  readonly inHand: BodiesInHand;
 }
 
 /** An endpoint whose body is JSON. */
@@ -44,7 +46,7 @@ export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>)
     if (!opened) return;
     const { caller, reply, translated } = opened;
     const answer = translated ?? reply;
-    readBody(request, reply, parts.bodyBytesMax, (body) => {
+    readBody(request, reply, { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) }, (body) => {
       if (body instanceof Fault) {
         caller.leave();
         refuse(request, answer, body);
@@ -63,7 +65,7 @@ export function formRoute(parts: RouteParts, endpoint: Endpoint<TranscriptionReq
     const opened = open(parts, request, response, {});
     if (!opened) return;
     const { caller, reply } = opened;
-    readForm(request, reply, parts.bodyBytesMax, (form) => {
+    readForm(request, reply, { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) }, (form) => {
       if (form instanceof Fault) {
         caller.leave();
         refuse(request, reply, form);
@@ -118,9 +120,10 @@ const REFUSED_BODY_BYTES_MAX = 1_048_576;
 function readBody(
   request: IncomingMessage,
   reply: HttpReply,
-  bytesMax: number,
+  room: Room,
   done: (body: Buffer | Fault) => void,
 ): void {
+  const { bytesMax, fits } = room;
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') return done(new Fault('encoding-unsupported'));
   const stated = request.headers['content-length'];
@@ -138,6 +141,7 @@ function readBody(
     if (over) return;
     size += part.length;
     if (size > bytesMax) finish(new Fault('body-too-large'));
+    else if (!fits(size)) finish(noRoom());
     else parts.push(part);
   });
   request.on('end', () => {

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
 import { Fault } from '#kit/fault.ts';
+import { FIRST_ISSUE } from '#wire/first-issue.ts';
 import { DEPTH_MAX, deeperThan } from './body.ts';
 
 /**
@@ -28,7 +29,8 @@ export function readBySchema<S extends z.ZodType>(bytes: Buffer, schema: S): z.o
 
 /** The same for a value that was read already. */
 export function checkBySchema<S extends z.ZodType>(value: unknown, schema: S): z.output<S> | Fault {
-  const parsed = schema.safeParse(value);
+  // At the first that is wrong: a report on each of a million wrong things takes seconds and gigabytes.
+  const parsed = schema.safeParse(value, FIRST_ISSUE);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const param = pathOf(issue?.path ?? []);

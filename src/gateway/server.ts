@@ -12,6 +12,7 @@ import type { Model } from '#domain/model.ts';
 import { Fault } from '#kit/fault.ts';
 import type { TlsFiles } from '#kit/tls-files.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
+import { BodiesInHand } from './bodies-in-hand.ts';
 import type { BodyPool } from './body-pool.ts';
 import { openConsole } from './console/console.ts';
 import type { ConsoleRooms } from './console/rooms.ts';
@@ -52,6 +53,7 @@ export async function openGateway(
   const parts: RouteParts = {
     rooms: rooms.inference,
     bodyBytesMax: rooms.bodyBytesMax,
+    inHand: new BodiesInHand(rooms.bodiesBytesMax),
     writer,
     closing: () => closing,
     addresses: rooms.console.addresses,
@@ -268,6 +270,8 @@ export interface GatewayRooms {
   readonly bodyBytesMax: number;
   /** The largest recording to be transcribed, in bytes. */
   readonly recordingBytesMax: number;
+  /** All large bodies together, in bytes. */
+  readonly bodiesBytesMax: number;
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   /** How many candidates could serve a model now. */
   readonly providersOf: (modelId: string) => number;

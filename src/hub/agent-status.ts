@@ -18,7 +18,7 @@ const SLOW: StatusMeaning = { outcome: 'failed', errorCode: 'provider-too-slow' 
 
 /** Backends say a prompt is too long with 400 and a sentence; vLLM, SGLang, llama.cpp and TGI use one of these words. */
 const LENGTH_WORDS =
-  /context[ _](?:length|size|window)|maximum context|too (?:long|many tokens)|inputs? tokens|exceed_context/i;
+  /context[ _](?:length|size|window)|maximum context|too (?:long|many tokens)|inputs?`? tokens|exceed_context/i;
 
 /** The meaning of a status and the error text that came with it. */
 export function meaningOf(status: unknown, text: string | undefined): StatusMeaning {

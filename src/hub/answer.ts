@@ -22,10 +22,15 @@ export function isAnswerFor(value: unknown, job: Job): value is Answer {
 
 /**
  * The answer of an agent that names things its own way, as the consumer may see it: our id, our time, the catalogue's
- * model name, everything else as the backend wrote it. Undefined when it is no answer to `job`.
+ * model name, everything else as the backend wrote it. Undefined when it is no answer to `job`. `byChat`: a text
+ * completion was asked as a chat.
  */
-export function ownAnswer(response: Fields, job: Job): { body: Buffer; answer: Answer } | undefined {
-  const said = job.operation === 'completions' ? textAnswer(response) : response;
+export function ownAnswer(
+  response: Fields,
+  job: Job,
+  asked: { byChat: boolean },
+): { body: Buffer; answer: Answer } | undefined {
+  const said = asked.byChat ? textAnswer(response) : response;
   if (!said || !SHAPES[job.operation](said, job)) return undefined;
   const { id: _id, object: _object, created: _created, model: _model, error: _error, ...rest } = said;
   const answer: Answer = { ...heading(job), ...rest };

@@ -110,7 +110,7 @@ export class Hub {
     for (const session of this.#sessions) session.tick(nowMs);
     for (const presence of this.registry.present()) {
       // Revocation is announced by `endSessionsOfKey`; this is for the day the announcement is lost.
-      if (this.#parts.isRevoked?.(presence.keyId)) presence.evict('key-revoked');
+      if (presence.keyId !== null && this.#parts.isRevoked?.(presence.keyId)) presence.evict('key-revoked');
     }
   }
 }

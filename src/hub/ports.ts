@@ -1,3 +1,4 @@
+import type { KeyedEndpoint } from '#domain/external-endpoint.ts';
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, Provider, ProviderState } from '#domain/party.ts';
 
@@ -30,4 +31,11 @@ export interface NodeBinder {
 /** The catalogue: finds a model by id, slug or alias. */
 export interface ModelFinder {
   resolve(name: string): Model | undefined;
+}
+
+/** The registered external endpoints, from memory. */
+export interface EndpointSource {
+  list(): Iterable<KeyedEndpoint>;
+  /** Tells of each endpoint that is new, changed, or (undefined) removed. Answers how to stop. */
+  watch(changed: (id: string, endpoint: KeyedEndpoint | undefined) => void): () => void;
 }

@@ -201,7 +201,7 @@ export class Registry {
       nodeId: presence.nodeId,
       providerId: presence.providerId,
       providerNames: [],
-      mode: 'websocket',
+      mode: presence.mode,
       health: 'unknown',
       eligible: false,
       ineligibleBecause: undefined,
@@ -301,12 +301,14 @@ export interface ServiceTerms {
   readonly requestBytesMax: number;
 }
 
-/** One node that is here. Made by its session, kept current by the registry. */
+/** One node, or one external endpoint, that is here. Made by its session or the fleet, kept current by the registry. */
 export class Presence {
   readonly linkId: string;
   readonly nodeId: string;
   readonly providerId: string;
-  readonly keyId: string;
+  readonly mode: Candidate['mode'];
+  /** The key that it registered with; an external endpoint has none. */
+  readonly keyId: string | null;
   readonly connectedAtMs: number;
   /** Set once the node has entered. */
   link: Link | undefined;
@@ -328,12 +330,21 @@ export class Presence {
   constructor(
     about: Pick<
       Presence,
-      'linkId' | 'nodeId' | 'providerId' | 'keyId' | 'connectedAtMs' | 'evict' | 'warmUp' | 'stateChanged'
+      | 'linkId'
+      | 'nodeId'
+      | 'providerId'
+      | 'mode'
+      | 'keyId'
+      | 'connectedAtMs'
+      | 'evict'
+      | 'warmUp'
+      | 'stateChanged'
     >,
   ) {
     this.linkId = about.linkId;
     this.nodeId = about.nodeId;
     this.providerId = about.providerId;
+    this.mode = about.mode;
     this.keyId = about.keyId;
     this.connectedAtMs = about.connectedAtMs;
     this.evict = about.evict;

@@ -12,6 +12,7 @@ import {
   type RegisterRead,
   registerSchema,
 } from '#wire/agent/messages.ts';
+import { FIRST_ISSUE } from '#wire/first-issue.ts';
 import { Allowance } from './allowance.ts';
 import type { HubCounters } from './counters.ts';
 import { type Declaration, readDeclaration } from './declaration.ts';
@@ -253,7 +254,7 @@ export class Session {
 
   #register(message: Envelope): void {
     if (this.#isClosed()) return;
-    const parsed = registerSchema.safeParse(message.payload);
+    const parsed = registerSchema.safeParse(message.payload, FIRST_ISSUE);
     if (!parsed.success) {
       this.#malformed();
       return this.#refuse(message, {
@@ -349,6 +350,7 @@ export class Session {
     const presence = new Presence({
       linkId: this.id,
       ...who,
+      mode: 'websocket',
       connectedAtMs: clock.nowMs(),
       evict: (why) => this.#evict(why),
       warmUp: (modelId) => this.#warmUps.ask(this.#parts.ids(WARM_UP_ID), presence.nameOf(modelId)),
@@ -473,7 +475,7 @@ export class Session {
       this.#parts.counters.beforeRegister += 1;
       return;
     }
-    const parsed = heartbeatSchema.safeParse(message.payload);
+    const parsed = heartbeatSchema.safeParse(message.payload, FIRST_ISSUE);
     if (!parsed.success) return this.#malformed();
     const { registry } = this.#parts;
     this.#beat();
@@ -489,7 +491,7 @@ export class Session {
       this.#parts.counters.beforeRegister += 1;
       return;
     }
-    const parsed = modelHealthUpdateSchema.safeParse(message.payload);
+    const parsed = modelHealthUpdateSchema.safeParse(message.payload, FIRST_ISSUE);
     if (!parsed.success) return this.#malformed();
     this.#parts.registry.health(presence, parsed.data.model_health);
   }

@@ -224,7 +224,7 @@ export class SwanLink implements Link, AttemptHost {
 
   #takeResult(attempt: SwanAttempt, response: Record<string, unknown>): void {
     const { job } = attempt;
-    const own = ownAnswer(response, job);
+    const own = ownAnswer(response, job, { byChat: job.operation === 'completions' });
     if (!own) return attempt.violate('the answer has not the shape that was asked for');
     attempt.usage = statedFor(own.answer, job.operation);
     attempt.answered(own.body, own.answer);

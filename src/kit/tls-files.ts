@@ -130,7 +130,7 @@ function readTexts(files: TlsFileNames): Texts {
   try {
     // Also finds a key that is not the certificate's.
     createSecureContext(contextOf(texts));
-    new X509Certificate(texts.cert);
+    void new X509Certificate(texts.cert);
   } catch (error) {
     const { code } = error as { code?: string };
     throw new TlsProblem(

@@ -27,7 +27,7 @@ export interface PosterOptions {
   log: Logger;
   /** Records per posting. Default 2,000. */
   batchMax?: number;
-  /** How long records gather before they are posted: a posting is a dozen statements, for one record as for many. Default 100 ms. */
+  /** How long records gather before they are posted: a posting is a dozen statements, for one record as for many. Default 250 ms. */
   gatherMs?: number;
   /** Records kept in memory while the ledger is behind; beyond, they are read again from the disk. Default 20,000. */
   queueMax?: number;
@@ -60,7 +60,7 @@ export class Poster {
   #caughtUp: (() => void)[] = [];
 
   constructor(options: PosterOptions) {
-    this.#options = { batchMax: 2_000, gatherMs: 100, queueMax: 20_000, ...options };
+    this.#options = { batchMax: 2_000, gatherMs: 250, queueMax: 20_000, ...options };
     const [oldest] = options.journal.segments();
     this.#position = { segment: oldest?.segment ?? options.journal.end.segment, offset: 0 };
     this.#fromDisk = oldest !== undefined;

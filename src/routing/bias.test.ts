@@ -27,6 +27,10 @@ describe('who goes before whom', () => {
     expect(picks([outside, bad, good], {})).toEqual(['good', 'bad', 'far']);
   });
 
+  test('an endpoint that is warm for a conversation still stands behind every agent', () => {
+    expect(picks([outside, bad, good], { warmNodeId: outside.nodeId })).toEqual(['good', 'bad', 'far']);
+  });
+
   test("the consumer's order comes before everything, external endpoints included", () => {
     expect(picks([good, bad, outside], { wished: (one) => wishedRank(one, ORDER) })).toEqual([
       'far',

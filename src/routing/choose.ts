@@ -75,8 +75,9 @@ function tierOf(candidate: Candidate): number {
 /** The tier with what this request prefers: wishes, then the warm node, then the tier, then soft ranks. */
 function biasedTier(candidate: Candidate, bias: Bias): number {
   const wished = bias.wished(candidate) * BIASED_TIERS;
-  // A warm node that is nearly full is no warmer than another.
-  if (candidate.nodeId === bias.warmNodeId && loadOf(candidate) < WARM_LOAD_MAX) return wished;
+  // A warm node that is nearly full is no warmer than another, and no endpoint goes before an agent for being warm.
+  const warm = candidate.nodeId === bias.warmNodeId && candidate.mode !== 'external';
+  if (warm && loadOf(candidate) < WARM_LOAD_MAX) return wished;
   return wished + 1 + tierOf(candidate) * SOFT_RANKS + bias.soft(candidate);
 }
 

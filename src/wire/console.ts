@@ -100,6 +100,34 @@ export const providerMoveRequest = z.object({
   reason: z.string().max(1_000).default(''),
 });
 
+/** An external endpoint to be registered. */
+export const endpointRequest = z.object({
+  name: line(200),
+  url: z.string().min(1).max(500),
+  api_key: z
+    .string()
+    .regex(
+      /^[\x21\x23-\x5b\x5d-\x7e]{1,500}$/,
+      'is not a key: 1 to 500 printable characters, without spaces or quotes',
+    )
+    .optional(),
+  /** The most requests at once. */
+  capacity: z.number().int().min(1).max(4_096).default(10),
+  models: z
+    .array(
+      z.union([
+        line(200).transform((model) => ({ model, upstream_name: undefined, operations: undefined })),
+        z.object({
+          model: line(200),
+          upstream_name: line(200).optional(),
+          operations: z.array(z.string().max(40)).min(1).max(5).optional(),
+        }),
+      ]),
+    )
+    .min(1)
+    .max(256),
+});
+
 /** A page of a list. */
 export const pageQuery = z.object({
   page: z.coerce.number().int().min(1).max(100_000).default(1),
@@ -125,6 +153,29 @@ function decimal(value: number): string {
 const count = z.number().int().nonnegative();
 const usd = z.number().nonnegative();
 const time = z.iso.datetime();
+
+/** One external endpoint. Its key is never in it. */
+export const endpointAnswer = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  url: z.string(),
+  has_key: z.boolean(),
+  capacity: count,
+  models: z.array(
+    z.strictObject({
+      model: z.string(),
+      upstream_name: z.string(),
+      operations: z.array(z.string()),
+      /** Whether the endpoint lists it; null while that is not known. */
+      listed: z.boolean().nullable(),
+    }),
+  ),
+  health: z.enum(['unchecked', 'healthy', 'unhealthy']),
+  because: z.string().nullable(),
+  checked_at: time.nullable(),
+  created_at: time,
+});
+export type EndpointAnswer = z.infer<typeof endpointAnswer>;
 
 /** Call 1: flat, no envelope, also with status 401. */
 export const providerStatusAnswer = z.strictObject({

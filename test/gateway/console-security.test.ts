@@ -472,6 +472,39 @@ describe('a body', () => {
   );
 });
 
+describe('the character that PostgreSQL cannot keep', () => {
+  test('is refused wherever a text goes to the database, and is no failure of ours', async () => {
+    const who = await person();
+    const { token, headers } = who;
+    const nul = 'a\0b';
+    const wallet = `0x${'8'.repeat(40)}`;
+    const upgrade = { name: 'Nul', wallet_address: wallet, worker_address: '', beneficiary_address: '' };
+    const tries: [string, Parameters<typeof visit>[1]][] = [
+      ['/user/login', { body: { email: `${nul}@example.org`, password: PASSWORD } }],
+      ['/user/signup', { body: { email: `x@example.org`, password: PASSWORD, display_name: nul } }],
+      ['/user/upgrade-to-provider', { token, body: { ...upgrade, description: nul } }],
+      ['/user/me/keys', { token, body: { name: nul } }],
+      ['/user/me/keys/a%00b', { token }],
+      ['/user/me/keys/a%00b', { token, method: 'PATCH', body: { name: 'x' } }],
+      ['/user/me/usage?limit=%00', { token }],
+      ['/model-demand?category=a%00b', {}],
+      ['/models?category=a%00b', {}],
+      ['/models/a%00b/files', {}],
+    ];
+    for (const [path, about] of tries) {
+      const { status } = await visit(at(path), { ...about, headers });
+      expect([path, [200, 400, 401, 404].includes(status), status]).toEqual([path, true, status]);
+    }
+    // Nothing else is in the way: without the character the same call goes through.
+    expect((await visit(at('/user/upgrade-to-provider'), { token, body: upgrade, headers })).status).toBe(
+      200,
+    );
+    const approval = { provider_name: 'x', hardware_summary: nul, contact_email: who.email };
+    const asked = await visit(at('/provider/request-approval'), { token, body: approval, headers });
+    expect(asked.status).toBe(400);
+  });
+});
+
 test('an address that answers no such method says so, and which it does', async () => {
   const refused = await visit(at('/user/login'));
   expect([refused.status, refused.headers['allow'], refused.json.code]).toEqual([

@@ -165,3 +165,20 @@ test('a client that reads nothing holds up nobody, and is given up', async () =>
   const [row] = await market.usage(big, 1);
   expect(row?.outputTokens).toBeLessThanOrEqual(16_384);
 });
+
+test('large bodies that take up all the room there is are turned away, and small ones go on', async () => {
+  const tight = await TestMarket.open({ on: market, config: { limits: { bodiesBytesMax: 200_000 } } });
+  try {
+    const half = 'x'.repeat(150_000);
+    const holding = new Wire(tight);
+    holding.socket.write(head([], 1_000_000) + half);
+    // The same again has room only once the first has left.
+    const more = () => answerTo(head(['Connection: close'], half.length) + half, tight);
+    await expect.poll(more, { timeout: 10_000 }).toContain('HTTP/1.1 429 ');
+    expect(await answerTo(head(['Connection: close'], 2) + '{}', tight)).toContain('HTTP/1.1 400 ');
+    holding.socket.destroy();
+    await expect.poll(more, { timeout: 10_000 }).toContain('HTTP/1.1 400 ');
+  } finally {
+    await tight.close();
+  }
+});

@@ -1,7 +1,13 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { consoleRoutes } from '#gateway/console/console.ts';
+import type { ConsoleRooms } from '#gateway/console/rooms.ts';
+import { systemClock } from '#kit/clock.ts';
 import { chat } from '#support/hostile-client.ts';
 import { type HostileMarket, openHostileMarket, PLAIN_MODEL } from '#support/hostile-market.ts';
 import { answerPlainly, HOSTILE, type Script, type Served, type SwanAgent } from '#support/swan-agent.ts';
+import { visit } from '#support/visitor.ts';
 
 /** Reliability, failures 11 and 12 (I12): prompts, answers and keys are seen nowhere but where they belong. */
 
@@ -12,7 +18,8 @@ const received: Served[] = [];
 
 beforeAll(async () => {
   house = await openHostileMarket({
-    providers: 3,
+    providers: 4,
+    consumers: 2,
     config: {
       hub: { firstTokenDeadlineMs: 400, gapDeadlineMs: 400 },
       limits: { requestTimeoutMs: 2_000 },
@@ -28,8 +35,21 @@ beforeAll(async () => {
       }),
     );
   }
+  agents.push(
+    await house.swan(3, {
+      generation: 'C',
+      models: Object.values(OTHER_MODELS),
+      script: (served) => script(served),
+    }),
+  );
 });
 afterAll(() => house.close());
+
+const OTHER_MODELS = {
+  embeddings: 'BAAI/bge-m3',
+  images: 'Qwen/Qwen-Image',
+  sound: 'openai/whisper-small',
+} as const;
 
 const CANARY = 'kanarienvogel';
 let number = 0;
@@ -50,6 +70,81 @@ function body(stream: boolean): Record<string, unknown> {
     [canary('unknown')]: { deep: canary('deep') },
   };
 }
+
+/** Marks of a person: what is an e-mail address, and what is a password. */
+const MAIL = 'postkutsche';
+const SECRET = 'schluesselbund';
+/** Made here for the tests of the console: sessions and keys. */
+const secrets: string[] = [];
+
+/** Every file of a folder as one text. */
+function everythingIn(folder: string): string {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => path.join(folder, name))
+    .filter((file) => statSync(file).isFile())
+    .map((file) => readFileSync(file, 'latin1'))
+    .join('\n');
+}
+
+const FORM = 'multipart/form-data; boundary=cut';
+const formOf = (fields: Record<string, string>): string =>
+  `${Object.entries(fields)
+    .map(([name, value]) => `--cut\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`)
+    .join(
+      '',
+    )}--cut\r\nContent-Disposition: form-data; name="file"; filename="${canary('filename')}.wav"\r\n\r\n${canary('sound')}\r\n--cut--\r\n`;
+
+/** Requests to the other endpoints, with canaries in every place that has one. */
+const ENDPOINTS: Readonly<Record<string, () => Record<string, unknown>>> = {
+  '/v1/completions': () => ({
+    model: PLAIN_MODEL,
+    prompt: canary('prompt'),
+    user: canary('user'),
+    [canary('field')]: 1,
+  }),
+  '/v1/embeddings': () => ({
+    model: OTHER_MODELS.embeddings,
+    input: [canary('input')],
+    user: canary('user'),
+  }),
+  '/v1/images/generations': () => ({
+    model: OTHER_MODELS.images,
+    prompt: canary('prompt'),
+    user: canary('user'),
+  }),
+  '/v1/audio/transcriptions': () => ({
+    form: formOf({
+      model: OTHER_MODELS.sound,
+      prompt: canary('prompt'),
+      language: canary('l'),
+      user: canary('user'),
+    }),
+  }),
+  '/v1/messages': () => ({
+    model: PLAIN_MODEL,
+    max_tokens: 9,
+    stream: number % 2 === 0,
+    system: canary('system'),
+    messages: [{ role: 'user', content: canary('content') }],
+    tools: [
+      {
+        name: canary('tool').slice(0, 60),
+        description: canary('tool'),
+        input_schema: { [canary('schema')]: {} },
+      },
+    ],
+    metadata: { user_id: canary('user') },
+  }),
+  '/v1/responses': () => ({
+    model: PLAIN_MODEL,
+    stream: number % 2 === 0,
+    instructions: canary('instructions'),
+    input: [{ role: 'user', content: canary('input') }],
+    metadata: { [canary('metadata')]: canary('metadata') },
+    user: canary('user'),
+  }),
+  '/v1/playground/chat': () => ({ ...body(false), session_id: canary('session') }),
+};
 
 const says = (served: Served): string => canary(`answer-of-${served.agent.options.nodeId}`);
 const PATHS: [string, Script][] = [
@@ -111,7 +206,7 @@ async function everythingStored(): Promise<string> {
   let text = '';
   for (const { name } of tables) {
     const rows = await sql.unsafe(`select row_to_json(t)::text as row from "${name}" t`);
-    text += rows.map((row) => row['row']).join('\n');
+    text += rows.map((row) => `${row['row']}\n`).join('');
   }
   return text;
 }
@@ -148,6 +243,116 @@ describe('canaries', () => {
       }
       for (const agent of agents) await agent.until(() => agent.registered);
     }
+  });
+
+  describe.each(Object.entries(ENDPOINTS))('at %s', (address, bodyOf) => {
+    it.each(PATHS)('through %s are seen in nothing but their own answer', async (_, how) => {
+      script = how;
+      received.length = 0;
+      const asked = bodyOf();
+      const answer = await visit(`${house.baseUrl}${address}`, {
+        body: typeof asked === 'object' && 'form' in asked ? asked.form : asked,
+        // The playground wants no key.
+        ...(!address.includes('playground') && { token: house.consumers[0]?.key ?? '' }),
+        headers: {
+          'user-agent': canary('agent'),
+          'anthropic-version': canary('version'),
+          'openai-organization': canary('organization'),
+          ...(typeof asked === 'object' && 'form' in asked && { 'content-type': FORM }),
+        },
+      });
+      expect(JSON.stringify(answer.headers)).not.toContain(CANARY);
+      if (answer.status !== 200) expect(answer.text).not.toContain(CANARY);
+      // A response that failed repeats what was asked; what it says of the failure does not.
+      for (const [error] of answer.text.matchAll(/"error":\{[^}]*\}/g)) expect(error).not.toContain(CANARY);
+      for (const agent of agents) await agent.until(() => agent.registered);
+    });
+  });
+
+  it('of one consumer are in no answer to another who asks the same', async () => {
+    const mine: string[] = [];
+    script = (served) => (served.token(said(served)), served.finish(), served.done(), served.end());
+    const said = (served: Served): string => {
+      const text = says(served);
+      mine.push(text);
+      return text;
+    };
+    const asked = JSON.stringify(body(true));
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, i) =>
+        chat({ baseUrl: house.baseUrl, key: house.consumers[i % 2]?.key ?? '', body: asked }),
+      ),
+    );
+    expect(answers.every((answer) => answer.ending === 'done')).toBe(true);
+    // Each answer that a provider gave went to one request.
+    expect(answers.map((answer) => answer.text).toSorted()).toEqual(mine.toSorted());
+  });
+
+  it('in calls of the console, refused or not, are in no error and no header', async () => {
+    const email = `${MAIL}@example.org`;
+    const at = (route: string): string => `${house.baseUrl}/api/v1${route}`;
+    const made = await visit(at('/user/signup'), { body: { email, password: `${SECRET}-1` } });
+    expect(made.status).toBe(200);
+    secrets.push(made.json.token, made.json.api_key);
+    const { token } = made.json;
+    const everything = {
+      email: `${MAIL}@`,
+      password: `${SECRET}-2`,
+      present_password: `${SECRET}-3`,
+      new_password: SECRET.slice(0, 5),
+      name: `${canary('name')}\0`,
+      display_name: `${canary('display')}\0`,
+      owner_address: canary('owner'),
+      wallet_address: canary('wallet'),
+      worker_address: canary('worker'),
+      beneficiary_address: canary('beneficiary'),
+      provider_name: `${canary('provider')}\0`,
+      hardware_summary: `${canary('hardware')}\0`,
+      description: `${canary('description')}\0`,
+      contact_email: `${MAIL} at example.org`,
+      models: [`${canary('model')}\0`],
+      categories: [canary('category')],
+      addresses: [canary('address')],
+      cap_day_usd: canary('cap'),
+      expires_at: canary('expiry'),
+      overlap_hours: canary('overlap'),
+      state: canary('state'),
+      reason: canary('reason'),
+      [canary('field')]: canary('value'),
+    };
+    const tries: Parameters<typeof visit>[1][] = [
+      { token },
+      {},
+      { token: `sess-${SECRET}` },
+      { token: `sk-swan-${CANARY}` },
+      {
+        headers: {
+          cookie: `cygnet_session=${SECRET}; ${CANARY}=${CANARY}`,
+          origin: `https://${CANARY}.example`,
+        },
+      },
+    ];
+    for (const { method, url } of consoleRoutes({ clock: systemClock } as unknown as ConsoleRooms)) {
+      const route = url.replaceAll(/:\w+/g, CANARY).replace('/api/v1', '');
+      if (route === '/user/logout') continue;
+      for (const about of tries) {
+        const asked = method === 'GET' ? { ...about, method } : { ...about, method, body: everything };
+        const answer = await visit(`${at(route)}?${CANARY}=${SECRET}&category=${CANARY}`, asked);
+        const heard = answer.text + JSON.stringify(answer.headers);
+        expect(answer.status, `${method} ${route}`).not.toBe(500);
+        for (const secret of [CANARY, SECRET])
+          expect(heard.includes(secret), `${method} ${route}: ${heard}`).toBe(false);
+        if (answer.status >= 400) expect(heard).not.toContain(MAIL);
+      }
+    }
+    // Wrong and right passwords, broken JSON, and what a person changes.
+    for (const sent of [{ email, password: `${SECRET}-4` }, `{"email":"${MAIL}","password":"${SECRET}`]) {
+      const answer = await visit(at('/user/login'), { body: sent });
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.text).not.toMatch(new RegExp(`${SECRET}|${MAIL}`));
+    }
+    const changed = { present_password: `${SECRET}-1`, new_password: `${SECRET}-5` };
+    expect((await visit(at('/user/me/password'), { method: 'PUT', token, body: changed })).status).toBe(200);
   });
 
   it.each<[string, string]>([
@@ -187,11 +392,18 @@ describe('canaries', () => {
     await house.usage();
     const log = house.log.join('\n');
     const stored = await everythingStored();
+    const files = everythingIn(house.folder);
     const keys = [...house.consumers, ...house.providers].map((each) => each.key);
-    for (const secret of [CANARY, 'sk-swan-', 'sk-prov-', ...keys]) {
+    for (const secret of [CANARY, SECRET, 'sk-swan-', 'sk-prov-', 'sess-', ...secrets, ...keys]) {
       expect(log.includes(secret), `${secret} in the log`).toBe(false);
+      expect(files.includes(secret), `${secret} in a file`).toBe(false);
       expect(stored.includes(secret), `${secret} in the database`).toBe(false);
     }
+    // An e-mail address is where its user is, and nowhere else.
+    expect(log.includes(MAIL)).toBe(false);
+    expect(files.includes(MAIL)).toBe(false);
+    const holding = stored.split('\n').filter((row) => row.includes(`${MAIL}@`));
+    expect(holding.map((row) => Object.keys(JSON.parse(row)).includes('password_hash'))).toEqual([true]);
     // The scan can see: what belongs there is there.
     expect(log).toContain(house.consumers[0]?.id);
     expect(stored).toContain(house.providers[0]?.id);

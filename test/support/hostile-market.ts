@@ -30,6 +30,8 @@ export interface HostileMarket {
   readonly store: FreshDatabase;
   readonly hubUrl: string;
   readonly baseUrl: string;
+  /** Where the market keeps its files. */
+  readonly folder: string;
   /** Everything logged so far, one JSON line each. */
   readonly log: string[];
   readonly consumers: readonly { id: string; key: string }[];
@@ -156,6 +158,7 @@ export async function openHostileMarket(
     store,
     hubUrl,
     baseUrl: `http://127.0.0.1:${market.gatewayPort}`,
+    folder,
     log,
     consumers,
     providers,

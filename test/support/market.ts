@@ -7,9 +7,11 @@ import { vi } from 'vitest';
 import type { RunningAgent } from '#agent/run.ts';
 import type { AgentSettings } from '#agent/settings.ts';
 import { readCatalogueFile, seedCatalogue } from '#catalogue/seed.ts';
-import { type ConfigChanges, readConfig } from '#config/config.ts';
+import { type Config, type ConfigChanges, readConfig } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
+import type { ExternalEndpoint } from '#domain/external-endpoint.ts';
 import type { Pico } from '#domain/money.ts';
+import { addEndpoint } from '#identity/endpoints.ts';
 import { revokeKey } from '#identity/keys.ts';
 import { systemClock } from '#kit/clock.ts';
 import { type Logger, silentLog } from '#kit/log.ts';
@@ -17,7 +19,7 @@ import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import type { Balance } from '#ledger/book.ts';
-import { type Marketplace, openMarketplace } from '#marketplace';
+import { type Marketplace, openMarketplace, secretBox } from '#marketplace';
 import { startAgent } from './agent.ts';
 import {
   chatModels,
@@ -183,6 +185,35 @@ export class TestMarket {
     return { ...provider, agent };
   }
 
+  /** A provider with an external endpoint for `model` at `upstream`, once the market knows how it is. */
+  async external(
+    model: Pick<TestModel, 'id'>,
+    upstream: { url: string },
+    more: Partial<ExternalEndpoint> & { key?: string } = {},
+  ): Promise<TestParty & { endpointId: string }> {
+    const provider = await this.provider();
+    const endpointId = makeId('ext');
+    const { key, ...changed } = more;
+    const operations = ['chat/completions'] as const;
+    await addEndpoint(this.fresh.database, {
+      endpoint: {
+        id: endpointId,
+        providerId: provider.id,
+        name: 'test',
+        url: upstream.url,
+        capacity: 4,
+        models: [{ modelId: model.id, upstreamName: 'local-name', operations }],
+        ...changed,
+      },
+      key: key === undefined ? undefined : new Sealed(key),
+      box: secretBox(this.#config(), systemRandomness),
+      actor: 'test',
+      at: systemClock.wallMs(),
+    });
+    await until(async () => (this.#running.fleet.stateOf(endpointId)?.health ?? 'unchecked') !== 'unchecked');
+    return { ...provider, endpointId };
+  }
+
   /** What the ledger says once everything that was served is posted. */
   async balance(consumer: { id: string }): Promise<Balance> {
     await this.posted();
@@ -283,19 +314,7 @@ export class TestMarket {
   async #open(ports: { gatewayPort: number; hubPort: number } = { gatewayPort: 0, hubPort: 0 }) {
     this.#database = openDatabase({ url: this.#databaseUrl, log: this.#log, maxConnections: 4 });
     this.#market = await openMarketplace({
-      config: readConfig(
-        {},
-        {
-          ...this.#changes,
-          // Its own tests turn it on: everywhere else an agent hears of nothing but requests.
-          routing: { warmUp: false, ...this.#changes.routing },
-          // All agents of a test come from one address.
-          hub: { upgradeBurst: 1_000, ...this.#changes.hub },
-          dataFolder: this.folder,
-          host: '127.0.0.1',
-          ...ports,
-        },
-      ),
+      config: this.#config(ports),
       database: this.#database,
       databaseUrl: this.#databaseUrl,
       clock: systemClock,
@@ -303,6 +322,24 @@ export class TestMarket {
       log: this.#log,
     });
     this.#kin.push(this);
+  }
+
+  #config(ports: { gatewayPort?: number; hubPort?: number } = {}): Config {
+    return readConfig(
+      {},
+      {
+        ...this.#changes,
+        // Its own tests turn it on: everywhere else an agent hears of nothing but requests.
+        routing: { warmUp: false, ...this.#changes.routing },
+        // All agents of a test come from one address.
+        hub: { upgradeBurst: 1_000, ...this.#changes.hub },
+        // The servers of a test are on this machine.
+        external: { allowNetworks: ['127.0.0.1'], ...this.#changes.external },
+        dataFolder: this.folder,
+        host: '127.0.0.1',
+        ...ports,
+      },
+    );
   }
 
   /** True when this market's process accepts the key. */

@@ -3,8 +3,10 @@ import type { Dispatcher } from 'undici';
 import { Agent } from 'undici';
 import { z } from 'zod';
 import { OPERATIONS, type Operation } from '#domain/operation.ts';
+import { multipart, newBoundary } from '#kit/multipart.ts';
 import type { Randomness } from '#kit/random.ts';
 import type { Sealed } from '#kit/sealed.ts';
+import { SseReader } from '#kit/sse-reader.ts';
 import {
   type Backend,
   type BackendEnd,
@@ -16,8 +18,6 @@ import {
   type Serving,
   type TokenUsage,
 } from './backend.ts';
-import { multipart, newBoundary } from './multipart.ts';
-import { SseReader } from './sse-reader.ts';
 
 /**
  * Any model server that speaks OpenAI's API: vLLM, SGLang, TGI, Ollama, llama.cpp's server, and those of images and sound. It is not ours

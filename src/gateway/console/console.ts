@@ -2,9 +2,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { KeyRecord } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
+import { FIRST_ISSUE } from '#wire/first-issue.ts';
 import { checkAddress } from '../key-scope.ts';
 import { accountRoutes } from './accounts.ts';
 import { earningsRoutes } from './earnings.ts';
+import { endpointRoutes } from './endpoints.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
@@ -81,6 +83,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
     ...providerRoutes(rooms),
+    ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms),
@@ -123,6 +126,7 @@ async function answer(
 ): Promise<unknown> {
   const who = admitted.get(request);
   if (!who) throw new Fault('internal', { inner: 'a call that nobody admitted' });
+  if (hasNul(request.params)) throw new Fault('thing-unknown');
   const visit = new Visit<unknown, unknown>(
     {
       body: read(route.body, request.body ?? {}),
@@ -140,14 +144,25 @@ async function answer(
 
 function read(schema: Route['body'], value: unknown): unknown {
   if (!schema) return undefined;
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  const parsed = schema.safeParse(value, FIRST_ISSUE);
+  if (parsed.success) {
+    if (hasNul(parsed.data)) throw new Fault('request-invalid', { outer: NUL_REFUSED });
+    return parsed.data;
+  }
   const [issue] = parsed.error.issues;
   const at = issue?.path.join('.') ?? '';
   throw new Fault('request-invalid', {
     outer: at === '' ? `The request ${issue?.message ?? 'is not valid'}.` : `${at}: ${issue?.message}.`,
     ...(at !== '' && { param: at }),
   });
+}
+
+const NUL_REFUSED = 'The request has the character U+0000, which no text here may have.';
+
+/** Whether a text of a checked request has the one character that PostgreSQL cannot keep or look for. */
+function hasNul(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0');
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasNul);
 }
 
 async function callerFor(

@@ -1,8 +1,11 @@
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, ProviderState } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
+import type { NetworkRules } from '#hub/external/endpoint-url.ts';
+import type { ExternalFleet } from '#hub/external/fleet.ts';
 import type { Registry } from '#hub/registry.ts';
 import type { Accounts } from '#identity/accounts.ts';
+import type { EndpointDesk } from '#identity/endpoint-desk.ts';
 import type { KeyDesk } from '#identity/key-desk.ts';
 import type { ProviderDesk } from '#identity/provider-desk.ts';
 import type { Clock } from '#kit/clock.ts';
@@ -22,6 +25,13 @@ export interface ConsoleRooms {
   readonly accounts: Accounts;
   readonly keyDesk: KeyDesk;
   readonly providerDesk: ProviderDesk;
+  readonly external: {
+    readonly desk: EndpointDesk;
+    readonly fleet: Pick<ExternalFleet, 'stateOf' | 'check'>;
+    readonly rules: NetworkRules;
+    /** Learns of an endpoint that was added or removed a moment ago. */
+    look(id: string): Promise<void>;
+  };
   readonly reading: MarketReading;
   readonly book: { balance(consumerId: string): Promise<Balance> };
   readonly caps: Pick<SpendCaps, 'left'>;

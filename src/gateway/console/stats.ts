@@ -22,8 +22,9 @@ export function statsRoutes(rooms: ConsoleRooms): Route[] {
     const asked = await demand();
     const nodes = new Set<string>();
     const providers = new Set<string>();
-    for (const { nodeId, providerId } of rooms.registry.present()) {
-      nodes.add(nodeId);
+    for (const { nodeId, providerId, mode } of rooms.registry.present()) {
+      // An endpoint is somebody's server elsewhere, no node of this network.
+      if (mode === 'websocket') nodes.add(nodeId);
       providers.add(providerId);
     }
     const models = rooms.models.list();
@@ -70,7 +71,8 @@ export function statsRoutes(rooms: ConsoleRooms): Route[] {
     }),
     route('GET /api/v1/stats/gpu', open, async () => {
       const bySize = new Map<number | null, number>();
-      for (const { vramGb } of rooms.registry.present()) bySize.set(vramGb, (bySize.get(vramGb) ?? 0) + 1);
+      for (const { vramGb, mode } of rooms.registry.present())
+        if (mode === 'websocket') bySize.set(vramGb, (bySize.get(vramGb) ?? 0) + 1);
       const known = [...bySize].filter(([size]) => size !== null) as [number, number][];
       return enveloped({
         nodes: [...bySize.values()].reduce((sum, count) => sum + count, 0),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FIRST_ISSUE } from '#wire/first-issue.ts';
 
 /**
  * What the translations read of a chat's answer. It comes from a provider, through checks of its frame and its names only:
@@ -50,7 +51,7 @@ export interface Chat {
 }
 
 export function readChat(value: unknown): Chat {
-  const chat = chatSchema.parse(value);
+  const chat = chatSchema.parse(value, FIRST_ISSUE);
   const [first] = chat.choices;
   return {
     id: chat.id,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FIRST_ISSUE } from '../first-issue.ts';
 
 /**
  * The JSON messages between an agent and a hub: the Swan protocol, generations A to C, with the few fields that announce
@@ -36,7 +37,7 @@ export function parseEnvelope(text: string): Envelope | undefined {
   } catch {
     return undefined;
   }
-  const parsed = envelopeSchema.safeParse(value);
+  const parsed = envelopeSchema.safeParse(value, FIRST_ISSUE);
   return parsed.success ? parsed.data : undefined;
 }
 

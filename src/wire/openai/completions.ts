@@ -4,7 +4,8 @@ import { modelName, usageSchema, user } from './common.ts';
 /** `POST /v1/completions`: OpenAI's older way to ask for text. Fields that are not listed are passed on as they are. */
 
 const PROMPTS_MAX = 128;
-const tokens = z.array(z.int().nonnegative()).min(1);
+/** `abort`: at the first that is negative, not a report on each. */
+const tokens = z.array(z.int().min(0, { abort: true })).min(1);
 
 export const completionRequestSchema = z
   .looseObject({

@@ -4,7 +4,8 @@ import { modelName, user } from './common.ts';
 /** `POST /v1/embeddings`. Fields that are not listed are passed on as they are. */
 
 const INPUTS_MAX = 2_048;
-const tokens = z.array(z.int().nonnegative()).min(1);
+/** `abort`: at the first that is negative, not a report on each. */
+const tokens = z.array(z.int().min(0, { abort: true })).min(1);
 
 export const embeddingRequestSchema = z
   .looseObject({

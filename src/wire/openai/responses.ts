@@ -6,6 +6,14 @@ import { modelName, user } from './common.ts';
  * earlier response is refused, and so are tools that the service itself runs.
  */
 
+const METADATA_MAX = 64;
+/** Looked at first: a record reports on each of its members. OpenAI takes 16. */
+function fewMembers(value: unknown, context: z.RefinementCtx): unknown {
+  if (typeof value === 'object' && value !== null && Object.keys(value).length > METADATA_MAX)
+    context.addIssue({ code: 'custom', message: `may have at most ${METADATA_MAX} members` });
+  return value;
+}
+
 const contentPart = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('input_text'), text: z.string() }),
   z.looseObject({ type: z.literal('output_text'), text: z.string() }),
@@ -89,7 +97,7 @@ export const responsesRequestSchema = z
       })
       .nullish(),
     reasoning: z.looseObject({ effort: z.string().nullish() }).nullish(),
-    metadata: z.record(z.string(), z.string()).nullish(),
+    metadata: z.preprocess(fewMembers, z.record(z.string(), z.string())).nullish(),
     store: z.boolean().nullish().describe('Nothing is kept, whatever is asked.'),
     background: z.literal(false, 'nothing is kept here, so an answer cannot wait').nullish(),
     previous_response_id: z.null('nothing is kept here: send the whole conversation as input').optional(),

@@ -1,4 +1,4 @@
-import type { Randomness } from '#kit/random.ts';
+import type { Randomness } from './random.ts';
 
 /** A form with a recording, in pieces that are sent one after the other: the recording itself is not copied. */
 export interface Form {

@@ -1,0 +1,36 @@
+import type { Database } from '#db/database.ts';
+import type { ExternalEndpoint } from '#domain/external-endpoint.ts';
+import type { Sealed } from '#kit/sealed.ts';
+import { addEndpoint, type ListedEndpoint, listEndpoints, removeEndpoint } from './endpoints.ts';
+import type { SecretBox } from './secret-box.ts';
+
+const LISTED = 100;
+
+/** What providers ask and change about their external endpoints. */
+export class EndpointDesk {
+  readonly #database: Database;
+  readonly #box: SecretBox;
+
+  constructor(parts: { database: Database; box: SecretBox }) {
+    this.#database = parts.database;
+    this.#box = parts.box;
+  }
+
+  async add(wish: {
+    endpoint: ExternalEndpoint;
+    key: Sealed<string> | undefined;
+    actor: string;
+    at: number;
+  }): Promise<'added' | 'too-many'> {
+    return await addEndpoint(this.#database, { ...wish, box: this.#box });
+  }
+
+  async list(providerId: string): Promise<ListedEndpoint[]> {
+    return await listEndpoints(this.#database, { providerId, limit: LISTED });
+  }
+
+  /** False when the provider has no such endpoint. */
+  async remove(which: { id: string; providerId: string; actor: string; at: number }): Promise<boolean> {
+    return await removeEndpoint(this.#database, which);
+  }
+}
