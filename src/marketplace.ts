@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CatalogueView } from '#catalogue/models.ts';
+import type { MarketChain } from '#chain/market-chain.ts';
 import type { Config, StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
@@ -52,6 +53,10 @@ import { leastConnections } from '#routing/strategies/least-connections.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
 import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
+import { auditMarket } from '#settlement/audit.ts';
+import type { ClaimsDesk } from '#settlement/claims-desk.ts';
+import { openNights } from '#settlement/nights.ts';
+import { openSettlement } from '#settlement/open.ts';
 
 /**
  * The whole market in one process: opens every room once, from one Config, and hands each what it needs. Rooms close in
@@ -87,6 +92,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
 
     const money = await openMoney(parts, ids);
     closing.push(() => money.close());
+    const payouts = parts.chain && openPayouts(parts, parts.chain);
+    if (payouts) closing.push(() => payouts.close());
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
 
@@ -266,6 +273,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           caps,
           keys,
           providers,
+          claims: payouts?.desk,
           models: catalogue,
           registry: hub.registry,
           addresses,
@@ -340,6 +348,8 @@ export interface MarketplaceParts {
   readonly database: Database;
   /** For the statements of the ledger, which must outlast a stall of the server. */
   readonly databaseUrl: string;
+  /** Where providers are paid. Stays the caller's to close. Without it nothing is paid out. */
+  readonly chain?: MarketChain | undefined;
   readonly clock: Clock;
   readonly random: Randomness;
   readonly log: Logger;
@@ -375,6 +385,8 @@ export interface UnderWay {
 
 /** How long the ledger may stand still before a statement of its is given up. */
 const LEDGER_DEADLINE_MS = 120_000;
+/** How long settlement waits for its database: it reads the whole day, and the audit the whole ledger. */
+const SETTLEMENT_DEADLINE_MS = 1_200_000;
 /** How often the end looks whether the answers under way are over. */
 const DRAIN_LOOK_MS = 20;
 /** How long the end waits for the database to take what was served: what it does not take, the next start posts. */
@@ -433,6 +445,45 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
       await poster.close();
       await database.close();
       unlock();
+    },
+  };
+}
+
+/** Settlement, on connections of its own: a batch of a million providers takes longer than a request may. */
+function openPayouts(
+  parts: MarketplaceParts,
+  chain: MarketChain,
+): { desk: ClaimsDesk; close(): Promise<void> } {
+  const { config, clock } = parts;
+  const log = parts.log.child({ room: 'settlement' });
+  const database = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 3,
+    applicationName: 'cygnet-settlement',
+    deadlineMs: SETTLEMENT_DEADLINE_MS,
+    statementTimeoutMs: SETTLEMENT_DEADLINE_MS,
+  });
+  const { settler, desk, store } = openSettlement({
+    database,
+    chain,
+    minimum: config.money.payoutMinimum,
+    dataFolder: config.dataFolder,
+    clock,
+    log,
+  });
+  const nights = openNights({
+    settler,
+    audit: () => auditMarket({ database, store, chain, desk }),
+    clock,
+    log,
+  });
+  return {
+    desk,
+    close: async () => {
+      await nights.close();
+      await database.close();
     },
   };
 }

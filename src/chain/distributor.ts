@@ -1,6 +1,6 @@
 import { encodeEventTopics, encodeFunctionData } from 'viem';
 import type { Address, Hex } from '#domain/hex.ts';
-import { merkleDistributorAbi as abi } from './artifacts.ts';
+import { merkleDistributorAbi as abi, testTokenAbi as tokenAbi } from './artifacts.ts';
 import type { Chain } from './rpc.ts';
 import type { Intent } from './transactions.ts';
 import { type Cursor, decoded, type Reading, readEvents } from './watch.ts';
@@ -21,8 +21,9 @@ async function readBatch(
   chain: Chain,
   { distributor, token }: Place,
   name: 'batchInForce' | 'batchWaiting',
+  at?: bigint,
 ): Promise<OnChainBatch> {
-  const found = (await chain.read({ address: distributor, abi, name, args: [token] })) as {
+  const found = (await chain.read({ address: distributor, abi, name, args: [token] }, at)) as {
     root: Hex;
     total: bigint;
     number: bigint;
@@ -32,8 +33,9 @@ async function readBatch(
   return { root, total, number: Number(number), activeAt: Number(activeAt) };
 }
 
-export const batchInForce = (chain: Chain, place: Place): Promise<OnChainBatch> =>
-  readBatch(chain, place, 'batchInForce');
+/** The batch that is paid from, now or as of a block. */
+export const batchInForce = (chain: Chain, place: Place, at?: bigint): Promise<OnChainBatch> =>
+  readBatch(chain, place, 'batchInForce', at);
 
 /** The batch in its time lock; its number is zero when there is none. */
 export const batchWaiting = (chain: Chain, place: Place): Promise<OnChainBatch> =>
@@ -56,6 +58,36 @@ export async function claimedBy(
     name: 'claimed',
     args: [token, account],
   })) as bigint;
+}
+
+/** What all accounts together were paid, now or as of a block. */
+export async function claimedByAll(
+  chain: Chain,
+  { distributor, token }: Place,
+  at?: bigint,
+): Promise<bigint> {
+  return (await chain.read({ address: distributor, abi, name: 'claimedTotal', args: [token] }, at)) as bigint;
+}
+
+/** What an account has of a token. */
+export async function tokenBalance(chain: Chain, token: Address, account: Address): Promise<bigint> {
+  return (await chain.read({ address: token, abi: tokenAbi, name: 'balanceOf', args: [account] })) as bigint;
+}
+
+/** The decimals of a token, as it says. */
+export async function tokenDecimals(chain: Chain, token: Address): Promise<number> {
+  return Number(await chain.read({ address: token, abi: tokenAbi, name: 'decimals', args: [] }));
+}
+
+export function transferIntent(
+  id: string,
+  { token, to, amount }: { token: Address; to: Address; amount: bigint },
+): Intent {
+  return {
+    id,
+    to: token,
+    data: encodeFunctionData({ abi: tokenAbi, functionName: 'transfer', args: [to, amount] }),
+  };
 }
 
 /** What the total of a batch may reach. */
@@ -104,18 +136,24 @@ export function claimIntent(
   };
 }
 
-/** What the contract announced when a batch was published; undefined when it never was. */
+/**
+ * What the contract announced when a batch was published; undefined when it never was, or in no block that is
+ * `confirmations` deep. `from` is the first block to look in: servers limit how many they look through.
+ */
 export async function announcedBatch(
   chain: Chain,
   { distributor, token }: Place,
   number: number,
+  { confirmations = 1, from = 0n }: { confirmations?: number; from?: bigint } = {},
 ): Promise<{ root: Hex; total: bigint; increase: bigint; claimsHash: Hex } | undefined> {
   const topics = encodeEventTopics({
     abi,
     eventName: 'BatchPublished',
     args: { token, number: BigInt(number) },
   }) as (Hex | null)[];
-  const logs = await chain.logs({ addresses: [distributor], from: 0n, to: await chain.head(), topics });
+  const to = (await chain.head()) - BigInt(confirmations) + 1n;
+  if (to < from) return undefined;
+  const logs = await chain.logs({ addresses: [distributor], from, to, topics });
   const event = logs.flatMap((log) => decoded(abi, log))[0];
   return event?.eventName === 'BatchPublished' ? event.args : undefined;
 }

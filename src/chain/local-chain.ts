@@ -42,6 +42,8 @@ export interface LocalChain {
   readonly started: boolean;
   /** Makes the chain as it is now durable. */
   persist(): Promise<void>;
+  /** Lets time pass on the chain, and mines a block that shows it. */
+  pass(seconds: number): Promise<void>;
   /** Saves the chain and stops the node. */
   stop(): Promise<void>;
 }
@@ -109,6 +111,10 @@ async function open(options: LocalChainOptions): Promise<LocalChain> {
       keys,
       started: node.started,
       persist,
+      async pass(seconds) {
+        await ask(url, 'evm_increaseTime', [seconds]);
+        await ask(url, 'anvil_mine', ['0x1']);
+      },
       async stop() {
         await persist();
         await stopNode(node.pid, clock);
@@ -249,7 +255,7 @@ interface Node {
 }
 
 /** Where npm put the program for this machine. */
-function anvilProgram(): string {
+export function anvilProgram(): string {
   const arch = process.arch === 'x64' ? 'amd64' : process.arch;
   const name = `@foundry-rs/anvil-${process.platform}-${arch}`;
   try {

@@ -92,11 +92,13 @@ export interface Log {
 
 const lower = (hex: string): Hex => hex.toLowerCase() as Hex;
 
-/** Opens a chain and checks its id. `urls` are RPC servers; more than one are compared. */
+/** Opens a chain and checks its id (`checkLater`: leaves that to whoever uses it, so that a server may be away).
+ * `urls` are RPC servers; more than one are compared. */
 export async function openChain(options: {
   urls: readonly string[];
   chainId: number;
   timeoutMs?: number;
+  checkLater?: boolean;
 }): Promise<Chain> {
   const servers = options.urls.map((url) =>
     createPublicClient({ transport: http(url, { retryCount: 0, timeout: options.timeoutMs ?? 10_000 }) }),
@@ -237,7 +239,7 @@ export async function openChain(options: {
       }
     },
   };
-  await chain.checkId();
+  if (!options.checkLater) await chain.checkId();
   return chain;
 }
 

@@ -59,8 +59,20 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./usage.ts')).usage,
   },
   audit: {
-    summary: 'rebuild every balance from the entries and compare',
+    summary: 'rebuild every balance from the entries, compare batches with the chain',
     load: async () => (await import('./audit.ts')).audit,
+  },
+  settle: {
+    summary: 'pay providers through a day, now (an open market does it each night)',
+    load: async () => (await import('./settle.ts')).settle,
+  },
+  settlements: {
+    summary: 'list batches of payouts, and show whom one pays',
+    load: async () => (await import('./settlements.ts')).settlements,
+  },
+  claim: {
+    summary: "collect what a provider's wallet was promised",
+    load: async () => (await import('./claim.ts')).claim,
   },
   verify: {
     summary: 'check a published claims file, by itself and against the chain',

@@ -1,9 +1,12 @@
+import { addressOf } from '#chain/local-chain.ts';
 import type { Config } from '#config/config.ts';
 import type { Database } from '#db/database.ts';
+import type { Hex } from '#domain/hex.ts';
 import { least, parseUsd } from '#domain/money.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { consumersNamed, createConsumer } from '#identity/consumers.ts';
 import { keepKey, listKeys, makeKey, revokeKey } from '#identity/keys.ts';
+import { ProviderDesk } from '#identity/provider-desk.ts';
 import { createProvider, providersNamed } from '#identity/providers.ts';
 import { assert } from '#kit/assert.ts';
 import type { Clock } from '#kit/clock.ts';
@@ -26,6 +29,8 @@ export async function demoParties(parts: {
   log: Logger;
   makeId: IdMaker;
   randomness: Randomness;
+  /** The demo provider's, where there is one. */
+  wallet?: Sealed<Hex> | undefined;
 }): Promise<{
   consumerId: string;
   consumerKey: Sealed<string>;
@@ -50,6 +55,16 @@ export async function demoParties(parts: {
   const [provider] = await providersNamed(database, NAME);
   const providerId = provider?.id ?? makeId('prov');
   if (!provider) await createProvider(database, { id: providerId, name: NAME, state: 'active', at });
+  if (parts.wallet) {
+    await new ProviderDesk(database).setAddresses({
+      id: providerId,
+      ownerAddress: undefined,
+      workerAddress: undefined,
+      beneficiaryAddress: addressOf(parts.wallet),
+      actor: 'cli',
+      at,
+    });
+  }
   return {
     consumerId,
     consumerKey: await freshKey(parts, 'consumer', consumerId),

@@ -20,6 +20,7 @@ import { audit } from '#ledger/audit.ts';
 import { Book } from '#ledger/book.ts';
 import { latestUsage } from '#ledger/usage-list.ts';
 import { agentProgram } from './agent.ts';
+import { demoDayCommand } from './demo-day-command.ts';
 import { Refusal } from './refusal.ts';
 import { table } from './report.ts';
 import { askedToStop, openRunningMarket, type RunningMarket } from './running.ts';
@@ -31,6 +32,7 @@ import { askedToStop, openRunningMarket, type RunningMarket } from './running.ts
  * went as it should, with 1 when it did not.
  */
 export function demo(command: Command): void {
+  demoDayCommand(command);
   command.action(async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-demo-'));
     // Started by root, PostgreSQL runs as another user, who must get through to its own folder.
@@ -42,7 +44,7 @@ export function demo(command: Command): void {
     try {
       // The environment's settings are for the operator's own market, not for this one.
       const config = readConfig({}, { dataFolder: folder, gatewayPort: 0, hubPort: 0, logLevel: 'info' });
-      running = await openRunningMarket({ config, destination, progress: say });
+      running = await openRunningMarket({ config, destination, progress: say, localChain: false });
       const touring = tour(running, folder, agents);
       const stopped = stop.then(() => {
         throw new Refusal('Stopped before the end.');

@@ -1,4 +1,5 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
+import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, readConfig } from '#config/config.ts';
 import { systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -6,6 +7,7 @@ import { type LogFile, type Logger, openLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { TlsProblem } from '#kit/tls-files.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
+import { chainOf } from './chain-session.ts';
 import { Refusal } from './refusal.ts';
 import { type OpenStore, openStore } from './session.ts';
 
@@ -14,6 +16,7 @@ export interface RunningMarket {
   readonly config: Config;
   readonly log: Logger;
   readonly store: OpenStore;
+  readonly chain: MarketChain | undefined;
   readonly market: Marketplace;
   /** Drains and closes everything, the store last. A server first says for a while that it is leaving. */
   close(as?: 'server'): Promise<void>;
@@ -49,18 +52,29 @@ export async function openRunningMarket(options: {
   config?: Config;
   destination: LogFile;
   progress: (sentence: string) => void;
+  /** Whether to run a chain here where the operator named none. */
+  localChain: boolean;
 }): Promise<RunningMarket> {
   const config = options.config ?? readConfig();
   takeDataFolder(config);
   const log = openLog({ level: config.logLevel, destination: options.destination });
   for (const name of config.strangers) options.progress(`${name} is set and means nothing here.`);
   const clock = systemClock;
-  const store = await openStore({
-    config,
-    clock,
-    log,
-    progress: (_step, sentence) => options.progress(sentence),
-  });
+  // Beside each other: both start a program and wait for it.
+  const [opened, found] = await Promise.allSettled([
+    openStore({ config, clock, log, progress: (_step, sentence) => options.progress(sentence) }),
+    chainOf(config, { local: options.localChain, say: options.progress }),
+  ]);
+  if (opened.status === 'rejected') {
+    if (found.status === 'fulfilled') await found.value?.close();
+    throw opened.reason;
+  }
+  const store = opened.value;
+  if (found.status === 'rejected') {
+    await store.close();
+    throw found.reason;
+  }
+  const chain = found.value;
   store.embedded?.keepAlive(log);
   try {
     options.progress('Opening the market.');
@@ -68,6 +82,7 @@ export async function openRunningMarket(options: {
       config,
       database: store.database,
       databaseUrl: store.url.open(),
+      chain,
       clock,
       random: systemRandomness,
       log,
@@ -76,14 +91,19 @@ export async function openRunningMarket(options: {
       config,
       log,
       store,
+      chain,
       market,
       close: async (as) => {
         const { graceMs, drainNoticeMs } = config.life;
         await market.close(graceMs, as === 'server' ? drainNoticeMs : 0);
+        // A node that a killed market left running was found and is ours now.
+        await chain?.close('stop');
         await store.close();
       },
     };
   } catch (error) {
+    // Not by force: it may be the node of a market that runs.
+    await chain?.close();
     await store.close();
     if (error instanceof TlsProblem) throw new Refusal(error.message);
     throw cannotListen(error, config) ?? error;

@@ -12,6 +12,7 @@ export function serve(command: Command): void {
     const stop = askedToStop();
     const running = await openRunningMarket({
       destination,
+      localChain: false,
       progress: (sentence) => process.stderr.write(`${sentence}\n`),
     });
     running.log.info(

@@ -34,7 +34,7 @@ export function start(command: Command): void {
     const logPath = path.join(config.dataFolder, 'cygnet.log');
     const destination = openLogFile(systemClock, logPath);
     const stop = askedToStop();
-    const running = await openRunningMarket({ destination, progress: say });
+    const running = await openRunningMarket({ destination, progress: say, localChain: true });
     let agent: AgentProcess | undefined;
     try {
       const parties = await demoParties({
@@ -44,6 +44,7 @@ export function start(command: Command): void {
         log: running.log,
         makeId: idMaker(systemClock, systemRandomness),
         randomness: systemRandomness,
+        wallet: running.chain?.demoWallets[0],
       });
       if (running.config.embeddedAgent.enabled) {
         say('Starting the agent with the shipped model.');
@@ -126,6 +127,15 @@ function welcome(
     `  ${elsewhere}npx cygnet balance`,
     `  ${elsewhere}npx cygnet usage`,
     '',
+    ...(running.chain?.isLocal
+      ? [
+          'Providers are paid on a chain of this machine. Pay the demo provider what it earned so far, and collect it:',
+          '',
+          `  ${elsewhere}CYGNET_PAYOUT_MIN_USD=0 npx cygnet settle --until $(date -u +%F)`,
+          `  ${elsewhere}npx cygnet claim --demo --market ${base}      (a minute later)`,
+          '',
+        ]
+      : []),
     'Stop with Ctrl-C.',
     '',
   ];

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { Address, Hex } from '#domain/hex.ts';
 import type { Category } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES } from '#domain/policy.ts';
@@ -28,6 +29,9 @@ export interface Config {
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
   readonly money: MoneySettings;
+  readonly chain: ChainSettings;
+  /** For `cygnet claim`, which a provider runs. */
+  readonly walletKey: Sealed<Hex> | undefined;
   readonly providers: ProviderSettings;
   readonly external: ExternalSettings;
   readonly embeddedAgent: EmbeddedAgentSettings;
@@ -147,8 +151,30 @@ export interface MoneySettings {
   /** The most of one consumer's balance that one process sets aside. */
   readonly exposureMax: Pico;
   readonly demoCredit: Pico;
+  /** Below this a provider's balance is carried over. */
+  readonly payoutMinimum: Pico;
   /** Unposted usage on disk above which paid work is refused. */
   readonly journalBytesMax: number;
+}
+
+/** The chain that providers are paid on. */
+export interface ChainSettings {
+  /** Whether `cygnet start` runs a chain of its own where no server is named. */
+  readonly local: boolean;
+  /** Undefined: no chain but the local one. */
+  readonly rpcUrls: Sealed<readonly string[]> | undefined;
+  readonly chainId: number;
+  readonly distributor: Address | undefined;
+  readonly collateral: Address | undefined;
+  readonly payoutToken: Address | undefined;
+  readonly payoutTokenDecimals: number;
+  readonly operatorKey: Sealed<Hex> | undefined;
+  readonly confirmations: number;
+  readonly firstBlock: bigint;
+  /** In wei. */
+  readonly maxFeePerGas: bigint;
+  /** Seconds between publishing and being in force, of a local chain that is made anew. */
+  readonly timeLockS: number;
 }
 
 export interface ProviderSettings {
@@ -266,8 +292,24 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       splitPolicy: env.splitPolicy,
       exposureMax: env.exposureMax,
       demoCredit: env.demoCredit,
+      payoutMinimum: env.payoutMinimum,
       journalBytesMax: env.journalBytesMax,
     },
+    chain: {
+      local: env.localChain,
+      rpcUrls: env.chainRpc,
+      chainId: env.chainId,
+      distributor: env.distributor,
+      collateral: env.collateralContract,
+      payoutToken: env.payoutToken,
+      payoutTokenDecimals: env.payoutTokenDecimals,
+      operatorKey: env.operatorKey,
+      confirmations: env.chainConfirmations,
+      firstBlock: BigInt(env.chainFirstBlock),
+      maxFeePerGas: BigInt(env.chainMaxFeeGwei) * 1_000_000_000n,
+      timeLockS: 60,
+    },
+    walletKey: env.walletKey,
     providers: {
       approval: env.providerApproval,
       minVramGb: env.minVramGb,
@@ -303,7 +345,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
 
 /** What single values cannot show: settings that are each fine and do not go together. */
 function crossChecks(config: Config): string[] {
-  const { hub, limits, money } = config;
+  const { hub, limits, money, chain } = config;
   const problems: string[] = [];
   if (config.gatewayPort !== 0 && config.gatewayPort === config.hubPort) {
     problems.push(
@@ -313,6 +355,14 @@ function crossChecks(config: Config): string[] {
   if (!Object.hasOwn(SPLIT_POLICIES, money.splitPolicy)) {
     problems.push(
       `CYGNET_SPLIT_POLICY is ${JSON.stringify(money.splitPolicy)}: expected one of ${Object.keys(SPLIT_POLICIES).join(', ')}.`,
+    );
+  }
+  if (chain.rpcUrls && !(chain.distributor && chain.payoutToken)) {
+    problems.push('CYGNET_CHAIN_RPC is set: CYGNET_DISTRIBUTOR and CYGNET_PAYOUT_TOKEN must be set too.');
+  }
+  if (!chain.rpcUrls && (chain.distributor || chain.payoutToken || chain.collateral || chain.operatorKey)) {
+    problems.push(
+      'CYGNET_DISTRIBUTOR, CYGNET_COLLATERAL_CONTRACT, CYGNET_PAYOUT_TOKEN and CYGNET_OPERATOR_KEY are of a chain: CYGNET_CHAIN_RPC must be set too.',
     );
   }
   if (money.exposureMax === 0n) problems.push('CYGNET_EXPOSURE_MAX_USD is 0: nothing could ever be served.');

@@ -1,6 +1,7 @@
+import { type Address, parseAddress } from '#domain/hex.ts';
 import { parseUsd } from '#domain/money.ts';
 import { AddressList } from '#kit/address-list.ts';
-import { databaseUrl, marketSecret } from './secrets.ts';
+import { databaseUrl, marketSecret, privateKey, rpcUrls } from './secrets.ts';
 
 /**
  * Every environment variable of the server: its name, how it is read, what holds without it, and one line of meaning.
@@ -80,6 +81,12 @@ const dollars: Parser<bigint> = (value) => {
   }
   if (amount < 0n) throw new RangeError(expected);
   return amount;
+};
+
+const chainAddress: Parser<Address> = (value) => {
+  const address = parseAddress(value);
+  if (!address) throw new RangeError('an address: 0x and 40 hexadecimal digits');
+  return address;
 };
 
 const addresses: Parser<readonly string[]> = (value) => {
@@ -327,6 +334,84 @@ export const VARIABLES = {
     whole(MIB, 1024 * 1024 * MIB),
     '1073741824',
     'How many bytes of served but unposted requests may wait on disk before paid work is refused.',
+  ),
+
+  payoutMinimum: plain(
+    'CYGNET_PAYOUT_MIN_USD',
+    dollars,
+    '50',
+    'The least a provider is paid at once, in dollars; what is below it carries over.',
+  ),
+
+  localChain: plain(
+    'CYGNET_LOCAL_CHAIN',
+    yesOrNo,
+    'yes',
+    'Whether `cygnet start` runs a chain of its own on this machine where CYGNET_CHAIN_RPC names none.',
+  ),
+  chainRpc: optional(
+    'CYGNET_CHAIN_RPC',
+    rpcUrls,
+    'RPC servers of the chain that providers are paid on, with commas between them; several must agree.',
+    true,
+  ),
+  chainId: plain(
+    'CYGNET_CHAIN_ID',
+    whole(1, Number.MAX_SAFE_INTEGER),
+    '254',
+    'The id of that chain (254 is Swan Chain).',
+  ),
+  distributor: optional(
+    'CYGNET_DISTRIBUTOR',
+    chainAddress,
+    'The address of the MerkleDistributor on that chain.',
+  ),
+  collateralContract: optional(
+    'CYGNET_COLLATERAL_CONTRACT',
+    chainAddress,
+    'The address of the ProviderCollateral on that chain.',
+  ),
+  payoutToken: optional(
+    'CYGNET_PAYOUT_TOKEN',
+    chainAddress,
+    'The token that providers are paid in, one for a dollar: USDC or USDT.',
+  ),
+  payoutTokenDecimals: plain(
+    'CYGNET_PAYOUT_TOKEN_DECIMALS',
+    whole(0, 36),
+    '6',
+    'The decimals of that token; the chain must say the same.',
+  ),
+  operatorKey: optional(
+    'CYGNET_OPERATOR_KEY',
+    privateKey,
+    'The private key that publishes batches and holds what is paid out. Without it this process pays nobody.',
+    true,
+  ),
+  chainConfirmations: plain(
+    'CYGNET_CHAIN_CONFIRMATIONS',
+    whole(1, 10_000),
+    '13',
+    'How deep a block must be to count; 13 survives the loss of the newest 12.',
+  ),
+  chainFirstBlock: plain(
+    'CYGNET_CHAIN_FIRST_BLOCK',
+    whole(0, Number.MAX_SAFE_INTEGER),
+    '0',
+    'The block in which the distributor was deployed: events are read from there.',
+  ),
+  chainMaxFeeGwei: plain(
+    'CYGNET_CHAIN_MAX_FEE_GWEI',
+    whole(1, 1_000_000_000),
+    '100',
+    'The most that is offered for a unit of gas, in gwei.',
+  ),
+
+  walletKey: optional(
+    'CYGNET_WALLET_KEY',
+    privateKey,
+    "The private key of a provider's wallet, for `cygnet claim` alone.",
+    true,
   ),
 
   providerApproval: plain(

@@ -5,6 +5,26 @@ import { Sealed } from '#kit/sealed.ts';
  * without being quoted. `env.ts` lists them beside the others; only their parsers live here.
  */
 
+/** A private key: 32 bytes in hexadecimal digits after `0x`. Throws `RangeError` naming what is expected, never the text. */
+export function privateKey(text: string): Sealed<`0x${string}`> {
+  if (!/^0x[0-9a-fA-F]{64}$/.test(text)) throw new RangeError('0x and 64 hexadecimal digits');
+  return new Sealed(text.toLowerCase() as `0x${string}`);
+}
+
+/**
+ * Addresses of RPC servers, with commas between them. Sealed because many carry the key of an account. Throws `RangeError`
+ * naming what is expected, never the text.
+ */
+export function rpcUrls(text: string): Sealed<readonly string[]> {
+  const urls = text.split(/[\s,]+/).filter((url) => url !== '');
+  for (const url of urls) {
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+      throw new RangeError('URLs that begin with https:// or http://, with commas between them');
+    }
+  }
+  return new Sealed(urls);
+}
+
 /** A secret to derive keys from, sealed. Throws `RangeError` when it is too short to be one. */
 export function marketSecret(text: string): Sealed<string> {
   if (text.length < 32 || text.length > 1_024) throw new RangeError('32 to 1,024 characters');

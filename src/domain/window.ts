@@ -12,6 +12,19 @@ export function dayStart(day: number): number {
   return day * DAY_MS;
 }
 
+/** A day as it is written: `2026-11-26`. */
+export function dayName(day: number): string {
+  return new Date(dayStart(day)).toISOString().slice(0, 10);
+}
+
+/** Reads a day as `dayName` writes it; undefined when it is none. */
+export function parseDay(text: string): number | undefined {
+  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  if (Number.isNaN(at)) return undefined;
+  // The 31st of February would otherwise pass as a day of March.
+  return dayName(dayOf(at)) === text ? dayOf(at) : undefined;
+}
+
 /** The calendar month of an instant, in months since January 1970. */
 export function monthOf(wallMs: number): number {
   const date = new Date(wallMs);

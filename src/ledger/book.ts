@@ -182,22 +182,7 @@ export class Book implements UsagePosting {
     await this.#database.transaction(async (sql) => {
       await sql`
         insert into accounts (id, kind) values (${consumerAccount(consumerId)}, 'consumer') on conflict (id) do nothing`;
-      const accounts = entry.legs.map(({ account }) => account).toSorted();
-      await sql`select from accounts where id = any(${accounts}::text[]) order by id for no key update`;
-      const [known] = await sql<{ accounts: string[]; amounts: Pico[] }[]>`
-        select accounts, amounts from entries where id = ${entry.id}`;
-      if (known) {
-        const same = entry.legs.every(
-          ({ account, amount }, i) => known.accounts[i] === account && known.amounts[i] === amount,
-        );
-        if (!same)
-          throw new Fault('internal', {
-            inner: `The entry ${entry.id} exists with other amounts or parties.`,
-          });
-        return;
-      }
-      await insertEntries(sql, [entry]);
-      await moveBalances(sql, sumsOf([entry]), new Map());
+      await writeEntries(sql, [entry]);
     });
   }
 
@@ -220,6 +205,32 @@ export class Book implements UsagePosting {
       ) and account = ${account}
       order by seq desc`;
   }
+}
+
+/**
+ * Writes entries within the caller's transaction, for rooms that keep a record of their own beside them. Their accounts
+ * exist. An entry that is there already is left alone; one that is there with other terms throws.
+ */
+export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise<void> {
+  if (entries.length === 0) return;
+  const accounts = [...sumsOf(entries).keys()].toSorted();
+  await sql`select from accounts where id = any(${accounts}::text[]) order by id for no key update`;
+  const known = new Map<string, { accounts: string[]; amounts: Pico[] }>();
+  const rows = await sql<{ id: string; accounts: string[]; amounts: Pico[] }[]>`
+    select id, accounts, amounts from entries where id = any(${entries.map(({ id }) => id)}::text[])`;
+  for (const row of rows) known.set(row.id, row);
+  const fresh = entries.filter((entry) => {
+    const there = known.get(entry.id);
+    if (!there) return true;
+    const same = entry.legs.every(
+      ({ account, amount }, i) => there.accounts[i] === account && there.amounts[i] === amount,
+    );
+    if (same) return false;
+    throw new Fault('internal', { inner: `The entry ${entry.id} exists with other amounts or parties.` });
+  });
+  if (fresh.length === 0) return;
+  await insertEntries(sql, fresh);
+  await moveBalances(sql, sumsOf(fresh), new Map());
 }
 
 /** Adds grouped sums to the balances, and takes what was charged out of what is held. The accounts exist and are locked. */

@@ -17,6 +17,7 @@ export const CHART = {
   'platform:treasury': { raisedBy: 'credit', meaning: "the treasury's share of each charge" },
   'platform:burn': { raisedBy: 'credit', meaning: 'set aside for buying back and burning SWAN' },
   'platform:promo': { raisedBy: 'debit', meaning: 'credit given away for trying the market' },
+  'platform:claimable': { raisedBy: 'credit', meaning: 'paid out on chain, for providers to claim' },
   'platform:cash': { raisedBy: 'debit', meaning: 'money received outside the ledger' },
 } as const satisfies Record<string, AccountType>;
 
@@ -24,6 +25,7 @@ export const FEE = 'platform:fee';
 export const TREASURY = 'platform:treasury';
 export const BURN = 'platform:burn';
 export const PROMO = 'platform:promo';
+export const CLAIMABLE = 'platform:claimable';
 export const CASH = 'platform:cash';
 
 export function consumerAccount(consumerId: string): string {

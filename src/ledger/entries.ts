@@ -2,7 +2,7 @@ import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy, shareOut } from '#domain/policy.ts';
 import type { CorrectionRecord, UsageRecord } from '#domain/usage-record.ts';
 import { assert } from '#kit/assert.ts';
-import { BURN, CASH, consumerAccount, FEE, PROMO, providerAccount, TREASURY } from './chart.ts';
+import { BURN, CASH, CLAIMABLE, consumerAccount, FEE, PROMO, providerAccount, TREASURY } from './chart.ts';
 
 /**
  * Business events as balanced entries. Pure: nothing here knows a database. An entry's legs add up to zero, none of them
@@ -10,7 +10,7 @@ import { BURN, CASH, consumerAccount, FEE, PROMO, providerAccount, TREASURY } fr
  */
 export interface Entry {
   readonly id: string;
-  readonly kind: 'charge' | 'correction' | 'grant' | 'deposit';
+  readonly kind: 'charge' | 'correction' | 'grant' | 'deposit' | 'payout' | 'payout-revoked' | 'claim';
   /** Wall milliseconds. A label. */
   readonly at: number;
   readonly legs: readonly Leg[];
@@ -75,6 +75,64 @@ export function grantEntry(grant: { id: string; at: number; consumerId: string; 
 /** Money that arrived outside the ledger. `id` is the payment's: the same payment twice is one deposit. */
 export function depositEntry(deposit: { id: string; at: number; consumerId: string; amount: Pico }): Entry {
   return received(deposit, 'deposit', CASH);
+}
+
+/** What a provider is paid in a settlement: from its balance to what is claimable on chain. */
+export function payoutEntry(payout: SettledPayout): Entry {
+  assert(payout.paid > 0n, 'a payout is more than zero');
+  return entry({
+    id: `payout:${payout.settlementId}:${payout.providerId}`,
+    kind: 'payout',
+    at: payout.at,
+    legs: [
+      { account: providerAccount(payout.providerId), amount: -payout.paid },
+      { account: CLAIMABLE, amount: payout.paid },
+    ],
+    memo: { settlement: payout.settlementId, account: payout.account, units: payout.units.toString() },
+  });
+}
+
+/** Undoes the payout of a settlement that was revoked on chain before anybody could claim it. */
+export function revokedPayoutEntry(payout: SettledPayout): Entry {
+  const { legs, memo } = payoutEntry(payout);
+  return entry({
+    id: `payout-revoked:${payout.settlementId}:${payout.providerId}`,
+    kind: 'payout-revoked',
+    at: payout.at,
+    legs: legs.map(({ account, amount }) => ({ account, amount: -amount })),
+    memo,
+  });
+}
+
+export interface SettledPayout {
+  readonly settlementId: string;
+  readonly providerId: string;
+  readonly account: string;
+  /** In the token's smallest unit. */
+  readonly units: bigint;
+  readonly paid: Pico;
+  readonly at: number;
+}
+
+/** Tokens that left for a wallet. `paid` is what the payouts that it collected had cost. */
+export function claimEntry(claim: {
+  eventId: string;
+  account: string;
+  units: bigint;
+  paid: Pico;
+  at: number;
+}): Entry {
+  assert(claim.paid > 0n, 'a claim is more than zero');
+  return entry({
+    id: `claim:${claim.eventId}`,
+    kind: 'claim',
+    at: claim.at,
+    legs: [
+      { account: CLAIMABLE, amount: -claim.paid },
+      { account: CASH, amount: claim.paid },
+    ],
+    memo: { account: claim.account, units: claim.units.toString() },
+  });
 }
 
 function received(

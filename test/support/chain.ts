@@ -12,8 +12,6 @@ export interface TestChain extends LocalChain {
   /** One JSON-RPC call to the node. */
   ask(method: string, ...params: unknown[]): Promise<unknown>;
   mine(blocks: number): Promise<void>;
-  /** Moves chain time, and mines a block that shows it. */
-  pass(seconds: number): Promise<void>;
   /** Replaces the newest `depth` blocks by as many empty ones. Their transactions are gone, also from the pool. */
   reorganise(depth: number): Promise<void>;
   close(): Promise<void>;
@@ -34,10 +32,6 @@ export async function openTestChain(): Promise<TestChain> {
     folder,
     ask,
     mine,
-    async pass(seconds) {
-      await ask('evm_increaseTime', seconds);
-      await mine(1);
-    },
     async reorganise(depth) {
       await ask('anvil_reorg', depth, []);
       await ask('anvil_dropAllTransactions');

@@ -15,6 +15,7 @@ import { providerStatus } from './provider-status.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
+import { settlementRoutes } from './settlements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
 import { usageRoutes } from './usage.ts';
@@ -86,6 +87,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms),
+    ...settlementRoutes(rooms),
     ...operatorRoutes(rooms),
   ];
 }

@@ -13,6 +13,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Balance } from '#ledger/book.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
+import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { SpendCaps } from '../spend-caps.ts';
 
@@ -42,6 +43,8 @@ export interface ConsoleRooms {
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
+  /** Undefined where the market settles on no chain. */
+  readonly claims: ClaimsDesk | undefined;
   readonly addresses: ClientAddresses;
   readonly policy: SplitPolicy;
   readonly signUp: 'open' | 'closed';

@@ -1,0 +1,129 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { Address, Hex } from '#domain/hex.ts';
+import type { Clock } from '#kit/clock.ts';
+import { Fault } from '#kit/fault.ts';
+import type { Randomness } from '#kit/random.ts';
+import type { Sealed } from '#kit/sealed.ts';
+import { anvilProgram, openLocalChain } from './local-chain.ts';
+import { type Chain, openChain } from './rpc.ts';
+
+/** The chain that a market pays on: the one its operator named, or the local one in its data folder. */
+export interface MarketChain {
+  readonly chain: Chain;
+  readonly isLocal: boolean;
+  /** The servers it is reached through. */
+  readonly rpcUrls: readonly string[];
+  readonly distributor: Address;
+  readonly collateral: Address | undefined;
+  readonly payoutToken: { readonly address: Address; readonly decimals: number };
+  /** Undefined where this process may read only. */
+  readonly operatorKey: Sealed<Hex> | undefined;
+  /** Wallets to try things with; none on a chain of others. */
+  readonly demoWallets: readonly Sealed<Hex>[];
+  /** How deep a block must be to count; 1 is the newest. */
+  readonly confirmations: number;
+  /** The first block that can hold an event of our contracts. */
+  readonly firstBlock: bigint;
+  readonly maxFeePerGas: bigint;
+  /** Makes a local chain as it is now durable; elsewhere that is not ours to do. */
+  persist(): Promise<void>;
+  /** Lets time pass on a local chain; a chain of others has its own. */
+  pass(seconds: number): Promise<void>;
+  /** Stops the local node where we started it, or where `stop` says so. */
+  close(stop?: 'stop'): Promise<void>;
+}
+
+export interface MarketChainSettings {
+  /** Undefined: the local chain. */
+  readonly rpcUrls: Sealed<readonly string[]> | undefined;
+  readonly chainId: number;
+  readonly distributor: Address | undefined;
+  readonly collateral: Address | undefined;
+  readonly payoutToken: Address | undefined;
+  readonly payoutTokenDecimals: number;
+  readonly operatorKey: Sealed<Hex> | undefined;
+  readonly confirmations: number;
+  readonly firstBlock: bigint;
+  readonly maxFeePerGas: bigint;
+  readonly timeLockS: number;
+}
+
+/** Where the local chain of a data folder is. */
+function localChainFolder(dataFolder: string): string {
+  return path.join(dataFolder, 'chain');
+}
+
+/** True when a local chain was ever started in this data folder. */
+export function hasLocalChain(dataFolder: string): boolean {
+  return existsSync(path.join(localChainFolder(dataFolder), 'keys.json'));
+}
+
+/** True when this machine has the local chain's program: npm has it for most, not for all. */
+export function localChainRunsHere(): boolean {
+  try {
+    return existsSync(anvilProgram());
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Opens the chain that the settings name, and the local one where they name none. A chain of others may be away: whoever
+ * uses it finds out.
+ */
+export async function openMarketChain(
+  settings: MarketChainSettings,
+  local: { dataFolder: string; clock: Clock; random: Randomness },
+): Promise<MarketChain> {
+  const { rpcUrls, distributor, payoutToken } = settings;
+  if (!rpcUrls) return await openLocal(settings, local);
+  if (!distributor || !payoutToken) {
+    throw new Fault('internal', { inner: 'A chain needs the distributor and the token that it pays in.' });
+  }
+  // A market serves while its chain is away; each round of settlement checks the id.
+  const chain = await openChain({ urls: rpcUrls.open(), chainId: settings.chainId, checkLater: true });
+  return {
+    chain,
+    isLocal: false,
+    rpcUrls: rpcUrls.open(),
+    distributor,
+    collateral: settings.collateral,
+    payoutToken: { address: payoutToken, decimals: settings.payoutTokenDecimals },
+    operatorKey: settings.operatorKey,
+    demoWallets: [],
+    confirmations: settings.confirmations,
+    firstBlock: settings.firstBlock,
+    maxFeePerGas: settings.maxFeePerGas,
+    persist: async () => {},
+    pass: async () => {},
+    close: async () => {},
+  };
+}
+
+async function openLocal(
+  settings: MarketChainSettings,
+  { dataFolder, clock, random }: { dataFolder: string; clock: Clock; random: Randomness },
+): Promise<MarketChain> {
+  const folder = localChainFolder(dataFolder);
+  const local = await openLocalChain({ folder, clock, random, timeLockS: settings.timeLockS });
+  return {
+    chain: local.chain,
+    isLocal: true,
+    rpcUrls: [local.url],
+    distributor: local.contracts.distributor,
+    collateral: local.contracts.collateral,
+    payoutToken: { address: local.contracts.usdc, decimals: 6 },
+    operatorKey: local.keys.operator,
+    demoWallets: local.keys.demo,
+    // Nobody reorganises a chain of one node.
+    confirmations: 1,
+    firstBlock: 0n,
+    maxFeePerGas: 10n ** 15n,
+    persist: () => local.persist(),
+    pass: (seconds) => local.pass(seconds),
+    close: async (stop) => {
+      if (local.started || stop) await local.stop();
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import type { Command } from 'commander';
+import { openSettlement } from '#settlement/open.ts';
+import type { Settlement } from '#settlement/store.ts';
+import { theChain } from './chain-session.ts';
+import { Refusal, WrongUsage } from './refusal.ts';
+import { iso, moment, table } from './report.ts';
+import { inSession } from './session.ts';
+
+const LISTED = 1_000;
+
+/** `cygnet settlements` */
+export function settlements(command: Command): void {
+  command
+    .command('list')
+    .description('list batches, newest first')
+    .action((_options: unknown, self: Command) =>
+      inSession(self, async (session) => {
+        const chain = await theChain(session.config);
+        try {
+          const all = await roomOf(session, chain).store.list(LISTED);
+          return {
+            value: all.map(valueOf),
+            lines: table(
+              ['>batch', 'day', 'state', '>accounts', '>increase', '>total', 'made (UTC)'],
+              all.map((each) => [
+                `${each.number}`,
+                each.day,
+                each.state,
+                `${each.accounts}`,
+                tokens(each.increase, each.decimals),
+                tokens(each.total, each.decimals),
+                moment(each.madeAt),
+              ]),
+            ),
+          };
+        } finally {
+          await chain.close();
+        }
+      }),
+    );
+  command
+    .command('show')
+    .description('show a batch and whom it pays')
+    .argument('<batch>', 'its number')
+    .action((text: string, _options: unknown, self: Command) =>
+      inSession(self, async (session) => {
+        if (!/^[1-9]\d{0,14}$/.test(text)) throw new WrongUsage('A batch has a number such as 1.');
+        const chain = await theChain(session.config);
+        try {
+          const { store, desk } = roomOf(session, chain);
+          const found = await store.find(Number(text));
+          if (!found) throw new Refusal(`There is no batch ${text}.`);
+          const payouts = await store.payoutsOf(found, LISTED);
+          const file = await desk.fileOf(found);
+          return {
+            value: { ...valueOf(found), payouts, file },
+            lines: [
+              `Batch ${found.number} through ${found.day} (entry ${found.cut}): ${found.state}`,
+              `root ${found.root}`,
+              `SHA-256 of the claims file ${found.claimsHash}`,
+              `file ${file}`,
+              ...table(
+                ['provider', 'wallet', '>tokens'],
+                payouts.map((each) => [each.providerId, each.account, tokens(each.units, found.decimals)]),
+              ),
+            ],
+          };
+        } finally {
+          await chain.close();
+        }
+      }),
+    );
+}
+
+type Parts = Parameters<Parameters<typeof inSession>[1]>[0];
+
+function roomOf(session: Parts, chain: Awaited<ReturnType<typeof theChain>>) {
+  const { config, database, clock, log } = session;
+  const { dataFolder } = config;
+  return openSettlement({ database, chain, minimum: config.money.payoutMinimum, dataFolder, clock, log });
+}
+
+function valueOf(settlement: Settlement) {
+  return { ...settlement, madeAt: iso(settlement.madeAt) };
+}
+
+/** An amount of a token as people read it, whole: `12.5`. */
+export function tokens(units: bigint, decimals: number): string {
+  const text = units.toString().padStart(decimals + 1, '0');
+  const whole = text.slice(0, text.length - decimals);
+  const rest = text.slice(text.length - decimals).replace(/0+$/, '');
+  return rest === '' ? whole : `${whole}.${rest}`;
+}

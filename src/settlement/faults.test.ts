@@ -1,0 +1,215 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Sender } from '#chain/client.ts';
+import { claimIntent, tokenBalance } from '#chain/distributor.ts';
+import { addressOf } from '#chain/local-chain.ts';
+import { TransactionTable } from '#chain/transaction-table.ts';
+import { MemoryTransactionStore } from '#chain/transactions.ts';
+import type { Address, Hex } from '#domain/hex.ts';
+import { parseUsd } from '#domain/money.ts';
+import { dayOf, dayStart } from '#domain/window.ts';
+import { type Clock, systemClock } from '#kit/clock.ts';
+import { seededRandomness } from '#kit/random.ts';
+import { Sealed } from '#kit/sealed.ts';
+import { MemoryChain } from '#support/memory-chain.ts';
+import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { balanceOf, claimsFolder, earns, openSettler, providerWith } from '#support/settlement.ts';
+import { claimsFileName, readClaims } from './publish.ts';
+import { SettlementStore } from './store.ts';
+import { MerkleTree } from './tree.ts';
+
+// One day is settled hundreds of times: each time the process dies at another step, before it or after it, and then the
+// chain loses its newest blocks. The database and its transactions are real; the chain is one in memory that does what the
+// contract does.
+
+/** A reorganisation of twelve blocks is survived. */
+const CONFIRMATIONS = 13;
+const today = dayOf(systemClock.wallMs());
+const clock: Clock = { ...systemClock, wallMs: () => dayStart(today) + 3_600_000 };
+
+/** Databases beside each other, because most of the time goes into waiting for the disk. */
+const LANES = 4;
+
+let lanes: FreshDatabase[];
+let files: ReturnType<typeof claimsFolder>;
+const random = seededRandomness(99);
+const secret = (): Sealed<Hex> => new Sealed<Hex>(`0x${random.bytes(32).toString('hex')}`);
+const address = (): Address => `0x${random.bytes(20).toString('hex')}`;
+let worlds = 0;
+
+beforeAll(async () => {
+  lanes = await Promise.all(Array.from({ length: LANES }, () => freshDatabase()));
+  files = claimsFolder();
+});
+afterAll(async () => {
+  await Promise.all(lanes.map((lane) => lane.drop()));
+  files.remove();
+});
+
+/** Thrown in the place of a crash. What was under way is dropped, and a new process begins. */
+class Crash extends Error {}
+
+interface Crashing {
+  at: number;
+  when: 'before' | 'after';
+  calls: number;
+}
+
+/** The same object, whose process dies at the n-th call of it and its like. */
+function mortal<T extends object>(object: T, crashing: Crashing): T {
+  return new Proxy(object, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== 'function') return value;
+      return async (...args: unknown[]) => {
+        const dies = ++crashing.calls === crashing.at;
+        if (dies && crashing.when === 'before') throw new Crash(String(name));
+        const answer: unknown = await Reflect.apply(value, target, args);
+        if (dies) throw new Crash(String(name));
+        return answer;
+      };
+    },
+  });
+}
+
+/** A world of its own on the shared database: a chain, a contract, two providers that earned yesterday. */
+async function worldWith({ database }: FreshDatabase, earnings: readonly string[]) {
+  const [key, guardian, contract, token] = [secret(), secret(), address(), address()] as const;
+  const chain = new MemoryChain({
+    id: 5_000 + ++worlds,
+    distributor: contract,
+    token,
+    operator: addressOf(key),
+    guardian: addressOf(guardian),
+    holdings: 10n ** 12n,
+    time: BigInt(Math.floor(clock.wallMs() / 1_000)),
+  });
+  const providers: { id: string; wallet: Address; units: bigint }[] = [];
+  for (const usd of earnings) {
+    const wallet = address();
+    const id = await providerWith(database, wallet, clock.wallMs());
+    await earns(database, id, parseUsd(usd), clock.wallMs() - 7_200_000);
+    providers.push({ id, wallet, units: parseUsd(usd) / 1_000_000n });
+  }
+  const scope = { chainId: chain.id, contract, token };
+  const open = (crashing: Crashing = { at: 0, when: 'before', calls: 0 }) =>
+    openSettler({
+      database,
+      chain: mortal(chain, crashing),
+      contract,
+      token,
+      key,
+      clock,
+      confirmations: CONFIRMATIONS,
+      folder: `${files.folder}/${chain.id}`,
+      store: mortal(new SettlementStore(database, scope), crashing),
+      transactions: mortal(new TransactionTable(database), crashing),
+    }).settler;
+  return { database, chain, contract, token, guardian, scope, providers, open };
+}
+
+type World = Awaited<ReturnType<typeof worldWith>>;
+
+/** Rounds of a process that lives, while blocks come; until the day's batch is in force. */
+async function toTheEnd({ database, open, chain, scope }: World, settler = open()): Promise<void> {
+  const store = new SettlementStore(database, scope);
+  for (let n = 0; n < 40; n++) {
+    const { step } = await settler.round();
+    if (step === 'settled' && (await store.last())) return;
+    chain.mine(CONFIRMATIONS);
+    if (step === 'locked') chain.pass(61);
+    if (step === 'locked') chain.mine(CONFIRMATIONS);
+  }
+  throw new Error('It never came to an end.');
+}
+
+/** Every wallet claims what its provider earned, once; and then all the books say so. */
+async function expectPaidOnce(world: World): Promise<void> {
+  const { database, chain, contract, token, scope, providers, open } = world;
+  const store = new SettlementStore(database, scope);
+  const [batch, ...more] = await store.list(10);
+  expect(more.filter(({ state }) => state !== 'revoked')).toEqual([]);
+  expect(batch?.state).toBe('confirmed');
+  if (!batch) return;
+  const { rows } = await readClaims(await open().fileOf(batch));
+  const tree = new MerkleTree(scope, rows);
+  const sender = new Sender({
+    chain,
+    store: new MemoryTransactionStore(),
+    key: world.guardian,
+    clock: systemClock,
+    settings: { confirmations: 1, maxFeePerGas: 10n ** 13n, replaceAfterMs: 60_000 },
+  });
+  for (const [i, row] of rows.entries()) {
+    const { account, cumulative } = row;
+    await sender.send(
+      claimIntent({ distributor: contract, token }, { account, cumulative, proof: tree.proofOf(i) }),
+    );
+  }
+  chain.mine(CONFIRMATIONS);
+  await open().round();
+  for (const { id, wallet, units } of providers) {
+    expect(await tokenBalance(chain, token, wallet)).toBe(units);
+    expect(await store.standingOf(wallet)).toEqual({ promised: units, claimed: units });
+    expect(await balanceOf(database, `provider:${id}`)).toBe(0n);
+  }
+  expect(await balanceOf(database, 'platform:claimable')).toBe(0n);
+}
+
+/** How many calls a day takes, when nothing dies. */
+async function callsOfADay(lane: FreshDatabase): Promise<number> {
+  const counting: Crashing = { at: 0, when: 'before', calls: 0 };
+  const world = await worldWith(lane, ['60', '75.25']);
+  await toTheEnd(world, world.open(counting));
+  await expectPaidOnce(world);
+  return counting.calls;
+}
+
+test('whatever step a process dies at, and whatever the chain then loses, each provider is paid exactly once', {
+  timeout: 600_000,
+}, async () => {
+  const calls = await callsOfADay(lanes[0] as FreshDatabase);
+  expect(calls).toBeGreaterThan(60);
+  const steps = Array.from({ length: calls }, (_, i) => i + 1);
+  let died = 0;
+  const work = async (lane: FreshDatabase): Promise<void> => {
+    for (let at = steps.shift(); at !== undefined; at = steps.shift()) {
+      const world = await worldWith(lane, ['60', '75.25']);
+      const crashing: Crashing = { at, when: at % 2 === 0 ? 'before' : 'after', calls: 0 };
+      try {
+        await toTheEnd(world, world.open(crashing));
+      } catch (error) {
+        if (!(error instanceof Crash)) throw error;
+        died += 1;
+        world.chain.reorganise((at * 5) % CONFIRMATIONS);
+      }
+      await toTheEnd(world);
+      await expectPaidOnce(world);
+    }
+  };
+  await Promise.all(lanes.map(work));
+  expect(died).toBe(calls);
+});
+
+test('a claims file that is not the batch is refused before anything is sent', async () => {
+  const world = await worldWith(lanes[0] as FreshDatabase, ['60']);
+  const store = new SettlementStore(world.database, world.scope);
+  // Dies when the batch is made; then somebody writes a file of their own.
+  let made = false;
+  for (let at = 1; !made; at++) {
+    await world
+      .open({ at, when: 'after', calls: 0 })
+      .round()
+      .catch(() => {});
+    made = (await store.last()) !== undefined;
+  }
+  const settlement = await store.last();
+  if (!settlement) throw new Error('No batch was made.');
+  const { claimsHash } = settlement;
+  const file = claimsFileName(world.token, 1);
+  mkdirSync(`${files.folder}/${world.chain.id}`, { recursive: true });
+  writeFileSync(`${files.folder}/${world.chain.id}/${file}`, '{"format":"mine"}\n');
+  await expect(world.open().round()).rejects.toThrow('published with another content');
+  expect(await store.last()).toMatchObject({ state: 'pending', claimsHash });
+  expect(await world.chain.head()).toBe(0n);
+});

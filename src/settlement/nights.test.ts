@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { Fault } from '#kit/fault.ts';
+import { openLog } from '#kit/log.ts';
+import { VirtualClock } from '#support/virtual-clock.ts';
+import type { Settler } from './day.ts';
+import { openNights } from './nights.ts';
+
+function logged() {
+  const lines: { level: number; msg: string }[] = [];
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
+  return { lines, log: openLog({ level: 'info', destination }) };
+}
+
+const HOUR_MS = 3_600_000;
+
+test('after midnight the books are audited once, and a difference is one line for an alarm', async () => {
+  const clock = new VirtualClock(Date.UTC(2026, 10, 20, 23));
+  const { lines, log } = logged();
+  const difference = { what: 'A balance is wrong.', where: 'provider:a', found: '1', expected: '2' };
+  let differences = [difference];
+  const audit = async () => ({ balanced: differences.length === 0, differences });
+  const nights = openNights({ settler: undefined, audit, clock, log });
+  await clock.advance(HOUR_MS / 2);
+  expect(lines).toEqual([]);
+  await clock.advance(12 * HOUR_MS);
+  expect(lines.map(({ level, msg }) => [level, msg])).toEqual([[50, 'The nightly audit found differences.']]);
+  differences = [];
+  await clock.advance(24 * HOUR_MS);
+  expect(lines.slice(1).map(({ msg }) => msg)).toEqual(['The nightly audit found everything in order.']);
+  await nights.close();
+});
+
+test('payouts that are stopped are an error each round; a chain that is away is a warning', async () => {
+  const clock = new VirtualClock(Date.UTC(2026, 10, 20, 12));
+  const { lines, log } = logged();
+  let code = 'settlement-stopped';
+  const round = async () => {
+    throw new Fault(code, { inner: 'was a backup restored?' });
+  };
+  const settler = { round } as unknown as Settler;
+  const audit = async () => ({ balanced: true, differences: [] });
+  const nights = openNights({ settler, audit, clock, log });
+  await clock.advance(31_000);
+  const stopped = {
+    level: 50,
+    msg: 'Payouts are stopped: a person must look.',
+    reason: 'was a backup restored?',
+  };
+  expect(lines).toMatchObject([stopped, stopped]);
+  code = 'chain-unreachable';
+  await clock.advance(15_000);
+  expect(lines[2]).toMatchObject({ level: 40 });
+  await nights.close();
+});

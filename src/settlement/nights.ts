@@ -1,0 +1,68 @@
+import { dayOf } from '#domain/window.ts';
+import type { Clock } from '#kit/clock.ts';
+import { Fault } from '#kit/fault.ts';
+import type { Logger } from '#kit/log.ts';
+import { Rounds } from '#kit/rounds.ts';
+import type { Settler } from './day.ts';
+
+/** What an audit answers, as far as the log needs it. */
+export interface AuditResult {
+  readonly balanced: boolean;
+  readonly differences: readonly { what: string; where: string; found: string; expected: string }[];
+}
+
+const SETTLE_EVERY_MS = 15_000;
+const LOOK_AT_CLOCK_EVERY_MS = 60_000;
+
+/**
+ * What runs by itself while a market is open: settlement every few seconds, which mostly finds nothing to do, and once
+ * after each UTC midnight the audit. Whatever stands still or differs is one error line of the log, the same constant
+ * sentence each time, for an alarm to hear.
+ */
+export function openNights(parts: {
+  settler: Settler | undefined;
+  audit: () => Promise<AuditResult>;
+  clock: Clock;
+  log: Logger;
+}): { close(): Promise<void> } {
+  const { settler, clock, log } = parts;
+  const rounds: Rounds[] = [];
+  if (settler) {
+    rounds.push(
+      new Rounds(clock, {
+        periodMs: SETTLE_EVERY_MS,
+        work: async () => {
+          await settler.round();
+        },
+        failed: (error) => {
+          if (error instanceof Fault && error.code === 'settlement-stopped') {
+            log.error({ reason: error.message }, 'Payouts are stopped: a person must look.');
+          } else {
+            log.warn({ err: error }, 'A settlement round failed; it will be tried again.');
+          }
+        },
+      }),
+    );
+  }
+  // Not at the start: a market that was just opened has other things to do, and restarts are frequent.
+  let audited = dayOf(clock.wallMs());
+  rounds.push(
+    new Rounds(clock, {
+      periodMs: LOOK_AT_CLOCK_EVERY_MS,
+      work: async () => {
+        const today = dayOf(clock.wallMs());
+        if (today <= audited) return;
+        const { balanced, differences } = await parts.audit();
+        audited = today;
+        if (balanced) log.info('The nightly audit found everything in order.');
+        else log.error({ differences: differences.slice(0, 10) }, 'The nightly audit found differences.');
+      },
+      failed: (error) => log.warn({ err: error }, 'The nightly audit failed; it will be tried again.'),
+    }),
+  );
+  return {
+    close: async () => {
+      await Promise.all(rounds.map((each) => each.close()));
+    },
+  };
+}
