@@ -205,6 +205,7 @@ function tellRow(row) {
 /** What the scenario stall takes, with its settling before and after. */
 const STALL_MS = 75_000;
 const WARM_REQUESTS = 10_000;
+const WARM_TOKENS = 150_000;
 const WARM_SECONDS_MAX = 8;
 
 /**
@@ -214,11 +215,11 @@ const WARM_SECONDS_MAX = 8;
 async function warmUp(target, setting, scenarios) {
   const loads = ['n64', 'burst', 'big', 'sat'].filter((name) => scenarios.includes(name));
   for (const scenario of loads) {
-    const wanted = scenario === 'n64' ? WARM_REQUESTS : 0;
+    const wanted = { n64: WARM_REQUESTS, sat: WARM_TOKENS }[scenario] ?? 0;
     let served = 0;
     for (let seconds = 0; seconds === 0 || (served < wanted && seconds < WARM_SECONDS_MAX); seconds += 1) {
       const row = await measure(scenario, target, { ...setting, seconds: 1 });
-      served += row.units || WARM_REQUESTS; // one that serves nothing is found out when it is measured
+      served += row.units || WARM_TOKENS; // one that serves nothing is found out when it is measured
     }
   }
 }

@@ -32,8 +32,7 @@ import { NodeBook } from '#identity/node-book.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
-import { SecretBox } from '#identity/secret-box.ts';
-import { secretOf } from '#identity/secret-file.ts';
+import { secretBox } from '#identity/secret-file.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -500,12 +499,6 @@ function openPayouts(
       await database.close();
     },
   };
-}
-
-/** What seals the keys of external endpoints, as this configuration says. */
-export function secretBox({ dataFolder, external }: Config, random: Randomness): SecretBox {
-  const { secret = secretOf(dataFolder, random), secretFormer } = external;
-  return new SecretBox({ secret, former: secretFormer ? [secretFormer] : [], random });
 }
 
 /** The name under which this data folder's process leases money: made once, kept for its later lives. */

@@ -164,7 +164,7 @@ async function tour(running: RunningMarket, folder: string, agents: ChildProcess
     ]);
   for (const line of table(['model', '>in', '>out', '>charge', 'outcome'], rows)) say(`  ${line}`);
   const balance = await book.balance(consumerId);
-  const spent = usage.reduce((sum, line) => sum + line.charge, 0n);
+  const spent = usage.reduce((total, line) => total + line.charge, 0n);
   say(
     `  The consumer had ${formatUsd(CREDIT)}, spent ${formatUsd(spent)} and has ${formatUsd(balance.total)}.`,
   );

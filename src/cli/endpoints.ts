@@ -16,8 +16,8 @@ import {
   listEndpoints,
   removeEndpoint,
 } from '#identity/endpoints.ts';
+import { secretBox } from '#identity/secret-file.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { secretBox } from '#marketplace';
 import { properName, theProvider } from './parties.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';

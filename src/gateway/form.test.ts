@@ -60,6 +60,10 @@ test('fields with the names of a prototype are fields like any other', async () 
   const form = await read(
     field('__proto__', 'a') + field('__proto__[]', 'b') + field('constructor') + file() + END,
   );
-  expect(Object.keys((form as SoundForm).fields).sort()).toEqual(['__proto__', '__proto__[]', 'constructor']);
+  expect(Object.keys((form as SoundForm).fields).toSorted()).toEqual([
+    '__proto__',
+    '__proto__[]',
+    'constructor',
+  ]);
   expect(({} as Record<string, unknown>)['a']).toBeUndefined();
 });

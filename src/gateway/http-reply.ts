@@ -51,6 +51,9 @@ export class HttpReply implements Reply {
   readonly #writer: ReplyWriter;
   readonly #requestId: string;
   #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  /** The body goes in chunks (HTTP/1.1). An HTTP/1.0 client reads to the end of its connection. */
+  #chunked = false;
   #queued = false;
   #ending = false;
 
@@ -82,6 +85,10 @@ export class HttpReply implements Reply {
   open(status: number, headers: Headers): void {
     if (this.gone) return;
     this.#response.writeHead(status, ['x-request-id', this.#requestId, ...headers]);
+    // The head is made, and says whether chunks follow. From here on they are framed by `chunkOf`: node:http writes the
+    // size, the line ends and the bytes of each as four pieces, which costs an eighth more CPU time than one.
+    this.#chunked = this.#response.chunkedEncoding;
+    this.#response.chunkedEncoding = false;
     this.#response.on('drain', () => {
       this.congested = false;
       this.onDrained?.();
@@ -89,8 +96,9 @@ export class HttpReply implements Reply {
   }
 
   write(bytes: Buffer): void {
-    if (this.gone) return;
+    if (this.gone || bytes.length === 0) return;
     this.#pending.push(bytes);
+    this.#pendingBytes += bytes.length;
     this.#queue();
   }
 
@@ -102,22 +110,22 @@ export class HttpReply implements Reply {
 
   flush(): void {
     this.#queued = false;
-    const pending = this.#pending;
     if (this.gone) return;
-    if (pending.length > 0) {
-      this.#pending = [];
-      const bytes = pending.length === 1 ? (pending[0] as Buffer) : Buffer.concat(pending);
-      if (this.#ending) {
-        this.#response.end(bytes);
-        this.#linger();
-        return;
-      }
-      if (!this.#response.write(bytes)) this.congested = true;
-    }
+    const bytes = this.#takePending();
     if (this.#ending) {
-      this.#response.end();
+      this.#response.end(bytes);
       this.#linger();
-    }
+    } else if (bytes && !this.#response.write(bytes)) this.congested = true;
+  }
+
+  /** What is to be written now, as it goes over the wire. */
+  #takePending(): Buffer | undefined {
+    const pending = this.#pending;
+    const bytes = this.#pendingBytes;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    if (this.#chunked) return chunkOf(pending, bytes, this.#ending);
+    return pending.length > 1 ? Buffer.concat(pending, bytes) : pending[0];
   }
 
   /** Nobody waits for the client any more: what it left unread must not be kept for as long as it likes. */
@@ -130,4 +138,18 @@ export class HttpReply implements Reply {
     this.#queued = true;
     this.#writer.queue(this);
   }
+}
+
+/** `bytes` in `pieces` as one chunk (RFC 9112, 7.1), with the end of the body behind it where it is the last. */
+function chunkOf(pieces: readonly Buffer[], bytes: number, last: boolean): Buffer {
+  const size = bytes > 0 ? `${bytes.toString(16)}\r\n` : '';
+  const end = (bytes > 0 ? '\r\n' : '') + (last ? '0\r\n\r\n' : '');
+  const chunk = Buffer.allocUnsafe(size.length + bytes + end.length);
+  let at = chunk.write(size, 0, 'latin1');
+  for (const piece of pieces) {
+    chunk.set(piece, at);
+    at += piece.length;
+  }
+  chunk.write(end, at, 'latin1');
+  return chunk;
 }

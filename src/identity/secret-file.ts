@@ -2,6 +2,7 @@ import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, write
 import path from 'node:path';
 import type { Randomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
+import { SecretBox } from './secret-box.ts';
 
 /**
  * This market's secret where the operator sets none: made once, kept in the data folder for its owner's eyes only. Whoever
@@ -32,4 +33,19 @@ export function secretOf(dataFolder: string, random: Randomness): Sealed<string>
   if (!/^[0-9a-f]{64}$/.test(text))
     throw new Error(`${file} is damaged: it must hold 64 hexadecimal digits.`);
   return new Sealed(text);
+}
+
+/** What seals the keys of external endpoints, as the configuration says. */
+export function secretBox(
+  config: {
+    readonly dataFolder: string;
+    readonly external: {
+      readonly secret: Sealed<string> | undefined;
+      readonly secretFormer: Sealed<string> | undefined;
+    };
+  },
+  random: Randomness,
+): SecretBox {
+  const { secret = secretOf(config.dataFolder, random), secretFormer } = config.external;
+  return new SecretBox({ secret, former: secretFormer ? [secretFormer] : [], random });
 }

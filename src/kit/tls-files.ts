@@ -76,7 +76,7 @@ export class TlsFiles {
   }
 
   #tellExpiry(): void {
-    const { validTo } = new X509Certificate(this.#texts.cert);
+    const validTo = validToOf(this.#texts.cert);
     if (Date.parse(validTo) - this.#clock.wallMs() < SOON_MS)
       this.#log.warn({ file: this.#files.cert, validTo }, 'The TLS certificate has expired or soon will.');
   }
@@ -130,7 +130,7 @@ function readTexts(files: TlsFileNames): Texts {
   try {
     // Also finds a key that is not the certificate's.
     createSecureContext(contextOf(texts));
-    void new X509Certificate(texts.cert);
+    validToOf(texts.cert);
   } catch (error) {
     const { code } = error as { code?: string };
     throw new TlsProblem(
@@ -140,6 +140,11 @@ function readTexts(files: TlsFileNames): Texts {
   if (texts.ca !== undefined && !texts.ca.includes('-----BEGIN CERTIFICATE-----'))
     throw new TlsProblem(`${files.clientCa} holds no certificate in PEM.`);
   return texts;
+}
+
+/** When a certificate ends. Throws on what is none. */
+function validToOf(cert: string): string {
+  return new X509Certificate(cert).validTo;
 }
 
 function readText(file: string): string {

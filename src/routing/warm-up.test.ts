@@ -56,6 +56,7 @@ describe('who is warmed up', () => {
       { eligible: false },
       { draining: true },
       { health: 'unhealthy' as const },
+      { mode: 'external' as const },
       { breaker: { state: 'open' as const } },
     ])
       expect(

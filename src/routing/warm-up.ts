@@ -65,7 +65,7 @@ export function chooseWarmUps(
       if (taken.size >= settings.atOnceMax) return chosen;
       const isNew = warmth.lastWarmMs === null;
       if (!isNew && spare) continue;
-      if (!isNew && now.nowMs - (warmth.lastWarmMs as number) < settings.coldAfterMs) continue;
+      if (!isNew && now.nowMs - warmth.lastWarmMs < settings.coldAfterMs) continue;
       if (now.nowMs < warmth.notBeforeMs || taken.has(candidate.nodeId) || !mayBeAsked(candidate)) continue;
       taken.add(candidate.nodeId);
       chosen.push({ modelId, candidate });
@@ -85,6 +85,8 @@ const LEFT_ALONE_MS_MAX = 1_800_000;
 
 function isWarm({ candidate, warmth }: Warmable, nowMs: number, settings: WarmUpSettings): boolean {
   return (
+    // An endpoint that serves meanwhile is no reason to leave the agents cold.
+    candidate.mode === 'websocket' &&
     warmth.lastWarmMs !== null &&
     nowMs - warmth.lastWarmMs < settings.coldAfterMs &&
     candidate.eligible &&

@@ -4,13 +4,13 @@ import { fuzzForms } from './forms.ts';
 
 // What comes from consumers. With test/fuzz/frames.test.ts a million cases; `npm run fuzz` does as many as asked for.
 
-const TIMEOUT_MS = 600_000;
+const TIMEOUT_MS = 1_200_000;
 const SEED = 1;
 
 test.each([
   [
-    '250,000 bodies of every endpoint',
-    () => fuzzBodies(SEED, 250_000),
+    '150,000 bodies of every endpoint',
+    () => fuzzBodies(SEED, 150_000),
     ['read', 'request-invalid', 'body-not-json'],
   ],
   ['150,000 wishes of routing', () => fuzzPreferences(SEED, 150_000), ['read', 'request-invalid']],
@@ -23,6 +23,7 @@ test.each([
   async (_, fuzz, outcomes) => {
     const tally = await fuzz();
     // Neither all nonsense nor all valid.
-    for (const outcome of outcomes) expect(tally.outcomes.get(outcome), outcome).toBeGreaterThan(10);
+    for (const outcome of outcomes)
+      expect([outcome, (tally.outcomes.get(outcome) ?? 0) > 10]).toEqual([outcome, true]);
   },
 );

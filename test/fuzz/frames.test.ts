@@ -9,7 +9,7 @@ test.each([
   ['stream', 2],
 ] as const)(
   'a session of the %s dialect survives 250,000 random frames with nothing left over',
-  { timeout: 600_000 },
+  { timeout: 1_200_000 },
   async (dialect, seed) => {
     for (let life = 0; life < LIVES; life++) {
       const { attempts, completed } = await fuzzFrames(seed + life * 2, dialect, FRAMES);

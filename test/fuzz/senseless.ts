@@ -79,6 +79,11 @@ export function senseless(chance: Chance, depth = 3): unknown {
   return made;
 }
 
+function remove(from: Record<string, unknown>, name: string): void {
+  if (Array.isArray(from)) from.splice(Number(name), 1);
+  else delete from[name];
+}
+
 /** Sets a member of its own, also where the name is one that assignment would take for the prototype. */
 function put(into: object, name: string, value: unknown): void {
   Object.defineProperty(into, name, { value, enumerable: true, configurable: true, writable: true });
@@ -113,8 +118,8 @@ function bend(chance: Chance, value: unknown): void {
     }
     const how = chance.whole(0, 9);
     if (how <= 4) put(at, name, senseless(chance));
-    else if (how === 5) Array.isArray(at) ? at.splice(Number(name), 1) : delete at[name];
-    else if (how === 6) Array.isArray(at) ? at.push(inner) : put(at, chance.one(NAMES), senseless(chance));
+    else if (how === 5) remove(at, name);
+    else if (how === 6) put(at, Array.isArray(at) ? String(at.length) : chance.one(NAMES), senseless(chance));
     else if (how === 7) put(at, name, [inner]);
     else if (how === 8) put(at, name, { [chance.one(NAMES)]: inner });
     else if (typeof inner === 'string') put(at, name, inner + chance.one(TEXTS));

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chat, streamBody } from '#support/hostile-client.ts';
 import { type HostileMarket, openHostileMarket, PLAIN_MODEL } from '#support/hostile-market.ts';
 import { Chance } from '../sim/chance.ts';
-import { type Attack, attack, carryOut, statusesIn } from './sockets.ts';
+import { type Attack, carryOut, nextAttack, statusesIn } from './sockets.ts';
 
 // Attacks on the doors of a whole market, by the bytes. `npm run fuzz:sockets` makes a million of them.
 
@@ -45,7 +45,7 @@ test('attacks on the sockets of a market fail, and its customers notice nothing'
   const broke: string[] = [];
   const kinds = new Map<string, number>();
   let begun = 0;
-  let over = false;
+  const stage = { over: false };
 
   // Clients that say the half of a request and then nothing, for as long as it takes.
   const slow: Socket[] = Array.from({ length: SLOW_CLIENTS }, (_, i) => {
@@ -60,7 +60,7 @@ test('attacks on the sockets of a market fail, and its customers notice nothing'
   stall.enable();
   const customers = Array.from({ length: 4 }, async () => {
     let answers = 0;
-    while (!over) {
+    while (!stage.over) {
       const answer = await chat({
         baseUrl: house.baseUrl,
         key: house.consumers[0]?.key ?? '',
@@ -75,7 +75,7 @@ test('attacks on the sockets of a market fail, and its customers notice nothing'
   const attackers = Array.from({ length: AT_ONCE }, async () => {
     while (begun < ATTACKS && broke.length === 0) {
       begun += 1;
-      const each = attack(chance, doors);
+      const each = nextAttack(chance, doors);
       kinds.set(each.kind, (kinds.get(each.kind) ?? 0) + 1);
       const heard = await carryOut(each, ports);
       const found = verdict(each, heard);
@@ -86,7 +86,7 @@ test('attacks on the sockets of a market fail, and its customers notice nothing'
     }
   });
   await Promise.all(attackers);
-  over = true;
+  stage.over = true;
   const answers = (await Promise.all(customers)).reduce((sum, each) => sum + each, 0);
   stall.disable();
   for (const socket of slow) socket.destroy();

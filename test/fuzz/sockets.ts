@@ -88,7 +88,7 @@ interface Doors {
 }
 
 /** The next attack. */
-export function attack(chance: Chance, doors: Doors): Attack {
+export function nextAttack(chance: Chance, doors: Doors): Attack {
   const kind = chance.weighted(KINDS);
   return { kind, port: 'gateway', leaves: false, ambiguous: false, ...ATTACKS[kind](chance, doors) };
 }

@@ -61,9 +61,9 @@ test(
     const consumer = await first.consumer();
     const failures: string[] = [];
     let asked = 0;
-    let restarted = false;
+    const roll = { over: false };
     const worker = async (streams: boolean): Promise<void> => {
-      while (!restarted || asked < REQUESTS) {
+      while (!roll.over || asked < REQUESTS) {
         asked += 1;
         const what = {
           url: balancer.url,
@@ -90,7 +90,7 @@ test(
       await stopped;
       await balancer.sends(gateway, true);
     }
-    restarted = true;
+    roll.over = true;
     await load;
     expect(failures).toEqual([]);
     expect(asked).toBeGreaterThanOrEqual(REQUESTS);

@@ -108,7 +108,7 @@ describe('a market that speaks TLS', () => {
     for (const socket of mute) socket.on('error', () => {});
     await Promise.all(mute.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
     await second.stop();
-    await Promise.all(cut);
+    expect(await Promise.all(cut)).toHaveLength(2);
     await second.close();
   });
 });

@@ -58,7 +58,7 @@ beforeAll(async () => {
     async () => {
       const { statusCode, body } = await request(`https://localhost:${port}/health`, { dispatcher: client });
       await body.dump();
-      expect(statusCode).toBe(200);
+      if (statusCode !== 200) throw new Error(`Not yet: ${statusCode}.`);
     },
     { timeout: 10_000, interval: 50 },
   );
@@ -117,9 +117,9 @@ test('two markets restart behind nginx, without any notice, and no request fails
   const { key } = await first.consumer();
   const failures: string[] = [];
   let asked = 0;
-  let over = false;
+  const roll = { over: false };
   const worker = async (): Promise<void> => {
-    while (!over) {
+    while (!roll.over) {
       asked += 1;
       const { statusCode, body } = await chat(key, model.id, { stream: asked % 2 === 0 });
       const text = await body.text();
@@ -131,7 +131,7 @@ test('two markets restart behind nginx, without any notice, and no request fails
     await market.restart();
     await expect.poll(() => agent.connected, { timeout: 20_000, interval: 20 }).toBe(true);
   }
-  over = true;
+  roll.over = true;
   await load;
   expect(failures).toEqual([]);
   expect(asked).toBeGreaterThan(20);

@@ -23,7 +23,10 @@ export class Balancer {
     }));
     this.#server = createServer((incoming, outgoing) => {
       const backend = this.#pick();
-      if (!backend) return void outgoing.writeHead(502).end('no market is healthy');
+      if (!backend) {
+        outgoing.writeHead(502).end('no market is healthy');
+        return;
+      }
       backend.served += 1;
       const { method, url: path, headers } = incoming;
       const onward = request(
@@ -61,7 +64,8 @@ export class Balancer {
   /** Resolves when the market at `port` is, or is not, sent requests. */
   async sends(port: number, healthy: boolean): Promise<void> {
     const backend = this.#backends.find((each) => each.port === port);
-    while (backend?.healthy !== healthy) await new Promise<void>((resolve) => this.#heard.push(resolve));
+    const isSo = (): boolean => backend?.healthy === healthy;
+    while (!isSo()) await new Promise<void>((resolve) => this.#heard.push(resolve));
   }
 
   async close(): Promise<void> {

@@ -13,13 +13,14 @@ import type { ExternalEndpoint } from '#domain/external-endpoint.ts';
 import type { Pico } from '#domain/money.ts';
 import { addEndpoint } from '#identity/endpoints.ts';
 import { revokeKey } from '#identity/keys.ts';
+import { secretBox } from '#identity/secret-file.ts';
 import { systemClock } from '#kit/clock.ts';
 import { type Logger, silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import type { Balance } from '#ledger/book.ts';
-import { type Marketplace, openMarketplace, secretBox } from '#marketplace';
+import { type Marketplace, openMarketplace } from '#marketplace';
 import { startAgent } from './agent.ts';
 import {
   chatModels,
