@@ -420,6 +420,7 @@ test('every other row is of another address, of a journey (test/journeys), or a 
   const unmet = (Object.keys(ERRORS) as ErrorCode[]).filter((code) => !met.has(code));
   expect(unmet.toSorted()).toEqual([
     'address-not-allowed',
+    'card-unavailable',
     'client-left',
     'client-too-slow',
     'conflict',
@@ -438,6 +439,7 @@ test('every other row is of another address, of a journey (test/journeys), or a 
     'session-missing',
     'shutting-down',
     'sign-up-closed',
+    'signature-invalid',
     'thing-unknown',
     'tried-too-often',
   ]);

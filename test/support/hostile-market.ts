@@ -193,6 +193,7 @@ export async function openHostileMarket(
       });
     },
     async balance(consumer) {
+      await until(() => market.underWay().requests === 0 && market.underWay().unpostedBytes === 0);
       return (await book.balance(consumers[consumer]?.id ?? '')).total;
     },
     audit: () => audit(store.database),
