@@ -30,6 +30,9 @@ const TEMPLATE_TOKENS = 16;
 /** English text and code have about four bytes a token; used only where a provider states nothing. */
 export const BYTES_PER_TOKEN_GUESS = 4;
 
+/** No ordinary text has more bytes than this in a token: a prompt above it is too long for certain. */
+export const BYTES_PER_TOKEN_MOST = 8;
+
 /**
  * The most tokens that an image, a sound or a file of a prompt becomes. The bytes do not tell: an address of 60 bytes may
  * stand for a picture that is read as thousands of tokens. The largest that open models of 2026 make of one (16,384).

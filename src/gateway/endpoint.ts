@@ -66,6 +66,8 @@ export interface Endpoint<A extends Ask = Ask> {
   readonly categories: ReadonlySet<Category>;
   /** Why this model cannot take this request, as the consumer may read it. */
   misfit?(ask: A, model: Model): { readonly param: string; readonly outer: string } | undefined;
+  /** UTF-8 bytes of text to be read, for the limit on prompts; absent where other things than text are read. */
+  textBytes?(ask: A): number;
   /** What a candidate must be able to do; one of these is enough. */
   needs(ask: A): OperationSet;
   ceiling(ask: A, model: Model, limits: TokenLimits): Ceiling;

@@ -14,7 +14,7 @@ import type { Logger } from '#kit/log.ts';
 import { RecordInDoubt, type UsageJournal } from '#ledger/ports.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { type ErrorCode, errorBody, errorRow } from '#wire/errors.ts';
-import { BYTES_PER_TOKEN_GUESS, billedUsage } from './bill.ts';
+import { BYTES_PER_TOKEN_GUESS, BYTES_PER_TOKEN_MOST, billedUsage } from './bill.ts';
 import { DeliveredText } from './delivered.ts';
 import {
   type Ask,
@@ -207,6 +207,8 @@ export async function serve<A extends Ask>(
         throw nobody(picked, job.model);
       }
       let first = picked.candidate;
+      // Only now: a body that no agent could take is told so first.
+      checkLength(rooms.settings.inputTokensMax, endpoint, ask);
       const holding = job.hold();
       if (holding) {
         await holding;
@@ -295,6 +297,15 @@ function otherModels<A extends Ask>(
   return names
     .map((name) => wantedModel(rooms, endpoint, caller, ask, name))
     .filter(({ model }) => !seen.has(model.id) && seen.add(model.id));
+}
+
+/** Refuses (400) text that is certainly longer than `tokensMax`. Exactly, only the model itself can tell. */
+function checkLength<A extends Ask>(tokensMax: number, endpoint: Endpoint<A>, ask: A): void {
+  if ((endpoint.textBytes?.(ask) ?? 0) <= tokensMax * BYTES_PER_TOKEN_MOST) return;
+  throw new Fault('prompt-too-long', {
+    outer: `A prompt may have at most ${tokensMax} tokens here.`,
+    param: 'messages',
+  });
 }
 
 function nobody({ none, filter }: NobodyToPick, model: Model): Fault {

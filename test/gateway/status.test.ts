@@ -206,6 +206,25 @@ describe('400', () => {
     for (const stream of [true, false]) expectError(await chat(good({ model: model.id, stream })), code);
   });
 
+  test('prompt-too-long, by the limit of the market, whatever the model could take', async () => {
+    const model = market.aModel();
+    await market.rehearsal(model);
+    const words = (bytes: number) =>
+      Array.from({ length: Math.ceil(bytes / 90_000) }, () => ({
+        role: 'user',
+        content: 'a word '.repeat(12_857),
+      }));
+    // 128,000 tokens, of which none has more than eight bytes.
+    const { status, json } = await chat(good({ model: model.id, messages: words(1_100_000) }));
+    expect(status).toBe(400);
+    expect(json.error).toMatchObject({
+      code: 'context_length_exceeded',
+      message: 'A prompt may have at most 128000 tokens here.',
+      param: 'messages',
+    });
+    expect((await chat(good({ model: model.id, messages: words(900_000) }))).status).toBe(200);
+  });
+
   test('prompt-too-long, from the shipped model itself', async () => {
     const provider = await market.provider();
     await market.agent(provider, ['cygnet/cygnet-nano=models/cygnet-nano-q8_0.gguf']);
@@ -319,9 +338,11 @@ describe('413, 415', () => {
     expectError(await chat(good({ model: model.id, messages })), 'prompt-too-large-for-providers');
     expect(agent).toMatchObject({ connected: true, overlong: 0, dials: 1 });
     expect((await chat(good({ model: model.id }))).status).toBe(200);
-    // An agent of ours reads it.
+    // An agent of ours reads what is above 1 MiB and yet within the market's limit on prompts.
+    const within = Array.from({ length: 11 }, () => ({ role: 'user', content: 'x'.repeat(92_500) }));
+    expectError(await chat(good({ model: model.id, messages: within })), 'prompt-too-large-for-providers');
     await market.rehearsal(model, 'rehearsal:tokens=2');
-    expect((await chat(good({ model: model.id, messages }))).status).toBe(200);
+    expect((await chat(good({ model: model.id, messages: within }))).status).toBe(200);
   });
 
   test.each(['gzip', 'br', 'deflate'])('encoding-unsupported: %s', async (encoding) => {

@@ -14,6 +14,8 @@ export const chat: Endpoint<ChatRequest> = {
     ask.mediaParts > 0 && model.category !== 'multimodal'
       ? { param: 'messages', outer: `${model.id} reads text only: no images, sound or files.` }
       : undefined,
+  // Pictures stand in the body too, and are not text.
+  textBytes: (ask) => (ask.mediaParts > 0 ? 0 : ask.promptBytes),
   needs: () => CHAT_ONLY,
   ceiling: (ask, model, limits) => ({
     inputTokens: inputCeiling(ask, model.contextTokens),

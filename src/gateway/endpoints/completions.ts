@@ -13,6 +13,7 @@ export const completions: Endpoint<TextRequest> = {
   name: 'text completions',
   operation: 'completions',
   categories: new Set(['llm', 'multimodal']),
+  textBytes: (ask) => ask.promptBytes,
   needs: (ask) => (ask.plain ? ANY : ITSELF),
   ceiling: (ask, model, limits) => ({
     inputTokens: inputCeiling(ask, model.contextTokens === null ? null : model.contextTokens * ask.prompts),
