@@ -142,7 +142,7 @@ describe('a stream of the Swan protocol', () => {
 
   it('fails when the backend reports an error in place of a chunk, even if the agent calls it a success', async () => {
     for (const trouble of [
-      { error: { message: 'CUDA out of memory at /root/x' } },
+      { error: { message: 'CUDA out of memory at /srv/x' } },
       { object: 'error', message: 'boom' },
     ]) {
       const { ask } = await servedBy((served) => {
