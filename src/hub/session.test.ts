@@ -63,6 +63,7 @@ describe('a registration', () => {
   it.each([
     ['no models at all', { models: null }, []],
     ['a missing list', { models: undefined }, []],
+    ['an empty list', { models: [] }, []],
     ['fields from tomorrow', { future: { deep: [1] }, models: [MODEL] }, [MODEL]],
     ['odd hardware', { hardware: 'a big one', models: [MODEL] }, [MODEL]],
     ['numbers as text', { hardware: { vram_gb: '6', gpu_count: '2' }, models: [MODEL] }, [MODEL]],
