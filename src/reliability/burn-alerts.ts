@@ -27,7 +27,7 @@ export const BURN_RULES: readonly BurnRule[] = [
 ];
 
 /** Fewer failures than this prove nothing, whatever share of the requests they are. */
-export const FAILURES_MIN = 3;
+const FAILURES_MIN = 3;
 
 export interface BurnAlert {
   readonly rule: BurnRule;

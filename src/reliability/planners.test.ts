@@ -66,10 +66,12 @@ describe('capacity', () => {
 
   test('nonsense is refused', () => {
     const margins = { headroom: 1.3, largestLoss: 0 };
-    expect(() => planCapacity(demand, { ...supply, tokensPerSPerGpu: 0 }, margins)).toThrow();
-    expect(() => planCapacity(demand, { ...supply, batchEfficiency: 1.1 }, margins)).toThrow();
-    expect(() => planCapacity(demand, supply, { headroom: 0.9, largestLoss: 0 })).toThrow();
-    expect(() => planCapacity({ ...demand, requestsPerS: Number.NaN }, supply, margins)).toThrow();
+    expect(() => planCapacity(demand, { ...supply, tokensPerSPerGpu: 0 }, margins)).toThrow(/makes tokens/);
+    expect(() => planCapacity(demand, { ...supply, batchEfficiency: 1.1 }, margins)).toThrow(/is a share/);
+    expect(() => planCapacity(demand, supply, { headroom: 0.9, largestLoss: 0 })).toThrow(/at least 1/);
+    expect(() => planCapacity({ ...demand, requestsPerS: Number.NaN }, supply, margins)).toThrow(
+      /not negative/,
+    );
   });
 });
 
