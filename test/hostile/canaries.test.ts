@@ -31,7 +31,8 @@ beforeAll(async () => {
     consumers: 2,
     credit: '100000',
     config: {
-      hub: { firstTokenDeadlineMs: 400, gapDeadlineMs: 400 },
+      // Agents whose links are lost come back at once, however often.
+      hub: { firstTokenDeadlineMs: 400, gapDeadlineMs: 400, upgradeBurst: MANY },
       limits: {
         requestTimeoutMs: 2_000,
         requestsPerMinute: { llm: MANY, image: MANY, embedding: MANY, other: MANY },
