@@ -1,12 +1,16 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { openBenchmarks } from '#benchmark/open.ts';
+import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
+import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
-import type { Config, StrategyName } from '#config/config.ts';
+import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { openFunds, openFundsRounds } from '#funds/open.ts';
+import { slashLadder } from '#funds/slash.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
@@ -102,6 +106,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       database,
       chain: parts.chain,
       settings: config.funds,
+      ladder: slashLadder(config.benchmarks.slashPercents),
       clock,
       makeId: ids,
       log: fundsLog,
@@ -111,6 +116,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
 
+    const { slashPercents, ...held } = config.benchmarks;
+    const benchmarkSettings = {
+      ...DEFAULT_BENCHMARK_SETTINGS,
+      ...held,
+      ladder: slashLadder(slashPercents),
+    };
+    const benchmarkLog = log.child({ room: 'benchmark' });
+    const { validMs } = benchmarkSettings;
+    const turns = await TurnBook.open({ database, clock, log: benchmarkLog, validMs });
+    closing.push(() => turns.close());
     const hub = new Hub(
       {
         clock,
@@ -121,6 +136,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         providers,
         nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
+        standings: held.mode === 'enforce' ? turns : undefined,
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
       {
@@ -138,6 +154,22 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         unknownHardwareAllowed: config.providers.allowUnknownHardware,
       },
     );
+    const life = lifeTerms(config);
+    const benchmarks = openBenchmarks({
+      database,
+      clock,
+      random,
+      ids,
+      log: benchmarkLog,
+      hub,
+      models: catalogue,
+      collateral: funds.collateral,
+      book: turns,
+      settings: benchmarkSettings,
+      terms: life,
+      look: (providerId) => providers.look(providerId),
+    });
+    closing.push(() => benchmarks.close());
     const rules = networkRules(config.external.allowNetworks);
     const fleet = new ExternalFleet({
       clock,
@@ -284,7 +316,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             makeId: ids,
             randomness: random,
             passwords: new Passwords(random),
-            approval: config.providers.approval,
+            life,
             sessionMs: config.access.sessionMs,
           }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
@@ -301,6 +333,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           keys,
           providers,
           funds,
+          benchmarks,
           claims: payouts?.desk,
           models: catalogue,
           registry: hub.registry,

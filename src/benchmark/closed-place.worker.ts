@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import variant from '@jitl/quickjs-wasmfile-release-sync';
-import { newQuickJSWASMModuleFromVariant } from 'quickjs-emscripten-core';
+import { newQuickJSWASMModuleFromVariant, type QuickJSSyncVariant } from 'quickjs-emscripten-core';
 
 /**
  * The closed place where strangers' code runs: a JavaScript engine compiled to WebAssembly (QuickJS), in a thread of its
@@ -25,9 +25,12 @@ const STACK_BYTES_MAX = 262_144;
 const GO_ON_MAX = 2_000;
 const RESULT_CHARS_MAX = 10_000;
 
+/** Its types describe the CommonJS build, where the variant is one level deeper. */
+const build = variant as unknown as QuickJSSyncVariant;
+
 /** Made anew for every answer: one whose limits were met may be in no state to be used again. */
 async function run({ source, name, calls }: CodeWork): Promise<CodeOutcome> {
-  const runtime = (await newQuickJSWASMModuleFromVariant(variant)).newRuntime();
+  const runtime = (await newQuickJSWASMModuleFromVariant(build)).newRuntime();
   try {
     runtime.setMemoryLimit(MEMORY_BYTES_MAX);
     runtime.setMaxStackSize(STACK_BYTES_MAX);

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
  */
 export class Draw {
   readonly #seed: string;
-  #block = Buffer.alloc(0);
+  #block: Buffer = Buffer.alloc(0);
   #at = 0;
   #blocks = 0;
 
@@ -45,7 +45,9 @@ export class Draw {
 
   #word(): number {
     if (this.#at + 4 > this.#block.length) {
-      this.#block = createHash('sha256').update(`${this.#seed}:${this.#blocks++}`).digest();
+      this.#block = createHash('sha256')
+        .update(`${this.#seed}:${this.#blocks++}`)
+        .digest();
       this.#at = 0;
     }
     const value = this.#block.readUInt32LE(this.#at);

@@ -11,7 +11,12 @@ const run = (source: string, calls: unknown[][] = [[1, 2]]) => evaluator.run({ s
 
 describe('code of strangers', () => {
   it('does what it says, call by call', async () => {
-    expect(await run('function f(a, b) { return a + b }', [[1, 2], [3, 4]])).toEqual(['3', '7']);
+    expect(
+      await run('function f(a, b) { return a + b }', [
+        [1, 2],
+        [3, 4],
+      ]),
+    ).toEqual(['3', '7']);
     expect(await run('const f = (a) => [a, { b: a }]', [[1]])).toEqual(['[1,{"b":1}]']);
   });
 
@@ -44,7 +49,9 @@ describe('code of strangers', () => {
   });
 
   it('cannot leave anything behind for the next answer', async () => {
-    await run('Array.prototype.map = () => "mine"; JSON.stringify = () => "42"; globalThis.f = 1; function f() {}');
+    await run(
+      'Array.prototype.map = () => "mine"; JSON.stringify = () => "42"; globalThis.f = 1; function f() {}',
+    );
     expect(await run('function f() { return [1].map((x) => x + 1) }', [[]])).toEqual(['[2]']);
   });
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { systemClock } from '#kit/clock.ts';
+import { solutionOf } from '#support/benchmark.ts';
 import { Evaluator } from './evaluator.ts';
 import { codeOf, lastNumber, markOf, type Reply, scoreOf } from './grade.ts';
-import { solutionOf } from '#support/benchmark.ts';
 import { digestOf, makePaper, PAPER } from './tasks/paper.ts';
 import type { Question } from './tasks/question.ts';
 import { shortcomings } from './terms.ts';
@@ -56,16 +56,19 @@ test.each<[string, number | undefined]>([
 test('no text at all keeps the reader of numbers or of code busy for long', () => {
   for (const part of ['1,', '-', '9'.repeat(50), '```', '`', '\\boxed{', '1.1.']) {
     const text = part.repeat(262_144 / part.length);
-    expect([typeof lastNumber(text), typeof codeOf(text, { kind: 'code', name: 'f', source: '', calls: [] })]).toEqual([
-      expect.any(String),
-      'string',
-    ]);
+    expect([
+      typeof lastNumber(text),
+      typeof codeOf(text, { kind: 'code', name: 'f', source: '', calls: [] }),
+    ]).toEqual([expect.any(String), 'string']);
   }
 });
 
 test.each([
   ['```js\nfunction kumo(a) { return a }\n```', 'function kumo(a) { return a }\n'],
-  ['Here:\n```javascript\nfunction kumo() {}\n```\nUse it so:\n```js\nconsole.log(1)\n```', 'function kumo() {}\n'],
+  [
+    'Here:\n```javascript\nfunction kumo() {}\n```\nUse it so:\n```js\nconsole.log(1)\n```',
+    'function kumo() {}\n',
+  ],
   ['function kumo() {}', 'function kumo() {}'],
   ['```\nexport default function kumo() {}', 'function kumo() {}'],
 ])('of %j the code is %j', (text, code) => {
@@ -94,10 +97,18 @@ describe.each(['basic', 'standard'] as const)('a %s paper', (level) => {
   });
 
   it.each<[string, (paper: readonly Question[]) => (question: Question) => Reply]>([
-    ['repeats the question', () => ({ prompt }) => whole(prompt)],
+    [
+      'repeats the question',
+      () =>
+        ({ prompt }) =>
+          whole(prompt),
+    ],
     ['says nothing', () => () => whole('')],
     ['sends blanks', () => () => whole(' \n'.repeat(500))],
-    ['sends the same filler', () => () => whole('As an AI language model, I can count to 3: 1, 2, 3. '.repeat(20))],
+    [
+      'sends the same filler',
+      () => () => whole('As an AI language model, I can count to 3: 1, 2, 3. '.repeat(20)),
+    ],
     ['sends every number there is', () => () => whole(Array.from({ length: 9_999 }, (_, i) => i).join(' '))],
     [
       'answers yesterday’s questions rightly',
@@ -109,8 +120,14 @@ describe.each(['basic', 'standard'] as const)('a %s paper', (level) => {
         };
       },
     ],
-    ['answers rightly, but too late', () => (question) => whole(solutionOf(question), { end: 'late', durationMs: 60_000 })],
-    ['answers rightly, and then without end', () => (question) => whole(solutionOf(question), { end: 'too-long' })],
+    [
+      'answers rightly, but too late',
+      () => (question) => whole(solutionOf(question), { end: 'late', durationMs: 60_000 }),
+    ],
+    [
+      'answers rightly, and then without end',
+      () => (question) => whole(solutionOf(question), { end: 'too-long' }),
+    ],
     ['fails', () => () => whole('', { end: 'failed', ttftMs: null })],
     ['claims in words to be right', () => () => whole('{"correct": true, "answer": "expected_answer"}')],
   ])('is not passed by one who %s', async (_who, how) => {
@@ -137,15 +154,25 @@ describe.each(['basic', 'standard'] as const)('a %s paper', (level) => {
 test('a paper has so many questions of each kind', () => {
   const kinds = makePaper('x', 'standard').map(({ key }) => key.kind);
   expect(kinds.toSorted().join()).toBe(
-    [...Array(PAPER.code).fill('code'), ...Array(PAPER.latency).fill('latency'), ...Array(PAPER.math).fill('math')].join(),
+    [
+      ...Array(PAPER.code).fill('code'),
+      ...Array(PAPER.latency).fill('latency'),
+      ...Array(PAPER.math).fill('math'),
+    ].join(),
   );
 });
 
 test('the pace counts from the question to the end, so that sending all at once at the end gains nothing', () => {
   const [question] = makePaper('x', 'standard').filter(({ key }) => key.kind === 'latency') as [Question];
   const text = solutionOf(question);
-  const steady = markOf(question, whole(text, { ttftMs: 100, durationMs: 10_000 }), { got: undefined, expected: [] });
-  const atOnce = markOf(question, whole(text, { ttftMs: 9_999, durationMs: 10_000 }), { got: undefined, expected: [] });
+  const steady = markOf(question, whole(text, { ttftMs: 100, durationMs: 10_000 }), {
+    got: undefined,
+    expected: [],
+  });
+  const atOnce = markOf(question, whole(text, { ttftMs: 9_999, durationMs: 10_000 }), {
+    got: undefined,
+    expected: [],
+  });
   expect(atOnce.tokensPerSecond).toBe(steady.tokensPerSecond);
 });
 
@@ -156,7 +183,12 @@ test.each([
   ['too slow a start', { math: [8, 8], code: [4, 4], ttftMs: 5_001, tokensPerSecond: 99 }, 'A', 1],
   ['no start at all', { math: [8, 8], code: [4, 4], ttftMs: null, tokensPerSecond: 0 }, 'A', 1],
   ['a pace below its class', { math: [8, 8], code: [4, 4], ttftMs: 100, tokensPerSecond: 9 }, 'A', 1],
-  ['a pace that a lesser class may have', { math: [8, 8], code: [4, 4], ttftMs: 100, tokensPerSecond: 9 }, 'C', 0],
+  [
+    'a pace that a lesser class may have',
+    { math: [8, 8], code: [4, 4], ttftMs: 100, tokensPerSecond: 9 },
+    'C',
+    0,
+  ],
   ['everything', { math: [0, 8], code: [0, 4], ttftMs: 9_000, tokensPerSecond: 0 }, 'S', 4],
 ] as const)('of %s so many things are wrong', (_what, score, tier, count) => {
   expect(shortcomings(score, tier)).toHaveLength(count);

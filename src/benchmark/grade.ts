@@ -38,7 +38,10 @@ const BYTES_PER_TOKEN = 4;
 export function markOf(
   { key }: Question,
   reply: Reply,
-  ran: { readonly got: readonly (string | null)[] | undefined; readonly expected: readonly (string | null)[] },
+  ran: {
+    readonly got: readonly (string | null)[] | undefined;
+    readonly expected: readonly (string | null)[];
+  },
 ): Mark {
   const seconds = Math.max(reply.durationMs, 1) / 1_000;
   const pace = {

@@ -28,7 +28,9 @@ export function shortcomings(score: Score, tier: HardwareTier, terms: Terms = TE
   share('Code', score.code, terms.codeShareMin);
   if (score.ttftMs === null) found.push('Latency: most answers did not come, or were no answers.');
   else if (score.ttftMs > terms.ttftMsMax) {
-    found.push(`Latency: the first token took ${Math.round(score.ttftMs)} ms, at most ${terms.ttftMsMax} are allowed.`);
+    found.push(
+      `Latency: the first token took ${Math.round(score.ttftMs)} ms, at most ${terms.ttftMsMax} are allowed.`,
+    );
   }
   const paceMin = terms.tokensPerSecondMin[tier];
   if (score.ttftMs !== null && score.tokensPerSecond < paceMin) {

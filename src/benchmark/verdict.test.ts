@@ -90,8 +90,16 @@ test.each([
   ['it never passed', { passedAt: null, withheldUntil: null }, 'not passed yet'],
   ['it passed 30 days ago', { passedAt: 100 * DAY, withheldUntil: null }, undefined],
   ['it passed longer ago', { passedAt: 100 * DAY - 1, withheldUntil: null }, 'too old'],
-  ['it failed today', { passedAt: null, withheldUntil: 131 * DAY }, 'no requests until 1970-05-12T00:00:00.000Z'],
-  ['it failed yesterday and was not asked since', { passedAt: null, withheldUntil: 130 * DAY }, 'not passed yet'],
+  [
+    'it failed today',
+    { passedAt: null, withheldUntil: 131 * DAY },
+    'no requests until 1970-05-12T00:00:00.000Z',
+  ],
+  [
+    'it failed yesterday and was not asked since',
+    { passedAt: null, withheldUntil: 130 * DAY },
+    'not passed yet',
+  ],
 ])('where %s, a node serves or is told why not', (_what, standing, reason) => {
   const said = benchmarkGate(standing, 130 * DAY, 30 * DAY);
   if (reason === undefined) expect(said).toBeUndefined();

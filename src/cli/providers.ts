@@ -1,13 +1,8 @@
 import type { Command } from 'commander';
-import type { ProviderState } from '#domain/party.ts';
+import { lifeTerms } from '#config/config.ts';
+import { approvedState, firstState } from '#domain/lifecycle.ts';
 import { DATA_POLICIES } from '#domain/preferences.ts';
-import {
-  createProvider,
-  firstState,
-  listProviders,
-  setProviderState,
-  setProviderTerms,
-} from '#identity/providers.ts';
+import { createProvider, listProviders, setProviderState, setProviderTerms } from '#identity/providers.ts';
 import { properName, theProvider } from './parties.ts';
 import { Refusal } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';
@@ -26,7 +21,7 @@ export function providers(command: Command): void {
         const provider = {
           id: makeId('prov'),
           name: properName(given),
-          state: firstState(config.providers.approval),
+          state: firstState(lifeTerms(config)),
         };
         await createProvider(database, { ...provider, at: clock.wallMs() });
         return {
@@ -62,11 +57,13 @@ export function providers(command: Command): void {
     );
   command
     .command('approve')
-    .description('let a provider serve; also ends a suspension')
+    .description(
+      'let a provider in, or end a suspension; what the market demands besides must still be there',
+    )
     .argument('<provider>', 'its id or name')
     .option('--reason <text>', 'why', '')
     .action((name: string, { reason }: { reason: string }, self: Command) =>
-      inSession(self, (session) => move(session, { name, to: 'active', reason })),
+      inSession(self, (session) => move(session, { name, to: 'approved', reason })),
     );
   command
     .command('suspend')
@@ -113,22 +110,23 @@ async function noteTerms(
 }
 
 async function move(
-  { database, clock }: Session,
-  wish: { name: string; to: ProviderState; reason: string },
+  { config, database, clock }: Session,
+  wish: { name: string; to: 'approved' | 'suspended'; reason: string },
 ): Promise<Report> {
   if (wish.reason.length > 1_000) throw new Refusal('A reason has at most 1,000 characters.');
-  const { id } = await theProvider(database, wish.name);
+  const { id, state } = await theProvider(database, wish.name);
+  const to = wish.to === 'approved' ? approvedState(state, lifeTerms(config)) : wish.to;
   const answer = await setProviderState(database, {
     id,
-    to: wish.to,
+    to,
     reason: wish.reason,
     at: clock.wallMs(),
   });
   if (typeof answer === 'object') {
-    throw new Refusal(`The provider ${id} is ${answer.refused} and cannot become ${wish.to}.`);
+    throw new Refusal(`The provider ${id} is ${answer.refused} and cannot become ${to}.`);
   }
   return {
-    value: { id, state: wish.to, changed: answer === 'moved' },
-    lines: [answer === 'moved' ? `${id} is now ${wish.to}.` : `${id} was ${wish.to} already.`],
+    value: { id, state: to, changed: answer === 'moved' },
+    lines: [answer === 'moved' ? `${id} is now ${to}.` : `${id} was ${to} already.`],
   };
 }

@@ -30,6 +30,8 @@ export interface Provider {
   /** Where its machines are, in the operator's words (`eu-west`); null when not noted. */
   readonly region: string | null;
   readonly dataPolicy: DataPolicy;
+  /** Why it is in its state, for its own eyes; absent or empty when nothing was said. */
+  readonly reason?: string;
 }
 
 /** A key as the house knows it: never the secret itself. */

@@ -15,6 +15,7 @@ import { CryptoDeposits } from './crypto-deposits.ts';
 import { DepositAddresses } from './deposit-addresses.ts';
 import { Deposits } from './deposits.ts';
 import { PlanFees } from './plan-fees.ts';
+import type { SlashLadder } from './slash.ts';
 
 /** Money in and out, as a market has it. What its operator did not set up is undefined. */
 export interface Funds {
@@ -44,6 +45,8 @@ export async function openFunds(parts: {
   database: Database;
   chain: MarketChain | undefined;
   settings: FundsSettings;
+  /** What failures take; the usual one when absent. */
+  ladder?: SlashLadder;
   clock: Clock;
   makeId: IdMaker;
   log: Logger;
@@ -58,6 +61,7 @@ export async function openFunds(parts: {
       clock,
       makeId,
       log,
+      ...(parts.ladder && { ladder: parts.ladder }),
     }),
     collateralRequired: settings.collateralRequired,
     card: await cardDesk(settings, { database, clock, makeId, log }),

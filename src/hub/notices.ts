@@ -19,11 +19,19 @@ export const RESTARTING: Notice = {
   message: 'This hub is about to restart: work under way may end, then dial again.',
 };
 
+const MESSAGE_CHARS_MAX = 1_000;
 const DETAILS_MAX = 16;
 const DETAIL_CHARS_MAX = 200;
 
-/** What to tell a provider whose state changed; undefined when it means nothing to its agents. */
-export function noticeOfState(state: ProviderState | undefined): Notice | undefined {
+/** What to tell a provider whose state changed, and why; undefined when it means nothing to its agents. */
+export function noticeOfState(state: ProviderState | undefined, reason = ''): Notice | undefined {
+  const said = plainNotice(state);
+  return said && reason !== ''
+    ? { ...said, message: `${said.message} ${reason}`.slice(0, MESSAGE_CHARS_MAX) }
+    : said;
+}
+
+function plainNotice(state: ProviderState | undefined): Notice | undefined {
   switch (state) {
     case 'active':
       return {
@@ -35,7 +43,13 @@ export function noticeOfState(state: ProviderState | undefined): Notice | undefi
       return {
         event: 'suspended',
         severity: 'critical',
-        message: 'This provider is suspended: no requests are routed here until the operator lifts it.',
+        message: 'This provider is suspended: no requests are routed here until it is lifted.',
+      };
+    case 'approved':
+      return {
+        event: 'approved',
+        severity: 'info',
+        message: 'This provider is approved: what is still missing before it is active is in its status.',
       };
     case 'removed':
       return {

@@ -1,11 +1,13 @@
 import { LRUCache } from 'lru-cache';
+import type { StatedHardware } from '#domain/hardware-tier.ts';
 import type { ProviderState } from '#domain/party.ts';
 import { newBreaker } from '#routing/breaker.ts';
 import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
 import { newRecord } from '#routing/score.ts';
 import type { DeclaredModel } from './declaration.ts';
 import type { Link } from './link.ts';
-import type { ProviderStates } from './ports.ts';
+import type { Notice } from './notices.ts';
+import type { ProviderStates, Standings } from './ports.ts';
 import type { WarmUpAnswer } from './warm-up-desk.ts';
 
 /**
@@ -17,6 +19,7 @@ import type { WarmUpAnswer } from './warm-up-desk.ts';
  */
 export class Registry {
   readonly #providers: ProviderStates;
+  readonly #standings: Pick<Standings, 'against'> | undefined;
   readonly #byModel = new Map<string, Candidate[]>();
   readonly #byLink = new Map<string, Presence>();
   readonly #byNode = new Map<string, Presence>();
@@ -26,11 +29,13 @@ export class Registry {
 
   constructor(parts: {
     providers: ProviderStates;
+    standings?: Pick<Standings, 'against'> | undefined;
     recordsMax: number;
     linkBufferBytesMax: number;
     hubBufferBytesMax: number;
   }) {
     this.#providers = parts.providers;
+    this.#standings = parts.standings;
     this.#remembered = new LRUCache({ max: parts.recordsMax });
     this.#bufferBytesMax = { link: parts.linkBufferBytesMax, hub: parts.hubBufferBytesMax };
   }
@@ -63,6 +68,11 @@ export class Registry {
   /** The state of a provider, as the house knows it. */
   providerState(providerId: string): ProviderState | undefined {
     return this.#providers.stateOf(providerId);
+  }
+
+  /** Why a provider is in its state, for the provider itself; empty when nothing was said. */
+  reasonOf(providerId: string): string {
+    return this.#providers.find(providerId)?.reason ?? '';
   }
 
   /** Who is connected under this node id. */
@@ -162,6 +172,19 @@ export class Registry {
       presence.stateChanged(this.#providers.stateOf(providerId));
       for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
     }
+  }
+
+  /** Something that keeps a node from serving came or went. */
+  standingChanged(nodeId: string): void {
+    const presence = this.#byNode.get(nodeId);
+    if (!presence) return;
+    for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
+  }
+
+  /** Tells the operators of a provider's agents something, as far as they are here and understand. */
+  tell(providerId: string, notice: Notice): void {
+    for (const presence of this.#byLink.values())
+      if (presence.providerId === providerId) presence.tell?.(notice);
   }
 
   began(presence: Presence, modelId: string): void {
@@ -265,7 +288,7 @@ export class Registry {
   #refresh(presence: Presence, candidate: PresentCandidate): void {
     const provider = this.#providers.find(presence.providerId);
     candidate.ineligibleBecause = candidate.ready
-      ? reasonOf(provider?.state)
+      ? (reasonOf(provider?.state) ?? this.#standingAgainst(presence, candidate))
       : 'the agent does not list this model as ready';
     if (provider) {
       candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
@@ -273,6 +296,12 @@ export class Registry {
       candidate.dataPolicy = provider.dataPolicy;
     }
     candidate.eligible = candidate.ineligibleBecause === undefined;
+  }
+
+  /** External endpoints are looked at in their own way (`external/check.ts`). */
+  #standingAgainst(presence: Presence, candidate: PresentCandidate): string | undefined {
+    if (presence.mode === 'external') return undefined;
+    return this.#standings?.against(presence.nodeId, candidate.modelId);
   }
 }
 
@@ -318,6 +347,8 @@ export class Presence {
   readonly warmUp: (modelId: string) => Promise<WarmUpAnswer>;
   /** Tells the session that its provider has another state. */
   readonly stateChanged: (state: ProviderState | undefined) => void;
+  /** Tells the agent's operator something; undefined where nobody could hear it. */
+  readonly tell: ((notice: Notice) => void) | undefined;
   readonly serving = new Map<string, PresentCandidate>();
   /** Also those withdrawn: attempts of theirs may still run. Only models of the catalogue, so it is bounded. */
   readonly known = new Map<string, PresentCandidate>();
@@ -326,6 +357,8 @@ export class Presence {
   bufferedBytes = 0;
   linkCapacity = 0;
   vramGb: number | null = null;
+  /** What its agent says of its GPU; undefined when nothing. */
+  hardware: StatedHardware | undefined;
   /** What its agent last said of the machine, by the agent protocol's names of figures: its own word, unchecked. */
   readonly reported = new Map<string, number>();
 
@@ -341,7 +374,7 @@ export class Presence {
       | 'evict'
       | 'warmUp'
       | 'stateChanged'
-    >,
+    > & { tell?: (notice: Notice) => void },
   ) {
     this.linkId = about.linkId;
     this.nodeId = about.nodeId;
@@ -352,6 +385,7 @@ export class Presence {
     this.evict = about.evict;
     this.warmUp = about.warmUp;
     this.stateChanged = about.stateChanged;
+    this.tell = about.tell;
   }
 
   /** The agent's own name of a model. */

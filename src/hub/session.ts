@@ -328,7 +328,8 @@ export class Session {
       }
       this.#replay();
     };
-    nodes.bind(who.nodeId, who.providerId, who.keyId).then(answered, () => answered('unanswered'));
+    const about = { name: register.node_name ?? null, hardware: register.hardware ?? null };
+    nodes.bind(who.nodeId, who.providerId, who.keyId, about).then(answered, () => answered('unanswered'));
   }
 
   #enter(message: Envelope, register: RegisterRead, who: Who): void {
@@ -353,10 +354,12 @@ export class Session {
       evict: (why) => this.#evict(why),
       warmUp: (modelId) => this.#warmUps.ask(this.#parts.ids(WARM_UP_ID), presence.nameOf(modelId)),
       stateChanged: (state) => {
-        const notice = noticeOfState(state);
+        const notice = noticeOfState(state, registry.reasonOf(presence.providerId));
         if (notice) this.notify(notice);
       },
+      tell: (notice) => this.notify(notice),
     });
+    presence.hardware = register.hardware;
     this.#presence = presence;
     this.#link = this.#openLink(declaration, presence);
     this.#state = 'registered';

@@ -72,9 +72,15 @@ export class ProviderBook {
 }
 
 function columns(sql: Sql) {
-  return sql`id, name, state, region, data_policy as "dataPolicy"`;
+  return sql`id, name, state, region, data_policy as "dataPolicy", state_reason as reason`;
 }
 
 function sameProvider(a: Provider, b: Provider): boolean {
-  return a.name === b.name && a.state === b.state && a.region === b.region && a.dataPolicy === b.dataPolicy;
+  return (
+    a.name === b.name &&
+    a.state === b.state &&
+    a.reason === b.reason &&
+    a.region === b.region &&
+    a.dataPolicy === b.dataPolicy
+  );
 }

@@ -84,6 +84,11 @@ export function slashEntry({
   return moved('slash', { id, at }, { from, to: SLASHED, amount });
 }
 
+/** Slashed dollars that go back to a provider's pledge. `id` is the finding's. */
+export function slashReturnedEntry({ id, at, amount, providerId }: Event & { providerId: string }): Entry {
+  return moved('slash-returned', { id, at }, { from: SLASHED, to: collateralAccount(providerId), amount });
+}
+
 function moved(
   kind: Entry['kind'],
   { id, at }: { id: string; at: number },

@@ -332,6 +332,7 @@ export class TestMarket {
         ...this.#changes,
         // Its own tests turn it on: everywhere else an agent hears of nothing but requests.
         routing: { warmUp: false, ...this.#changes.routing },
+        benchmarks: { mode: 'off', ...this.#changes.benchmarks },
         // All agents of a test come from one address.
         hub: { upgradeBurst: 1_000, ...this.#changes.hub },
         // The servers of a test are on this machine.

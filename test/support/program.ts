@@ -6,7 +6,8 @@ import { askDesk } from './desk.ts';
 
 /**
  * The real program, built as it ships, in a process of its own. What it says is kept; `ended` resolves with how it ended.
- * Its environment holds nothing of ours but PATH and what is given.
+ * Its environment holds nothing of ours but PATH and what is given; its agents are asked no questions of the market's own
+ * unless the test wants it.
  */
 export class Program {
   readonly child: ChildProcess;
@@ -40,7 +41,10 @@ export class Program {
   ): Promise<Program> {
     const { file, ...spawning } = options;
     const { program } = await askDesk<{ program: string }>(inject('programDeskPort'));
-    return new Program(file ?? program, words, { ...spawning, env: { PATH: process.env['PATH'], ...env } });
+    return new Program(file ?? program, words, {
+      ...spawning,
+      env: { PATH: process.env['PATH'], CYGNET_BENCHMARKS: 'off', ...env },
+    });
   }
 
   /** Resolves when it has said `text`; rejects, with all it said, when it ends before. */

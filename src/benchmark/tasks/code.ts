@@ -32,7 +32,12 @@ const OPENINGS = [
   'I need a JavaScript function',
   'Please write me a JavaScript function',
 ] as const;
-const ENDINGS = ['Only the code, please.', 'Reply with the function.', 'No explanation needed.', 'Keep it short.'] as const;
+const ENDINGS = [
+  'Only the code, please.',
+  'Reply with the function.',
+  'No explanation needed.',
+  'Keep it short.',
+] as const;
 const CALLS = 5;
 
 /** So many lists of arguments. */
@@ -139,4 +144,7 @@ const STANDARD: readonly ((draw: Draw) => Form)[] = [
   },
 ];
 
-const FORMS: Readonly<Record<Level, readonly ((draw: Draw) => Form)[]>> = { basic: BASIC, standard: STANDARD };
+const FORMS: Readonly<Record<Level, readonly ((draw: Draw) => Form)[]>> = {
+  basic: BASIC,
+  standard: STANDARD,
+};

@@ -7,7 +7,7 @@ import type { Level, Question } from './question.ts';
  */
 export function latencyQuestion(draw: Draw, level: Level): Question {
   const basic = level === 'basic';
-  const from = basic ? draw.whole(1, 980) : draw.whole(101, 8_900);
+  const from = basic ? draw.whole(1, 980) : draw.whole(1_001, 98_900);
   const count = basic ? draw.whole(8, 15) : draw.whole(24, 36);
   const to = from + count - 1;
   const items = Array.from({ length: count }, (_, i) => from + i);
@@ -27,6 +27,7 @@ const BASIC = [
 ] as const;
 const STANDARD = [
   (from: number, to: number) => `Count from ${from} to ${to}, separated by commas.`,
-  (from: number, to: number) => `List every whole number from ${from} to ${to} in order, with a space between them.`,
+  (from: number, to: number) =>
+    `List every whole number from ${from} to ${to} in order, with a space between them.`,
   (from: number, to: number) => `Write out the numbers from ${from} up to ${to}, one after the other.`,
 ] as const;

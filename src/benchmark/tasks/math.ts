@@ -20,8 +20,32 @@ function numbersIn(text: string): number[] {
   return (text.match(/\d+/g) ?? []).map(Number);
 }
 
-const NAMES = ['Ana', 'Ben', 'Chen', 'Dara', 'Emma', 'Farid', 'Grace', 'Hugo', 'Ines', 'Jonas', 'Kira', 'Leo'] as const;
-const THINGS = ['apples', 'books', 'cards', 'coins', 'eggs', 'pens', 'shells', 'stamps', 'stones', 'tickets'] as const;
+const NAMES = [
+  'Ana',
+  'Ben',
+  'Chen',
+  'Dara',
+  'Emma',
+  'Farid',
+  'Grace',
+  'Hugo',
+  'Ines',
+  'Jonas',
+  'Kira',
+  'Leo',
+] as const;
+const THINGS = [
+  'apples',
+  'books',
+  'cards',
+  'coins',
+  'eggs',
+  'pens',
+  'shells',
+  'stamps',
+  'stones',
+  'tickets',
+] as const;
 const ENDINGS = ['', ' Answer with only the number.', ' Reply with a single number.'] as const;
 
 const BASIC: readonly ((draw: Draw) => Sum)[] = [

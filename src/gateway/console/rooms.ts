@@ -1,3 +1,4 @@
+import type { Benchmarks } from '#benchmark/open.ts';
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, ProviderState } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
@@ -45,6 +46,7 @@ export interface ConsoleRooms {
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
   readonly funds: Funds;
+  readonly benchmarks: Benchmarks;
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
   readonly addresses: ClientAddresses;
