@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { openBenchmarks } from '#benchmark/open.ts';
 import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
+import { isAsked } from '#benchmark/tasks/paper.ts';
 import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
@@ -124,7 +125,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     };
     const benchmarkLog = log.child({ room: 'benchmark' });
     const { validMs } = benchmarkSettings;
-    const turns = await TurnBook.open({ database, clock, log: benchmarkLog, validMs });
+    const turns = await TurnBook.open({
+      database,
+      clock,
+      log: benchmarkLog,
+      validMs,
+      asks: (modelId) => {
+        const model = catalogue.resolve(modelId);
+        return model !== undefined && isAsked(model);
+      },
+    });
     closing.push(() => turns.close());
     const hub = new Hub(
       {
@@ -334,6 +344,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           providers,
           funds,
           benchmarks,
+          life,
           claims: payouts?.desk,
           models: catalogue,
           registry: hub.registry,

@@ -50,6 +50,7 @@ export class Evaluator {
         resolve(outcome);
       };
       this.#answered = answered;
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origins
       thread.postMessage(work);
     });
   }

@@ -6,7 +6,7 @@ import { providersInStates, setProviderState } from '#identity/providers.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
-import { isAsked } from './sampler.ts';
+import { isAsked } from './tasks/paper.ts';
 import type { TurnBook } from './turn-book.ts';
 
 /**
@@ -80,4 +80,4 @@ export interface LifecycleParts {
 }
 
 const WAITING = ['pending', 'under_review', 'approved', 'activating'] as const;
-const LOOK_EVERY_MS = 5_000;
+const LOOK_EVERY_MS = 3_000;

@@ -190,7 +190,7 @@ describe('what is nobody’s failure', () => {
   });
 
   it('one that never answers is late, question by question', async () => {
-    const { place, sampler } = await house.node({ answers: () => 'nothing', activatedDaysAgo: 30 });
+    const { place, sampler } = await house.node({ answers: () => undefined, activatedDaysAgo: 30 });
     await house.turnComes(sampler, 3_600_000);
     const [latest] = await house.store.latest({ providerId: place.providerId, limit: 1 });
     const run = await house.store.find(latest?.id ?? '');
@@ -258,7 +258,7 @@ describe('two gateways, and processes that die', () => {
   });
 
   it('a run under way when its process leaves is given up, and its turn is free at once', async () => {
-    const { place } = await house.node({ answers: () => 'nothing' });
+    const { place } = await house.node({ answers: () => undefined });
     const leaving = house.another();
     await leaving.look();
     await house.later(DAY);

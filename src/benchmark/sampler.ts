@@ -14,7 +14,7 @@ import { ask } from './examine.ts';
 import { codeOf, type Mark, markOf, type Reply, type Score, scoreOf } from './grade.ts';
 import type { BenchmarkSettings } from './settings.ts';
 import type { BenchmarkStore, KeptAnswer, KeptPaper, Place, Run } from './store.ts';
-import { digestOf, levelOf, makePaper } from './tasks/paper.ts';
+import { digestOf, isAsked, levelOf, makePaper } from './tasks/paper.ts';
 import type { Question } from './tasks/question.ts';
 import { shortcomings } from './terms.ts';
 import type { TurnBook } from './turn-book.ts';
@@ -262,11 +262,6 @@ export function findingOf(runId: string): string {
   return `benchmark:${runId}`;
 }
 
-/** Whether a model is asked questions: one that speaks. */
-export function isAsked(model: Pick<Model, 'category'>): boolean {
-  return model.category === 'llm' || model.category === 'multimodal';
-}
-
 /** What to tell an agent's operator after a run; undefined when there is nothing to tell. */
 function noticeOf(
   run: Pick<Run, 'id' | 'modelId' | 'shortcomings'> & { verdict: Verdict },
@@ -292,7 +287,7 @@ function noticeOf(
   };
 }
 
-const LOOK_EVERY_MS = 5_000;
+const LOOK_EVERY_MS = 2_000;
 const ACT_EVERY_MS = 60_000;
 const ACTS_AT_ONCE = 20;
 const PAPERS_MAX = 2;

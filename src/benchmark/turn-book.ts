@@ -13,6 +13,7 @@ export class TurnBook {
   readonly #store: BenchmarkStore;
   readonly #clock: Clock;
   readonly #validMs: number;
+  readonly #asks: (modelId: string) => boolean;
   readonly #turns = new Map<string, Map<string, Turn>>();
   readonly #watchers = new Set<(nodeId: string) => void>();
   #follower: Follower | undefined;
@@ -24,6 +25,8 @@ export class TurnBook {
     log: Logger;
     /** How long a passed run is worth something. */
     validMs: number;
+    /** Whether a model is asked questions at all. */
+    asks: (modelId: string) => boolean;
   }): Promise<TurnBook> {
     const book = new TurnBook(parts);
     book.#follower = await follow(parts.database, {
@@ -36,10 +39,13 @@ export class TurnBook {
     return book;
   }
 
-  private constructor(parts: { database: Database; clock: Clock; validMs: number }) {
+  private constructor(
+    parts: Pick<Parameters<typeof TurnBook.open>[0], 'database' | 'clock' | 'validMs' | 'asks'>,
+  ) {
     this.#store = new BenchmarkStore(parts.database);
     this.#clock = parts.clock;
     this.#validMs = parts.validMs;
+    this.#asks = parts.asks;
   }
 
   find(nodeId: string, modelId: string): Turn | undefined {
@@ -54,6 +60,7 @@ export class TurnBook {
 
   /** Why the node may not serve the model, for want of a passed benchmark; undefined when it may. */
   against(nodeId: string, modelId: string): string | undefined {
+    if (!this.#asks(modelId)) return undefined;
     return benchmarkGate(this.find(nodeId, modelId), this.#clock.wallMs(), this.#validMs);
   }
 

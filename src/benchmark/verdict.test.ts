@@ -72,7 +72,13 @@ describe('the ladder', () => {
 
   it('does nothing at all where benchmarks are only watched', () => {
     expect(days('fff', { ...TERMS, enforced: false })).toEqual(
-      Array(3).fill({ passed: false, counted: false, failures: 0, step: 'none', withheldUntil: null }),
+      [1, 2, 3].map(() => ({
+        passed: false,
+        counted: false,
+        failures: 0,
+        step: 'none',
+        withheldUntil: null,
+      })),
     );
   });
 
@@ -102,6 +108,5 @@ test.each([
   ],
 ])('where %s, a node serves or is told why not', (_what, standing, reason) => {
   const said = benchmarkGate(standing, 130 * DAY, 30 * DAY);
-  if (reason === undefined) expect(said).toBeUndefined();
-  else expect(said).toContain(reason);
+  expect(said ?? 'it may').toContain(reason ?? 'it may');
 });

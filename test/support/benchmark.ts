@@ -25,8 +25,8 @@ export function solutionOf({ key }: Question): string {
   return key.items.join(', ');
 }
 
-/** What a node answers: a text, an error with this status (200: it ends without a word), or nothing at all. */
-export type Answers = (question: Question, modelId: string) => string | { status: number } | 'nothing';
+/** What a node answers: a text, an error with this status (200: it ends without a word), or (undefined) nothing at all. */
+export type Answers = (question: Question, modelId: string) => string | { status: number } | undefined;
 
 /**
  * Knows every question that is drawn from a source of chance: what is asked can be looked up by its words. The market
@@ -67,7 +67,7 @@ export class QuestionSpy {
   script(answers: Answers): (served: Served) => void {
     return (served) => {
       const answer = answers(this.find(served), served.modelId);
-      if (answer === 'nothing') return;
+      if (answer === undefined) return;
       if (typeof answer === 'object') {
         served.end(answer.status === 200 ? {} : { status_code: answer.status, error: 'no' });
         return;
@@ -80,6 +80,8 @@ export class QuestionSpy {
     };
   }
 }
+
+const CLOCK_STEP_MS = 20_000;
 
 export type CollateralStep = Parameters<Collateral['slash']>[0];
 
@@ -102,7 +104,13 @@ export class BenchHouse {
     const fresh = await freshDatabase();
     const clock = new VirtualClock();
     const { validMs } = DEFAULT_BENCHMARK_SETTINGS;
-    const book = await TurnBook.open({ database: fresh.database, clock, log: silentLog, validMs });
+    const book = await TurnBook.open({
+      database: fresh.database,
+      clock,
+      log: silentLog,
+      validMs,
+      asks: () => true,
+    });
     return new BenchHouse(fresh, clock, book);
   }
 
@@ -214,12 +222,12 @@ export class BenchHouse {
 
   /** Moves the clock until `done`, at most by `ms`. */
   async clockRuns(ms: number, done: Promise<unknown>): Promise<void> {
-    let isDone = false;
+    const state = { over: false };
     const ended = done.finally(() => {
-      isDone = true;
+      state.over = true;
     });
-    for (let moved = 0; moved < ms && !isDone; moved += 1_000) {
-      await this.clock.advance(1_000);
+    for (let moved = 0; moved < ms && !state.over; moved += CLOCK_STEP_MS) {
+      await this.clock.advance(CLOCK_STEP_MS);
       await this.fresh.database.sql`select 1`;
     }
     await ended;

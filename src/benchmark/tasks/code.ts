@@ -6,7 +6,7 @@ import type { CodeKey, Level, Question } from './question.ts';
  * the house's own function, which says what is right, is text like the answer and runs in the same closed place.
  */
 export function codeQuestion(draw: Draw, level: Level): Question {
-  const name = draw.word(3);
+  const name = level === 'basic' ? draw.one(PLAIN_NAMES) : draw.word(3);
   const { does, parameters, body, calls } = draw.one(FORMS[level])(draw);
   const signature = `${name}(${parameters.join(', ')})`;
   const key: CodeKey = { kind: 'code', name, source: `function ${signature} {\n${body}\n}`, calls };
@@ -25,7 +25,31 @@ interface Form {
   readonly calls: readonly (readonly unknown[])[];
 }
 
-const BASIC_OPENINGS = ['Write a JavaScript function', 'In JavaScript, write a function'] as const;
+/** A tiny model copies only words that it knows. */
+const PLAIN_NAMES = [
+  'total',
+  'calc',
+  'solve',
+  'compute',
+  'helper',
+  'answer',
+  'result',
+  'check',
+  'go',
+  'top',
+  'sum',
+  'max',
+] as const;
+const PAIRS = [
+  ['a', 'b'],
+  ['x', 'y'],
+] as const;
+const BASIC_OPENINGS = [
+  'Write a JavaScript function',
+  'Create a JavaScript function',
+  'Implement a JavaScript function',
+  'Please write a JavaScript function',
+] as const;
 const OPENINGS = [
   'Write a JavaScript function',
   'In JavaScript, implement a function',
@@ -45,41 +69,47 @@ function times<T>(make: () => T): T[] {
   return Array.from({ length: CALLS }, make);
 }
 
-const BASIC: readonly ((draw: Draw) => Form)[] = [
-  (draw) => ({
-    does: 'returns the sum of two numbers',
-    parameters: ['a', 'b'],
-    body: '  return a + b;',
-    calls: times(() => draw.wholes(2, 1, 99)),
-  }),
-  (draw) => ({
-    does: 'returns the product of two numbers',
-    parameters: ['a', 'b'],
-    body: '  return a * b;',
+/** A function of two numbers. */
+function ofTwo(
+  draw: Draw,
+  does: readonly [string, ...string[]],
+  body: (a: string, b: string) => string,
+): Form {
+  const [a, b] = draw.one(PAIRS);
+  return {
+    does: draw.one(does),
+    parameters: [a, b],
+    body: `  return ${body(a, b)};`,
     calls: times(() => draw.wholes(2, 2, 99)),
-  }),
+  };
+}
+
+const BASIC: readonly ((draw: Draw) => Form)[] = [
+  (draw) => ofTwo(draw, ['returns the sum of two numbers', 'adds two numbers'], (a, b) => `${a} + ${b}`),
+  (draw) =>
+    ofTwo(draw, ['returns the product of two numbers', 'multiplies two numbers'], (a, b) => `${a} * ${b}`),
+  (draw) =>
+    ofTwo(
+      draw,
+      ['returns the maximum of two numbers', 'returns the larger of two numbers'],
+      (a, b) => `${a} > ${b} ? ${a} : ${b}`,
+    ),
   (draw) => ({
-    does: 'returns the maximum of two numbers',
-    parameters: ['a', 'b'],
-    body: '  return a > b ? a : b;',
-    calls: times(() => draw.wholes(2, 1, 999)),
-  }),
-  (draw) => ({
-    does: 'returns the square of a number',
-    parameters: ['x'],
-    body: '  return x * x;',
+    does: draw.one(['returns the square of a number', 'squares a number'] as const),
+    parameters: [draw.one(['n', 'x'] as const)],
+    body: '  return arguments[0] * arguments[0];',
     calls: times(() => draw.wholes(1, 3, 99)),
   }),
   (draw) => ({
-    does: 'returns the sum of a list',
+    does: draw.one(['returns the sum of a list', 'adds up all numbers in a list'] as const),
     parameters: ['items'],
     body: '  return items.reduce((sum, x) => sum + x, 0);',
     calls: times(() => [draw.wholes(draw.whole(2, 6), 1, 99)]),
   }),
   (draw) => ({
     does: 'reverses a string',
-    parameters: ['s'],
-    body: "  return s.split('').reverse().join('');",
+    parameters: [draw.one(['s', 'text'] as const)],
+    body: "  return arguments[0].split('').reverse().join('');",
     calls: times(() => [draw.word(draw.whole(2, 4))]),
   }),
 ];

@@ -7,7 +7,7 @@ import type { Level, Question } from './question.ts';
  */
 export function latencyQuestion(draw: Draw, level: Level): Question {
   const basic = level === 'basic';
-  const from = basic ? draw.whole(1, 980) : draw.whole(1_001, 98_900);
+  const from = basic ? draw.whole(1, 40) : draw.whole(1_001, 98_900);
   const count = basic ? draw.whole(8, 15) : draw.whole(24, 36);
   const to = from + count - 1;
   const items = Array.from({ length: count }, (_, i) => from + i);

@@ -21,17 +21,17 @@ function numbersIn(text: string): number[] {
 }
 
 const NAMES = [
-  'Ana',
+  'Anna',
   'Ben',
-  'Chen',
-  'Dara',
+  'Clara',
+  'David',
   'Emma',
-  'Farid',
+  'Felix',
   'Grace',
-  'Hugo',
-  'Ines',
-  'Jonas',
-  'Kira',
+  'Henry',
+  'Iris',
+  'Jack',
+  'Kate',
   'Leo',
 ] as const;
 const THINGS = [
@@ -46,24 +46,21 @@ const THINGS = [
   'stones',
   'tickets',
 ] as const;
-const ENDINGS = ['', ' Answer with only the number.', ' Reply with a single number.'] as const;
 
 const BASIC: readonly ((draw: Draw) => Sum)[] = [
   (draw) => {
-    const [a, b, c] = [draw.whole(11, 98), draw.whole(11, 98), draw.whole(2, 98)];
-    return { prompt: `What is ${a} + ${b} + ${c}?${draw.one(ENDINGS)}`, value: a + b + c };
+    const [a, b, c] = [draw.whole(11, 69), draw.whole(11, 69), draw.whole(2, 59)];
+    return { prompt: `What is ${a} + ${b} + ${c}?`, value: a + b + c };
   },
   (draw) => {
-    const [a, b, c] = [draw.whole(11, 98), draw.whole(2, 9), draw.whole(2, 9)];
-    return { prompt: `What is ${a} + ${b} * ${c}?${draw.one(ENDINGS)}`, value: a + b * c };
+    const [a, b, c] = [draw.whole(11, 89), draw.whole(2, 9), draw.whole(2, 9)];
+    return { prompt: `What is ${a} + ${b} * ${c}?`, value: a + b * c };
   },
   (draw) => {
     const [name, things] = [draw.one(NAMES), draw.one(THINGS)];
-    const [a, b] = [draw.whole(11, 98), draw.whole(11, 98)];
-    return {
-      prompt: `${name} has ${a} ${things} and gets ${b} more. How many ${things} does ${name} have now?${draw.one(ENDINGS)}`,
-      value: a + b,
-    };
+    const [a, b] = [draw.whole(11, 69), draw.whole(11, 69)];
+    const prompt = `${name} has ${a} ${things} and gets ${b} more. How many ${things} does ${name} have now?`;
+    return { prompt, value: a + b };
   },
 ];
 

@@ -1,4 +1,5 @@
 import type { Benchmarks } from '#benchmark/open.ts';
+import type { LifeTerms } from '#domain/lifecycle.ts';
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, ProviderState } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
@@ -40,13 +41,15 @@ export interface ConsoleRooms {
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
   readonly keys: { find(secret: string): KeyAnswer; look(keyIds: readonly string[]): Promise<void> };
   readonly providers: {
-    find(id: string): { name: string; state: ProviderState } | undefined;
+    find(id: string): { name: string; state: ProviderState; reason?: string } | undefined;
     look(id: string): Promise<void>;
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
   readonly funds: Funds;
   readonly benchmarks: Benchmarks;
+  /** What a provider must have before it is active. */
+  readonly life: LifeTerms;
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
   readonly addresses: ClientAddresses;
