@@ -132,6 +132,19 @@ describe('a node that is here', () => {
     expect(house.slashes).toEqual([]);
   });
 
+  it('that failed while benchmarks were only watched is asked anew at once when they are enforced', async () => {
+    const { agent, place, sampler } = await house.node({ answers: fails });
+    const watching = house.another({ mode: 'watch' });
+    await house.turnComes(watching);
+    const [run] = await house.store.latest({ providerId: place.providerId, limit: 1 });
+    expect(run?.verdict).toMatchObject({ passed: false, step: 'none', withheldUntil: null });
+    const asked = agent.inferences.length;
+    await sampler.look();
+    await house.runs(sampler);
+    expect(agent.inferences.length).toBeGreaterThan(asked);
+    await watching.close();
+  });
+
   it('is too old to trust after thirty days without a pass', async () => {
     const { agent, place, sampler } = await house.node({ answers: knows });
     await house.turnComes(sampler);

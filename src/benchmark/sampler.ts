@@ -13,7 +13,7 @@ import type { Evaluator } from './evaluator.ts';
 import { ask } from './examine.ts';
 import { codeOf, type Mark, markOf, type Reply, type Score, scoreOf } from './grade.ts';
 import type { BenchmarkSettings } from './settings.ts';
-import type { BenchmarkStore, KeptAnswer, KeptPaper, Place, Run } from './store.ts';
+import type { BenchmarkStore, KeptAnswer, KeptPaper, Place, Run, Turn } from './store.ts';
 import { digestOf, isAsked, levelOf, makePaper } from './tasks/paper.ts';
 import type { Question } from './tasks/question.ts';
 import { shortcomings } from './terms.ts';
@@ -58,6 +58,7 @@ export class Sampler {
         const place: Place = { nodeId, providerId, modelId: model.id };
         const turn = book.find(nodeId, model.id);
         if (!turn) await this.#enter(place, now);
+        else if (this.#waitsInVain(turn, now)) await this.#hurry(place, now);
         else if (turn.dueAt <= now && (turn.claimedUntil === null || turn.claimedUntil <= now)) {
           if (this.#running.size >= settings.runsMax) return;
           if (!candidate.ready || candidate.inFlight >= candidate.capacity) continue;
@@ -90,6 +91,18 @@ export class Sampler {
   async #enter(place: Place, now: number): Promise<void> {
     const { random, settings, store, book } = this.#parts;
     await store.enter(place, now + random.float() * settings.firstWithinMs);
+    await book.look([place.nodeId]);
+  }
+
+  /** Kept from earning by nothing but a turn that is far off: benchmarks were only watched when it was set. */
+  #waitsInVain({ passedAt, withheldUntil, dueAt }: Turn, now: number): boolean {
+    const { mode, againMs } = this.#parts.settings;
+    return mode === 'enforce' && passedAt === null && withheldUntil === null && dueAt > now + againMs;
+  }
+
+  async #hurry(place: Place, now: number): Promise<void> {
+    const { store, book } = this.#parts;
+    await store.hurry({ ...place, at: now });
     await book.look([place.nodeId]);
   }
 

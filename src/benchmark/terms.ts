@@ -9,7 +9,7 @@ export interface Terms {
   readonly tokensPerSecondMin: Readonly<Record<HardwareTier, number>>;
 }
 
-export const TERMS: Terms = {
+const TERMS: Terms = {
   mathShareMin: 0.5,
   codeShareMin: 0.5,
   ttftMsMax: 5_000,

@@ -23,7 +23,7 @@ const UNIFIED_FLOOR_GB = 16;
 const APPLE = /^m\d+(_|$)/i;
 
 /** How far a stated figure may fall short of what a card is sold with: 1 GB or 5 %, whichever is more. */
-export function vramToleranceGb(gb: number): number {
+function vramToleranceGb(gb: number): number {
   return Math.max(1, gb * 0.05);
 }
 

@@ -237,13 +237,11 @@ describe('cygnet-nano', () => {
     const { sql } = market.fresh.database;
     const run = async () => {
       const provider = await market.provider();
-      const { nodeId, close } = await market.agent(provider, [
-        'cygnet/cygnet-nano=models/cygnet-nano-q8_0.gguf',
-      ]);
+      const agent = await market.agent(provider, ['cygnet/cygnet-nano=models/cygnet-nano-q8_0.gguf']);
       const store = new BenchmarkStore(market.fresh.database);
       const latest = async () => (await store.latest({ providerId: provider.id, limit: 1 }))[0];
-      await expect.poll(latest, LONG).toMatchObject({ nodeId });
-      await close();
+      await expect.poll(latest, LONG).toMatchObject({ nodeId: agent.nodeId });
+      await agent.close();
       return await latest();
     };
     const small = await run();

@@ -1,6 +1,6 @@
 import { Evaluator } from '#benchmark/evaluator.ts';
 import { Sampler } from '#benchmark/sampler.ts';
-import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
+import { type BenchmarkSettings, DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
 import { BenchmarkStore, type Place } from '#benchmark/store.ts';
 import { makePaper } from '#benchmark/tasks/paper.ts';
 import type { Question } from '#benchmark/tasks/question.ts';
@@ -124,7 +124,7 @@ export class BenchHouse {
   }
 
   /** A sampler of another process on the same database, which reaches the same agents. */
-  another(): Sampler {
+  another(more: Partial<BenchmarkSettings> = {}): Sampler {
     const sampler = new Sampler({
       clock: this.clock,
       random: this.#spy.random,
@@ -142,7 +142,7 @@ export class BenchHouse {
           return { shareBasisPoints: 0, withholdMs: 0, removes: false };
         },
       },
-      settings: { ...DEFAULT_BENCHMARK_SETTINGS, mode: 'enforce', pauseMsMax: 0 },
+      settings: { ...DEFAULT_BENCHMARK_SETTINGS, mode: 'enforce', pauseMsMax: 0, ...more },
     });
     return sampler;
   }
