@@ -12,6 +12,7 @@ import { type Clock, systemClock } from '#kit/clock.ts';
 import { seededRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { MemoryChain } from '#support/memory-chain.ts';
+import { Crash, type Crashing, immortal, mortal } from '#support/mortal.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { balanceOf, claimsFolder, earns, openSettler, providerWith } from '#support/settlement.ts';
 import { claimsFileName, readClaims } from './publish.ts';
@@ -46,32 +47,6 @@ afterAll(async () => {
   files.remove();
 });
 
-/** Thrown in the place of a crash. What was under way is dropped, and a new process begins. */
-class Crash extends Error {}
-
-interface Crashing {
-  at: number;
-  when: 'before' | 'after';
-  calls: number;
-}
-
-/** The same object, whose process dies at the n-th call of it and its like. */
-function mortal<T extends object>(object: T, crashing: Crashing): T {
-  return new Proxy(object, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name);
-      if (typeof value !== 'function') return value;
-      return async (...args: unknown[]) => {
-        const dies = ++crashing.calls === crashing.at;
-        if (dies && crashing.when === 'before') throw new Crash(String(name));
-        const answer: unknown = await Reflect.apply(value, target, args);
-        if (dies) throw new Crash(String(name));
-        return answer;
-      };
-    },
-  });
-}
-
 /** A world of its own on the shared database: a chain, a contract, two providers that earned yesterday. */
 async function worldWith({ database }: FreshDatabase, earnings: readonly string[]) {
   const [key, guardian, contract, token] = [secret(), secret(), address(), address()] as const;
@@ -92,7 +67,7 @@ async function worldWith({ database }: FreshDatabase, earnings: readonly string[
     providers.push({ id, wallet, units: parseUsd(usd) / 1_000_000n });
   }
   const scope = { chainId: chain.id, contract, token };
-  const open = (crashing: Crashing = { at: 0, when: 'before', calls: 0 }) =>
+  const open = (crashing: Crashing = immortal()) =>
     openSettler({
       database,
       chain: mortal(chain, crashing),
@@ -158,7 +133,7 @@ async function expectPaidOnce(world: World): Promise<void> {
 
 /** How many calls a day takes, when nothing dies. */
 async function callsOfADay(lane: FreshDatabase): Promise<number> {
-  const counting: Crashing = { at: 0, when: 'before', calls: 0 };
+  const counting = immortal();
   const world = await worldWith(lane, ['60', '75.25']);
   await toTheEnd(world, world.open(counting));
   await expectPaidOnce(world);
