@@ -80,7 +80,7 @@ export interface Call {
   readonly data: Hex;
 }
 
-export const NO_BATCH: Batch = { root: `0x${'0'.repeat(64)}`, total: 0n, number: 0n, activeAt: 0n };
+const NO_BATCH: Batch = { root: `0x${'0'.repeat(64)}`, total: 0n, number: 0n, activeAt: 0n };
 const NO_PLEDGE: MemoryPledge = {
   locked: 0n,
   waiting: 0n,
@@ -126,11 +126,11 @@ export function copyOf(state: State, block: Block): State {
   };
 }
 
-export function waits(state: State): boolean {
+function waits(state: State): boolean {
   return state.pending.number > 0n && state.block.timestamp < state.pending.activeAt;
 }
 
-export function inForce(state: State): Batch {
+function inForce(state: State): Batch {
   return state.pending.number > 0n && !waits(state) ? state.pending : state.active;
 }
 
