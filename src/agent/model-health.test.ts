@@ -9,7 +9,7 @@ test('a model server that does not answer is a line of the log, from the first l
   const lines: string[] = [];
   const destination = {
     write: (line: string) => {
-      const { level, model, msg } = JSON.parse(line) as Record<string, unknown>;
+      const { level, model, msg } = JSON.parse(line) as { level: number; model: string; msg: string };
       lines.push(`${level} ${model} ${msg}`);
     },
   };
