@@ -10,6 +10,7 @@ import { openFunds, openFundsRounds } from '#funds/open.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
+import { LoopGuard } from '#gateway/loop-guard.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
@@ -146,6 +147,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       endpoints,
       models: catalogue,
       rules,
+      marketName: box.marketName,
     });
     closing.push(() => fleet.close());
     const service = new ServiceBook({
@@ -251,6 +253,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           served: (record) => usage.note(record),
         },
         bodies,
+        loops: new LoopGuard(box.marketNames),
         bodyBytesMax: config.limits.bodyBytesMax,
         version: packageVersion(),
         usage,

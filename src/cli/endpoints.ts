@@ -184,7 +184,8 @@ async function look(session: Session, { id }: Pick<ExternalEndpoint, 'id'>): Pro
   const { config, database, clock, randomness } = session;
   const [found] = await keptEndpoints(database, [id]);
   if (!found) throw new Refusal(unknownEndpoint(id));
-  const key = found.kept && secretBox(config, randomness).open(found.kept, keyContext(found));
+  const box = secretBox(config, randomness);
+  const key = found.kept && box.open(found.kept, keyContext(found));
   if (found.kept && !key) {
     return {
       healthy: false,
@@ -194,7 +195,7 @@ async function look(session: Session, { id }: Pick<ExternalEndpoint, 'id'>): Pro
   const rules = networkRules(config.external.allowNetworks);
   const place = readEndpointUrl(found.url, rules.allowed);
   if ('refusal' in place) return { healthy: false, because: place.refusal };
-  const line = openLine(place, { key, capacity: 1, rules });
+  const line = openLine(place, { key, capacity: 1, rules, marketName: box.marketName });
   try {
     return await checkEndpoint(line, clock);
   } finally {

@@ -96,6 +96,8 @@ export interface Caller {
   readonly leave: () => void;
   /** Taken already, where the caller has a limit of its own. */
   readonly rate?: RateVerdict;
+  /** The markets that the request has passed on its way here. */
+  readonly via?: string;
   /** What a balance that does not suffice is called, where it is not the caller's. */
   readonly whenShort?: ErrorCode;
 }
@@ -392,6 +394,7 @@ class PaidJob<A extends Ask> {
       body: endpoint.body(ask, bytes),
       set,
       answerMax: { events: 0, bytes: 0 },
+      via: caller.via,
       price: model.price,
       agentsOnly: !planOf(caller.key.plan).fallback,
       ...(wish && { wish }),

@@ -155,6 +155,8 @@ export interface Order {
   readonly set: Readonly<Record<string, unknown>>;
   /** The most that an answer within the request's limits can be. A provider that goes on is stopped. */
   readonly answerMax: { readonly events: number; readonly bytes: number };
+  /** The markets that it has passed on its way here, as its `CDN-Loop` names them. */
+  readonly via?: string | undefined;
   /** The listed price it was admitted with: nobody who asks more is tried. Absent: nobody is too dear. */
   readonly price?: Price;
   /** Its consumer's plan has no fallback: no external endpoint is tried. */
@@ -340,6 +342,7 @@ export class Run {
         stream: order.stream,
         body: order.body,
         set: order.set,
+        via: order.via,
         deadlineMs: Math.max(
           1,
           this.#settings.requestDeadlineMs - (this.#attemptStartedMs - this.#startedMs),

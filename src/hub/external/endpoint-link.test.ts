@@ -32,7 +32,7 @@ beforeEach(async () => {
   const rules = { allowed, resolve: async () => [] };
   link = new EndpointLink({
     id: 'link_1',
-    line: openLine(place, { key: new Sealed(KEY), capacity: 4, rules }),
+    line: openLine(place, { key: new Sealed(KEY), capacity: 4, rules, marketName: 'cygnet-test' }),
     models: [
       { modelId: MODEL, upstreamName: 'local-name', operations: ['chat/completions', 'embeddings'] },
       { modelId: 'native', upstreamName: 'local-name', operations: ['completions'] },

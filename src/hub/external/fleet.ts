@@ -90,6 +90,8 @@ export interface FleetParts {
   readonly endpoints: EndpointSource;
   readonly models: ModelFinder;
   readonly rules: NetworkRules;
+  /** How this market is named to endpoints that are markets themselves. */
+  readonly marketName: string;
 }
 
 /** What is known of an endpoint from its checks. */
@@ -144,7 +146,12 @@ class Member {
       this.state = { health: 'unhealthy', because, checkedAt: undefined, missing: [] };
       return;
     }
-    this.#line = openLine(place, { key, capacity: endpoint.capacity, rules: parts.rules });
+    this.#line = openLine(place, {
+      key,
+      capacity: endpoint.capacity,
+      rules: parts.rules,
+      marketName: parts.marketName,
+    });
     const { registry, counters, settings } = hub;
     const presence = this.#presence;
     this.#link = new EndpointLink({
