@@ -81,7 +81,7 @@ export function endpoints(command: Command): void {
     .option('--listed', 'go back to the listed price')
     .action((id: string, name: string, options: AmountOptions & { listed?: boolean }, self: Command) => {
       const amounts = options.listed ? undefined : amountsOf(options);
-      return inSession(self, (session) => ask(session, { id, name, amounts }));
+      return inSession(self, (session) => setTheAsk(session, { id, name, amounts }));
     });
   command
     .command('list')
@@ -156,7 +156,7 @@ async function add(
   }
 }
 
-async function ask(
+async function setTheAsk(
   session: Session,
   wish: { id: string; name: string; amounts: Amounts | undefined },
 ): Promise<Report> {

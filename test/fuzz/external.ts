@@ -476,13 +476,13 @@ async function lookedAt(chance: Chance, clock: VirtualClock): Promise<string> {
       if (chance.yes(0.05)) throw Object.assign(new Error(KEY), { code: 'UND_ERR_SOCKET' });
     },
   };
-  const line = {
+  const ours = {
     pool: { request: () => Promise.resolve({ statusCode, body }) },
     origin: '',
     path: '',
     headers: {},
   };
-  const result = await checkEndpoint(line as unknown as Line, clock);
+  const result = await checkEndpoint(ours as unknown as Line, clock);
   if (result.healthy) {
     for (const name of result.models) assert.equal(typeof name, 'string');
     return 'listed';

@@ -77,11 +77,11 @@ describe('201', () => {
     expect(endpointAnswer.parse(made.json).models).toMatchObject([
       { ask: { input_price: '0.000001', output_price: '0.00' }, listed: true },
     ]);
-    const asked = async (ask: unknown) =>
+    const asked = async (wanted: unknown) =>
       await visit(at(`/${made.json.id}/ask`), {
         method: 'PUT',
         token: provider.key,
-        body: { model: model.slug, ask },
+        body: { model: model.slug, ask: wanted },
       });
     expect((await asked({ input_price: '0.01', output_price: '0.02' })).json).toMatchObject({
       health: 'healthy',
@@ -106,7 +106,7 @@ describe('201', () => {
   });
 });
 
-const asking = (ask: unknown) => ({ models: [{ model: 'glm-4.7-flash', ask }] });
+const asking = (wanted: unknown) => ({ models: [{ model: 'glm-4.7-flash', ask: wanted }] });
 
 describe('400', () => {
   test.each([
