@@ -10,6 +10,7 @@ import { openFunds, openFundsRounds } from '#funds/open.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
+import { LoopGuard } from '#gateway/loop-guard.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
@@ -148,6 +149,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       endpoints,
       models: catalogue,
       rules,
+      marketName: box.marketName,
     });
     closing.push(() => fleet.close());
     const service = new ServiceBook({
@@ -266,6 +268,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           refused: (about) => reliability.refused(about),
         },
         bodies,
+        loops: new LoopGuard(box.marketNames),
         bodyBytesMax: config.limits.bodyBytesMax,
         version: packageVersion(),
         usage,

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { parseUsd } from '#domain/money.ts';
+import type { Amounts } from '#domain/price.ts';
 
 /**
  * The management API under `/api/v1`: what people's browsers, the Swan agent and our dashboard send, and what they get.
@@ -102,6 +104,34 @@ export const providerMoveRequest = z.object({
   reason: z.string().max(1_000).default(''),
 });
 
+/** Dollars per million tokens, in whole pico-dollars per token. */
+const perMillion = dollars
+  .transform((text) => parseUsd(text))
+  .refine((pico) => pico % 1_000_000n === 0n, 'has more than six decimals')
+  .transform((pico) => pico / 1_000_000n);
+const perPiece = dollars.transform((text) => parseUsd(text));
+/** What a provider asks for a model. */
+const askPrice = z.union(
+  [
+    z.strictObject({ input_price: perMillion, output_price: perMillion }).transform(
+      ({ input_price, output_price }): Amounts => ({
+        unit: 'token',
+        inputPico: input_price,
+        outputPico: output_price,
+      }),
+    ),
+    z.strictObject({ request_price: perPiece, minute_price: perPiece.optional() }).transform(
+      ({ request_price, minute_price }): Amounts => ({
+        unit: 'request',
+        requestPico: request_price,
+        ...(minute_price !== undefined && { minutePico: minute_price }),
+      }),
+    ),
+  ],
+  'is not a price: input_price and output_price in dollars per million tokens (at most six decimals), or request_price',
+);
+export const askRequest = z.object({ model: line(200), ask: askPrice.nullable() });
+
 /** An external endpoint to be registered. */
 export const endpointRequest = z.object({
   name: line(200),
@@ -118,11 +148,17 @@ export const endpointRequest = z.object({
   models: z
     .array(
       z.union([
-        line(200).transform((model) => ({ model, upstream_name: undefined, operations: undefined })),
+        line(200).transform((model) => ({
+          model,
+          upstream_name: undefined,
+          operations: undefined,
+          ask: undefined,
+        })),
         z.object({
           model: line(200),
           upstream_name: line(200).optional(),
           operations: z.array(z.string().max(40)).min(1).max(5).optional(),
+          ask: askPrice.optional(),
         }),
       ]),
     )
@@ -188,6 +224,13 @@ export const endpointAnswer = z.strictObject({
       model: z.string(),
       upstream_name: z.string(),
       operations: z.array(z.string()),
+      /** Decimal texts of dollars, per million tokens or per request; null: the listed price. */
+      ask: z
+        .union([
+          z.strictObject({ input_price: z.string(), output_price: z.string() }),
+          z.strictObject({ request_price: z.string(), minute_price: z.string().optional() }),
+        ])
+        .nullable(),
       /** Whether the endpoint lists it; null while that is not known. */
       listed: z.boolean().nullable(),
     }),
