@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database, Sql } from '#db/database.ts';
 import { PICO_PER_USD } from '#domain/money.ts';
-import { dayName, dayOf, dayStart, parseDay } from '#domain/window.ts';
+import { dayName, dayStart, parseDay } from '#domain/window.ts';
 import { type Clock, systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { auditTokens } from '#ledger/token-audit.ts';
@@ -336,21 +336,22 @@ test.each([
     ];
     for (const { run, isDone } of works) {
       const before = await Promise.all(ids.map(standing));
-      for (let at = 1; ; at++) {
-        const crash = { at, when, statements: 0 };
-        const answer = await run(mortal(fresh.database, crash)).catch((error: unknown) => {
-          if (error instanceof Crash) return 'died';
-          throw error;
-        });
-        if (answer !== 'died') {
-          // It went through all of its statements, and this one was beyond them.
-          expect(crash.statements).toBe(at - 1);
-          expect(at).toBeGreaterThan(5);
-          break;
-        }
+      let statements = 0;
+      let deaths = 0;
+      for (let answer: boolean | 'died' = 'died'; answer === 'died'; ) {
+        // Nothing is done before the time at which it goes through.
         expect(await isDone()).toBe(false);
         expect(await Promise.all(ids.map(standing))).toEqual(before);
+        const crash = { at: ++deaths, when, statements: 0 };
+        answer = await run(mortal(fresh.database, crash)).catch((error: unknown) => {
+          if (error instanceof Crash) return 'died' as const;
+          throw error;
+        });
+        statements = crash.statements;
       }
+      // It died at each of them.
+      expect(statements).toBe(deaths - 1);
+      expect(statements).toBeGreaterThan(5);
       expect(await isDone()).toBe(true);
       expect(await Promise.all(ids.map(standing))).not.toEqual(before);
       expect(await auditTokens(fresh.database)).toEqual([]);

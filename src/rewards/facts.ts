@@ -90,7 +90,7 @@ export async function factsOf(sql: Sql, day: number): Promise<Facts> {
   }
   const utilisation = busyMs >= thereMs ? (thereMs === 0n ? 0n : WHOLE) : (busyMs * WHOLE) / thereMs;
   return {
-    works: rows.map(({ busyMs: _, ...work }) => work),
+    works: rows,
     market: {
       minutes7d: market?.minutes7d ?? 0n,
       minutes30d: market?.minutes30d ?? 0n,

@@ -35,7 +35,7 @@ describe('a rewarded day', () => {
   let chain: MarketChain;
   let market: Marketplace | undefined;
   let providers: string[];
-  let key: string;
+  let providerKey: string;
 
   beforeAll(async () => {
     fresh = await freshDatabase();
@@ -52,8 +52,10 @@ describe('a rewarded day', () => {
     for (const key of chain.demoWallets.slice(0, 2)) {
       providers.push(await providerWith(database, addressOf(key), systemClock.wallMs()));
     }
-    key = (await makeKeyOf(database, 'provider', providers[0] as string)).key;
-    const book = new Book({ database, instance: 'test', clock: systemClock, log: silentLog });
+    providerKey = (await makeKeyOf(database, 'provider', providers[0] as string)).key;
+    // What was paid in counts by when it was booked.
+    const clock = { ...systemClock, wallMs: () => dayStart(yesterday) };
+    const book = new Book({ database, instance: 'test', clock, log: silentLog });
     const { id: consumerId } = await makeConsumer(database, 0n);
     await book.deposit(consumerId, PICO_PER_USD, 'pay_1');
     await database.sql`select grow_lease('test', ${consumerId}, 1000000::numeric, 1000000::numeric, 'change_1')`;
@@ -195,7 +197,7 @@ describe('a rewarded day', () => {
   test('a provider sees its days with what it was judged by, and the batches of rewards are public', async () => {
     const base = `http://127.0.0.1:${market?.gatewayPort}/api/v1`;
     const [first = ''] = providers;
-    const mine = await visit(`${base}/provider/me/rewards`, { token: key });
+    const mine = await visit(`${base}/provider/me/rewards`, { token: providerKey });
     const answer = rewardsAnswer.parse(mine.json);
     expect(answer.days).toMatchObject([
       { day, phase: 3, excluded: null, measured: { inferences: 200, tokens: 6_000, hardware_tier: 1 } },
@@ -203,7 +205,7 @@ describe('a rewarded day', () => {
     expect(answer.payable).toBe('0');
     expect(answer.vesting).toBe(answer.days[0]?.locked);
     expect((await visit(`${base}/provider/me/rewards`)).status).toBe(401);
-    expect((await visit(`${base}/provider/me/rewards?limit=0`, { token: key })).status).toBe(400);
+    expect((await visit(`${base}/provider/me/rewards?limit=0`, { token: providerKey })).status).toBe(400);
     const listed = await visit(`${base}/settlements?asset=SWAN`);
     expect(listed.json.data.settlements).toMatchObject([{ batch: 1, decimals: 18 }]);
     expect((await visit(`${base}/settlements`)).json.data.settlements).toEqual([]);
@@ -213,7 +215,7 @@ describe('a rewarded day', () => {
       (each: { provider_id: string }) => each.provider_id === first,
     );
     expect(score.contribution_score).toBeGreaterThan(0.5);
-    const stats = await visit(`${base}/provider/me/stats`, { token: key });
+    const stats = await visit(`${base}/provider/me/stats`, { token: providerKey });
     expect(stats.json.uptime_7d_percent).toBeGreaterThan(90);
   }, 60_000);
 });
