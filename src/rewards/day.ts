@@ -21,11 +21,14 @@ import { type DatedTerms, termsOn } from './terms.ts';
  */
 export class Rewarder {
   readonly #database: Database;
+  readonly #patient: Database;
   readonly #clock: Clock;
   readonly #log: Logger;
 
-  constructor(parts: { database: Database; clock: Clock; log: Logger }) {
+  /** `patientDatabase` is for reading a week of usage; whether there is anything to do is asked without patience. */
+  constructor(parts: { database: Database; patientDatabase?: Database; clock: Clock; log: Logger }) {
     this.#database = parts.database;
+    this.#patient = parts.patientDatabase ?? parts.database;
     this.#clock = parts.clock;
     this.#log = parts.log;
   }
@@ -52,7 +55,7 @@ export class Rewarder {
   async reward(day: number): Promise<boolean> {
     const at = this.#clock.wallMs();
     if (day >= dayOf(at)) return false;
-    const made = await this.#database.transaction(async (sql) => {
+    const made = await this.#patient.transaction(async (sql) => {
       await sql`set local statement_timeout = '10min'`;
       await sql`select pg_advisory_xact_lock(hashtextextended('rewards', 0))`;
       const [known] = await sql`select 1 from reward_days where day = ${dayName(day)}`;
@@ -79,7 +82,7 @@ export class Rewarder {
 
   /** What a day would give by what is measured now; undefined without terms. Changes nothing. */
   async plan(day: number): Promise<DayPlan | undefined> {
-    return await this.#plan(this.#database.sql, day);
+    return await this.#plan(this.#patient.sql, day);
   }
 
   /** Frees what is locked until today or before. Answers the days it was rewarded for. */
@@ -93,7 +96,7 @@ export class Rewarder {
   }
 
   async #vestDay(day: string, at: number): Promise<boolean> {
-    return await this.#database.transaction(async (sql) => {
+    return await this.#patient.transaction(async (sql) => {
       const [row] = await sql<{ vests_on: string; asset: 'SWAN' }[]>`
         update reward_days set vested_at = ${new Date(at)} where day = ${day} and vested_at is null
         returning vests_on, asset`;

@@ -13,9 +13,9 @@ const ROUND_EVERY_MS = 15_000;
  * is, so that a day's rewards are in that night's batch. Most rounds find nothing to do.
  */
 export function openRewards(parts: {
-  /** For questions of requests, and for noting who is present. */
+  /** For questions of requests, for noting who is present, and for asking whether a day is due. */
   database: Database;
-  /** For the rounds: a reward looks at a week of usage. */
+  /** A reward looks at a week of usage. */
   patientDatabase: Database;
   clock: Clock;
   log: Logger;
@@ -24,9 +24,9 @@ export function openRewards(parts: {
   settle: (() => Promise<unknown>) | undefined;
   failed: (error: unknown) => void;
 }): { book: RewardBook; close(): Promise<void> } {
-  const { database, clock, log, present, settle } = parts;
+  const { database, patientDatabase, clock, log, present, settle } = parts;
   const presence = new Presence({ database, clock, log, present });
-  const rewarder = new Rewarder({ database: parts.patientDatabase, clock, log });
+  const rewarder = new Rewarder({ database, patientDatabase, clock, log });
   const rounds = new Rounds(clock, {
     periodMs: ROUND_EVERY_MS,
     work: async () => {
