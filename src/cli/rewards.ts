@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { dayName, dayOf, parseDay } from '#domain/window.ts';
 import { REWARD_DECIMALS, RewardBook } from '#rewards/book.ts';
-import { Rewarder } from '#rewards/day.ts';
+import { databaseTime, Rewarder } from '#rewards/day.ts';
 import type { Phase, Share } from '#rewards/pool.ts';
 import { WHOLE, type Work } from '#rewards/score.ts';
 import { POOL_MAX, setTerms, setTier, TIERS, termsHistory } from '#rewards/terms.ts';
@@ -96,7 +96,12 @@ export function rewards(command: Command): void {
     .option('--dry-run', 'show what today would give so far, and do nothing')
     .action((wish: { dryRun?: boolean }, self: Command) =>
       inSession(self, async ({ database, clock, log }) => {
-        const rewarder = new Rewarder({ database, clock, log });
+        const rewarder = new Rewarder({
+          database,
+          clock,
+          secondClock: () => databaseTime(database),
+          log,
+        });
         if (!wish.dryRun) {
           const done = await rewarder.round();
           return {

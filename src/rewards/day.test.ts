@@ -9,7 +9,7 @@ import { tokenStandingOf, writeTokenEntries } from '#ledger/token-book.ts';
 import { makeConsumer, makeId, makeProvider, operatorsBook } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { RewardBook } from './book.ts';
-import { Rewarder } from './day.ts';
+import { databaseTime, Rewarder } from './day.ts';
 import { notePresence, Presence, uptimePercent } from './presence.ts';
 import { setTerms, setTier } from './terms.ts';
 
@@ -143,6 +143,21 @@ test('a day is rewarded once: entries, shares and balances are there, and the bo
   expect(await rewarderOn('2028-03-11').reward(dayOfName('2028-03-10'))).toBe(false);
   expect(await Promise.all([standing(a), standing(b)])).toEqual(before);
   expect(await auditTokens(fresh.database)).toEqual([]);
+});
+
+test('a machine whose clock is days ahead of the database’s rewards and frees nothing early', async () => {
+  const before = await new RewardBook(fresh.database).days(1);
+  const ahead = new Rewarder({
+    database: fresh.database,
+    clock: clockOn('2028-12-24'),
+    secondClock: () => Promise.resolve(dayStart(dayOfName('2028-03-11')) + 1),
+    log: silentLog,
+  });
+  expect(await ahead.round()).toEqual({ rewarded: [], vested: [] });
+  expect(await ahead.reward(dayOfName('2028-03-11'))).toBe(false);
+  expect(await new RewardBook(fresh.database).days(1)).toEqual(before);
+  const now = await databaseTime(fresh.database);
+  expect(Math.abs(now - systemClock.wallMs())).toBeLessThan(86_400_000);
 });
 
 test('a day that is not over is not rewarded', async () => {

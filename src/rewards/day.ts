@@ -23,13 +23,25 @@ export class Rewarder {
   readonly #database: Database;
   readonly #patient: Database;
   readonly #clock: Clock;
+  readonly #secondClock: (() => Promise<number>) | undefined;
   readonly #log: Logger;
 
-  /** `patientDatabase` is for reading a week of usage; whether there is anything to do is asked without patience. */
-  constructor(parts: { database: Database; patientDatabase?: Database; clock: Clock; log: Logger }) {
+  /**
+   * `secondClock` is asked too, and the earlier of both counts: a day that was rewarded before its end stays so, and one
+   * of several machines may have a wrong clock. `patientDatabase` is for reading a week of usage; whether there is anything
+   * to do is asked without patience.
+   */
+  constructor(parts: {
+    database: Database;
+    patientDatabase?: Database;
+    clock: Clock;
+    secondClock?: () => Promise<number>;
+    log: Logger;
+  }) {
     this.#database = parts.database;
     this.#patient = parts.patientDatabase ?? parts.database;
     this.#clock = parts.clock;
+    this.#secondClock = parts.secondClock;
     this.#log = parts.log;
   }
 
@@ -39,7 +51,7 @@ export class Rewarder {
    */
   async round(): Promise<{ rewarded: string[]; vested: string[] }> {
     const rewarded: string[] = [];
-    const yesterday = dayOf(this.#clock.wallMs()) - 1;
+    const yesterday = dayOf(await this.#now()) - 1;
     for (;;) {
       const day = await this.#nextDay();
       if (day === undefined || day > yesterday) break;
@@ -53,7 +65,7 @@ export class Rewarder {
    * order: `round` leaves none out.
    */
   async reward(day: number): Promise<boolean> {
-    const at = this.#clock.wallMs();
+    const at = await this.#now();
     if (day >= dayOf(at)) return false;
     const made = await this.#patient.transaction(async (sql) => {
       await sql`set local statement_timeout = '10min'`;
@@ -87,7 +99,7 @@ export class Rewarder {
 
   /** Frees what is locked until today or before. Answers the days it was rewarded for. */
   async vest(): Promise<string[]> {
-    const at = this.#clock.wallMs();
+    const at = await this.#now();
     const due = await this.#database.sql<{ day: string }[]>`
       select day from reward_days where vested_at is null and vests_on <= ${dayName(dayOf(at))} order by day`;
     const done: string[] = [];
@@ -113,6 +125,12 @@ export class Rewarder {
     });
   }
 
+  async #now(): Promise<number> {
+    const ours = this.#clock.wallMs();
+    const theirs = await this.#secondClock?.();
+    return theirs === undefined ? ours : Math.min(ours, theirs);
+  }
+
   /** The day after the last rewarded one, or the first that has terms. */
   async #nextDay(): Promise<number | undefined> {
     const [row] = await this.#database.sql<{ last: string | null; first: string | null }[]>`
@@ -127,6 +145,14 @@ export class Rewarder {
     const facts = await factsOf(sql, day);
     return { terms, facts, ...shareOutPool(terms, facts.works, facts.market) };
   }
+}
+
+/** What the database's machine says the time is, in wall milliseconds. */
+export async function databaseTime(database: Database): Promise<number> {
+  const [row] = await database.sql<
+    { ms: bigint }[]
+  >`select floor(extract(epoch from now()) * 1000)::bigint as ms`;
+  return Number(row?.ms ?? 0n);
 }
 
 export interface DayPlan {

@@ -3,7 +3,7 @@ import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
 import { RewardBook } from './book.ts';
-import { Rewarder } from './day.ts';
+import { databaseTime, Rewarder } from './day.ts';
 import { Presence } from './presence.ts';
 
 const ROUND_EVERY_MS = 15_000;
@@ -26,7 +26,13 @@ export function openRewards(parts: {
 }): { book: RewardBook; close(): Promise<void> } {
   const { database, patientDatabase, clock, log, present, settle } = parts;
   const presence = new Presence({ database, clock, log, present });
-  const rewarder = new Rewarder({ database, patientDatabase, clock, log });
+  const rewarder = new Rewarder({
+    database,
+    patientDatabase,
+    clock,
+    secondClock: () => databaseTime(database),
+    log,
+  });
   const rounds = new Rounds(clock, {
     periodMs: ROUND_EVERY_MS,
     work: async () => {
