@@ -233,6 +233,12 @@ describe('external endpoints', () => {
   });
 });
 
+test('whoever puts a consumer on a plan with a fee is told that it costs', async () => {
+  await answer('consumers', 'create', 'Charged');
+  const { out } = await cygnet(['consumers', 'plan', 'Charged', 'pro']);
+  expect(out).toContain('$6.00 a month');
+});
+
 test('a plan is chosen from the table, and an operator is made of somebody who signed up', async () => {
   const id = (await answer('consumers', 'create', 'Planned'))['id'] as string;
   expect(await answer('consumers', 'plan', 'Planned', 'pro')).toMatchObject({ id, plan: 'pro' });

@@ -27,22 +27,24 @@ const email = z
 /** Long enough to be worth hashing, short enough to be hashed. */
 const newPassword = z.string().min(8, 'has fewer than 8 characters').max(200);
 const password = z.string().min(1).max(200);
+const NO_ADDRESS = 'is not an address: 0x and 40 hex digits';
 /** An address on an EVM chain, lower-cased; empty means none. */
 const address = z
   .string()
   .trim()
-  .regex(/^0x[0-9a-fA-F]{40}$/, 'is not an address: 0x and 40 hex digits')
+  .regex(/^0x[0-9a-fA-F]{40}$/, NO_ADDRESS)
   .transform((text) => text.toLowerCase());
 const addressOrNone = z
-  .union([z.literal(''), address])
+  .union([z.literal(''), address], NO_ADDRESS)
   .nullish()
   .transform((text) => (text === '' || text === undefined ? null : text));
 
+const NO_DOLLARS = 'is not an amount of dollars such as 5 or 0.25';
 /** An amount of dollars as a decimal text or a plain number of at most twelve decimals. */
 const dollars = z
-  .union([z.string(), z.number().nonnegative().max(1e9)])
+  .union([z.string(), z.number().nonnegative().max(1e9)], NO_DOLLARS)
   .transform((value) => (typeof value === 'number' ? decimal(value) : value.trim()))
-  .refine((text) => /^\d{1,9}(\.\d{1,12})?$/.test(text), 'is not an amount of dollars such as 5 or 0.25');
+  .refine((text) => /^\d{1,9}(\.\d{1,12})?$/.test(text), NO_DOLLARS);
 
 export const logInRequest = z.object({ email: z.string().max(300), password });
 export const signUpRequest = z.object({
@@ -138,17 +140,20 @@ export const pageQuery = z.object({
 export const cardCheckoutRequest = z.object({ amount_usd: dollars });
 export const planRequest = z.object({ plan: z.enum(['free', 'pay-as-you-go', 'pro']) });
 /** Tokens that were sent to the contract, told by the transaction; or dollars that are to come another way. */
-export const collateralDepositRequest = z.union([
-  z.object({
-    tx_hash: z
-      .string()
-      .trim()
-      .regex(/^0x[0-9a-fA-F]{64}$/, 'is not a transaction: 0x and 64 hex digits')
-      .transform((text): `0x${string}` => text.toLowerCase() as `0x${string}`),
-    chain_id: z.number().int().positive().optional(),
-  }),
-  z.object({ amount_usd: dollars }),
-]);
+export const collateralDepositRequest = z.union(
+  [
+    z.object({
+      tx_hash: z
+        .string()
+        .trim()
+        .regex(/^0x[0-9a-fA-F]{64}$/, 'is not a transaction: 0x and 64 hex digits')
+        .transform((text): `0x${string}` => text.toLowerCase() as `0x${string}`),
+      chain_id: z.number().int().positive().optional(),
+    }),
+    z.object({ amount_usd: dollars }),
+  ],
+  'needs a tx_hash (0x and 64 hex digits), or an amount_usd such as 5 or 0.25',
+);
 export const collateralRefundRequest = z.object({ amount_usd: dollars.optional() });
 
 export const demandQuery = z.object({ category: z.string().max(40).optional() });

@@ -31,6 +31,7 @@ export function openSettler(parts: {
   store?: SettlementStore;
   transactions?: TransactionStore;
   terms?: PayoutTerms;
+  makeBlock?: () => Promise<void>;
 }): { settler: Settler; store: SettlementStore; sender: Sender } {
   const { database, chain, contract, token, key, clock, folder, confirmations = 1 } = parts;
   const store = parts.store ?? new SettlementStore(database, { chainId: chain.id, contract, token });
@@ -48,6 +49,7 @@ export function openSettler(parts: {
     folder,
     clock,
     log: silentLog,
+    ...(parts.makeBlock && { makeBlock: parts.makeBlock }),
   });
   return { settler, store, sender };
 }
