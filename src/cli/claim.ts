@@ -8,6 +8,7 @@ import { type Chain, openChain } from '#chain/rpc.ts';
 import { MemoryTransactionStore } from '#chain/transactions.ts';
 import { readConfig } from '#config/config.ts';
 import { privateKey } from '#config/secrets.ts';
+import { wholeTokens } from '#domain/asset.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { systemClock } from '#kit/clock.ts';
 import type { Sealed } from '#kit/sealed.ts';
@@ -15,7 +16,6 @@ import type { ProofAnswer } from '#wire/claims.ts';
 import { anyChain } from './chain-session.ts';
 import { Refusal } from './refusal.ts';
 import { writeReport } from './report.ts';
-import { tokens } from './settlements.ts';
 
 const POLL_MS = 100;
 const WAIT_S = 120;
@@ -67,7 +67,7 @@ export function claim(command: Command): void {
         const balance = await tokenBalance(chain, place.token, account);
         const sentence =
           paid > 0n
-            ? `${account} was paid ${tokens(paid, decimals)} tokens.`
+            ? `${account} was paid ${wholeTokens(paid, decimals)} tokens.`
             : batch === 0
               ? 'No batch is in force yet: there is nothing to claim.'
               : `There is nothing for ${account} to claim: batch ${batch} promises it no more than it has.`;

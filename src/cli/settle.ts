@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { wholeTokens } from '#domain/asset.ts';
 import { formatUsd } from '#domain/money.ts';
 import { dayOf, parseDay } from '#domain/window.ts';
 import { type Clock, pause } from '#kit/clock.ts';
@@ -9,7 +10,6 @@ import { theChain } from './chain-session.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { table } from './report.ts';
 import { inSession } from './session.ts';
-import { tokens } from './settlements.ts';
 
 const POLL_MS = 250;
 const WAIT_MS = 180_000;
@@ -47,13 +47,13 @@ export function settle(command: Command): void {
             return {
               value: { ...plan, batch: { payouts, carriedOver, increase } },
               lines: [
-                `Through ${plan.day}, entry ${plan.cut}: ${payouts.length} payouts, ${tokens(increase, decimals)} tokens in all. Nothing was done.`,
+                `Through ${plan.day}, entry ${plan.cut}: ${payouts.length} payouts, ${wholeTokens(increase, decimals)} tokens in all. Nothing was done.`,
                 ...table(
                   ['provider', 'wallet', '>tokens', '>remainder'],
                   payouts.map((each) => [
                     each.providerId,
                     each.account,
-                    tokens(each.units, decimals),
+                    wholeTokens(each.units, decimals),
                     formatUsd(each.remainder),
                   ]),
                 ),
@@ -69,7 +69,7 @@ export function settle(command: Command): void {
           return {
             value: { settlement, step, file: await desk.fileOf(settlement) },
             lines: [
-              `Batch ${settlement.number} through ${settlement.day}: ${tokens(settlement.increase, decimals)} tokens. It is ${settlement.state}${step === 'locked' ? ', and can be claimed when its time lock has passed' : ''}.`,
+              `Batch ${settlement.number} through ${settlement.day}: ${wholeTokens(settlement.increase, decimals)} tokens. It is ${settlement.state}${step === 'locked' ? ', and can be claimed when its time lock has passed' : ''}.`,
               `root ${settlement.root}`,
               `file ${await desk.fileOf(settlement)}`,
               ...(step === 'locked' || step === 'settled'

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { wholeTokens } from '#domain/asset.ts';
 import { openSettlement } from '#settlement/open.ts';
 import type { Settlement } from '#settlement/store.ts';
 import { theChain } from './chain-session.ts';
@@ -27,8 +28,8 @@ export function settlements(command: Command): void {
                 each.day,
                 each.state,
                 `${each.accounts}`,
-                tokens(each.increase, each.decimals),
-                tokens(each.total, each.decimals),
+                wholeTokens(each.increase, each.decimals),
+                wholeTokens(each.total, each.decimals),
                 moment(each.madeAt),
               ]),
             ),
@@ -61,7 +62,11 @@ export function settlements(command: Command): void {
               `file ${file}`,
               ...table(
                 ['provider', 'wallet', '>tokens'],
-                payouts.map((each) => [each.providerId, each.account, tokens(each.units, found.decimals)]),
+                payouts.map((each) => [
+                  each.providerId,
+                  each.account,
+                  wholeTokens(each.units, found.decimals),
+                ]),
               ),
             ],
           };
@@ -82,12 +87,4 @@ function roomOf(session: Parts, chain: Awaited<ReturnType<typeof theChain>>) {
 
 function valueOf(settlement: Settlement) {
   return { ...settlement, madeAt: iso(settlement.madeAt) };
-}
-
-/** An amount of a token as people read it, whole: `12.5`. */
-export function tokens(units: bigint, decimals: number): string {
-  const text = units.toString().padStart(decimals + 1, '0');
-  const whole = text.slice(0, text.length - decimals);
-  const rest = text.slice(text.length - decimals).replace(/0+$/, '');
-  return rest === '' ? whole : `${whole}.${rest}`;
 }

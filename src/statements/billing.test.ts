@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Database, Sql } from '#db/database.ts';
 import { nearestCents, type Pico, parseUsd } from '#domain/money.ts';

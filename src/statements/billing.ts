@@ -1,5 +1,6 @@
 import type { Database, Sql } from '#db/database.ts';
-import type { Pico } from '#domain/money.ts';
+import { type Asset, type TokenAsset, wholeTokens } from '#domain/asset.ts';
+import { decimalUsd, type Pico } from '#domain/money.ts';
 import { monthName, monthOf, monthStart, parseMonth } from '#domain/window.ts';
 import type { Clock } from '#kit/clock.ts';
 import { type DocumentBody, documentSchema, type Issuer } from '#wire/documents.ts';
@@ -34,6 +35,10 @@ export interface IssuedDocument {
   readonly total: Pico;
 }
 
+/** The decimals of tokens where a market's chain says so. */
+export type TokenDecimals = { readonly [asset in TokenAsset]?: number };
+const USUAL_DECIMALS = { USDC: 6, USDT: 6, SWAN: 18 } as const;
+
 /** Consumers of one transaction: the lock on a series is held for a moment only. */
 const CONSUMERS_AT_ONCE = 200;
 const RECEIPTS_AT_ONCE = 200;
@@ -42,12 +47,14 @@ export class Billing {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #issuer: Issuer;
+  readonly #decimals: TokenDecimals;
 
   /** The statements of closing a month read all of it: give a database with a deadline of minutes. */
-  constructor(parts: { database: Database; clock: Clock; issuer: Issuer }) {
+  constructor(parts: { database: Database; clock: Clock; issuer: Issuer; decimals?: TokenDecimals }) {
     this.#database = parts.database;
     this.#clock = parts.clock;
     this.#issuer = parts.issuer;
+    this.#decimals = parts.decimals ?? {};
   }
 
   /** Closes and issues every month that is over, and a receipt for every booked deposit that has none. */
@@ -203,7 +210,7 @@ export class Billing {
           sql,
           rows.map((row) => row.consumer_id),
         );
-        return { seen: rows.length, issued: await this.#issue(sql, receiptDrafts(rows, names)) };
+        return { seen: rows.length, issued: await this.#issue(sql, this.#receipts(rows, names)) };
       });
       issued += some.issued;
       if (some.seen < RECEIPTS_AT_ONCE) return issued;
@@ -221,10 +228,28 @@ export class Billing {
         select id, method, consumer_id, asset, units, value, bonus, received_at, booked_at from deposits
         where id = ${depositId} and consumer_id = ${consumerId} and state = 'booked'`;
       if (rows.length === 0) return undefined;
-      await this.#issue(sql, receiptDrafts(rows, await namesOf(sql, [consumerId])));
+      await this.#issue(sql, this.#receipts(rows, await namesOf(sql, [consumerId])));
       const [document] = await sql<{ body: string }[]>`select body from documents where subject = ${subject}`;
       return document && bodyOf(document.body);
     });
+  }
+
+  #receipts(rows: readonly DepositRow[], names: ReadonlyMap<string, string>): Draft[] {
+    return rows.map((row) =>
+      receiptDraft(
+        { id: row.consumer_id, name: names.get(row.consumer_id) ?? row.consumer_id },
+        {
+          id: row.id,
+          method: row.method,
+          asset: row.asset,
+          amount: amountOf(row, this.#decimals),
+          value: row.value,
+          bonus: row.bonus,
+          receivedAt: row.received_at.getTime(),
+          bookedAt: row.booked_at.getTime(),
+        },
+      ),
+    );
   }
 
   /** Documents, newest first: of one consumer, of one month, or all. */
@@ -267,22 +292,9 @@ function bodyOf(text: string): DocumentBody {
   return documentSchema.parse(JSON.parse(text));
 }
 
-function receiptDrafts(rows: readonly DepositRow[], names: ReadonlyMap<string, string>): Draft[] {
-  return rows.map((row) =>
-    receiptDraft(
-      { id: row.consumer_id, name: names.get(row.consumer_id) ?? row.consumer_id },
-      {
-        id: row.id,
-        method: row.method,
-        asset: row.asset,
-        units: row.units,
-        value: row.value,
-        bonus: row.bonus,
-        receivedAt: row.received_at.getTime(),
-        bookedAt: row.booked_at.getTime(),
-      },
-    ),
-  );
+function amountOf({ asset, units }: DepositRow, decimals: TokenDecimals): string {
+  if (asset === 'USD') return decimalUsd(units);
+  return wholeTokens(units, decimals[asset] ?? USUAL_DECIMALS[asset]);
 }
 
 async function namesOf(sql: Sql, ids: readonly string[]): Promise<Map<string, string>> {
@@ -295,7 +307,7 @@ interface DepositRow {
   id: string;
   method: BookedDeposit['method'];
   consumer_id: string;
-  asset: string;
+  asset: Asset;
   units: bigint;
   value: Pico;
   bonus: Pico;

@@ -120,7 +120,8 @@ export interface BookedDeposit {
   readonly id: string;
   readonly method: ReceiptBody['deposit']['method'];
   readonly asset: string;
-  readonly units: bigint;
+  /** As it was paid, in whole tokens or dollars. */
+  readonly amount: string;
   readonly value: Pico;
   readonly bonus: Pico;
   readonly receivedAt: number;
@@ -141,7 +142,7 @@ export function receiptDraft(consumer: { id: string; name: string }, deposit: Bo
         id: deposit.id,
         method: deposit.method,
         asset: deposit.asset,
-        units: deposit.units.toString(),
+        amount: deposit.amount,
         received_at: new Date(deposit.receivedAt).toISOString(),
         booked_at: new Date(deposit.bookedAt).toISOString(),
         bonus_usd: decimalUsd(deposit.bonus),

@@ -72,8 +72,8 @@ const receipt = z.strictObject({
     id: z.string(),
     method: z.enum(['crypto', 'card', 'bank', 'paypal']),
     asset: z.string(),
-    /** In the asset's smallest unit; pico-dollars for USD. */
-    units: z.string(),
+    /** As it was paid, in whole tokens or dollars. */
+    amount: z.string(),
     received_at: z.string(),
     booked_at: z.string(),
     bonus_usd: usd,

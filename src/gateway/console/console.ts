@@ -19,6 +19,7 @@ import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
 import { settlementRoutes } from './settlements.ts';
+import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
 import { usageRoutes } from './usage.ts';
@@ -94,6 +95,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...modelRoutes(rooms),
     ...statsRoutes(rooms),
     ...settlementRoutes(rooms),
+    ...statementRoutes(rooms),
     ...operatorRoutes(rooms),
   ];
 }

@@ -15,6 +15,7 @@ import type { Logger } from '#kit/log.ts';
 import type { Balance } from '#ledger/book.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
+import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { SpendCaps } from '../spend-caps.ts';
 
@@ -47,6 +48,7 @@ export interface ConsoleRooms {
   readonly funds: Funds;
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
+  readonly statements: Statements;
   readonly addresses: ClientAddresses;
   readonly policy: SplitPolicy;
   readonly signUp: 'open' | 'closed';
