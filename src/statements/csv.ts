@@ -12,7 +12,13 @@ export type Cell = string | number | bigint | null;
 export function csvOf(rows: readonly (readonly Cell[])[]): string {
   return stringify(
     rows.map((row) => [...row]),
-    { record_delimiter: 'windows', escape_formulas: true, cast: { bigint: decimalUsd } },
+    {
+      record_delimiter: 'windows',
+      // The library quotes the delimiter as a whole; half of it ends a row for many readers, too.
+      quoted_match: /[\r\n]/,
+      escape_formulas: true,
+      cast: { bigint: decimalUsd },
+    },
   );
 }
 

@@ -156,7 +156,6 @@ describe('a document as PDF', () => {
     const body = invoice({
       customer: { id: name, name },
       lines: [line({ name })],
-      issuer: { ...head.issuer, name },
     });
     const pdf = await pdfOf(body, fonts);
     const pages = pdfText(pdf);

@@ -283,7 +283,12 @@ class Paper {
     // In bold, which is wider: so a row of titles fits as well.
     this.#pdf.font('bold').fontSize(SMALL);
     const lines = cells.map(
-      (cell, i) => this.#wrapped(shown(cell), (columns[i]?.width ?? 1) * WIDTH - GAP, CELL_LINES_MAX).length,
+      (cell, i) =>
+        this.#wrapped(
+          this.#drawable(shown(cell).slice(0, CHARS_MAX)),
+          (columns[i]?.width ?? 1) * WIDTH - GAP,
+          CELL_LINES_MAX,
+        ).length,
     );
     return Math.max(1, ...lines) * this.#pdf.currentLineHeight(true) + 10;
   }
@@ -305,7 +310,8 @@ class Paper {
       .fontSize(how.size)
       .fillColor(how.color ?? INK);
     const height = pdf.currentLineHeight(true);
-    for (const line of this.#wrapped(text, how.width, how.linesMax ?? 3)) {
+    const drawn = this.#drawable(text.slice(0, CHARS_MAX));
+    for (const line of this.#wrapped(drawn, how.width, how.linesMax ?? 3)) {
       const indent = how.align === 'right' ? how.width - pdf.widthOfString(line) : 0;
       pdf.text(line, how.x + indent, this.#y, { lineBreak: false });
       this.#y += height;
@@ -321,7 +327,7 @@ class Paper {
     const fits = (line: string): boolean => this.#pdf.widthOfString(line) <= width;
     const lines: string[] = [];
     let line = '';
-    let rest = charactersOf(text.slice(0, CHARS_MAX));
+    let rest = charactersOf(text);
     while (rest.length > 0) {
       let end = 0;
       while (end < rest.length && fits(line + rest[end])) line += rest[end++];
@@ -337,6 +343,20 @@ class Paper {
       while (rest[0] === ' ') rest.shift();
     }
     return line === '' ? lines : [...lines, line];
+  }
+
+  /** A box for each character that the font lacks: the library would draw one too, and leave a NUL for who copies it. */
+  #drawable(text: string): string {
+    const { _font } = this.#pdf as unknown as {
+      _font?: { font?: { hasGlyphForCodePoint?(codePoint: number): boolean } };
+    };
+    const font = _font?.font;
+    if (!font?.hasGlyphForCodePoint) return text;
+    let drawn = '';
+    for (const character of text) {
+      drawn += font.hasGlyphForCodePoint(character.codePointAt(0) ?? 0) ? character : '□';
+    }
+    return drawn;
   }
 
   #ended(line: string, fits: (line: string) => boolean): string {
