@@ -3,24 +3,25 @@ import { describe, expect, test } from 'vitest';
 import { formatUsd, nearestCents, parseUsd } from '#domain/money.ts';
 import { systemClock } from '#kit/clock.ts';
 import { pdfText } from '#support/pdf-text.ts';
-import type { CreditNoteBody, InvoiceBody, ReceiptBody } from '#wire/documents.ts';
+import type { CreditNoteBody, InvoiceBody, Issuer, ReceiptBody } from '#wire/documents.ts';
 import { csvOf, documentCsv } from './csv.ts';
 import { documentFonts, pdfOf } from './pdf.ts';
 import { Press } from './press.ts';
 import { byGpu } from './tables.ts';
 
 const fonts = documentFonts();
+const issuer: Issuer = {
+  name: 'Lake Market',
+  address: ['1 Lake Road', 'Zürich'],
+  tax_id: 'CHE-1',
+  note: 'Reverse charge.',
+};
 const head = {
   issued_at: '2026-12-01T00:20:00.000Z',
-  issuer: {
-    name: 'Lake Market',
-    address: ['1 Lake Road', 'Zürich'],
-    tax_id: 'CHE-1',
-    note: 'Reverse charge.',
-  },
+  issuer,
   customer: { id: 'con_1', name: 'Łukasz Ωmega' },
-  currency: 'USD',
-} as const;
+  currency: 'USD' as const,
+};
 const line = (about: Partial<InvoiceBody['lines'][number]> = {}) => ({
   kind: 'usage' as const,
   name: 'zai-org/GLM-4.7-Flash',
