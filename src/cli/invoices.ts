@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { formatUsd } from '#domain/money.ts';
 import { parseMonth } from '#domain/window.ts';
 import { documentCsv } from '#statements/csv.ts';
+import type { DocumentBody } from '#wire/documents.ts';
 import { LONG, statementsOf, written } from './papers.ts';
 import { theConsumer } from './parties.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
@@ -99,10 +100,21 @@ export function invoices(command: Command): void {
         };
         if (wish.csv !== undefined) return written(wish.csv, documentCsv(body), report);
         if (wish.pdf === undefined) return report;
-        // The library is large: it is loaded where something is printed.
-        const { documentFonts, pdfOf } = await import('#statements/pdf.ts');
-        const pdf = await pdfOf(body, documentFonts(session.config.statements.fontFile));
+        const pdf = await printed(body, session.config.statements.fontFile);
         return written(wish.pdf, pdf, report);
       }),
     );
+}
+
+async function printed(body: DocumentBody, fontFile: string | undefined): Promise<Buffer> {
+  // The library is large: it is loaded where something is printed.
+  const { documentFonts, pdfOf } = await import('#statements/pdf.ts');
+  try {
+    return await pdfOf(body, documentFonts(fontFile));
+  } catch (error) {
+    if (fontFile === undefined) throw error;
+    throw new Refusal(
+      `CYGNET_INVOICE_FONT is ${fontFile}, which is no font that documents can be written in.`,
+    );
+  }
 }

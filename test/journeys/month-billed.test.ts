@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -170,11 +171,18 @@ test('what is due to be burned is shown, and a burn lowers it', async () => {
   expect((await json('audit')).balanced).toBe(true);
 });
 
-test('a font of the operator is used, and one that does not exist is refused at the start', async () => {
-  writeFileSync(file('no-font.ttf'), 'this is no font');
-  const missing = await run(['invoices', 'list'], {
-    DATABASE_URL: fresh.url,
-    CYGNET_INVOICE_FONT: file('none.ttf'),
-  });
+test('a font of the operator is used, and what is none is refused in a sentence', async () => {
+  const show = async (font: string) =>
+    await run(['invoices', 'show', 'INV-000001', '--pdf', file('own.pdf')], {
+      DATABASE_URL: fresh.url,
+      CYGNET_INVOICE_FONT: font,
+    });
+  const serif = createRequire(import.meta.url).resolve('dejavu-fonts-ttf/ttf/DejaVuSerif.ttf');
+  expect((await show(serif)).code).toBe(0);
+  expect(readFileSync(file('own.pdf')).toString('latin1')).toContain('+DejaVuSerif');
+  writeFileSync(file('none.ttf'), 'this is no font');
+  const none = await show(file('none.ttf'));
+  expect([none.code, none.err]).toEqual([1, expect.stringContaining('no font that documents')]);
+  const missing = await show(file('missing.ttf'));
   expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('CYGNET_INVOICE_FONT')]);
 });
