@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatUsd } from '#domain/money.ts';
 import { parseMonth } from '#domain/window.ts';
+import { checkStatements } from '#statements/check.ts';
 import { documentCsv } from '#statements/csv.ts';
 import type { DocumentBody } from '#wire/documents.ts';
 import { LONG, statementsOf, written } from './papers.ts';
@@ -67,6 +68,29 @@ export function invoices(command: Command): void {
         };
       });
     });
+  command
+    .command('check')
+    .description('compare documents and burns with the ledger; ends with 1 when they differ')
+    .action((_options: unknown, self: Command) =>
+      inSession(
+        self,
+        async ({ database }) => {
+          const differences = await checkStatements(database);
+          if (differences.length > 0) process.exitCode = 1;
+          return {
+            value: { differences },
+            lines:
+              differences.length === 0
+                ? ['Every document is what the ledger says, and no number is missing.']
+                : table(
+                    ['what', 'where', '>found', '>should be'],
+                    differences.map(({ what, where, found, expected }) => [what, where, found, expected]),
+                  ),
+          };
+        },
+        LONG,
+      ),
+    );
   command
     .command('show')
     .description('show a document, or write it as a file')

@@ -14,6 +14,7 @@ import { Sales } from '#support/sales.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import type { CreditNoteBody, InvoiceBody } from '#wire/documents.ts';
 import { Billing } from './billing.ts';
+import { checkStatements } from './check.ts';
 
 const ISSUER = { name: 'Cygnet', address: ['1 Lake Road'], tax_id: null, note: null };
 const OCTOBER = Date.UTC(2026, 9, 15);
@@ -31,8 +32,9 @@ const open = async (): Promise<void> => {
 beforeEach(open);
 afterEach(async () => {
   const report = await audit(fresh.database);
+  const papers = await checkStatements(fresh.database);
   await fresh.drop();
-  assert.deepEqual(report.differences, []);
+  assert.deepEqual([report.differences, papers], [[], []]);
 });
 
 const billingAt = (at: number, database: Database = fresh.database) =>
@@ -365,6 +367,36 @@ async function diesAt(point: number): Promise<'dead' | 'alive'> {
   }
 }
 
+test('whatever somebody falsified in the papers is found', async () => {
+  const id = await consumer();
+  await sales.sell({ consumerId: id, at: OCTOBER, charge: 5n });
+  const deposits = new Deposits({ database: fresh.database, clock: new VirtualClock(OCTOBER) });
+  await deposits.confirm({ method: 'bank', consumerId: id, amount: 7n, reference: 'r' });
+  await billingAt(NOVEMBER).round();
+  const { sql } = fresh.database;
+  await sql`alter table documents disable trigger documents_are_kept`;
+  await sql`alter table billing_lines disable trigger billing_lines_are_kept`;
+  const found = async () => (await checkStatements(fresh.database)).map(({ what }) => what);
+  await sql`update documents set total = total + 1`;
+  expect(await found()).toEqual([
+    'Documents are not the lines of their month.',
+    'A receipt is not its deposit.',
+  ]);
+  await sql`update documents set total = total - 1`;
+  await sql`update billing_lines set amount = amount + 1 where kind = 'movement' and name = 'grant'`;
+  expect(await found()).toEqual(['The months of a consumer are not what was posted by the last cut.']);
+  await sql`update billing_lines set amount = amount - 1 where kind = 'movement' and name = 'grant'`;
+  await sql`update document_series set last = last + 1 where kind = 'invoice'`;
+  expect(await found()).toEqual(['A number of the series is missing.']);
+  await sql`update document_series set last = last - 1 where kind = 'invoice'`;
+  await sql`
+    insert into burns (id, chain_id, transaction, units, spent, verified, actor, at)
+    values ('254:x', 254, ${`0x${'00'.repeat(32)}`}, 1, 1, false, 'somebody', now())`;
+  expect(await found()).toEqual(['A burn and its entry differ.']);
+  await sql`alter table burns disable trigger burns_are_kept`;
+  await sql`delete from burns`;
+});
+
 test('whatever is sold, corrected, paid in and written late: the documents are the ledger, to the last pico-dollar', async () => {
   const at = fc.integer({ min: Date.UTC(2026, 8, 28), max: Date.UTC(2026, 11, 3) });
   const step = fc.oneof(
@@ -428,6 +460,7 @@ test('whatever is sold, corrected, paid in and written late: the documents are t
       }
       await billingAt(Date.UTC(2027, 0, 2)).round();
       expect((await audit(fresh.database)).differences).toEqual([]);
+      expect(await checkStatements(fresh.database)).toEqual([]);
       for (const id of consumers) {
         const charges = sold.filter(({ consumerId }) => consumerId === id);
         const charged = charges.reduce(

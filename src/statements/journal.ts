@@ -41,7 +41,8 @@ export function categoryOf(kind: Entry['kind'], account: string, asset: string |
   return BY_KIND[kind] ?? 'transfer';
 }
 
-const ENTRIES_AT_ONCE = 2_000;
+/** Small pages: a table of ten thousand rows takes longer to write than a stream of tokens may stand still. */
+const ENTRIES_AT_ONCE = 200;
 const COLUMNS = [
   'seq',
   'at',

@@ -165,7 +165,7 @@ const day = z.string().transform((text, context) => {
   if (read === undefined) context.addIssue({ code: 'custom', message: 'is not a day such as 2026-11-26' });
   return read ?? 0;
 });
-const DAYS_MAX = 1_100;
+const DAYS_MAX = 400;
 /** Days, both included; the last thirty where they are left out. */
 const range = { from: day.optional(), to: day.optional() };
 const ordered = ({ from, to }: { from?: number | undefined; to?: number | undefined }): boolean =>

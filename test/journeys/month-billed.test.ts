@@ -169,6 +169,7 @@ test('what is due to be burned is shown, and a burn lowers it', async () => {
     expect((await cygnet('treasury', 'burn', ...wrong)).code).toBe(2);
   }
   expect((await json('audit')).balanced).toBe(true);
+  expect(await json('invoices', 'check')).toEqual({ differences: [] });
 });
 
 test('a font of the operator is used, and what is none is refused in a sentence', async () => {
