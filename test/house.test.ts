@@ -27,7 +27,7 @@ const DOORS: Record<string, readonly string[]> = {
   routing: ['kit', 'domain'],
   ledger: ['kit', 'domain', 'db'],
   funds: ['kit', 'domain', 'db', 'chain', 'identity', 'ledger'],
-  // Reads what the ledger and money in and out left behind; nothing reads it but who shows it (decisions/0016).
+  // Reads what the ledger and money in and out left behind; nothing reads it but who shows it (decisions/0017).
   statements: ['kit', 'domain', 'wire', 'db', 'identity', 'ledger', 'funds'],
   hub: ['kit', 'domain', 'wire', 'identity', 'catalogue', 'routing'],
   benchmark: ['kit', 'domain', 'wire', 'db', 'identity', 'funds', 'hub'],
