@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Sender } from '#chain/client.ts';
 import { TransactionTable } from '#chain/transaction-table.ts';
@@ -33,7 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   const report = await audit(fresh.database);
   await Promise.all([fresh.drop(), chain.close()]);
-  expect(report.differences).toEqual([]);
+  assert.deepEqual(report.differences, []);
 });
 
 const burnsOn = () =>
@@ -134,7 +135,11 @@ test('a transaction that is too young is refused, and taken when it is deep', as
 });
 
 test.each([
-  ['that does not exist', async () => `0x${'12'.repeat(32)}` as Hex, 'The transaction is in no block yet.'],
+  [
+    'that does not exist',
+    async (): Promise<Hex> => `0x${'12'.repeat(32)}`,
+    'The transaction is in no block yet.',
+  ],
   [
     'to somebody',
     async () => await sends(SWAN, { to: `0x${'77'.repeat(20)}` }),

@@ -352,7 +352,8 @@ async function diesAt(point: number): Promise<'dead' | 'alive'> {
       assert(error instanceof Crash);
       end = 'dead';
       // Whatever is there is a beginning of the series.
-      expect([[], ['INV-000001'], ['INV-000001', 'INV-000002']]).toContainEqual(await numbersOf());
+      const made = await numbersOf();
+      assert.deepEqual(made, ['INV-000001', 'INV-000002'].slice(0, made.length));
       await billingAt(LATER, database).round();
     }
     expect(await numbersOf()).toEqual(['INV-000001', 'INV-000002']);

@@ -115,7 +115,7 @@ test('earnings and revenue are shown and written as tables', async () => {
     ['revenue', '--from', '2026-02-31'],
     ['revenue', '--from', '2026-02-02', '--to', '2026-02-01'],
   ]) {
-    expect((await cygnet(...words)).code, words.join(' ')).toBe(2);
+    expect([words, (await cygnet(...words)).code]).toEqual([words, 2]);
   }
 });
 
