@@ -175,6 +175,25 @@ describe('an invoice', () => {
     expect(await billingAt(LATER).round()).toEqual({ months: [], documents: 0 });
   });
 
+  test('of years to come is not made by a clock that jumped ahead: what is sold then is invoiced in its month', async () => {
+    const id = await consumer();
+    await sales.sell({ consumerId: id, at: OCTOBER, charge: 1n });
+    expect((await billingAt(Date.UTC(2031, 0, 1)).round()).months).toEqual(['2026-10']);
+    await sales.sell({ consumerId: id, at: NOVEMBER, charge: 2n });
+    await billingAt(LATER).round();
+    expect((await invoicesOf(id)).map(({ month }) => month).toSorted()).toEqual(['2026-10', '2026-11']);
+  });
+
+  test('is made of the first month with a sale, also where the first entry is labelled with a year to come', async () => {
+    const id = await consumer('From tomorrow', 0n);
+    await sales.book(Date.UTC(2031, 0, 1)).grant(id, 10n, id);
+    await sales.sell({ consumerId: id, at: NOVEMBER, charge: 2n });
+    await billingAt(LATER).round();
+    expect((await invoicesOf(id)).map(({ month, total_usd }) => [month, total_usd])).toEqual([
+      ['2026-11', '0.000000000002'],
+    ]);
+  });
+
   test('says how it is when a customer has no name of its own any more, and keeps the name of its day', async () => {
     const id = await consumer('Before');
     await sales.sell({ consumerId: id, at: OCTOBER, charge: 1n });

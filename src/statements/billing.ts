@@ -42,6 +42,8 @@ const USUAL_DECIMALS = { USDC: 6, USDT: 6, SWAN: 18 } as const;
 /** Consumers of one transaction: the lock on a series is held for a moment only. */
 const CONSUMERS_AT_ONCE = 200;
 const RECEIPTS_AT_ONCE = 200;
+/** So many of the first and the last entries say where the ledger begins and how far it has come: single labels may be wrong. */
+const SOME = 1_000;
 
 export class Billing {
   readonly #database: Database;
@@ -77,13 +79,13 @@ export class Billing {
     if (open) return open.month;
     const [last] = await this.#database.sql<{ month: string }[]>`
       select month from billing_months order by month desc limit 1`;
-    const [first] = last
-      ? []
-      : await this.#database.sql<{ at: Date }[]>`
-      select at from entries order by seq limit 1`;
-    const after = last ? parseMonth(last.month) : first && monthOf(first.at.getTime()) - 1;
-    if (after === undefined) return undefined;
-    const month = after + 1;
+    const [ledger] = await this.#database.sql<{ first: Date | null; newest: Date | null }[]>`
+      select (select min(at) from (select at from entries order by seq limit ${SOME}) as e) as first,
+        (select max(at) from (select at from entries order by seq desc limit ${SOME}) as e) as newest`;
+    if (!ledger?.first || !ledger.newest) return undefined;
+    const month = last ? (parseMonth(last.month) ?? 0) + 1 : monthOf(ledger.first.getTime());
+    // A clock that jumped years ahead must not close years in which nobody traded yet.
+    if (month > monthOf(ledger.newest.getTime())) return undefined;
     if (this.#clock.wallMs() < monthStart(month + 1) + GRACE_MS) return undefined;
     await this.#cut(month);
     return monthName(month);
