@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { wholeTokens } from '#domain/asset.ts';
 import { formatUsd } from '#domain/money.ts';
 import { Collateral } from '#funds/collateral.ts';
 import { pledgedOn } from '#funds/open.ts';
@@ -10,6 +9,7 @@ import { theProvider } from './parties.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';
 import { inSession, type Session } from './session.ts';
+import { tokens } from './settlements.ts';
 
 /** `cygnet collateral` */
 export function collateral(command: Command): void {
@@ -53,7 +53,7 @@ export function collateral(command: Command): void {
               pledges.map((each) => [
                 each.asset,
                 ...[each.locked, each.waiting, each.slashed, each.refunded].map((units) =>
-                  wholeTokens(units, DECIMALS[each.asset]),
+                  tokens(units, DECIMALS[each.asset]),
                 ),
                 each.refundableAt === undefined ? '' : moment(each.refundableAt),
               ]),

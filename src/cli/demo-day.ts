@@ -9,7 +9,6 @@ import { addressOf } from '#chain/local-chain.ts';
 import { type MarketChain, openMarketChain } from '#chain/market-chain.ts';
 import { readConfig } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
-import { wholeTokens } from '#domain/asset.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { formatUsd, type Pico, parseUsd } from '#domain/money.ts';
 import { createConsumer } from '#identity/consumers.ts';
@@ -31,6 +30,7 @@ import { verifyClaims } from '#settlement/verify.ts';
 import { claimFor } from './claim.ts';
 import { demoInvoices } from './demo-invoice.ts';
 import { openStore } from './session.ts';
+import { tokens } from './settlements.ts';
 
 /**
  * One day of a market's money, with everything real but the models: a consumer deposits, rehearsing agents answer its
@@ -156,7 +156,7 @@ export async function demoDay(options: {
       const { paid } = await claimFor({ market: url, chain: chain.chain, place, key: wallet, maxFeePerGas });
       const after = await tokenBalance(chain.chain, place.token, addressOf(wallet));
       const { promised } = await settlements.standingOf(addressOf(wallet));
-      say(`Provider ${i + 1} claims: its wallet has ${wholeTokens(after - before, batch.decimals)} more.`);
+      say(`Provider ${i + 1} claims: its wallet has ${tokens(after - before, batch.decimals)} more.`);
       if (after - before !== promised || paid !== promised) {
         problems.push(`Provider ${i + 1} has ${after - before} units more and was promised ${promised}.`);
       }

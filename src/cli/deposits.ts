@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { depositKeyFrom, xpubOf } from '#chain/derived-address.ts';
 import { TransactionTable } from '#chain/transaction-table.ts';
-import { wholeTokens } from '#domain/asset.ts';
 import { parseAddress } from '#domain/hex.ts';
 import { formatUsd } from '#domain/money.ts';
 import { addressesOf, DepositAddresses } from '#funds/deposit-addresses.ts';
@@ -19,6 +18,7 @@ import { theConsumer } from './parties.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { iso, moment, table, writeReport } from './report.ts';
 import { inSession, type Session } from './session.ts';
+import { tokens } from './settlements.ts';
 
 const LISTED = 1_000;
 const POLL_MS = 500;
@@ -267,7 +267,7 @@ function sweptReport(
       swept.map((each) => [
         each.address,
         each.consumerId,
-        wholeTokens(each.units, decimals(each.asset)),
+        tokens(each.units, decimals(each.asset)),
         each.asset,
       ]),
     ),
@@ -292,7 +292,7 @@ function keyFrom(file: string): Sealed<string> {
 const DECIMALS = { USD: 12, USDC: 6, USDT: 6, SWAN: 18 } as const;
 
 function paid({ asset, units }: Deposit): string {
-  return `${wholeTokens(units, DECIMALS[asset])} ${asset}`;
+  return `${tokens(units, DECIMALS[asset])} ${asset}`;
 }
 
 export function referenceOf(text: string): string {

@@ -1,15 +1,14 @@
 import type { Command } from 'commander';
-import { wholeTokens } from '#domain/asset.ts';
 import { formatUsd } from '#domain/money.ts';
 import { dayOf, parseDay } from '#domain/window.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import type { CarriedOver } from '#settlement/batch.ts';
 import type { Progress, Settler } from '#settlement/day.ts';
-import { openSettlement } from '#settlement/open.ts';
 import { theChain } from './chain-session.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { table } from './report.ts';
 import { inSession } from './session.ts';
+import { settlementRoom, tokens } from './settlements.ts';
 
 const POLL_MS = 250;
 const WAIT_MS = 180_000;
@@ -21,43 +20,39 @@ export function settle(command: Command): void {
       '--until <day>',
       'the last day that counts, such as 2026-11-26; may be today (default: yesterday)',
     )
+    .option('--rewards', 'pay out rewards, in SWAN, and no earnings')
     .option('--dry-run', 'show what would be paid, and do nothing')
-    .action((options: { until?: string; dryRun?: boolean }, self: Command) =>
+    .action((options: { until?: string; rewards?: boolean; dryRun?: boolean }, self: Command) =>
       inSession(self, async (session) => {
-        const { config, database, clock, log } = session;
+        const { config, clock } = session;
         const today = dayOf(clock.wallMs());
         const day = options.until === undefined ? today - 1 : parseDay(options.until);
         if (day === undefined) throw new WrongUsage('--until is a day such as 2026-11-26.');
         if (day > today) throw new Refusal('A day that has not begun cannot be settled.');
         const chain = await theChain(config);
         try {
-          const { settler, desk } = openSettlement({
-            database,
-            chain,
-            minimum: config.money.payoutMinimum,
-            dataFolder: config.dataFolder,
-            clock,
-            log,
-          });
+          const inRewards = options.rewards === true;
+          const { settler, desk, decimals } = settlementRoom(session, chain, inRewards);
           if (!settler) throw new Refusal('This process has no operator key: set CYGNET_OPERATOR_KEY.');
-          const { decimals } = chain.payoutToken;
+          const money = (amount: bigint): string =>
+            inRewards ? tokens(amount, decimals) : formatUsd(amount);
           if (options.dryRun) {
             const plan = await settler.plan(day);
             const { payouts, carriedOver, increase } = plan.batch;
             return {
               value: { ...plan, batch: { payouts, carriedOver, increase } },
               lines: [
-                `Through ${plan.day}, entry ${plan.cut}: ${payouts.length} payouts, ${wholeTokens(increase, decimals)} tokens in all. Nothing was done.`,
+                `Through ${plan.day}, entry ${plan.cut}: ${payouts.length} payouts, ${tokens(increase, decimals)} tokens in all. Nothing was done.`,
                 ...table(
                   ['provider', 'wallet', '>tokens', '>remainder'],
                   payouts.map((each) => [
                     each.providerId,
                     each.account,
-                    wholeTokens(each.units, decimals),
-                    formatUsd(each.remainder),
+                    tokens(each.units, decimals),
+                    money(each.remainder),
                   ]),
                 ),
-                ...carriedOverLines(carriedOver),
+                ...carriedOverLines(carriedOver, money),
               ],
             };
           }
@@ -69,7 +64,7 @@ export function settle(command: Command): void {
           return {
             value: { settlement, step, file: await desk.fileOf(settlement) },
             lines: [
-              `Batch ${settlement.number} through ${settlement.day}: ${wholeTokens(settlement.increase, decimals)} tokens. It is ${settlement.state}${step === 'locked' ? ', and can be claimed when its time lock has passed' : ''}.`,
+              `Batch ${settlement.number} through ${settlement.day}: ${tokens(settlement.increase, decimals)} tokens. It is ${settlement.state}${step === 'locked' ? ', and can be claimed when its time lock has passed' : ''}.`,
               `root ${settlement.root}`,
               `file ${await desk.fileOf(settlement)}`,
               ...(step === 'locked' || step === 'settled'
@@ -84,13 +79,13 @@ export function settle(command: Command): void {
     );
 }
 
-export function carriedOverLines(carriedOver: readonly CarriedOver[]): string[] {
+function carriedOverLines(carriedOver: readonly CarriedOver[], money: (owed: bigint) => string): string[] {
   if (carriedOver.length === 0) return [];
   return [
     'Carried over:',
     ...table(
       ['provider', '>owed', 'why'],
-      carriedOver.map((each) => [each.providerId, formatUsd(each.owed), each.reason]),
+      carriedOver.map((each) => [each.providerId, money(each.owed), each.reason]),
     ),
   ];
 }
