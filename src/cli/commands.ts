@@ -20,7 +20,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   demo: {
     summary:
-      'watch a market at work for a minute: agents, requests, a failure, the books; leaves nothing behind',
+      'watch a market at work for half a minute: agents, requests, a failure, the books; leaves nothing behind',
     load: async () => (await import('./demo.ts')).demo,
   },
   agent: {
