@@ -62,6 +62,12 @@ import { auditMarket } from '#settlement/audit.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
+import {
+  openStatements,
+  openStatementsRounds,
+  STATEMENTS_DEADLINE_MS,
+  type Statements,
+} from '#statements/open.ts';
 
 /**
  * The whole market in one process: opens every room once, from one Config, and hands each what it needs. Rooms close in
@@ -110,6 +116,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     const fundsRounds = openFundsRounds(funds, { clock, log: fundsLog });
     closing.push(() => fundsRounds.close());
+    const statements = openPapers(parts);
+    closing.push(() => statements.close());
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
 
@@ -310,6 +318,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           claims: payouts?.desk,
           rewardClaims: payouts?.rewards?.desk,
           rewards: rewards.book,
+          statements,
           models: catalogue,
           registry: hub.registry,
           addresses,
@@ -523,6 +532,35 @@ function openPayouts(
     rewards,
     close: async () => {
       await nights.close();
+      await database.close();
+    },
+  };
+}
+
+/** Statements, on connections of their own: closing a month reads all of it. */
+function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<void> } {
+  const { config, clock } = parts;
+  const log = parts.log.child({ room: 'statements' });
+  const database = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 3,
+    applicationName: 'cygnet-statements',
+    deadlineMs: STATEMENTS_DEADLINE_MS,
+    statementTimeoutMs: STATEMENTS_DEADLINE_MS,
+  });
+  const statements = openStatements({
+    database,
+    settings: config.statements,
+    assets: parts.chain?.assets ?? [],
+    clock,
+  });
+  const rounds = openStatementsRounds(statements, { clock, log });
+  return {
+    ...statements,
+    close: async () => {
+      await rounds.close();
       await database.close();
     },
   };

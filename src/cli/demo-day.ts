@@ -28,6 +28,7 @@ import type { Settler } from '#settlement/day.ts';
 import { openSettlement } from '#settlement/open.ts';
 import { verifyClaims } from '#settlement/verify.ts';
 import { claimFor } from './claim.ts';
+import { demoInvoices } from './demo-invoice.ts';
 import { openStore } from './session.ts';
 import { tokens } from './settlements.ts';
 
@@ -167,6 +168,10 @@ export async function demoDay(options: {
     if (sums.earned + sums.kept !== sums.charged) problems.push('What was charged was not all shared out.');
     if (sums.left + sums.charged !== DEPOSIT)
       problems.push('The deposit is not what was charged and what is left.');
+    const invoiced = await demoInvoices(database, config);
+    say(`The month ends: ${invoiced.numbers.join(', ')} of ${formatUsd(invoiced.total)}.`);
+    problems.push(...invoiced.problems);
+    if (invoiced.total !== sums.charged) problems.push('The invoice is not what was charged.');
     if (claimed * TOKEN_UNIT !== paidOut) {
       problems.push(`${claimed} units are in wallets, and the ledger paid out ${paidOut} pico-dollars.`);
     }

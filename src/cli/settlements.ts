@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { wholeTokens as tokens } from '#domain/asset.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
 import type { Settlement } from '#settlement/store.ts';
 import { theChain } from './chain-session.ts';
@@ -96,10 +97,4 @@ function valueOf(settlement: Settlement) {
   return { ...settlement, madeAt: iso(settlement.madeAt) };
 }
 
-/** An amount of a token as people read it, whole: `12.5`. */
-export function tokens(units: bigint, decimals: number): string {
-  const text = units.toString().padStart(decimals + 1, '0');
-  const whole = text.slice(0, text.length - decimals);
-  const rest = text.slice(text.length - decimals).replace(/0+$/, '');
-  return rest === '' ? whole : `${whole}.${rest}`;
-}
+export { wholeTokens as tokens } from '#domain/asset.ts';

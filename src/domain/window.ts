@@ -36,6 +36,17 @@ export function monthStart(month: number): number {
   return Date.UTC(1970, month, 1);
 }
 
+/** A month as it is written: `2026-11`. */
+export function monthName(month: number): string {
+  return new Date(monthStart(month)).toISOString().slice(0, 7);
+}
+
+/** Reads a month as `monthName` writes it; undefined when it is none. */
+export function parseMonth(text: string): number | undefined {
+  const match = /^(\d{4})-(0[1-9]|1[0-2])$/.exec(text);
+  return match ? (Number(match[1]) - 1970) * 12 + Number(match[2]) - 1 : undefined;
+}
+
 /**
  * The same day of the month, `months` later; the last of that month where it has no such day (three months after
  * 30 November is 28 or 29 February). Days as `dayOf` counts.

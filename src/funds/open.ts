@@ -9,6 +9,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
 import type { Sealed } from '#kit/sealed.ts';
+import { Burns } from './burns.ts';
 import type { CardDesk, CardSettings } from './card.ts';
 import { Collateral, type CollateralChain } from './collateral.ts';
 import { CryptoDeposits } from './crypto-deposits.ts';
@@ -22,6 +23,7 @@ export interface Funds {
   readonly planFees: PlanFees;
   readonly collateral: Collateral;
   readonly collateralRequired: boolean;
+  readonly burns: Burns;
   readonly card: CardDesk | undefined;
   readonly crypto:
     | { readonly chain: MarketChain; readonly addresses: DepositAddresses; readonly watcher: CryptoDeposits }
@@ -60,6 +62,7 @@ export async function openFunds(parts: {
       log,
     }),
     collateralRequired: settings.collateralRequired,
+    burns: new Burns({ database, chain: market, clock }),
     card: await cardDesk(settings, { database, clock, makeId, log }),
     crypto: market && crypto(settings, { database, market, clock, log }),
   };

@@ -33,7 +33,8 @@ export type EntryKind =
   | 'plan-fee'
   | 'collateral'
   | 'collateral-refund'
-  | 'slash';
+  | 'slash'
+  | 'burn';
 
 /** A credit when positive, a debit when negative (see `chart.ts`). */
 export interface Leg {

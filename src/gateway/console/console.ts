@@ -20,6 +20,7 @@ import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
 import { settlementRoutes } from './settlements.ts';
+import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
 import { usageRoutes } from './usage.ts';
@@ -96,6 +97,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...statsRoutes(rooms),
     ...rewardRoutes(rooms),
     ...settlementRoutes(rooms),
+    ...statementRoutes(rooms),
     ...operatorRoutes(rooms),
   ];
 }

@@ -16,6 +16,7 @@ import type { Balance } from '#ledger/book.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
 import type { RewardBook } from '#rewards/book.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
+import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { SpendCaps } from '../spend-caps.ts';
 
@@ -48,6 +49,7 @@ export interface ConsoleRooms {
   readonly funds: Funds;
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
+  readonly statements: Statements;
   /** Likewise for rewards; undefined where they are not paid out. */
   readonly rewardClaims: ClaimsDesk | undefined;
   readonly rewards: RewardBook;
