@@ -10,7 +10,7 @@ import { COLLATERAL_REQUIRED, coverage, type HardwareClass, strongestClass } fro
 import type { Address, Hex } from '#domain/hex.ts';
 import type { Pico } from '#domain/money.ts';
 import { gpusOf } from '#identity/nodes.ts';
-import { listProviders, ownerAddressOf, setProviderState } from '#identity/providers.ts';
+import { listProviders, ownerAddressOf, setProviderState, withhold } from '#identity/providers.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -384,8 +384,8 @@ export class Collateral {
 
   /**
    * Judges a finding: the `failures`-th failure in a row. Dollars are taken at once; for tokens a transaction is sent, and
-   * what it took is booked when it is deep enough. The same finding again changes nothing, and sends again what was not
-   * sent. Answers what the ladder says.
+   * what it took is booked when it is deep enough. From the judgement on the provider gets no requests for as long as the
+   * ladder says. The same finding again changes nothing, and sends again what was not sent. Answers what the ladder says.
    */
   async slash(finding: {
     id: string;
@@ -412,6 +412,7 @@ export class Collateral {
         }
         return { ...said, shareBasisPoints: first.share_bps, removes: first.removes };
       }
+      await withhold(sql, { id: providerId, until: at + said.withholdMs, because: reason });
       const place = dollarsOf(providerId);
       const amount = slashAmount(await lockPledge(sql, place), said);
       if (amount === 0n) return said;

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { ProviderState } from '#domain/party.ts';
+import type { Provider, ProviderState } from '#domain/party.ts';
 import { newBreaker } from '#routing/breaker.ts';
 import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
 import { newRecord } from '#routing/score.ts';
@@ -58,6 +58,11 @@ export class Registry {
   /** What was measured of a node on a model, connected or not; undefined when nothing is remembered. */
   recordOf(providerId: string, nodeId: string, modelId: string): ServiceRecord | undefined {
     return this.#remembered.peek(`${providerId} ${nodeId} ${modelId}`)?.record;
+  }
+
+  /** A provider, as the house knows it. */
+  providerOf(providerId: string): Provider | undefined {
+    return this.#providers.find(providerId);
   }
 
   /** The state of a provider, as the house knows it. */
@@ -159,7 +164,7 @@ export class Registry {
   providerChanged(providerId: string): void {
     for (const presence of this.#byLink.values()) {
       if (presence.providerId !== providerId) continue;
-      presence.stateChanged(this.#providers.stateOf(providerId));
+      presence.providerChanged(this.#providers.find(providerId));
       for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
     }
   }
@@ -265,7 +270,7 @@ export class Registry {
   #refresh(presence: Presence, candidate: PresentCandidate): void {
     const provider = this.#providers.find(presence.providerId);
     candidate.ineligibleBecause = candidate.ready
-      ? reasonOf(provider?.state)
+      ? reasonOf(provider)
       : 'the agent does not list this model as ready';
     if (provider) {
       candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
@@ -276,9 +281,12 @@ export class Registry {
   }
 }
 
-function reasonOf(state: ProviderState | undefined): string | undefined {
-  if (state === 'active') return undefined;
-  return state === undefined ? 'the provider is not known' : `the provider is ${state.replace('_', ' ')}`;
+function reasonOf(provider: Provider | undefined): string | undefined {
+  if (!provider) return 'the provider is not known';
+  if (provider.state !== 'active') return `the provider is ${provider.state.replace('_', ' ')}`;
+  return provider.withheldUntil === undefined
+    ? undefined
+    : `no requests until ${new Date(provider.withheldUntil).toISOString()}, for a failure that was found`;
 }
 
 interface Measured {
@@ -317,7 +325,7 @@ export class Presence {
   /** Has the node load a model of its own by a small request that nobody pays for. */
   readonly warmUp: (modelId: string) => Promise<WarmUpAnswer>;
   /** Tells the session that its provider has another state. */
-  readonly stateChanged: (state: ProviderState | undefined) => void;
+  readonly providerChanged: (provider: Provider | undefined) => void;
   readonly serving = new Map<string, PresentCandidate>();
   /** Also those withdrawn: attempts of theirs may still run. Only models of the catalogue, so it is bounded. */
   readonly known = new Map<string, PresentCandidate>();
@@ -338,7 +346,7 @@ export class Presence {
       | 'connectedAtMs'
       | 'evict'
       | 'warmUp'
-      | 'stateChanged'
+      | 'providerChanged'
     >,
   ) {
     this.linkId = about.linkId;
@@ -349,7 +357,7 @@ export class Presence {
     this.connectedAtMs = about.connectedAtMs;
     this.evict = about.evict;
     this.warmUp = about.warmUp;
-    this.stateChanged = about.stateChanged;
+    this.providerChanged = about.providerChanged;
   }
 
   /** The agent's own name of a model. */
