@@ -6,7 +6,9 @@ import type { Config, StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
+import { auditFunds } from '#funds/audit.ts';
 import { openFunds, openFundsRounds } from '#funds/open.ts';
+import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
@@ -55,8 +57,9 @@ import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.t
 import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 import { auditMarket } from '#settlement/audit.ts';
+import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
-import { openNights } from '#settlement/nights.ts';
+import { type AuditStanding, openNights } from '#settlement/nights.ts';
 import { openSettlement } from '#settlement/open.ts';
 
 /**
@@ -93,8 +96,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
 
     const money = await openMoney(parts, ids);
     closing.push(() => money.close());
-    const payouts = parts.chain && openPayouts(parts, parts.chain);
-    if (payouts) closing.push(() => payouts.close());
+    const payouts = openPayouts(parts);
+    closing.push(() => payouts.close());
     const fundsLog = log.child({ room: 'funds' });
     const funds = await openFunds({
       database,
@@ -286,7 +289,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           keys,
           providers,
           funds,
-          claims: payouts?.desk,
+          claims: payouts.desk,
+          audits: payouts.audits,
           models: catalogue,
           registry: hub.registry,
           addresses,
@@ -296,7 +300,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         health: () => {
           // Once ready it stays so: what happens to agents later is no reason to send consumers elsewhere.
           if (phase === 'starting' && hub.counters.registered >= config.life.readyAgents) phase = 'open';
-          return health(phase, { hub, dispatcher, money });
+          return health(phase, { hub, dispatcher, money, audit: payouts.standing() });
         },
       },
       {
@@ -462,12 +466,17 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   };
 }
 
-/** Settlement, on connections of its own: a batch of a million providers takes longer than a request may. */
-function openPayouts(
-  parts: MarketplaceParts,
-  chain: MarketChain,
-): { desk: ClaimsDesk; close(): Promise<void> } {
-  const { config, clock } = parts;
+/**
+ * Settlement and the nightly audit, on connections of their own: a batch of a million providers takes longer than a request
+ * may. Without a chain nothing is paid out, and the books are audited all the same.
+ */
+function openPayouts(parts: MarketplaceParts): {
+  desk: ClaimsDesk | undefined;
+  audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
+  standing(): AuditStanding;
+  close(): Promise<void>;
+} {
+  const { config, clock, chain } = parts;
   const log = parts.log.child({ room: 'settlement' });
   const database = openDatabase({
     url: parts.databaseUrl,
@@ -478,28 +487,50 @@ function openPayouts(
     deadlineMs: SETTLEMENT_DEADLINE_MS,
     statementTimeoutMs: SETTLEMENT_DEADLINE_MS,
   });
-  const { settler, desk, store } = openSettlement({
-    database,
-    chain,
-    minimum: config.money.payoutMinimum,
-    dataFolder: config.dataFolder,
-    clock,
-    log,
-  });
+  const rooms =
+    chain &&
+    openSettlement({
+      database,
+      chain,
+      minimum: config.money.payoutMinimum,
+      dataFolder: config.dataFolder,
+      clock,
+      log,
+      heldBy: async () => (await payoutsHeldBy(database)) ?? (await auditHolds(database)),
+    });
   const nights = openNights({
-    settler,
-    audit: () => auditMarket({ database, store, chain, desk }),
+    settler: rooms?.settler,
+    audit: () => auditMarket({ database, chain, ...rooms, funds: () => auditFunds({ database, chain }) }),
+    lastAudit: () => lastNightly(database),
+    audited: async ({ balanced, differences }, tookMs) => {
+      const chainAsked = chain !== undefined;
+      await noteAudit(database, {
+        at: clock.wallMs(),
+        occasion: 'nightly',
+        balanced,
+        chainAsked,
+        tookMs,
+        differences,
+      });
+    },
     clock,
     log,
   });
   return {
-    desk,
+    desk: rooms?.desk,
+    audits: {
+      list: () => listAudits(database, AUDITS_LISTED),
+      strangers: () => openStrangers(database.sql, AUDITS_LISTED),
+    },
+    standing: () => nights.standing(),
     close: async () => {
       await nights.close();
       await database.close();
     },
   };
 }
+
+const AUDITS_LISTED = 30;
 
 /** The name under which this data folder's process leases money: made once, kept for its later lives. */
 function instanceOf(dataFolder: string, makeId: (prefix: string) => string): string {
@@ -559,7 +590,7 @@ function openTls({ tls }: Config, parts: { clock: Clock; log: Logger }): TlsFile
 
 function health(
   phase: 'starting' | 'open' | 'leaving',
-  { hub, dispatcher, money }: { hub: Hub; dispatcher: Dispatcher; money: Money },
+  { hub, dispatcher, money, audit }: { hub: Hub; dispatcher: Dispatcher; money: Money; audit: AuditStanding },
 ): Health {
   const { lag } = money.poster;
   const whole = money.journal.healthy ? 'ok' : 'failing';
@@ -570,5 +601,9 @@ function health(
     agents: hub.links,
     in_flight: dispatcher.active,
     ledger: { behind_bytes: lag.bytes, behind_ms: Math.round(lag.sinceMs), failures: lag.failures },
+    audit: {
+      at: audit.at === undefined ? null : new Date(audit.at).toISOString(),
+      balanced: audit.balanced ?? null,
+    },
   };
 }

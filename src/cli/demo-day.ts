@@ -4,13 +4,20 @@ import path from 'node:path';
 import { Agent, request } from 'undici';
 import { type RunningAgent, runAgent } from '#agent/run.ts';
 import { parseModel } from '#agent/settings.ts';
+import { Sender } from '#chain/client.ts';
 import { announcedBatch, tokenBalance } from '#chain/distributor.ts';
 import { addressOf } from '#chain/local-chain.ts';
 import { type MarketChain, openMarketChain } from '#chain/market-chain.ts';
-import { readConfig } from '#config/config.ts';
+import { MemoryTransactionStore } from '#chain/transactions.ts';
+import { sendIntent } from '#chain/transfers.ts';
+import { type Config, readConfig } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { formatUsd, type Pico, parseUsd } from '#domain/money.ts';
+import { auditFunds } from '#funds/audit.ts';
+import { DepositAddresses } from '#funds/deposit-addresses.ts';
+import { Deposits } from '#funds/deposits.ts';
+import { addressTree } from '#funds/open.ts';
 import { createConsumer } from '#identity/consumers.ts';
 import { keepKey, makeKey } from '#identity/keys.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
@@ -21,7 +28,6 @@ import { type IdMaker, idMaker } from '#kit/id.ts';
 import { silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { Book } from '#ledger/book.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { auditMarket } from '#settlement/audit.ts';
 import type { Settler } from '#settlement/day.ts';
@@ -32,9 +38,10 @@ import { openStore } from './session.ts';
 import { tokens } from './settlements.ts';
 
 /**
- * One day of a market's money, with everything real but the models: a consumer deposits, rehearsing agents answer its
- * requests, midnight comes, the day is settled on the local chain, wallets claim, and every figure is compared. Midnight
- * comes by handing settlement a clock that is a day ahead, the time lock ends by moving the chain's own time.
+ * One day of a market's money, with everything real but the models: a consumer signs up, asks for its address and sends
+ * tokens there, the market sees them on its chain and credits them, rehearsing agents answer the consumer's requests, midnight comes, the
+ * day is settled on the local chain, wallets claim, and every figure is compared. Midnight comes by handing settlement a
+ * clock that is a day ahead, the time lock ends by moving the chain's own time.
  */
 export interface DayFigures {
   readonly requests: number;
@@ -53,12 +60,15 @@ export interface DayFigures {
   readonly problems: readonly string[];
 }
 
-const PROVIDERS = 3;
+const PROVIDERS = 2;
 const AT_ONCE = 16;
 const DEPOSIT: Pico = parseUsd('25');
 const DAY_MS = 86_400_000;
 const ROUNDS_MAX = 200;
 const TOKEN_UNIT: Pico = 1_000_000n;
+/** The market looks at its chain every five seconds. */
+const CREDIT_WAIT_MS = 60_000;
+const LOOK_MS = 100;
 
 export async function demoDay(options: {
   requests: number;
@@ -104,14 +114,19 @@ export async function demoDay(options: {
       log: silentLog,
     });
     closing.push(() => market.close(5_000));
-    say(`A consumer deposits ${formatUsd(DEPOSIT)}; ${PROVIDERS} providers connect.`);
+    const url = `http://127.0.0.1:${market.gatewayPort}`;
+    const deposited = await deposit({ chain, database: store.database, parties, config });
+    say(`A consumer sends ${tokens(deposited.units, deposited.decimals)} USDC to ${deposited.address}.`);
+    await credited(store.database, parties.consumerId);
+    say(
+      `The chain has them deep enough: ${formatUsd(DEPOSIT)} are credited. ${PROVIDERS} providers connect.`,
+    );
     const model = await dearestModel(store.database);
     for (const provider of parties.providers) {
       const agent = await rehearse(market, { ...provider, model, folder: path.join(folder, provider.id) });
       closing.push(() => agent.close());
       await agent.registered;
     }
-    const url = `http://127.0.0.1:${market.gatewayPort}`;
     const answered = await consume({ url, key: parties.consumerKey, model, requests: options.requests });
     while (market.underWay().requests > 0 || market.underWay().unpostedBytes > 0) await pause(clock, 20);
     say(`${answered} of ${options.requests} requests were answered and charged.`);
@@ -172,7 +187,14 @@ export async function demoDay(options: {
     }
     if (after.claimable !== 0n) problems.push(`${after.claimable} pico-dollars are still claimable.`);
     if (answered !== options.requests) problems.push('Not every request was answered.');
-    const audit = await auditMarket({ database, store: settlements, chain, desk });
+    const lying = await tokenBalance(chain.chain, place.token, deposited.address);
+    if (lying !== deposited.units) {
+      problems.push(`${lying} units lie at the deposit address, and ${deposited.units} were sent.`);
+    }
+    const funds = () => auditFunds({ database, chain });
+    const audit = await auditMarket({ database, store: settlements, chain, desk, funds });
+    if (audit.checkedDeposits !== 1)
+      problems.push(`${audit.checkedDeposits} deposits are listed, and one was made.`);
     for (const { what, where } of audit.differences) problems.push(`The audit: ${what} (${where})`);
     return {
       requests: options.requests,
@@ -195,6 +217,7 @@ export async function demoDay(options: {
 interface Parties {
   readonly consumerId: string;
   readonly consumerKey: Sealed<string>;
+  readonly consumerWallet: Sealed<Hex>;
   readonly providers: readonly { id: string; key: Sealed<string>; wallet: Sealed<Hex> }[];
 }
 
@@ -212,10 +235,10 @@ async function makeParties(
   };
   const consumerId = makeId('cons');
   await createConsumer(database, { id: consumerId, name: 'day', at });
-  const book = new Book({ database, instance: 'day', clock, log: silentLog });
-  await book.deposit(consumerId, DEPOSIT, makeId('dep'));
+  const [consumerWallet, ...others] = wallets;
+  if (!consumerWallet) throw new Fault('internal', { inner: 'The local chain has no demo wallets.' });
   const providers = [];
-  for (const wallet of wallets.slice(0, PROVIDERS)) {
+  for (const wallet of others.slice(0, PROVIDERS)) {
     const id = makeId('prov');
     await createProvider(database, { id, name: id, state: 'active', at });
     const beneficiaryAddress: Address = addressOf(wallet);
@@ -223,7 +246,46 @@ async function makeParties(
     await new ProviderDesk(database).setAddresses({ id, ...nothing, beneficiaryAddress, actor: 'day', at });
     providers.push({ id, wallet, key: await keyOf('provider', id) });
   }
-  return { consumerId, consumerKey: await keyOf('consumer', consumerId), providers };
+  return { consumerId, consumerKey: await keyOf('consumer', consumerId), consumerWallet, providers };
+}
+
+/** The consumer's wallet, one of the chain's demo wallets, sends tokens to the consumer's own address. */
+async function deposit(about: {
+  chain: MarketChain;
+  database: Database;
+  parties: Parties;
+  config: Config;
+}): Promise<{ address: Address; units: bigint; decimals: number }> {
+  const { chain, database, parties, config } = about;
+  const tree = addressTree(config.funds, chain);
+  const usdc = chain.assets.find(({ asset }) => asset === 'USDC');
+  if (!tree || !usdc) throw new Fault('internal', { inner: 'The local chain takes no deposits.' });
+  const { token, decimals } = usdc;
+  const addresses = new DepositAddresses({ database, tree, clock: systemClock });
+  const address = await addresses.of(parties.consumerId);
+  const units = DEPOSIT / TOKEN_UNIT;
+  const sender = new Sender({
+    chain: chain.chain,
+    store: new MemoryTransactionStore(),
+    key: parties.consumerWallet,
+    clock: systemClock,
+    settings: { confirmations: 1, maxFeePerGas: chain.maxFeePerGas, replaceAfterMs: 30_000 },
+  });
+  const { id } = await sender.send(sendIntent('deposit', { token, to: address, units }));
+  const { status } = await sender.settled(id, 50, AbortSignal.timeout(CREDIT_WAIT_MS));
+  if (status !== 'done') throw new Fault('internal', { inner: `The transfer was ${status}.` });
+  return { address, units, decimals };
+}
+
+/** Waits until the open market has credited the deposit, as it does by itself. */
+async function credited(database: Database, consumerId: string): Promise<void> {
+  const deposits = new Deposits({ database, clock: systemClock });
+  for (let waited = 0; waited < CREDIT_WAIT_MS; waited += LOOK_MS) {
+    const [first] = await deposits.list({ consumerId, limit: 1 });
+    if (first?.state === 'booked' && first.value === DEPOSIT) return;
+    await pause(systemClock, LOOK_MS);
+  }
+  throw new Fault('internal', { inner: 'The deposit was not credited.' });
 }
 
 /** The language model whose answers cost most. */

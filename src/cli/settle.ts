@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { formatUsd } from '#domain/money.ts';
 import { dayOf, parseDay } from '#domain/window.ts';
+import { payoutsHeldBy } from '#funds/strangers.ts';
 import { type Clock, pause } from '#kit/clock.ts';
+import { auditHolds } from '#settlement/audit-runs.ts';
 import type { CarriedOver } from '#settlement/batch.ts';
 import type { Progress, Settler } from '#settlement/day.ts';
 import { openSettlement } from '#settlement/open.ts';
@@ -38,6 +40,7 @@ export function settle(command: Command): void {
             dataFolder: config.dataFolder,
             clock,
             log,
+            heldBy: async () => (await payoutsHeldBy(database)) ?? (await auditHolds(database)),
           });
           if (!settler) throw new Refusal('This process has no operator key: set CYGNET_OPERATOR_KEY.');
           const { decimals } = chain.payoutToken;

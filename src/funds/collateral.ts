@@ -22,6 +22,7 @@ import { movePledge, NO_PLEDGE, type Pledge, type PledgeMove, type PledgeRefusal
 import { judgeProof } from './proof.ts';
 import { rateAt } from './rates.ts';
 import { SLASH_LADDER, type SlashLadder, slashAmount, slashStep } from './slash.ts';
+import { noteStranger } from './strangers.ts';
 
 /**
  * What providers pledge, in tokens and in dollars.
@@ -294,6 +295,14 @@ export class Collateral {
         const reference = event.eventName === 'Slashed' ? event.args.reason : event.transaction;
         const { amount } = await applyMove(sql, place, move, { id, at, reference });
         if (move.kind !== 'slashed') continue;
+        if (!(await this.#isOurFinding(sql, holder, asset, `${reference}`))) {
+          const detail = `a slash of ${amount} units of ${asset.asset} of ${holder}, for a reason that is no finding here`;
+          await noteStranger(sql, { id, what: 'slash', detail, foundAt: this.#clock.wallMs() });
+          this.#log.error(
+            { code: 'ledger-behind-chain', slash: id },
+            'The chain has a slash that is not ours.',
+          );
+        }
         // What the contract took it keeps for the market.
         const picoPerToken = await rateAt(sql, asset.asset, at);
         const worth = picoPerToken && valueOf(amount, { decimals: asset.decimals, picoPerToken });
@@ -301,6 +310,14 @@ export class Collateral {
       }
       return reading.behind > 0n;
     });
+  }
+
+  /** Whether the reason of a slash is a finding that we judged. The contract keeps its hash only. */
+  async #isOurFinding(sql: Sql, owner: string, asset: ChainAsset, reason: string): Promise<boolean> {
+    const findings = await sql<{ id: string }[]>`
+      select f.id from collateral_findings f join providers p on p.id = f.provider_id
+      where p.owner_address = ${owner} order by f.at desc`;
+    return findings.some(({ id }) => reasonOf(`${id}:${asset.token}`) === reason.toLowerCase());
   }
 
   async #moveOf(

@@ -83,6 +83,7 @@ function crypto(
     watcher: new CryptoDeposits({
       database,
       chain: market.chain,
+      tree,
       assets: market.assets,
       confirmations: market.depositConfirmations,
       firstBlock: market.firstBlock,

@@ -59,6 +59,8 @@ export interface SettlementParts {
   readonly log: Logger;
   /** Runs before what was read of the chain is kept: a local chain makes itself durable here. */
   readonly beforeFinal?: () => Promise<void>;
+  /** Why nothing may be paid out now, as a sentence: what other rooms found. Asked in each round. */
+  readonly heldBy?: (() => Promise<string | undefined>) | undefined;
 }
 
 /** How far the newest batch is, and what it waits for. */
@@ -167,6 +169,8 @@ export class Settler {
     if (decimals !== terms.decimals) {
       stop(`The token has ${decimals} decimals, and this market is set to ${terms.decimals}.`);
     }
+    const held = await this.#parts.heldBy?.();
+    if (held !== undefined) stop(held);
     const onChain = await lastBatchNumber(chain, this.#place);
     const last = await store.last();
     const known = last?.number ?? 0;

@@ -21,6 +21,8 @@ export function openSettlement(parts: {
   dataFolder: string;
   clock: Clock;
   log: Logger;
+  /** Why nothing may be paid out now; see `Settler`. */
+  heldBy?: () => Promise<string | undefined>;
 }): {
   store: SettlementStore;
   desk: ClaimsDesk;
@@ -59,6 +61,7 @@ export function openSettlement(parts: {
     clock,
     log,
     beforeFinal: persist,
+    heldBy: parts.heldBy,
   });
   return { store, desk, settler };
 }

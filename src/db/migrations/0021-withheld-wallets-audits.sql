@@ -58,3 +58,18 @@ create table audit_runs (
 create index audit_runs_newest on audit_runs (at desc);
 create trigger audit_runs_are_kept before update or delete on audit_runs
   for each row execute function refuse_change();
+
+-- What the chain shows and this ledger cannot know of: it is older than the chain (a backup was restored), or somebody else
+-- has the operator's key or the deposit key. While one is open, nothing is paid out.
+create table chain_strangers (
+  -- '<chain>:<transaction>:<log index>'
+  id text primary key,
+  what text not null check (what in ('deposit', 'slash')),
+  detail text not null,
+  found_at timestamptz not null,
+  -- The operator's word on it; empty while it is open.
+  resolution text not null default '' check (length(resolution) <= 1000),
+  resolved_at timestamptz,
+  check ((resolved_at is null) = (resolution = ''))
+);
+create index chain_strangers_open on chain_strangers (found_at) where resolved_at is null;

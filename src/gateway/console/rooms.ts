@@ -2,6 +2,7 @@ import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, ProviderState } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
 import type { Funds } from '#funds/open.ts';
+import type { Stranger } from '#funds/strangers.ts';
 import type { NetworkRules } from '#hub/external/endpoint-url.ts';
 import type { ExternalFleet } from '#hub/external/fleet.ts';
 import type { Registry } from '#hub/registry.ts';
@@ -14,6 +15,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Balance } from '#ledger/book.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
+import type { AuditRun } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { SpendCaps } from '../spend-caps.ts';
@@ -47,6 +49,7 @@ export interface ConsoleRooms {
   readonly funds: Funds;
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
+  readonly audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
   readonly addresses: ClientAddresses;
   readonly policy: SplitPolicy;
   readonly signUp: 'open' | 'closed';
