@@ -10,15 +10,13 @@ import { addressOf } from '#chain/local-chain.ts';
 import { type MarketChain, openMarketChain } from '#chain/market-chain.ts';
 import { MemoryTransactionStore } from '#chain/transactions.ts';
 import { sendIntent } from '#chain/transfers.ts';
-import { type Config, readConfig } from '#config/config.ts';
+import { readConfig } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { formatUsd, type Pico, parseUsd } from '#domain/money.ts';
 import { auditFunds } from '#funds/audit.ts';
-import { DepositAddresses } from '#funds/deposit-addresses.ts';
 import { Deposits } from '#funds/deposits.ts';
-import { addressTree } from '#funds/open.ts';
-import { createConsumer } from '#identity/consumers.ts';
+import { consumersNamed } from '#identity/consumers.ts';
 import { keepKey, makeKey } from '#identity/keys.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
 import { createProvider } from '#identity/providers.ts';
@@ -115,9 +113,10 @@ export async function demoDay(options: {
     });
     closing.push(() => market.close(5_000));
     const url = `http://127.0.0.1:${market.gatewayPort}`;
-    const deposited = await deposit({ chain, database: store.database, parties, config });
+    const consumer = await signUp(url, store.database);
+    const deposited = await deposit({ chain, wallet: parties.consumerWallet, ...consumer.pays });
     say(`A consumer sends ${tokens(deposited.units, deposited.decimals)} USDC to ${deposited.address}.`);
-    await credited(store.database, parties.consumerId);
+    await credited(store.database, consumer.id);
     say(
       `The chain has them deep enough: ${formatUsd(DEPOSIT)} are credited. ${PROVIDERS} providers connect.`,
     );
@@ -127,13 +126,13 @@ export async function demoDay(options: {
       closing.push(() => agent.close());
       await agent.registered;
     }
-    const answered = await consume({ url, key: parties.consumerKey, model, requests: options.requests });
+    const answered = await consume({ url, key: consumer.key, model, requests: options.requests });
     while (market.underWay().requests > 0 || market.underWay().unpostedBytes > 0) await pause(clock, 20);
     say(`${answered} of ${options.requests} requests were answered and charged.`);
 
     const database = openDatabase({ url: databaseUrl, log: silentLog, clock, maxConnections: 3 });
     closing.push(() => database.close());
-    const sums = await sumsOf(database, parties.consumerId);
+    const sums = await sumsOf(database, consumer.id);
     // The market's own rounds settle too, on today's clock: they find nothing to do, or help.
     const tomorrow: Clock = { ...clock, wallMs: () => clock.wallMs() + DAY_MS };
     const {
@@ -177,7 +176,7 @@ export async function demoDay(options: {
       claimed += after - before;
     }
     await settler.carryOn();
-    const after = await sumsOf(database, parties.consumerId);
+    const after = await sumsOf(database, consumer.id);
     const paidOut = sums.earned - after.owed;
     if (sums.earned + sums.kept !== sums.charged) problems.push('What was charged was not all shared out.');
     if (sums.left + sums.charged !== DEPOSIT)
@@ -215,8 +214,6 @@ export async function demoDay(options: {
 }
 
 interface Parties {
-  readonly consumerId: string;
-  readonly consumerKey: Sealed<string>;
   readonly consumerWallet: Sealed<Hex>;
   readonly providers: readonly { id: string; key: Sealed<string>; wallet: Sealed<Hex> }[];
 }
@@ -228,13 +225,12 @@ async function makeParties(
 ): Promise<Parties> {
   const clock = systemClock;
   const at = clock.wallMs();
-  const keyOf = async (kind: 'consumer' | 'provider', ownerId: string): Promise<Sealed<string>> => {
+  const kind = 'provider';
+  const keyOf = async (ownerId: string): Promise<Sealed<string>> => {
     const { secret, prefix, hash } = makeKey(kind, systemRandomness);
     await keepKey(database, { id: makeId('key'), kind, ownerId, name: 'day', prefix, hash, at });
     return secret;
   };
-  const consumerId = makeId('cons');
-  await createConsumer(database, { id: consumerId, name: 'day', at });
   const [consumerWallet, ...others] = wallets;
   if (!consumerWallet) throw new Fault('internal', { inner: 'The local chain has no demo wallets.' });
   const providers = [];
@@ -244,30 +240,56 @@ async function makeParties(
     const beneficiaryAddress: Address = addressOf(wallet);
     const nothing = { ownerAddress: undefined, workerAddress: undefined };
     await new ProviderDesk(database).setAddresses({ id, ...nothing, beneficiaryAddress, actor: 'day', at });
-    providers.push({ id, wallet, key: await keyOf('provider', id) });
+    providers.push({ id, wallet, key: await keyOf(id) });
   }
-  return { consumerId, consumerKey: await keyOf('consumer', consumerId), consumerWallet, providers };
+  return { consumerWallet, providers };
 }
 
-/** The consumer's wallet, one of the chain's demo wallets, sends tokens to the consumer's own address. */
+/** A consumer as it comes: an account, its first key, and where its money goes. */
+async function signUp(
+  market: string,
+  database: Database,
+): Promise<{
+  id: string;
+  key: Sealed<string>;
+  pays: { address: Address; token: Address; decimals: number };
+}> {
+  const call = async <T>(place: string, headers: Record<string, string>, body?: object): Promise<T> => {
+    const answer = await request(`${market}/api/v1${place}`, {
+      method: body ? 'POST' : 'GET',
+      headers: { 'content-type': 'application/json', ...headers },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    if (answer.statusCode === 200) return (await answer.body.json()) as T;
+    throw new Fault('internal', { inner: `${place} answered ${answer.statusCode}.` });
+  };
+  const signed = await call<{ token: string; api_key: string }>('/user/signup', {}, SIGN_UP);
+  const ways = await call<{
+    crypto: { address: Address; tokens: { symbol: string; address: Address; decimals: number }[] } | null;
+  }>('/user/me/topup', { authorization: `Bearer ${signed.token}` });
+  const usdc = ways.crypto?.tokens.find(({ symbol }) => symbol === 'USDC');
+  const [consumer] = await consumersNamed(database, SIGN_UP.display_name);
+  if (!ways.crypto || !usdc || !consumer) throw new Fault('internal', { inner: 'Nobody can deposit here.' });
+  const pays = { address: ways.crypto.address, token: usdc.address, decimals: usdc.decimals };
+  return { id: consumer.id, key: new Sealed(signed.api_key), pays };
+}
+
+const SIGN_UP = { email: 'day@example.org', password: 'a day that adds up', display_name: 'day' };
+
+/** The consumer's wallet sends tokens to the consumer's address. */
 async function deposit(about: {
   chain: MarketChain;
-  database: Database;
-  parties: Parties;
-  config: Config;
+  wallet: Sealed<Hex>;
+  address: Address;
+  token: Address;
+  decimals: number;
 }): Promise<{ address: Address; units: bigint; decimals: number }> {
-  const { chain, database, parties, config } = about;
-  const tree = addressTree(config.funds, chain);
-  const usdc = chain.assets.find(({ asset }) => asset === 'USDC');
-  if (!tree || !usdc) throw new Fault('internal', { inner: 'The local chain takes no deposits.' });
-  const { token, decimals } = usdc;
-  const addresses = new DepositAddresses({ database, tree, clock: systemClock });
-  const address = await addresses.of(parties.consumerId);
+  const { chain, wallet, address, token, decimals } = about;
   const units = DEPOSIT / TOKEN_UNIT;
   const sender = new Sender({
     chain: chain.chain,
     store: new MemoryTransactionStore(),
-    key: parties.consumerWallet,
+    key: wallet,
     clock: systemClock,
     settings: { confirmations: 1, maxFeePerGas: chain.maxFeePerGas, replaceAfterMs: 30_000 },
   });
