@@ -102,8 +102,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const funds = await openFunds({
       database,
       chain: parts.chain,
-      settings: config.funds,
+      settings: { ...config.funds, chainId: config.chain.chainId },
       clock,
+      random,
       makeId: ids,
       log: fundsLog,
     });

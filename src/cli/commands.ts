@@ -82,6 +82,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "collect what a provider's wallet was promised",
     load: async () => (await import('./claim.ts')).claim,
   },
+  wallet: {
+    summary: "prove that a wallet is a provider's, by its signature",
+    load: async () => (await import('./wallet.ts')).wallet,
+  },
   verify: {
     summary: 'check a published claims file, by itself and against the chain',
     load: async () => (await import('./verify.ts')).verify,

@@ -18,7 +18,6 @@ import { auditFunds } from '#funds/audit.ts';
 import { Deposits } from '#funds/deposits.ts';
 import { consumersNamed } from '#identity/consumers.ts';
 import { keepKey, makeKey } from '#identity/keys.ts';
-import { ProviderDesk } from '#identity/provider-desk.ts';
 import { createProvider } from '#identity/providers.ts';
 import { type Clock, pause, systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -34,6 +33,7 @@ import { verifyClaims } from '#settlement/verify.ts';
 import { claimFor } from './claim.ts';
 import { openStore } from './session.ts';
 import { tokens } from './settlements.ts';
+import { proveWallet } from './wallet.ts';
 
 /**
  * One day of a market's money, with everything real but the models: a consumer signs up, asks for its address and sends
@@ -125,6 +125,12 @@ export async function demoDay(options: {
       const agent = await rehearse(market, { ...provider, model, folder: path.join(folder, provider.id) });
       closing.push(() => agent.close());
       await agent.registered;
+      await proveWallet({
+        market: url,
+        providerKey: provider.key,
+        purpose: 'beneficiary',
+        key: provider.wallet,
+      });
     }
     const answered = await consume({ url, key: consumer.key, model, requests: options.requests });
     while (market.underWay().requests > 0 || market.underWay().unpostedBytes > 0) await pause(clock, 20);
@@ -237,9 +243,6 @@ async function makeParties(
   for (const wallet of others.slice(0, PROVIDERS)) {
     const id = makeId('prov');
     await createProvider(database, { id, name: id, state: 'active', at });
-    const beneficiaryAddress: Address = addressOf(wallet);
-    const nothing = { ownerAddress: undefined, workerAddress: undefined };
-    await new ProviderDesk(database).setAddresses({ id, ...nothing, beneficiaryAddress, actor: 'day', at });
     providers.push({ id, wallet, key: await keyOf(id) });
   }
   return { consumerWallet, providers };

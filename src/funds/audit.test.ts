@@ -22,7 +22,7 @@ import type { Sealed } from '#kit/sealed.ts';
 import { auditHolds, noteAudit } from '#settlement/audit-runs.ts';
 import { openTestChain, type TestChain } from '#support/chain.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
-import { openSettler, providerWith } from '#support/settlement.ts';
+import { openSettler, providerWith, trustWallet } from '#support/settlement.ts';
 import { auditFunds } from './audit.ts';
 import { Collateral } from './collateral.ts';
 import { CryptoDeposits } from './crypto-deposits.ts';
@@ -127,7 +127,7 @@ async function yesterday(database: Database) {
   const at = systemClock.wallMs();
   await createConsumer(database, { id: 'con_old', name: 'old', at });
   await createProvider(database, { id: 'prov_old', name: 'old', state: 'active', at });
-  await database.sql`update providers set owner_address = ${owner} where id = 'prov_old'`;
+  await trustWallet(database, { providerId: 'prov_old', purpose: 'owner', address: owner, at });
   const rooms = open(database);
   return { ...rooms, address: await rooms.addresses.of('con_old') };
 }

@@ -17,6 +17,7 @@ import { audit } from '#ledger/audit.ts';
 import { openTestChain, type TestChain } from '#support/chain.ts';
 import { makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { trustWallet } from '#support/settlement.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { Collateral, type CollateralChain } from './collateral.ts';
 import { REFUND_WAIT_MS } from './pledge.ts';
@@ -34,7 +35,8 @@ afterAll(async () => {
 async function makeProviderWith(owner: Address | null): Promise<string> {
   const id = makeId('prov');
   await createProvider(fresh.database, { id, name: id, state: 'active', at: systemClock.wallMs() });
-  if (owner) await fresh.database.sql`update providers set owner_address = ${owner} where id = ${id}`;
+  const purpose = 'owner';
+  if (owner) await trustWallet(fresh.database, { providerId: id, purpose, address: owner, at: 0 });
   return id;
 }
 const account = async (id: string) =>

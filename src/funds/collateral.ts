@@ -104,7 +104,7 @@ export class Collateral {
 
   /**
    * Takes a transaction as a proof of a deposit, and looks at it at once. The same one again answers what is known of it.
-   * Throws `conflict` where no owner address is set, and `thing-unknown` for another chain.
+   * Throws `conflict` where no owner address is proven, and `thing-unknown` for another chain.
    */
   async submit(
     providerId: string,
@@ -115,7 +115,9 @@ export class Collateral {
       throw new Fault('thing-unknown', { outer: 'This market takes no collateral on that chain.' });
     }
     if (!(await ownerAddressOf(this.#database, providerId))) {
-      throw new Fault('conflict', { outer: 'Set your owner address first: the deposit must come from it.' });
+      throw new Fault('conflict', {
+        outer: 'Prove your owner address first: the deposit must come from it.',
+      });
     }
     const transaction = proof.transaction.toLowerCase() as Hex;
     await this.#note(providerId, async (sql) => {
@@ -315,8 +317,9 @@ export class Collateral {
   /** Whether the reason of a slash is a finding that we judged. The contract keeps its hash only. */
   async #isOurFinding(sql: Sql, owner: string, asset: ChainAsset, reason: string): Promise<boolean> {
     const findings = await sql<{ id: string }[]>`
-      select f.id from collateral_findings f join providers p on p.id = f.provider_id
-      where p.owner_address = ${owner} order by f.at desc`;
+      select f.id from collateral_findings f
+      join wallet_proofs w on w.provider_id = f.provider_id and w.purpose = 'owner'
+      where w.address = ${owner} order by f.at desc`;
     return findings.some(({ id }) => reasonOf(`${id}:${asset.token}`) === reason.toLowerCase());
   }
 

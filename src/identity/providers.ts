@@ -86,11 +86,11 @@ async function providerById(database: Database, id: string): Promise<Provider | 
   return found;
 }
 
-/** The owner address of a provider, in lower case; undefined where none is set. */
+/** The owner address that a provider has proven, in lower case. What it only says counts for nothing. */
 export async function ownerAddressOf(database: Database, id: string): Promise<Address | undefined> {
-  const [row] = await database.sql<{ owner_address: Address | null }[]>`
-    select owner_address from providers where id = ${id}`;
-  return row?.owner_address ?? undefined;
+  const [row] = await database.sql<{ address: Address }[]>`
+    select address from wallet_proofs where provider_id = ${id} and purpose = 'owner'`;
+  return row?.address;
 }
 
 /** The providers with this id or this name; at most 20. */

@@ -199,12 +199,12 @@ export class Settler {
   // --- making ---------------------------------------------------------------------------------------------------------
 
   async #plan(cut: bigint): Promise<{ batch: Batch; previous: Settlement | undefined; last: number }> {
-    const { store, terms } = this.#parts;
+    const { store, terms, clock } = this.#parts;
     const newest = await store.last();
     const last = newest?.number ?? 0;
     const previous = await store.before(last + 1);
     const before = await store.promisedBy(last);
-    return { batch: planBatch(await store.owedBy(cut), before, terms), previous, last };
+    return { batch: planBatch(await store.owedBy(cut, clock.wallMs()), before, terms), previous, last };
   }
 
   /** False when nothing is due. */
@@ -433,7 +433,7 @@ function noteCarriedOver(log: Logger, cut: Cut, carriedOver: readonly CarriedOve
   if (waiting.length === 0) return;
   log.warn(
     { day: cut.day, ...counts, providers: waiting.slice(0, 20).map(({ providerId }) => providerId) },
-    'Providers are owed a payout and have named no wallet.',
+    'Providers are owed a payout and have proven no wallet.',
   );
 }
 

@@ -162,19 +162,18 @@ export class SettlementStore {
 
   /**
    * What each provider is owed by the entries up to `cut`, less everything that was ever paid out. Computed backwards from
-   * the balance, so that only what came after the cut is read.
+   * the balance, so that only what came after the cut is read. With the wallet that it has proven and that counts at `at`.
    */
-  async owedBy(cut: bigint): Promise<Owed[]> {
+  async owedBy(cut: bigint, at: number): Promise<Owed[]> {
     const rows = await this.#database.sql<{ provider: string; owed: Pico; wallet: Address | null }[]>`
       select substr(a.id, 10) as provider, (a.balance - coalesce(later.amount, 0)) as owed,
-        coalesce(p.beneficiary_address, p.owner_address) as wallet
+        payout_wallet(substr(a.id, 10), ${new Date(at)}) as wallet
       from accounts a
       left join (
         select account, sum(amount) as amount from postings
         where seq > ${cut} and account like 'provider:%' and kind not in ('payout', 'payout-revoked')
         group by account
       ) later on later.account = a.id
-      left join providers p on p.id = substr(a.id, 10)
       where a.kind = 'provider' and a.balance - coalesce(later.amount, 0) <> 0`;
     return rows.map(({ provider, owed, wallet }) => ({
       providerId: provider,

@@ -11,7 +11,7 @@ alter table providers
   add column withheld_because text not null default '' check (length(withheld_because) <= 1000);
 
 create table wallet_challenges (
-  nonce text primary key check (nonce ~ '^[0-9a-z]{8,64}$'),
+  nonce text primary key check (nonce ~ '^[0-9a-z]{16,64}$'),
   provider_id text not null references providers,
   purpose text not null check (purpose in ('owner', 'beneficiary')),
   address text not null check (address ~ '^0x[0-9a-f]{40}$'),
@@ -23,27 +23,64 @@ create table wallet_challenges (
 create index wallet_challenges_by_provider on wallet_challenges (provider_id, issued_at desc);
 
 create table wallet_proofs (
-  -- A nonce proves once: this is its key.
-  nonce text primary key references wallet_challenges,
+  -- The nonce of the text that was signed: it proves once.
+  nonce text primary key,
   provider_id text not null references providers,
   purpose text not null check (purpose in ('owner', 'beneficiary')),
   address text not null check (address ~ '^0x[0-9a-f]{40}$'),
-  -- 'key': a wallet with a key (EIP-191). 'contract': one that is a contract (ERC-1271).
-  kind text not null check (kind in ('key', 'contract')),
-  signature text not null check (signature ~ '^0x[0-9a-f]+$'),
+  -- 'key': a wallet with a key (EIP-191). 'contract': one that is a contract (ERC-1271). 'before': an address that was noted
+  -- before proofs were asked for, and stays good.
+  kind text not null check (kind in ('key', 'contract', 'before')),
+  message text not null,
+  signature text not null check (signature ~ '^0x[0-9a-f]*$'),
   proven_at timestamptz not null
 );
-create index wallet_proofs_by_provider on wallet_proofs (provider_id, address);
+create index wallet_proofs_by_provider on wallet_proofs (provider_id, proven_at);
+-- A wallet owns the collateral of one provider, and a provider has one owner.
+create unique index wallet_proofs_owner_of_one on wallet_proofs (address) where purpose = 'owner';
+create unique index wallet_proofs_one_owner on wallet_proofs (provider_id) where purpose = 'owner';
+
+insert into wallet_proofs (nonce, provider_id, purpose, address, kind, message, signature, proven_at)
+select 'before:' || purpose || ':' || id, id, purpose, address, 'before', '', '0x', created_at
+from providers, lateral (values ('owner', owner_address), ('beneficiary', beneficiary_address)) as a(purpose, address)
+where address is not null;
+
 create trigger wallet_proofs_are_kept before update or delete on wallet_proofs
   for each row execute function refuse_change();
 create trigger wallet_proofs_are_not_emptied before truncate on wallet_proofs
   for each statement execute function refuse_change();
 
--- A payout address that was proven and does not count yet.
-alter table providers
-  add column beneficiary_next text check (beneficiary_next ~ '^0x[0-9a-f]{40}$'),
-  add column beneficiary_next_at timestamptz,
-  add constraint beneficiary_next_has_its_moment check ((beneficiary_next is null) = (beneficiary_next_at is null));
+-- An owner address is a claim until it is proven, and gives way to whoever proves it. A proven one is final.
+create or replace function owner_address_is_final() returns trigger language plpgsql as $$
+begin
+  perform from wallet_proofs where provider_id = old.id and purpose = 'owner' and address = old.owner_address;
+  if found then
+    raise exception 'the owner address of a provider is written once' using errcode = 'restrict_violation';
+  end if;
+  return new;
+end $$;
+
+-- Where a provider is paid at a moment. The first wallet that it proves counts at once. Another one counts a day later, and
+-- only if no further one was proven within that day: whoever stole a key is seen before he is paid, and the old wallet,
+-- proven again, stops him.
+create function payout_wallet(provider text, moment timestamptz) returns text language sql stable
+return coalesce(
+  (
+    select p.address from wallet_proofs p
+    where p.provider_id = provider and p.purpose = 'beneficiary' and p.proven_at <= moment and (
+      not exists (select from wallet_proofs q where q.provider_id = provider and q.proven_at < p.proven_at)
+      or (
+        p.proven_at <= moment - interval '1 day' and not exists (
+          select from wallet_proofs q
+          where q.provider_id = provider and q.purpose = 'beneficiary'
+            and q.proven_at > p.proven_at and q.proven_at < p.proven_at + interval '1 day'
+        )
+      )
+    )
+    order by p.proven_at desc, p.nonce limit 1
+  ),
+  (select p.address from wallet_proofs p where p.provider_id = provider and p.purpose = 'owner' and p.proven_at <= moment)
+);
 
 create table audit_runs (
   id bigint generated always as identity primary key,

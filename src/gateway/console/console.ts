@@ -22,6 +22,7 @@ import { settlementRoutes } from './settlements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
 import { usageRoutes } from './usage.ts';
+import { walletRoutes } from './wallets.ts';
 
 /**
  * The management API under `/api/v1`: for people's browsers, for the Swan agent, for our dashboard. Each subject has a file
@@ -89,6 +90,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
     ...collateralRoutes(rooms),
+    ...walletRoutes(rooms),
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
