@@ -350,6 +350,29 @@ describe('money', () => {
     expect(shown.out).toContain('$0.0000000008');
     expect(await refusal(2, 'usage', '--limit', 'all')).toContain('"all"');
     expect(await answer('audit')).toMatchObject({ balanced: true, checkedUsage: 2 });
+    const measured = await answer('plan', 'capacity', '--measured', served.modelId, '--days', '36500');
+    expect(measured).toMatchObject({
+      demand: { requestsPerS: 1 / 60, promptTokens: 5, outputTokens: 7 },
+      supply: { tokensPerSPerGpu: 12 / 60 },
+      total: 3,
+    });
+    expect(await refusal(1, 'plan', 'capacity', '--measured', served.modelId, '--days', '0.000001')).toContain(
+      'Nobody was served',
+    );
+  });
+
+  test('plan gives the worked examples, and says which figure is missing or out of range', async () => {
+    const capacity = ['--requests-per-second', '2', '--prompt-tokens', '600', '--output-tokens', '250'];
+    const shown = await cygnet(['plan', 'capacity', ...capacity, '--tokens-per-second', '1500']);
+    expect(shown.out).toContain('= 1.51 GPUs busy');
+    expect(shown.out).toContain('2 at the least, 2 with a headroom of 1.3, 3 so that 1 may be lost');
+    const cost = ['--gpu-per-hour', '2.80', '--tokens-per-second', '1600', '--utilisation', '0.6'];
+    expect((await cygnet(['plan', 'cost', ...cost, '--overhead', '0.25'])).out).toContain(
+      '$0.81 + $0.25 = $1.06 per million tokens',
+    );
+    expect(await refusal(2, 'plan', 'capacity', ...capacity)).toContain('--tokens-per-second');
+    expect(await refusal(2, 'plan', 'cost', ...cost, '--price', '-1')).toContain('--price is out of its range');
+    expect(await refusal(2, 'plan', 'cost', ...cost, '--overhead', '1e3')).toContain('--overhead');
   });
 
   test('an audit of a book that somebody falsified says what is wrong and ends with 1', async () => {
