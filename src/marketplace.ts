@@ -12,6 +12,7 @@ import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
+import { MemoryQuotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
@@ -112,6 +113,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => fundsRounds.close());
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
+    const quotas = await MemoryQuotas.open({ clock, read: (window) => reading.covered(window) });
 
     const hub = new Hub(
       {
@@ -247,6 +249,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           models: catalogue,
           limits: new MemoryLimits(config.limits),
           holds: new CappedHolds(money.holds, caps),
+          quotas,
           journal: money.journal,
           dispatcher,
           pick: service.pick,
@@ -287,6 +290,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           reading,
           book: money.book,
           caps,
+          quotas,
           keys,
           providers,
           funds,

@@ -356,9 +356,9 @@ describe('money', () => {
       supply: { tokensPerSPerGpu: 12 / 60 },
       total: 3,
     });
-    expect(await refusal(1, 'plan', 'capacity', '--measured', served.modelId, '--days', '0.000001')).toContain(
-      'Nobody was served',
-    );
+    expect(
+      await refusal(1, 'plan', 'capacity', '--measured', served.modelId, '--days', '0.000001'),
+    ).toContain('Nobody was served');
   });
 
   test('plan gives the worked examples, and says which figure is missing or out of range', async () => {
@@ -371,7 +371,9 @@ describe('money', () => {
       '$0.81 + $0.25 = $1.06 per million tokens',
     );
     expect(await refusal(2, 'plan', 'capacity', ...capacity)).toContain('--tokens-per-second');
-    expect(await refusal(2, 'plan', 'cost', ...cost, '--price', '-1')).toContain('--price is out of its range');
+    expect(await refusal(2, 'plan', 'cost', ...cost, '--price', '-1')).toContain(
+      '--price is out of its range',
+    );
     expect(await refusal(2, 'plan', 'cost', ...cost, '--overhead', '1e3')).toContain('--overhead');
   });
 

@@ -85,6 +85,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   wallet: {
     summary: "prove that a wallet is a provider's, by its signature",
     load: async () => (await import('./wallet.ts')).wallet,
+  },
   plan: {
     summary: 'plan capacity and cost, from figures or from what was measured',
     load: async () => (await import('./plan.ts')).plan,
