@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { NO_COVER, taken, uncovered } from './cover.ts';
+import { coveredOf, NO_COVER, uncovered } from './cover.ts';
 import { type Price, priceOf } from './price.ts';
 
 const count = fc.integer({ min: 0, max: 500 });
@@ -11,7 +11,7 @@ test('what is covered and what is left are together what was used', () => {
   fc.assert(
     fc.property(usage, cover, (used, plan) => {
       const left = uncovered(used, plan);
-      const took = taken(used, plan);
+      const took = coveredOf(used, plan);
       expect(left.inputTokens + left.outputTokens + took.tokens).toBe(used.inputTokens + used.outputTokens);
       expect((left.units ?? 0) + took.units).toBe(used.units);
     }),

@@ -9,7 +9,7 @@ export interface Cover {
 export const NO_COVER: Cover = { tokens: 0, units: 0 };
 
 /** What of a cover a usage takes. */
-export function taken(usage: Usage, cover: Cover): Cover {
+export function coveredOf(usage: Usage, cover: Cover): Cover {
   return {
     tokens: Math.min(cover.tokens, usage.inputTokens + usage.outputTokens),
     units: Math.min(cover.units, usage.units ?? 0),

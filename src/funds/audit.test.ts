@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -319,7 +320,7 @@ describe("a ledger of yesterday before today's chain", () => {
     [lost, restored] = await Promise.all([freshDatabase(), freshDatabase()]);
     const today = await yesterday(lost.database);
     rooms = await yesterday(restored.database);
-    expect(rooms.address).toBe(today.address);
+    assert.equal(rooms.address, today.address);
     // After the backup: another deposit, a new consumer who pays, a pledge, and a slash.
     await createConsumer(lost.database, { id: 'con_new', name: 'new', at: systemClock.wallMs() });
     await pay(today.address, 11_000_000n);
@@ -331,7 +332,7 @@ describe("a ledger of yesterday before today's chain", () => {
     await node.mine(CONFIRMATIONS);
     await today.crypto.round();
     await today.collateral.round();
-    expect(await openStrangers(lost.database.sql, 10)).toEqual([]);
+    assert.deepEqual(await openStrangers(lost.database.sql, 10), []);
   }, 60_000);
   afterAll(async () => {
     await Promise.all([lost.drop(), restored.drop()]);

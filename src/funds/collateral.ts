@@ -297,7 +297,7 @@ export class Collateral {
         const reference = event.eventName === 'Slashed' ? event.args.reason : event.transaction;
         const { amount } = await applyMove(sql, place, move, { id, at, reference });
         if (move.kind !== 'slashed') continue;
-        if (!(await this.#isOurFinding(sql, holder, asset, `${reference}`))) {
+        if (!(await this.#isOurFinding(sql, holder, asset, reference))) {
           const detail = `a slash of ${amount} units of ${asset.asset} of ${holder}, for a reason that is no finding here`;
           await noteStranger(sql, { id, what: 'slash', detail, foundAt: this.#clock.wallMs() });
           this.#log.error(

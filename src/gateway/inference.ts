@@ -1,4 +1,4 @@
-import { type Cover, NO_COVER, taken, uncovered } from '#domain/cover.ts';
+import { type Cover, coveredOf, NO_COVER, uncovered } from '#domain/cover.ts';
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
@@ -630,7 +630,7 @@ class PaidJob<A extends Ask> {
     const { candidate } = end;
     const { price } = this.model;
     const cost = priceOf(uncovered(usage, this.#cover), price);
-    const plan = taken(usage, this.#cover);
+    const plan = coveredOf(usage, this.#cover);
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
