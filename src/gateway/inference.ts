@@ -4,6 +4,7 @@ import type { Pico } from '#domain/money.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
 import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
 import { priceOf } from '#domain/price.ts';
+import { type TierName, tierOfPlan } from '#domain/tier.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { DispatchEnd, Dispatcher, NobodyToPick, Order, PickNext, Run, Wish } from '#hub/dispatch.ts';
@@ -66,8 +67,13 @@ export interface InferenceRooms {
   readonly pick: PickNext;
   readonly isQuarantined: (order: Order) => boolean;
   readonly recounter: { has(modelId: string): boolean; submit(job: RecountJob): void };
-  /** Told of each request that reached a provider, once, when it is over. */
-  readonly served: (record: UsageRecord, candidate: Candidate | undefined) => void;
+  /** Told of each request that was dispatched, once, when it is over. `queueMs`: from acceptance until then. */
+  readonly served: (
+    record: UsageRecord,
+    about: { candidate: Candidate | undefined; tier: TierName; queueMs: number | undefined },
+  ) => void;
+  /** Told of each request for a model that was refused before anybody was asked. */
+  readonly refused: (about: { modelId: string; tier: TierName; code: string }) => void;
 }
 
 /** The hold book (`ledger/holds.ts`) with the spend caps of keys in front (`spend-caps.ts`). */
@@ -190,12 +196,14 @@ export async function serve<A extends Ask>(
 ): Promise<void> {
   let rate: RateVerdict | undefined;
   let current: PaidJob<A> | undefined;
+  let modelId: string | undefined;
   try {
     const ask = read instanceof Promise ? await read : read;
     if (ask instanceof Fault) throw ask;
     const wanted = wantedModel(rooms, endpoint, caller, ask, ask.model);
     // All names are judged before anything is tried: a slip in the last is told at once, not on the day it is needed.
     const others = otherModels(rooms, endpoint, caller, ask, wanted);
+    modelId = wanted.model.id;
     const taken =
       caller.rate ?? rooms.limits.takeRequest(caller.key, wanted.model.category, rooms.clock.nowMs());
     rate = taken instanceof Promise ? await taken : taken;
@@ -231,6 +239,9 @@ export async function serve<A extends Ask>(
       rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
     sendError(reply, fault, rate && rateHeaders(rate));
     logRefusal(rooms, caller, fault);
+    modelId = current?.model.id ?? modelId;
+    if (modelId !== undefined)
+      rooms.refused({ modelId, tier: tierOfPlan(caller.key.plan), code: fault.code });
   } finally {
     caller.leave();
   }
@@ -340,6 +351,7 @@ class PaidJob<A extends Ask> {
   #cover: Cover = NO_COVER;
   #run: Run | undefined;
   #firstMs: number | undefined;
+  #queueMs: number | undefined;
   #events = 0;
   #bytes = 0;
   #tokens = 0;
@@ -463,6 +475,10 @@ class PaidJob<A extends Ask> {
     if (reserved > 0n) this.#rooms.holds.settle(this.consumerId, reserved, charge, this.#caller.key);
   }
 
+  get #tier(): TierName {
+    return tierOfPlan(this.#caller.key.plan);
+  }
+
   get consumerId(): string {
     return this.#caller.key.ownerId;
   }
@@ -484,6 +500,7 @@ class PaidJob<A extends Ask> {
       const drained = (): void => this.#consume(0);
       this.#reply.onGone = gone;
       this.#reply.onDrained = drained;
+      this.#queueMs = this.#sinceAccepted();
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
@@ -559,11 +576,12 @@ class PaidJob<A extends Ask> {
       if (!(error instanceof RecordInDoubt)) this.release();
       this.#rooms.log.error({ request: record.id, err: error }, 'The usage of a request could not be kept.');
       this.#answerFailure('ledger-unavailable');
+      this.#rooms.refused({ modelId: record.modelId, tier: this.#tier, code: 'ledger-unavailable' });
       return;
     }
     const { covered = 0n, coveredTokens = 0, coveredUnits = 0 } = record;
     this.#settle(record.charge, { tokens: coveredTokens, units: coveredUnits });
-    this.#rooms.served(record, end.candidate);
+    this.#rooms.served(record, { candidate: end.candidate, tier: this.#tier, queueMs: this.#queueMs });
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
     else if (!this.#left) this.#answerFailure(end.errorCode ?? 'provider-failed');

@@ -25,6 +25,7 @@ import { transcriptions } from './endpoints/transcriptions.ts';
 import { type GenerationRooms, generation } from './generation.ts';
 import { ReplyWriter } from './http-reply.ts';
 import { admit, consumerKey, type InferenceRooms } from './inference.ts';
+import { type MetricsRooms, mayReadMetrics } from './metrics-access.ts';
 import { modelBody } from './model-body.ts';
 import { openApi } from './openapi.ts';
 import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
@@ -187,6 +188,10 @@ export async function openGateway(
     const health = rooms.health();
     return reply.code(health.status === 'ok' ? 200 : 503).send(health);
   });
+  app.get('/metrics', async (request, reply) => {
+    mayReadMetrics(request.raw, rooms.metrics.token, rooms.console.addresses);
+    return reply.type(rooms.metrics.page.contentType).send(await rooms.metrics.page.text());
+  });
   app.get('/v1/models', async () => ({
     object: 'list',
     data: rooms.models
@@ -280,6 +285,7 @@ export interface GatewayRooms {
   readonly usage: GenerationRooms['usage'];
   readonly playground: PlaygroundSettings;
   readonly console: ConsoleRooms;
+  readonly metrics: MetricsRooms;
   readonly health: () => Health;
 }
 
@@ -317,6 +323,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   '/v1/models/*': ['GET', 'HEAD'],
   '/v1/playground/models': ['GET', 'HEAD'],
   '/v1/generation': ['GET', 'HEAD'],
+  '/metrics': ['GET', 'HEAD'],
   '/openapi.json': ['GET', 'HEAD'],
   '/docs': ['GET', 'HEAD'],
   '/api/v1/provider/status': ['GET', 'HEAD'],

@@ -334,6 +334,8 @@ export class Presence {
   bufferedBytes = 0;
   linkCapacity = 0;
   vramGb: number | null = null;
+  /** What its agent last said of the machine, by the agent protocol's names of figures: its own word, unchecked. */
+  readonly reported = new Map<string, number>();
 
   constructor(
     about: Pick<

@@ -132,6 +132,15 @@ export const ERRORS = {
     false,
     'The e-mail address or the password is wrong.',
   ),
+  'metrics-token-wrong': row(
+    401,
+    'authentication_error',
+    'metrics_token_wrong',
+    'caller',
+    false,
+    false,
+    'Send the token for metrics as Authorization: Bearer ….',
+  ),
   'balance-short': row(
     402,
     'insufficient_quota',

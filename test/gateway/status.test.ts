@@ -452,6 +452,7 @@ test('every other row is of another address, of a journey (test/journeys), or a 
     'key-expired',
     'ledger-unavailable',
     'login-refused',
+    'metrics-token-wrong',
     'model-not-allowed',
     'playground-empty',
     'preferences-unmet',
