@@ -53,6 +53,7 @@ import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
+import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
@@ -205,7 +206,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       clock,
       log: log.child({ room: 'reliability' }),
       life: ids('life'),
-      gauges: marketGauges({ clock, hub, dispatcher, money }),
+      gauges: [...marketGauges({ clock, hub, dispatcher, money }), auditGauge(() => payouts.standing())],
     });
     closing.push(() => reliability.close());
     const bodies = new BodyPool({ clock, limits: config.limits });
@@ -552,6 +553,19 @@ function openPayouts(parts: MarketplaceParts): {
 }
 
 const AUDITS_LISTED = 30;
+
+/** Nothing before the first night of this process. */
+function auditGauge(standing: () => AuditStanding): GaugeReading {
+  return {
+    name: 'cygnet_audit_balanced',
+    help: 'Whether the last nightly audit of this process found everything in order.',
+    labels: [],
+    read: () => {
+      const { balanced } = standing();
+      return balanced === undefined ? [] : [[{}, balanced ? 1 : 0]];
+    },
+  };
+}
 
 /** The name under which this data folder's process leases money: made once, kept for its later lives. */
 function instanceOf(dataFolder: string, makeId: (prefix: string) => string): string {

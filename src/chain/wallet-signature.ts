@@ -1,5 +1,6 @@
-import { hashMessage, parseAbi, verifyMessage } from 'viem';
+import { getAddress, hashMessage, parseAbi, verifyMessage } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
+import { createSiweMessage } from 'viem/siwe';
 import type { Address, Hex } from '#domain/hex.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Sealed } from '#kit/sealed.ts';
@@ -8,6 +9,33 @@ import type { Chain } from './rpc.ts';
 const abi = parseAbi(['function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)']);
 /** What a contract answers to a signature that is its own (ERC-1271). */
 const MAGIC = '0x1626ba7e';
+
+/** The text of Sign-In with Ethereum (ERC-4361), word for word as the wallet shows and signs it. Times are wall milliseconds. */
+export function walletText(about: {
+  /** The public URL of the market. */
+  market: string;
+  chainId: number;
+  address: Address;
+  nonce: string;
+  statement: string;
+  requestId: string;
+  issuedAt: number;
+  expiresAt: number;
+}): string {
+  const { market, chainId, nonce, statement, requestId } = about;
+  return createSiweMessage({
+    address: getAddress(about.address),
+    chainId,
+    domain: new URL(market).host,
+    uri: market,
+    version: '1',
+    nonce,
+    statement,
+    requestId,
+    issuedAt: new Date(about.issuedAt),
+    expirationTime: new Date(about.expiresAt),
+  });
+}
 
 /**
  * Whether a wallet signed a text (EIP-191, as wallets sign what people read). `key`: the wallet's own key did. `contract`:

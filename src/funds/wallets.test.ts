@@ -4,16 +4,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { signText } from '#chain/wallet-signature.ts';
 import type { Database } from '#db/database.ts';
 import type { Address, Hex } from '#domain/hex.ts';
-import { parseUsd } from '#domain/money.ts';
 import { createProvider, ownerAddressOf } from '#identity/providers.ts';
 import { Fault } from '#kit/fault.ts';
 import { seededRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { SettlementStore } from '#settlement/store.ts';
 import { openTestChain, type TestChain } from '#support/chain.ts';
 import { makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
-import { earns } from '#support/settlement.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { type WalletPurpose, Wallets } from './wallets.ts';
 
@@ -59,14 +56,11 @@ const refusal = async (work: Promise<unknown>): Promise<string> =>
     () => 'none',
     (error: unknown) => (error instanceof Fault ? error.code : String(error)),
   );
+/** Where the provider is paid, as settlement asks for it. */
 const wallets = async () => {
-  const store = new SettlementStore(fresh.database, {
-    chainId: 254,
-    contract: `0x${'1'.repeat(40)}`,
-    token: `0x${'2'.repeat(40)}`,
-  });
-  const owed = await store.owedBy(10n ** 12n, clock.wallMs());
-  return owed.find(({ providerId }) => providerId === provider)?.wallet;
+  const [row] = await fresh.database.sql<{ wallet: Address | null }[]>`
+    select payout_wallet(${provider}, ${new Date(clock.wallMs())}) as wallet`;
+  return row?.wallet ?? undefined;
 };
 
 beforeEach(async () => {
@@ -95,7 +89,6 @@ test('the text names the market, the provider, the chain, and a moment when it i
 
 test('a wallet that was only named is paid nothing; one that signed is paid at once', async () => {
   const [named, signed] = [newWallet(), newWallet()];
-  await earns(fresh.database, provider, parseUsd('60'), clock.wallMs());
   await fresh.database
     .sql`update providers set beneficiary_address = ${named.address} where id = ${provider}`;
   expect(await wallets()).toBeUndefined();
@@ -110,7 +103,6 @@ test('a wallet that was only named is paid nothing; one that signed is paid at o
 
 test('an owner that signed is paid where no payout address did', async () => {
   const [owner, payout] = [newWallet(), newWallet()];
-  await earns(fresh.database, provider, parseUsd('60'), clock.wallMs());
   await prove(owner, { purpose: 'owner' });
   expect(await wallets()).toBe(owner.address);
   // It was paid somewhere before, so the new place counts a day later.

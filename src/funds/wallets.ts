@@ -1,7 +1,5 @@
-import { getAddress } from 'viem';
-import { createSiweMessage } from 'viem/siwe';
 import type { Chain } from '#chain/rpc.ts';
-import { signedBy } from '#chain/wallet-signature.ts';
+import { signedBy, walletText } from '#chain/wallet-signature.ts';
 import type { Database } from '#db/database.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { noteEvent } from '#identity/account-events.ts';
@@ -58,17 +56,15 @@ export class Wallets {
     const at = clock.wallMs();
     const expiresAt = at + GOOD_FOR_MS;
     const nonce = random.bytes(16).toString('hex');
-    const message = createSiweMessage({
-      address: getAddress(address),
+    const message = walletText({
+      market,
       chainId,
-      domain: new URL(market).host,
-      uri: market,
-      version: '1',
+      address,
       nonce,
       statement: `This wallet is the ${purpose === 'owner' ? 'owner address' : 'payout address'} of the provider ${providerId}.`,
-      issuedAt: new Date(at),
-      expirationTime: new Date(expiresAt),
       requestId: providerId,
+      issuedAt: at,
+      expiresAt,
     });
     await database.transaction(async (sql) => {
       await sql`select from providers where id = ${providerId} for update`;

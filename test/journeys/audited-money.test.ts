@@ -15,6 +15,13 @@ import { sendIntent } from '#chain/transfers.ts';
 import type { Database } from '#db/database.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { parseUsd } from '#domain/money.ts';
+import { auditFunds } from '#funds/audit.ts';
+import { Collateral } from '#funds/collateral.ts';
+import { CryptoDeposits } from '#funds/crypto-deposits.ts';
+import { DepositAddresses } from '#funds/deposit-addresses.ts';
+import { Deposits } from '#funds/deposits.ts';
+import { PlanFees } from '#funds/plan-fees.ts';
+import { openStrangers, payoutsHeldBy, resolveStranger } from '#funds/strangers.ts';
 import { createConsumer } from '#identity/consumers.ts';
 import { createProvider } from '#identity/providers.ts';
 import { systemClock } from '#kit/clock.ts';
@@ -24,13 +31,6 @@ import { auditHolds, noteAudit } from '#settlement/audit-runs.ts';
 import { openTestChain, type TestChain } from '#support/chain.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { openSettler, providerWith, trustWallet } from '#support/settlement.ts';
-import { auditFunds } from './audit.ts';
-import { Collateral } from './collateral.ts';
-import { CryptoDeposits } from './crypto-deposits.ts';
-import { DepositAddresses } from './deposit-addresses.ts';
-import { Deposits } from './deposits.ts';
-import { PlanFees } from './plan-fees.ts';
-import { openStrangers, payoutsHeldBy, resolveStranger } from './strangers.ts';
 
 // A market takes money in every way, and gives some back. Then liars change what is kept of it, each in another place, and
 // the audit must name the place. And a ledger of yesterday is set before the chain of today.
