@@ -75,7 +75,7 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
     findHardware(parts.program, parts.machine),
     settings.serviceUrl === undefined ? undefined : tellStanding(settings.serviceUrl, settings.key, log),
   ]);
-  const watch = new HealthWatch({ models: models.values(), clock });
+  const watch = new HealthWatch({ models: models.values(), clock, log });
   let figures: Record<string, number> = {};
   const looks = hardware
     ? new Rounds(clock, {

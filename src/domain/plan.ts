@@ -1,6 +1,7 @@
 /**
  * Plans: what an account may ask for beside what each key may. The figures are data; `null` means that the plan sets no
- * limit of its own. Requests a minute, requests a day, requests at once and the tiers of models are enforced at admission.
+ * limit of its own. Requests a minute, requests a day, requests at once and the tiers of models are enforced at admission,
+ * whether there is a fallback by routing.
  * The token and image quotas are what a plan *covers*: within them, requests to models of its `coveredTiers` cost the
  * consumer nothing, and the plan's fees pay the providers (`gateway/plan-quotas.ts`). Beyond them the balance pays.
  */
@@ -20,6 +21,8 @@ export interface Plan {
   readonly tokensPerWeek: number | null;
   /** In a day (UTC). */
   readonly imagesPerDay: number | null;
+  /** External endpoints may serve its requests: the fallback that paid plans have when agents cannot. */
+  readonly fallback: boolean;
 }
 
 /** What an account has when nobody chose another plan. */
@@ -37,6 +40,7 @@ export const PLANS = {
     coveredTiers: [],
     tokensPerWeek: 1_000_000,
     imagesPerDay: 10,
+    fallback: false,
   },
   'pay-as-you-go': {
     name: 'pay-as-you-go',
@@ -49,6 +53,7 @@ export const PLANS = {
     coveredTiers: [],
     tokensPerWeek: null,
     imagesPerDay: null,
+    fallback: true,
   },
   pro: {
     name: 'pro',
@@ -62,6 +67,7 @@ export const PLANS = {
     coveredTiers: ['free', 'standard'],
     tokensPerWeek: 40_000_000,
     imagesPerDay: 75,
+    fallback: true,
   },
 } as const satisfies Record<string, Plan>;
 

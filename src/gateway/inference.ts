@@ -2,8 +2,9 @@ import { type Cover, coveredOf, NO_COVER, uncovered } from '#domain/cover.ts';
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
+import { planOf } from '#domain/plan.ts';
 import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
-import { priceOf } from '#domain/price.ts';
+import { type Price, priceOf } from '#domain/price.ts';
 import { type TierName, tierOfPlan } from '#domain/tier.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
@@ -105,6 +106,8 @@ export interface Caller {
   readonly leave: () => void;
   /** Taken already, where the caller has a limit of its own. */
   readonly rate?: RateVerdict;
+  /** The markets that the request has passed on its way here. */
+  readonly via?: string;
   /** What a balance that does not suffice is called, where it is not the caller's. */
   readonly whenShort?: ErrorCode;
 }
@@ -216,7 +219,7 @@ export async function serve<A extends Ask>(
       const picked = rooms.pick(job.order, NOBODY_TRIED);
       if ('none' in picked) {
         if (next) continue;
-        throw nobody(picked, job.model);
+        throw nobody(picked, job.model, caller.key);
       }
       let first = picked.candidate;
       // Only now: a body that no agent could take is told so first.
@@ -226,7 +229,7 @@ export async function serve<A extends Ask>(
         await holding;
         // Many may have waited for the same answer, and whoever had room for one of them is full now.
         const again = rooms.pick(job.order, NOBODY_TRIED);
-        if ('none' in again) throw nobody(again, job.model);
+        if ('none' in again) throw nobody(again, job.model, caller.key);
         first = again.candidate;
       }
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
@@ -323,7 +326,13 @@ function checkLength<A extends Ask>(tokensMax: number, endpoint: Endpoint<A>, as
   });
 }
 
-function nobody({ none, filter }: NobodyToPick, model: Model): Fault {
+function nobody({ none, filter, agentsOnly }: NobodyToPick, model: Model, key: KeyRecord): Fault {
+  if (agentsOnly && none === 'model-without-provider') {
+    return new Fault(none, {
+      outer: `No agent is serving ${model.id} now, and the plan ${planOf(key.plan).title} has no fallback beyond them.`,
+      retryAfterS: 5,
+    });
+  }
   if (filter === undefined) return new Fault(none, { retryAfterS: 5 });
   return new Fault(none, {
     outer: `No provider of ${model.id} is left by 'provider.${filter}'.`,
@@ -360,6 +369,8 @@ class PaidJob<A extends Ask> {
   #result: Buffer | undefined;
   #answer: Answer | undefined;
   #mode: 'websocket' | 'external' = 'websocket';
+  /** Of the candidate at work: its ask, else the listed price. Never above that, so the hold suffices. */
+  #price: Price;
   #left = false;
 
   constructor(
@@ -400,8 +411,12 @@ class PaidJob<A extends Ask> {
       body: endpoint.body(ask, bytes),
       set,
       answerMax: { events: 0, bytes: 0 },
+      via: caller.via,
+      price: model.price,
+      agentsOnly: !planOf(caller.key.plan).fallback,
       ...(wish && { wish }),
     };
+    this.#price = model.price;
   }
 
   /**
@@ -504,6 +519,7 @@ class PaidJob<A extends Ask> {
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
+          this.#price = candidate.ask ?? this.model.price;
         },
         data: (events, eventCount, tokenCount, contentBytes) =>
           this.#relay(events, eventCount, tokenCount, contentBytes),
@@ -646,7 +662,7 @@ class PaidJob<A extends Ask> {
   #recordOf(end: DispatchEnd, usage: Usage): UsageRecord {
     const { key, requestId } = this.#caller;
     const { candidate } = end;
-    const { price } = this.model;
+    const price = this.#price;
     const cost = priceOf(uncovered(usage, this.#cover), price);
     const plan = coveredOf(usage, this.#cover);
     return {
@@ -674,7 +690,7 @@ class PaidJob<A extends Ask> {
       attempts: end.attempts,
       ttftMs: this.#firstMs ?? null,
       totalMs: this.#sinceAccepted(),
-      priceId: this.model.price.id,
+      priceId: this.#price.id,
       policy: this.#rooms.settings.policy,
       charge: cost < this.#reserved ? cost : this.#reserved,
       ...(plan.tokens + plan.units > 0 && {
@@ -689,7 +705,7 @@ class PaidJob<A extends Ask> {
     const text = this.#text as DeliveredText;
     this.#rooms.recounter.submit({
       record,
-      price: this.model.price,
+      price: this.#price,
       body: this.order.body,
       answer: this.#answer ? JSON.stringify(this.#answer) : text,
     });

@@ -30,6 +30,7 @@ export function openSettler(parts: {
   store?: SettlementStore;
   transactions?: TransactionStore;
   heldBy?: () => Promise<string | undefined>;
+  makeBlock?: () => Promise<void>;
 }): { settler: Settler; store: SettlementStore; sender: Sender } {
   const { database, chain, contract, token, key, clock, folder, confirmations = 1 } = parts;
   const store = parts.store ?? new SettlementStore(database, { chainId: chain.id, contract, token });
@@ -48,6 +49,7 @@ export function openSettler(parts: {
     clock,
     log: silentLog,
     heldBy: parts.heldBy,
+    ...(parts.makeBlock && { makeBlock: parts.makeBlock }),
   });
   return { settler, store, sender };
 }
