@@ -56,6 +56,7 @@ import { RecentUsage } from '#ledger/recent-usage.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
+import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
@@ -64,8 +65,8 @@ import type { Strategy } from '#routing/strategies/strategy.ts';
 import { auditMarket } from '#settlement/audit.ts';
 import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
-import { type AuditStanding, openNights } from '#settlement/nights.ts';
-import { openSettlement } from '#settlement/open.ts';
+import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
+import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
 
 /**
  * The whole market in one process: opens every room once, from one Config, and hands each what it needs. Rooms close in
@@ -146,6 +147,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         unknownHardwareAllowed: config.providers.allowUnknownHardware,
       },
     );
+    const rewards = openRewardRounds(parts, payouts.rewards, hub);
+    closing.push(() => rewards.close());
     const rules = networkRules(config.external.allowNetworks);
     const fleet = new ExternalFleet({
       clock,
@@ -315,6 +318,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           funds,
           claims: payouts.desk,
           audits: payouts.audits,
+          rewardClaims: payouts.rewards?.desk,
+          rewards: rewards.book,
           models: catalogue,
           registry: hub.registry,
           addresses,
@@ -497,11 +502,13 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
  */
 function openPayouts(parts: MarketplaceParts): {
   desk: ClaimsDesk | undefined;
+  rewards: SettlementRoom | undefined;
   audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
   standing(): AuditStanding;
   close(): Promise<void>;
 } {
   const { config, clock, chain } = parts;
+  const { dataFolder } = config;
   const log = parts.log.child({ room: 'settlement' });
   const database = openDatabase({
     url: parts.databaseUrl,
@@ -512,17 +519,10 @@ function openPayouts(parts: MarketplaceParts): {
     deadlineMs: SETTLEMENT_DEADLINE_MS,
     statementTimeoutMs: SETTLEMENT_DEADLINE_MS,
   });
-  const rooms =
-    chain &&
-    openSettlement({
-      database,
-      chain,
-      minimum: config.money.payoutMinimum,
-      dataFolder: config.dataFolder,
-      clock,
-      log,
-      heldBy: async () => (await payoutsHeldBy(database)) ?? (await auditHolds(database)),
-    });
+  const heldBy = async () => (await payoutsHeldBy(database)) ?? (await auditHolds(database));
+  const common = chain && { database, chain, dataFolder, clock, log, heldBy };
+  const rooms = common && openSettlement({ ...common, minimum: config.money.payoutMinimum });
+  const rewards = common && openRewardSettlement(common);
   const nights = openNights({
     settler: rooms?.settler,
     audit: () => auditMarket({ database, chain, ...rooms, funds: () => auditFunds({ database, chain }) }),
@@ -548,6 +548,7 @@ function openPayouts(parts: MarketplaceParts): {
       strangers: () => openStrangers(database.sql, AUDITS_LISTED),
     },
     standing: () => nights.standing(),
+    rewards,
     close: async () => {
       await nights.close();
       await database.close();
@@ -566,6 +567,45 @@ function auditGauge(standing: () => AuditStanding): GaugeReading {
     read: () => {
       const { balanced } = standing();
       return balanced === undefined ? [] : [[{}, balanced ? 1 : 0]];
+    },
+  };
+}
+
+/** Rewards, on a connection of their own: a day's reward reads a week of usage. */
+function openRewardRounds(
+  parts: MarketplaceParts,
+  settlement: SettlementRoom | undefined,
+  hub: Hub,
+): ReturnType<typeof openRewards> {
+  const { clock, database } = parts;
+  const log = parts.log.child({ room: 'rewards' });
+  const patientDatabase = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 1,
+    applicationName: 'cygnet-rewards',
+    deadlineMs: SETTLEMENT_DEADLINE_MS,
+    statementTimeoutMs: SETTLEMENT_DEADLINE_MS,
+  });
+  const settler = settlement?.settler;
+  const rewards = openRewards({
+    database,
+    patientDatabase,
+    clock,
+    log,
+    // An external endpoint is somebody's server elsewhere: nobody's machine is there.
+    present: function* () {
+      for (const presence of hub.registry.present()) if (presence.mode === 'websocket') yield presence;
+    },
+    settle: settler && (() => settler.round()),
+    failed: (error) => settlementFailed(log, error),
+  });
+  return {
+    book: rewards.book,
+    close: async () => {
+      await rewards.close();
+      await patientDatabase.close();
     },
   };
 }

@@ -20,7 +20,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   demo: {
     summary:
-      'watch a market at work for a minute: agents, requests, a failure, the books; leaves nothing behind',
+      'watch a market at work for half a minute: agents, requests, a failure, the books; leaves nothing behind',
     load: async () => (await import('./demo.ts')).demo,
   },
   agent: {
@@ -77,6 +77,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   settlements: {
     summary: 'list batches of payouts, and show whom one pays',
     load: async () => (await import('./settlements.ts')).settlements,
+  },
+  rewards: {
+    summary: 'set the daily pool of SWAN, reward days, and show what providers got',
+    load: async () => (await import('./rewards.ts')).rewards,
   },
   claim: {
     summary: "collect what a provider's wallet was promised",

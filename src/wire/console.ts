@@ -212,6 +212,8 @@ export const historyQuery = z.object({
   duration: z.enum(['24h', '7d', '30d']).default('24h'),
   bucket: z.enum(['1h', '1d']).optional(),
 });
+/** Which series of batches: payouts of earnings, or with `SWAN` those of rewards. */
+export const settlementQuery = z.object({ asset: z.enum(['USD', 'SWAN']).default('USD') });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
 
 export type KeyLimitsRequest = z.output<typeof someLimits>;
@@ -453,7 +455,7 @@ export const demandAnswer = envelope(
     ),
   }),
 );
-/** Call 16. `uptime_7d_percent` is null: presence is not measured over time yet. */
+/** Call 16. `uptime_7d_percent` is null while the market has measured nothing of those days. */
 export const providerStatsAnswer = z.strictObject({
   total_inferences: count,
   successful_inferences: count,
@@ -513,6 +515,45 @@ export const providerModelsAnswer = z.strictObject({
     }),
   ),
 });
+
+/** What a provider was rewarded. Amounts are decimal text in the asset's smallest unit; scores are of 10^12. */
+export const rewardsAnswer = z.strictObject({
+  asset: z.literal('SWAN'),
+  decimals: count,
+  payable: z.string(),
+  vesting: z.string(),
+  days: z.array(
+    z.strictObject({
+      day: z.iso.date(),
+      phase: z.union([z.literal(1), z.literal(2), z.literal(3)]),
+      pool: z.string(),
+      excluded: z.enum(['not-active', 'low-uptime']).nullable(),
+      score: z.string(),
+      weight: z.string(),
+      basic_income: z.string(),
+      contribution: z.string(),
+      availability_bonus: z.string(),
+      liquid: z.string(),
+      locked: z.string(),
+      vests_on: z.iso.date(),
+      vested: z.boolean(),
+      measured: z.strictObject({
+        hardware_tier: z.number(),
+        inferences: count,
+        tokens: count,
+        succeeded: count,
+        failed: count,
+        avg_latency_ms: count,
+        models_served: count,
+        minutes_online_7d: count,
+        minutes_online_30d: count,
+        market_minutes_7d: count,
+        market_minutes_30d: count,
+      }),
+    }),
+  ),
+});
+export type RewardsAnswer = z.output<typeof rewardsAnswer>;
 
 /** A key as its owner sees it; never the secret. */
 export const keyAnswer = z.strictObject({

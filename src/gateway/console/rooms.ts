@@ -15,6 +15,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Balance } from '#ledger/book.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
+import type { RewardBook } from '#rewards/book.ts';
 import type { AuditRun } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import type { ClientAddresses } from '../client-address.ts';
@@ -52,6 +53,9 @@ export interface ConsoleRooms {
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
   readonly audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
+  /** Likewise for rewards; undefined where they are not paid out. */
+  readonly rewardClaims: ClaimsDesk | undefined;
+  readonly rewards: RewardBook;
   readonly addresses: ClientAddresses;
   readonly policy: SplitPolicy;
   readonly signUp: 'open' | 'closed';
