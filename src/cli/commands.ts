@@ -106,6 +106,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "collect what a provider's wallet was promised",
     load: async () => (await import('./claim.ts')).claim,
   },
+  wallet: {
+    summary: "prove that a wallet is a provider's, by its signature",
+    load: async () => (await import('./wallet.ts')).wallet,
+  },
   plan: {
     summary: 'plan capacity and cost, from figures or from what was measured',
     load: async () => (await import('./plan.ts')).plan,

@@ -25,6 +25,16 @@ export function parseDay(text: string): number | undefined {
   return dayName(dayOf(at)) === text ? dayOf(at) : undefined;
 }
 
+/** The week of an instant, from Monday, in weeks since Monday the 29th of December 1969. */
+export function weekOf(wallMs: number): number {
+  return Math.floor((dayOf(wallMs) + 3) / 7);
+}
+
+/** When a week (as `weekOf` counts) begins, in wall milliseconds. */
+export function weekStart(week: number): number {
+  return dayStart(week * 7 - 3);
+}
+
 /** The calendar month of an instant, in months since January 1970. */
 export function monthOf(wallMs: number): number {
   const date = new Date(wallMs);

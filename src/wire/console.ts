@@ -64,6 +64,21 @@ export const upgradeRequest = z.object({
   description: z.string().max(2_000).default(''),
 });
 export const providerKeyRequest = z.object({ name: line(64).default('Key') });
+/** A wallet's text is asked for, and then its signature is handed in. */
+export const walletChallengeRequest = z.object({
+  purpose: z.enum(['owner', 'beneficiary']),
+  address: address.transform((text) => text as `0x${string}`),
+});
+export const walletProofRequest = z.object({
+  nonce: z.string().regex(/^[0-9a-z]{16,64}$/),
+  // Of a key 65 bytes; a wallet that is a contract may want more.
+  signature: z
+    .string()
+    .max(8_194)
+    .regex(/^0x(?:[0-9a-fA-F]{2})+$/)
+    .transform((text) => text as `0x${string}`),
+});
+
 export const providerSignUpRequest = z.object({ name: line(64), owner_address: address });
 export const approvalRequest = z.object({
   provider_name: line(200),

@@ -24,6 +24,7 @@ import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
 import { usageRoutes } from './usage.ts';
+import { walletRoutes } from './wallets.ts';
 
 /**
  * The management API under `/api/v1`: for people's browsers, for the Swan agent, for our dashboard. Each subject has a file
@@ -91,6 +92,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
     ...collateralRoutes(rooms),
+    ...walletRoutes(rooms),
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
