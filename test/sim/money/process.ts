@@ -131,8 +131,8 @@ function chainOf({ chain, turnstile }: MoneyPlaces, actor: Actor): Chain {
 function spoilStore(store: SettlementStore, { sabotage }: MoneyPlaces): void {
   if (sabotage === 'pays-what-was-paid') {
     const owedBy = store.owedBy.bind(store);
-    store.owedBy = async (cut) => {
-      const owed = await owedBy(cut);
+    store.owedBy = async (cut, at) => {
+      const owed = await owedBy(cut, at);
       const before = await store.promisedBy(1_000_000);
       return owed.map((one) => ({
         ...one,

@@ -29,6 +29,7 @@ import { SettlementStore } from '#settlement/store.ts';
 import { MemoryChain } from '#support/memory-chain.ts';
 import { balanceIn } from '#support/memory-contracts.ts';
 import { usageOf } from '#support/records.ts';
+import { trustWallet } from '#support/settlement.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { Chance } from '../chance.ts';
 import { ProcessClock } from '../market/process-clock.ts';
@@ -219,13 +220,13 @@ export class MoneyWorld {
   }
 
   async #prepare(): Promise<void> {
-    const { sql } = this.#database;
     const at = this.clock.wallMs();
     for (const [id, wallet] of this.#wallets) {
       await createProvider(this.#database, { id, name: id, state: 'active', at });
-      await sql`
-        update providers set beneficiary_address = ${wallet ?? null}, owner_address = ${this.#owners.get(id) ?? null}
-        where id = ${id}`;
+      const owner = this.#owners.get(id);
+      const about = { providerId: id, at: 0 };
+      if (owner) await trustWallet(this.#database, { ...about, purpose: 'owner', address: owner });
+      if (wallet) await trustWallet(this.#database, { ...about, purpose: 'beneficiary', address: wallet });
     }
     const addresses = new DepositAddresses({ database: this.#database, tree: TREE, clock: this.clock });
     for (const id of this.#consumers) {
