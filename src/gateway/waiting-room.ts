@@ -68,8 +68,8 @@ export class WaitingRoom {
   }
 
   /**
-   * Waits for a turn. Resolves with somebody to ask, or with a refusal. `leave` of the answer's `wait` takes the request out
-   * when its client has left; the promise then never resolves.
+   * Waits for a turn: `answer` resolves with somebody to ask, or with a refusal. `leave` takes a request out whose client
+   * has left; `answer` then never resolves.
    */
   wait(turn: Turn): { answer: Promise<TurnAnswer>; leave: () => void } {
     const line = this.#line(turn.modelId);
@@ -77,12 +77,13 @@ export class WaitingRoom {
     const nowMs = this.#clock.nowMs();
     let waiting: Waiting | undefined;
     const answer = new Promise<TurnAnswer>((resolve) => {
-      const expectedMs = line.pace.expectedMs(line.queue.ahead(turn.consumerId) + 1, nowMs);
+      const about = { tenant: turn.consumerId, group: turn.tier, weight };
+      const expectedMs = line.pace.expectedMs(line.queue.ahead(about) + 1, nowMs);
       if (expectedMs > queueDeadlineMs) {
         resolve(busy(expectedMs - queueDeadlineMs));
         return;
       }
-      waiting = { tenant: turn.consumerId, weight, deadlineMs: nowMs + queueDeadlineMs, turn, resolve };
+      waiting = { ...about, deadlineMs: nowMs + queueDeadlineMs, turn, resolve };
       this.#waiting += 1;
       const refused = line.queue.add(waiting);
       if (refused) this.#settle(refused, busy(line.pace.expectedMs(line.queue.size, nowMs)));

@@ -8,6 +8,7 @@ interface Named extends Waiter {
 const waiter = (name: string, tenant: string, weight = 1, deadlineMs = 1_000): Named => ({
   name,
   tenant,
+  group: `of weight ${weight}`,
   weight,
   deadlineMs,
 });
@@ -123,25 +124,39 @@ describe('whatever happens', () => {
     );
   });
 
-  test('no tenant gets more than its share by more than one request, while all wait', () => {
+  test('classes get their shares, and the tenants of a class the same, while all wait', () => {
+    const classes = fc.uniqueArray(fc.integer({ min: 1, max: 8 }), { minLength: 2, maxLength: 4 });
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 2, maxLength: 6 }), (weights) => {
+      fc.property(classes, fc.integer({ min: 1, max: 4 }), (weights, tenants) => {
         const queue = new FairQueue<Named>({ sizeMax: 10_000 });
-        weights.forEach((weight, tenant) => {
-          for (let i = 0; i < 300; i++) queue.add(waiter(`${tenant}`, `t${tenant}`, weight));
-        });
+        for (const weight of weights) {
+          for (let i = 0; i < 400; i++)
+            queue.add(waiter(`${weight} ${i % tenants}`, `t${i % tenants}`, weight));
+        }
         const total = weights.reduce((sum, weight) => sum + weight, 0);
-        const served = weights.map(() => 0);
-        for (let i = 1; i <= 200; i++) {
-          const next = Number((queue.next() as Named).name);
-          served[next] = (served[next] as number) + 1;
-          weights.forEach((weight, tenant) => {
-            expect(Math.abs((served[tenant] as number) - (i * weight) / total)).toBeLessThanOrEqual(
-              weights.length,
-            );
-          });
+        const served = new Map<string, number>();
+        for (let i = 1; i <= 300; i++) {
+          const { name, weight } = queue.next() as Named;
+          served.set(name, (served.get(name) ?? 0) + 1);
+          const ofClass = [...served]
+            .filter(([each]) => each.startsWith(`${weight} `))
+            .map(([, count]) => count);
+          const sum = ofClass.reduce((all, count) => all + count, 0);
+          expect(Math.abs(sum - (i * weight) / total)).toBeLessThanOrEqual(weights.length + 1);
+          if (ofClass.length === tenants)
+            expect(Math.max(...ofClass) - Math.min(...ofClass)).toBeLessThanOrEqual(1);
         }
       }),
     );
+  });
+
+  test('how many are ahead is told about right', () => {
+    const queue = new FairQueue<Named>({ sizeMax: 1_000 });
+    for (let i = 0; i < 40; i++) queue.add(waiter(`h${i}`, `h${i % 4}`, 1));
+    for (let i = 0; i < 40; i++) queue.add(waiter(`p${i}`, `p${i % 4}`, 8));
+    const expected = queue.ahead({ tenant: 'new', group: 'of weight 1', weight: 1 });
+    queue.add(waiter('new', 'new', 1));
+    const real = drain(queue).indexOf('new');
+    expect(Math.abs(expected - real)).toBeLessThanOrEqual(9);
   });
 });
