@@ -58,6 +58,7 @@ const DOORS: Record<string, readonly string[]> = {
 
 /** Library by library the rooms that may use it. `*` is every room that is not pure. */
 const LIBRARIES: Record<string, readonly string[]> = {
+  '@clack/prompts': ['agent'],
   '@fastify/busboy': ['gateway'],
   // The local chain's program: found and started, never imported.
   '@foundry-rs/anvil': ['chain'],

@@ -133,7 +133,7 @@ export class Connection {
     this.#line = new Line(this.#url, this.#settings, this.#parts, (outcome) => this.#lost(outcome));
   }
 
-  /** The health map has changed: the hub is told, and if the set of ready models has changed it is registered anew. */
+  /** What is offered has changed: the hub is told of the health, and of models or declarations by a new registration. */
   modelsChanged(): void {
     this.#line?.modelsChanged();
   }
@@ -213,6 +213,7 @@ class Line {
   #wasCongested = false;
   #registerId: string | undefined;
   #registeredModels = '';
+  #registeredAs = '';
   #unanswered = 0;
   #maskPool: Buffer | undefined;
   #maskAt = 0;
@@ -274,7 +275,8 @@ class Line {
   modelsChanged(): void {
     if (this.state !== 'registered') return;
     this.#sendHealth();
-    if (this.#readyModels().join('\n') !== this.#registeredModels) this.#register();
+    const models = this.#readyModels();
+    if (fingerprint(models, this.#parts.declarations(models)) !== this.#registeredAs) this.#register();
   }
 
   drain(): void {
@@ -461,6 +463,7 @@ class Line {
     this.#registerId = this.#parts.ids('reg');
     const { nodeId, nodeName, key, hardware, version } = this.#settings;
     const { hashes, declarations } = this.#parts.declarations(models);
+    this.#registeredAs = fingerprint(models, { hashes, declarations });
     const register: Register = {
       node_id: nodeId,
       provider_id: nodeId,
@@ -562,4 +565,9 @@ class Line {
     this.#maskPool.copy(mask, 0, this.#maskAt, this.#maskAt + MASK_BYTES);
     this.#maskAt += MASK_BYTES;
   }
+}
+
+/** Tells two registrations apart. */
+function fingerprint(models: readonly string[], said: object): string {
+  return JSON.stringify([models, said]);
 }
