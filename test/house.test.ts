@@ -77,7 +77,8 @@ const LIBRARIES: Record<string, readonly string[]> = {
   'smol-toml': ['agent'],
   stripe: ['funds'],
   undici: ['hub', 'benchmark', 'reliability', 'gateway', 'agent', 'cli'],
-  viem: ['chain'],
+  // The agent signs a claim with it, where it is installed.
+  viem: ['chain', 'agent'],
   ws: ['hub', 'agent'],
   zod: ['*'],
 };

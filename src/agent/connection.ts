@@ -295,11 +295,18 @@ class Line {
     if (this.state === 'closed') return Promise.resolve();
     return new Promise((resolve) => {
       this.#closed.push(resolve);
-      this.#streams?.outbox.flush();
-      this.#uncork();
-      this.#socket.close(1000);
       this.#timers.push(this.#parts.clock.after(FAREWELL_MS, () => this.#socket.terminate()));
+      void this.#sayTheRest();
     });
+  }
+
+  /** Whole answers leave in pieces: the last of them must be on its way before the line is closed behind it. */
+  async #sayTheRest(): Promise<void> {
+    const outbox = this.#streams?.outbox;
+    outbox?.flush();
+    await outbox?.emptied();
+    this.#uncork();
+    this.#socket.close(1000);
   }
 
   // --- the life of the line

@@ -264,7 +264,11 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
   };
 }
 
-async function openBackend({ source, contextLength }: ModelSetting, parts: AgentParts): Promise<Backend> {
+/** Opens what serves a model. Rejects, in a sentence, when it cannot be opened. */
+export async function openBackend(
+  { source, contextLength }: ModelSetting,
+  parts: Pick<AgentParts, 'clock' | 'randomness' | 'log'>,
+): Promise<Backend> {
   if (source.kind === 'openai-compatible') return new OpenAiCompatibleBackend(source, parts);
   if (source.kind === 'rehearsal') return new RehearsalBackend(source.plan, { clock: parts.clock });
   if (!existsSync(source.path)) throw new SettingsError(`There is no model file at ${source.path}.`);
