@@ -92,9 +92,14 @@ export function agentCommand(): Command {
       process.exitCode = await runUntilToldToStop(options);
     });
 
-  asking(
-    agent.command('status').description('how the running agent is, and where you stand at the market'),
-  ).action(doing(async (options, env) => (await import('./commands/status.ts')).status(options, env)));
+  asking(agent.command('status').description('how the running agent is, and where you stand at the market'))
+    .option('--alive', 'only whether it runs and is registered, by the exit code; for health checks')
+    .action(
+      doing<{ alive?: boolean }>(async (options, env) => {
+        const { alive, status } = await import('./commands/status.ts');
+        return await (options.alive ? alive : status)(options, env);
+      }),
+    );
   asking(agent.command('models').description('what is served here, and what the market makes of it'))
     .option('--all', 'everything that the market sells, by what one more provider would earn')
     .action(doing(async (options, env) => (await import('./commands/models.ts')).models(options, env)));

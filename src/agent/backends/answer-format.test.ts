@@ -19,13 +19,19 @@ describe('the format of an answer', () => {
     ['a text', 'json', 'json_schema'],
     ['no schema', { type: 'json_schema' }, 'json_schema'],
     ['a pattern', withSchema({ type: 'string', pattern: '^a' }), '"pattern"'],
-    ['a bound', withSchema({ type: 'object', properties: { n: { type: 'integer', minimum: 1 } } }), 'schema.n'],
+    [
+      'a bound',
+      withSchema({ type: 'object', properties: { n: { type: 'integer', minimum: 1 } } }),
+      'schema.n',
+    ],
     ['an unknown type within', withSchema({ type: 'array', items: { type: 'date' } }), 'schema.items'],
     ['nothing at all', withSchema({}), 'does not say'],
     ['a list for a schema', withSchema({ type: 'object', properties: { a: [] } }), 'no schema'],
     [
       'a schema without an end',
-      withSchema(Array.from({ length: 100 }).reduce((inner) => ({ type: 'array', items: inner }), { type: 'null' })),
+      withSchema(
+        Array.from({ length: 100 }).reduce((inner) => ({ type: 'array', items: inner }), { type: 'null' }),
+      ),
       'too deep',
     ],
   ])('is refused by name where it is %s', (_what, value, words) => {
@@ -38,7 +44,10 @@ describe('the format of an answer', () => {
         $schema: 'x',
         title: 'T',
         type: 'object',
-        properties: { title: { anyOf: [{ type: 'string' }, { type: 'null' }], default: null }, required: { enum: [1] } },
+        properties: {
+          title: { anyOf: [{ type: 'string' }, { type: 'null' }], default: null },
+          required: { enum: [1] },
+        },
         required: ['title'],
       }),
     ).toEqual({

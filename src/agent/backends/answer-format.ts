@@ -98,7 +98,14 @@ export function schemaForGrammar(schema: Readonly<Record<string, unknown>>): Rec
     if (typeof value !== 'object' || value === null) return value;
     return schemaForGrammar(value as Record<string, unknown>);
   };
-  const { anyOf, required: _required, title: _title, default: _default, examples: _examples, ...rest } = schema;
+  const {
+    anyOf,
+    required: _required,
+    title: _title,
+    default: _default,
+    examples: _examples,
+    ...rest
+  } = schema;
   const told = Object.fromEntries(
     Object.entries(rest)
       .filter(([key]) => !['$schema', '$id', '$comment'].includes(key))

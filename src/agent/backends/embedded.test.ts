@@ -178,12 +178,18 @@ describe('the embedded model', () => {
 
   it('tells how likely each token was, and what else it thought of, where it is asked to', async () => {
     const body = { messages: ask('What is 17 + 25?'), logprobs: true, top_logprobs: 3 };
-    type Entry = { token: string; logprob: number; bytes: number[]; top_logprobs: { token: string; logprob: number }[] };
+    type Entry = {
+      token: string;
+      logprob: number;
+      bytes: number[];
+      top_logprobs: { token: string; logprob: number }[];
+    };
     const [streamed, whole] = [serve(body), serve(body, { stream: false })];
     const usage = (await streamed.ended).usage;
     await whole.ended;
     const entries = streamed.said.events.flatMap(
-      (event) => ((event['choices'] as { logprobs: { content: Entry[] } | null }[])[0]?.logprobs?.content ?? []),
+      (event) =>
+        (event['choices'] as { logprobs: { content: Entry[] } | null }[])[0]?.logprobs?.content ?? [],
     );
     expect(entries.map(({ token }) => token).join('')).toBe('17 + 25 = 42.');
     expect(entries.length).toBe(usage?.completion_tokens);
@@ -215,7 +221,8 @@ describe('the embedded model', () => {
           },
         },
       },
-      (value: { sum: number; sure: string }) => Number.isInteger(value.sum) && ['yes', 'no'].includes(value.sure),
+      (value: { sum: number; sure: string }) =>
+        Number.isInteger(value.sum) && ['yes', 'no'].includes(value.sure),
     ],
   ])('can be held to %s, and gives nothing else', async (_what, response_format, fits) => {
     const { said, ended } = serve({ messages: ask('What is 17 + 25?'), response_format, max_tokens: 200 });
@@ -232,7 +239,10 @@ describe('the embedded model', () => {
       await ended;
       return new Set(said.text.split(' ')).size;
     };
-    const [plain, punished] = [await distinct({}), await distinct({ frequency_penalty: 2, presence_penalty: 2 })];
+    const [plain, punished] = [
+      await distinct({}),
+      await distinct({ frequency_penalty: 2, presence_penalty: 2 }),
+    ];
     expect(punished).toBeGreaterThanOrEqual(plain);
     expect(await distinct({ frequency_penalty: null, presence_penalty: 0 })).toBe(plain);
   });

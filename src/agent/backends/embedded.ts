@@ -9,6 +9,7 @@ import type {
   Token,
 } from 'node-llama-cpp';
 import type { Logger } from '#kit/log.ts';
+import { schemaForGrammar } from './answer-format.ts';
 import {
   type Backend,
   type BackendFacts,
@@ -24,7 +25,6 @@ import {
   wholeText,
 } from './backend.ts';
 import { type ChatRequest, readChatRequest, readTextRequest, type TextRequest } from './chat-request.ts';
-import { schemaForGrammar } from './answer-format.ts';
 import { EmbeddedVectors } from './embedded-vectors.ts';
 import { chatLogprobs, type Likelihood, likelihood, textLogprobs } from './likelihoods.ts';
 import { StopTexts } from './stop-texts.ts';

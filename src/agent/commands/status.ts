@@ -17,6 +17,23 @@ export async function status(options: AccessOptions, env: AgentEnv): Promise<Ans
   };
 }
 
+/** `cygnet agent status --alive`, for whoever only watches: whether the agent runs and every hub has it registered. */
+export async function alive(options: AccessOptions, env: AgentEnv): Promise<Answer & { exitCode: number }> {
+  const agent = await askAgent<StatusBody>(folderOf(options, env), 'GET', '/status');
+  const word = !agent
+    ? 'not running'
+    : agent.draining
+      ? 'leaving'
+      : agent.connected
+        ? 'registered'
+        : 'connecting';
+  return {
+    value: { alive: word === 'registered', state: word },
+    lines: [word],
+    exitCode: Number(word !== 'registered'),
+  };
+}
+
 type MarketSays =
   | { url: string; standing: Standing; stats: ProviderStats | null }
   | { url: null; problem: string };

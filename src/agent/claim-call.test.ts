@@ -1,0 +1,35 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Hex } from '#domain/hex.ts';
+import { claimCall, claimedCall } from './claim-call.ts';
+
+// Compared with viem, which the agent does without here.
+
+const hex = (bytes: number) =>
+  fc
+    .uint8Array({ minLength: bytes, maxLength: bytes })
+    .map((each): Hex => `0x${Buffer.from(each).toString('hex')}`);
+
+test('the calls are what a library makes of the contract, byte for byte', async () => {
+  const { encodeFunctionData, parseAbi } = await import('viem');
+  const abi = parseAbi([
+    'function claim(address token, address account, uint256 cumulative, bytes32[] proof)',
+    'function claimed(address token, address account) view returns (uint256)',
+  ]);
+  fc.assert(
+    fc.property(
+      hex(20),
+      hex(20),
+      fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }),
+      fc.array(hex(32), { maxLength: 20 }),
+      (token, account, cumulative, proof) => {
+        expect(claimCall({ token, account, cumulative, proof })).toBe(
+          encodeFunctionData({ abi, functionName: 'claim', args: [token, account, cumulative, proof] }),
+        );
+        expect(claimedCall(token, account)).toBe(
+          encodeFunctionData({ abi, functionName: 'claimed', args: [token, account] }),
+        );
+      },
+    ),
+  );
+});
