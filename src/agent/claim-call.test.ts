@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Hex } from '#domain/hex.ts';
-import { claimCall, claimedCall } from './claim-call.ts';
+import { claimCall, claimedCall, inForceCall, inForceNumber } from './claim-call.ts';
 
 // Compared with viem, which the agent does without here.
 
@@ -15,6 +15,7 @@ test('the calls are what a library makes of the contract, byte for byte', async 
   const abi = parseAbi([
     'function claim(address token, address account, uint256 cumulative, bytes32[] proof)',
     'function claimed(address token, address account) view returns (uint256)',
+    'function batchInForce(address token) view returns ((bytes32 root, uint256 total, uint64 number, uint64 activeAt))',
   ]);
   fc.assert(
     fc.property(
@@ -29,7 +30,20 @@ test('the calls are what a library makes of the contract, byte for byte', async 
         expect(claimedCall(token, account)).toBe(
           encodeFunctionData({ abi, functionName: 'claimed', args: [token, account] }),
         );
+        expect(inForceCall(token)).toBe(
+          encodeFunctionData({ abi, functionName: 'batchInForce', args: [token] }),
+        );
       },
     ),
   );
+});
+
+test('the batch in force is read out of the answer, and an answer of another kind is told apart', async () => {
+  const { encodeFunctionResult, parseAbi } = await import('viem');
+  const abi = parseAbi([
+    'function batchInForce(address token) view returns ((bytes32 root, uint256 total, uint64 number, uint64 activeAt))',
+  ]);
+  const result = { root: `0x${'ab'.repeat(32)}` as Hex, total: 5n, number: 17n, activeAt: 9n };
+  expect(inForceNumber(encodeFunctionResult({ abi, functionName: 'batchInForce', result }))).toBe(17);
+  expect(() => inForceNumber('0x')).toThrow('distributor');
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Address, type Hex, parseAddress } from '#domain/hex.ts';
 import { type Clock, pause } from '#kit/clock.ts';
-import { claimCall, claimedCall } from '../claim-call.ts';
+import { claimCall, claimedCall, inForceCall, inForceNumber } from '../claim-call.ts';
 import type { AgentEnv } from '../env.ts';
 import { askChain, askNumber, signer } from '../json-rpc.ts';
 import type { Market } from '../market.ts';
@@ -51,7 +51,7 @@ export async function claim(options: ClaimOptions, env: AgentEnv, clock: Clock):
       return {
         value: { account, promised: '0', claimable: '0' },
         lines: [
-          `No batch promises anything to ${account} yet. Earned until now: ${usd(stats?.total_earnings_usdc)}. Days are settled after midnight UTC, above the market's minimum.`,
+          `No batch that is in force promises anything to ${account}. Earned until now: ${usd(stats?.total_earnings_usdc)}. Days are settled after midnight UTC, above the market's minimum.`,
         ],
       };
     }
@@ -88,36 +88,46 @@ interface Promised {
 async function promisedTo(
   market: Market,
   account: Address,
-  { contract: known }: ClaimOptions,
+  { contract: known, rpc }: ClaimOptions,
 ): Promise<Promised | undefined> {
   const listed = await market.settlements();
   if (!listed) throw new SettingsError(`The market at ${market.url} settles on no chain.`);
   const contract = addressOf('the contract', listed.contract);
+  const token = addressOf('the token', listed.token);
   if (known !== undefined && addressOf('--contract', known) !== contract)
     throw new SettingsError(`The market names the contract ${contract}, and you know ${known}.`);
-  const batch = listed.settlements
-    .filter(({ state }) => state === 'confirmed' || state === 'submitted')
-    .toSorted((a, b) => b.batch - a.batch)[0];
-  const proof = batch && (await market.proof(batch.batch, account));
-  if (!batch || !proof) return undefined;
-  const token = addressOf('the token', listed.token);
+  // A batch that is published is paid from when its time lock is over: the contract knows which one that is now.
+  const number =
+    rpc === undefined
+      ? Math.max(
+          0,
+          ...listed.settlements.filter(({ state }) => state === 'confirmed').map(({ batch }) => batch),
+        )
+      : await inForce(rpc, listed.chain_id, contract, token);
+  const proof = number === 0 ? undefined : await market.proof(number, account);
+  if (!proof) return undefined;
   const cumulative = BigInt(proof.cumulative);
   return {
     chainId: listed.chain_id,
     contract,
     token,
-    decimals: batch.decimals,
-    batch: batch.batch,
+    decimals: listed.settlements.find(({ batch }) => batch === number)?.decimals ?? 0,
+    batch: number,
     account,
     cumulative,
     call: claimCall({ token, account, cumulative, proof: proof.proof as Hex[] }),
   };
 }
 
-async function paidBy(rpc: string, { chainId, contract, token, account }: Promised): Promise<bigint> {
+async function inForce(rpc: string, chainId: number, contract: Address, token: Address): Promise<number> {
   const id = await askNumber(rpc, 'eth_chainId', []);
   if (Number(id) !== chainId)
     throw new SettingsError(`The chain at ${rpc} is ${id}, and the market settles on ${chainId}.`);
+  const call = { to: contract, data: inForceCall(token) };
+  return inForceNumber(await askChain<Hex>(rpc, 'eth_call', [call, 'latest']));
+}
+
+async function paidBy(rpc: string, { contract, token, account }: Promised): Promise<bigint> {
   return await askNumber(rpc, 'eth_call', [{ to: contract, data: claimedCall(token, account) }, 'latest']);
 }
 
@@ -166,7 +176,7 @@ function byHand(promised: Promised, paid: bigint | undefined): Answer {
     value: { ...described(promised), ...(open !== undefined && { claimable: `${open}` }) },
     lines: [
       `Batch ${batch} promises ${account} ${tokens(cumulative, decimals)} tokens since ever${open === undefined ? '' : `, of which ${tokens(open, decimals)} are not collected yet`}.`,
-      'Collect them with any wallet by this call, which pays to that account whoever sends it:',
+      'Collect them, once the batch is in force, with any wallet by this call; it pays to that account whoever sends it:',
       `  chain ${chainId}, to ${contract}, data ${call}`,
       'Or here: set CYGNET_WALLET_KEY (or --key-file), and name the chain with --rpc <url>.',
     ],
