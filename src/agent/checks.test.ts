@@ -234,8 +234,8 @@ test.each<[string, Partial<Facts>, string, 'bad' | 'warning' | 'unknown', string
   expect(worst(found)).not.toBe('good');
 });
 
-describe('where a link cannot be looked at', () => {
-  it('it is passed over, since an earlier one is broken', () => {
+describe('a link that cannot be looked at', () => {
+  it('is passed over, since an earlier one is broken', () => {
     const found = verdicts({
       ...ALL_WELL,
       ...folderIs({ hubUrl: undefined, marketUrl: undefined, hasKey: false }),
@@ -253,7 +253,7 @@ describe('where a link cannot be looked at', () => {
     expect(found.map(({ check }) => check)).toEqual(['gpu', 'folder', 'models', 'agent']);
   });
 
-  it('two failures in a handful of requests are no judgement yet', () => {
+  it('is passed over, too, where a handful of requests is no judgement yet', () => {
     const few = { details: [{ model_id: ID, recent_success_count: 3, recent_failure_count: 2 }] };
     expect(verdicts({ ...ALL_WELL, ...few }).find(({ check }) => check === 'traffic')).toMatchObject({
       result: 'good',

@@ -87,7 +87,7 @@ export function worst(found: readonly Verdict[]): Verdict['result'] {
   return 'good';
 }
 
-export function gpu({ hardware, machine }: Facts): Verdict {
+function gpu({ hardware, machine }: Facts): Verdict {
   const check = 'gpu';
   if (!hardware) {
     return {
@@ -109,7 +109,7 @@ export function gpu({ hardware, machine }: Facts): Verdict {
   return { check, result: 'good', said: `${name}.` };
 }
 
-export function folder({ folder: { path, problem, hubUrl, marketUrl, hasKey } }: Facts): Verdict {
+function folder({ folder: { path, problem, hubUrl, marketUrl, hasKey } }: Facts): Verdict {
   const check = 'folder';
   if (problem !== undefined)
     return { check, result: 'bad', said: problem, next: 'Correct the file, or run `cygnet agent setup`.' };
@@ -127,7 +127,7 @@ export function folder({ folder: { path, problem, hubUrl, marketUrl, hasKey } }:
   };
 }
 
-export function secrets({ folder: { exposed } }: Facts): Verdict | undefined {
+function secrets({ folder: { exposed } }: Facts): Verdict | undefined {
   if (exposed.length === 0) return undefined;
   return {
     check: 'secrets',
@@ -137,7 +137,7 @@ export function secrets({ folder: { exposed } }: Facts): Verdict | undefined {
   };
 }
 
-export function noModel({ folder: { passedOver } }: Facts): Verdict {
+function noModel({ folder: { passedOver } }: Facts): Verdict {
   const why = passedOver.map(({ id, because }) => `${id}: ${because}`).join(' ');
   return {
     check: 'models',
@@ -147,7 +147,7 @@ export function noModel({ folder: { passedOver } }: Facts): Verdict {
   };
 }
 
-export function backendAnswers({ id, source, problem, tried, operationsTried }: BackendFact): Verdict {
+function backendAnswers({ id, source, problem, tried, operationsTried }: BackendFact): Verdict {
   const check = `backend ${id}`;
   if (problem !== undefined)
     return {
@@ -174,7 +174,7 @@ export function backendAnswers({ id, source, problem, tried, operationsTried }: 
   return { check, result: 'good', said };
 }
 
-export function marketAnswers({ market }: Facts): Verdict | undefined {
+function marketAnswers({ market }: Facts): Verdict | undefined {
   if (!market) return undefined;
   if (market.problem === undefined)
     return { check: 'market', result: 'good', said: `${market.url} answers.` };
@@ -186,7 +186,7 @@ export function marketAnswers({ market }: Facts): Verdict | undefined {
   };
 }
 
-export function keyHolds({ standing: says, market }: Facts): Verdict | undefined {
+function keyHolds({ standing: says, market }: Facts): Verdict | undefined {
   if (!market || market.problem !== undefined) return undefined;
   if (!says)
     return { check: 'key', result: 'unknown', said: 'The market does not say whether the key holds.' };
@@ -200,7 +200,7 @@ export function keyHolds({ standing: says, market }: Facts): Verdict | undefined
   return { check: 'key', result: 'good', said: `The key is ${says.name ? `${says.name}'s` : 'known'}.` };
 }
 
-export function sold({ catalogue, backends, hardware }: Facts): Verdict[] {
+function sold({ catalogue, backends, hardware }: Facts): Verdict[] {
   if (!catalogue) return [];
   return backends.map(({ id }) => {
     const check = `catalogue ${id}`;
@@ -225,7 +225,7 @@ export function sold({ catalogue, backends, hardware }: Facts): Verdict[] {
   });
 }
 
-export function hubAnswers({ hub }: Facts): Verdict | undefined {
+function hubAnswers({ hub }: Facts): Verdict | undefined {
   if (!hub) return undefined;
   if (hub.problem === undefined) return { check: 'hub', result: 'good', said: `${hub.url} answers.` };
   return {
@@ -236,7 +236,7 @@ export function hubAnswers({ hub }: Facts): Verdict | undefined {
   };
 }
 
-export function agentRuns({ agent, folder: { path } }: Facts): Verdict {
+function agentRuns({ agent, folder: { path } }: Facts): Verdict {
   if (agent)
     return {
       check: 'agent',
@@ -251,7 +251,7 @@ export function agentRuns({ agent, folder: { path } }: Facts): Verdict {
   };
 }
 
-export function registered({ agent }: Facts): Verdict[] {
+function registered({ agent }: Facts): Verdict[] {
   if (!agent) return [];
   return agent.hubs.map(({ url, registered: is, refusal, accepted }) => {
     const check = `registration ${url}`;
@@ -286,7 +286,7 @@ export function registered({ agent }: Facts): Verdict[] {
   });
 }
 
-export function standing({ standing: says }: Facts): Verdict | undefined {
+function standing({ standing: says }: Facts): Verdict | undefined {
   if (!says || says.api_key_valid === false) return undefined;
   const said = says.message ?? says.status ?? 'The market says nothing of it.';
   if (says.earnings_enabled === true && (says.step === undefined || says.step === says.total_steps))
@@ -302,7 +302,7 @@ export function standing({ standing: says }: Facts): Verdict | undefined {
   };
 }
 
-export function traffic({ details, agent, standing: says }: Facts): Verdict | undefined {
+function traffic({ details, agent, standing: says }: Facts): Verdict | undefined {
   if (!details || says?.earnings_enabled !== true) return undefined;
   const well = details.reduce((sum, each) => sum + (each.recent_success_count ?? 0), 0);
   const badly = details.reduce((sum, each) => sum + (each.recent_failure_count ?? 0), 0);
@@ -328,7 +328,7 @@ export function traffic({ details, agent, standing: says }: Facts): Verdict | un
   };
 }
 
-export function wallet({ me }: Facts): Verdict | undefined {
+function wallet({ me }: Facts): Verdict | undefined {
   if (!me) return undefined;
   const address = me.beneficiary_address || me.owner_address;
   if (address) return { check: 'wallet', result: 'good', said: `Earnings are paid to ${address}.` };
@@ -340,7 +340,7 @@ export function wallet({ me }: Facts): Verdict | undefined {
   };
 }
 
-export function payout({ payout: pays, stats }: Facts): Verdict | undefined {
+function payout({ payout: pays, stats }: Facts): Verdict | undefined {
   if (!pays) return undefined;
   const earned = stats?.total_earnings_usdc;
   const sum = earned === undefined ? '' : ` Earned since ever: $${earned.toFixed(4)}.`;

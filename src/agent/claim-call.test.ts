@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Hex } from '#domain/hex.ts';
 import { claimCall, claimedCall, inForceCall, inForceNumber } from './claim-call.ts';
@@ -43,7 +43,12 @@ test('the batch in force is read out of the answer, and an answer of another kin
   const abi = parseAbi([
     'function batchInForce(address token) view returns ((bytes32 root, uint256 total, uint64 number, uint64 activeAt))',
   ]);
-  const result = { root: `0x${'ab'.repeat(32)}` as Hex, total: 5n, number: 17n, activeAt: 9n };
+  const result: { root: Hex; total: bigint; number: bigint; activeAt: bigint } = {
+    root: `0x${'ab'.repeat(32)}`,
+    total: 5n,
+    number: 17n,
+    activeAt: 9n,
+  };
   expect(inForceNumber(encodeFunctionResult({ abi, functionName: 'batchInForce', result }))).toBe(17);
   expect(() => inForceNumber('0x')).toThrow('distributor');
 });

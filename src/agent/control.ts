@@ -20,7 +20,7 @@ import { replaceFile } from './swan-folder-writer.ts';
  * is set, over TCP, on this machine unless another address is named. Over TCP everything but `/health` needs the token that
  * stands in the folder, so that neither another user of the machine nor a page in a browser can use it.
  */
-export const SOCKET_FILE = 'agent.sock';
+const SOCKET_FILE = 'agent.sock';
 export const TOKEN_FILE = 'api_token';
 
 const BODY_BYTES_MAX = 65_536;

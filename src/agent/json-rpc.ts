@@ -35,9 +35,8 @@ export async function askNumber(url: string, method: string, params: readonly un
   return BigInt(await askChain<Hex>(url, method, params));
 }
 
-/** Signs with viem, which is no part of the light install: only who claims with this program needs it. */
-export async function signer(key: Hex): Promise<{
-  address: Hex;
+export interface Signer {
+  readonly address: Hex;
   sign(transaction: {
     chainId: number;
     nonce: number;
@@ -47,7 +46,10 @@ export async function signer(key: Hex): Promise<{
     maxFeePerGas: bigint;
     maxPriorityFeePerGas: bigint;
   }): Promise<Hex>;
-}> {
+}
+
+/** Signs with viem, which is no part of the light install: only who claims with this program needs it. */
+export async function signer(key: Hex): Promise<Signer> {
   let accounts: typeof import('viem/accounts');
   try {
     accounts = await import('viem/accounts');

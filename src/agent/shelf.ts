@@ -40,7 +40,7 @@ export class Shelf {
     try {
       for (const setting of settings) this.#models.set(setting.id, await this.#opened(setting));
     } catch (error) {
-      await Promise.all([...this.#models.values()].map(({ backend }) => backend?.close()));
+      await closeAll([...this.#models.values()].flatMap(({ backend }) => backend ?? []));
       throw error;
     }
     await Promise.all(
@@ -174,7 +174,7 @@ export class Shelf {
     const backends = [...this.#models.values()].flatMap(({ backend }) => backend ?? []);
     backends.push(...this.#retiring);
     this.#retiring.clear();
-    await Promise.all(backends.map((backend) => backend.close()));
+    await closeAll(backends);
   }
 
   async #apply(settings: readonly ModelSetting[]): Promise<ShelfChange> {
@@ -250,10 +250,10 @@ export class Shelf {
   /** Closes a backend when its last request has ended. */
   #retire(backend: Backend): void {
     this.#retiring.add(backend);
-    void this.#parts.desk.free(backend).then(async () => {
-      if (!this.#retiring.delete(backend)) return;
-      await backend.close();
-    });
+    void (async () => {
+      await this.#parts.desk.free(backend);
+      if (this.#retiring.delete(backend)) await backend.close();
+    })();
   }
 
   async #opened(setting: ModelSetting): Promise<Offered> {
@@ -359,6 +359,10 @@ interface Offered {
 
 /** How long a hub may take to hear that a model is offered no more. */
 const LEAVING_MS = 10_000;
+
+async function closeAll(backends: readonly Backend[]): Promise<void> {
+  await Promise.all(backends.map(async (backend) => await backend.close()));
+}
 
 function servedOf({ setting, backend }: Offered): ServedModel {
   if (!backend) throw new Error('a model without a backend cannot serve');

@@ -48,7 +48,7 @@ export function writeSwanFolder(folder: string, wish: FolderWish, randomness: Ra
 }
 
 /** The text of `config.toml` with the wish in it. `ids` are all models of `models.json`: the Swan agent wants them to be listed. */
-export function mergeConfig(
+function mergeConfig(
   text: string | undefined,
   wish: Omit<FolderWish, 'models'>,
   ids: readonly string[],
@@ -68,7 +68,7 @@ export function mergeConfig(
 }
 
 /** The text of `models.json` with these entries laid over what stands there. Throws when that is no JSON object. */
-export function mergeModels(text: string | undefined, entries: Readonly<Record<string, ModelEntry>>): string {
+function mergeModels(text: string | undefined, entries: Readonly<Record<string, ModelEntry>>): string {
   const known: unknown = JSON.parse(text?.trim() ? text : '{}');
   if (typeof known !== 'object' || known === null || Array.isArray(known))
     throw new Error(`${MODELS_FILE} holds no object.`);

@@ -146,7 +146,7 @@ describe('a folder of the Swan agent', () => {
 
   it('stays untouched when one of its files is broken', () => {
     writeFileSync(file('config.toml'), '[broken');
-    expect(() => write(WISH)).toThrow();
+    expect(() => write(WISH)).toThrow('TOML');
     expect(JSON.parse(readFileSync(file('models.json'), 'utf8'))).toEqual(SWAN_MODELS);
     writeFileSync(file('config.toml'), SWAN_CONFIG);
     writeFileSync(file('models.json'), '[]');

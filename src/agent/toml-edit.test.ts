@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parse } from 'smol-toml';
 import { describe, expect, it } from 'vitest';
 import { editToml } from './toml-edit.ts';
@@ -70,7 +70,7 @@ describe('changing one value of a TOML file', () => {
   });
 
   it('refuses a file that is no TOML, and a name that is no table', () => {
-    expect(() => editToml('[', [{ table: 'A', key: 'b', value: 1 }])).toThrow();
+    expect(() => editToml('[', [{ table: 'A', key: 'b', value: 1 }])).toThrow('TOML');
     expect(() => editToml('A = 1', [{ table: 'A', key: 'b', value: 1 }])).toThrow('A is no table');
   });
 

@@ -101,7 +101,7 @@ describe('the view of a running agent', () => {
     ]) {
       const lines = viewLines(view({}, { news }), small);
       expect(lines.length).toBeLessThanOrEqual(small.rows);
-      for (const line of lines) expect([...line].length).toBeLessThanOrEqual(small.columns);
+      for (const line of lines) expect(Array.from(line).length).toBeLessThanOrEqual(small.columns);
     }
     expect(viewLines(view({}, { news }), { columns: 60, rows: 18 }).join('\n')).toContain('news 49');
   });
@@ -148,7 +148,7 @@ describe('the screen', () => {
       write: (text: unknown) => (written += String(text)) !== '',
       columns: 0,
       rows: 0,
-    } as never);
+    });
     expect(screen.size).toEqual({ columns: 80, rows: 24 });
     screen.close();
     expect(written).toBe('');

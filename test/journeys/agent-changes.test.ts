@@ -22,7 +22,7 @@ afterAll(async () => {
 const serving = (...words: string[]) => words.map((word) => parseModel(word, EMBEDDED));
 const EMBEDDED = { sequences: 1, threads: 1, gpu: false } as const;
 
-async function backend(...words: string[]): Promise<OpenAiBackend> {
+async function aBackend(...words: string[]): Promise<OpenAiBackend> {
   const opened = await OpenAiBackend.open();
   opened.answer = answerWords(...words);
   backends.push(opened);
@@ -37,7 +37,7 @@ const asking = (model: TestModel, key: string, more: object = {}) => ({
 
 test('a model moves to another server in the middle of its answers, and every one of them ends well', async () => {
   const [model, provider, consumer] = [market.aModel(), await market.provider(), await market.consumer()];
-  const [old, next] = [await backend('old'), await backend('new')];
+  const [old, next] = [await aBackend('old'), await aBackend('new')];
   let finish: (() => void) | undefined;
   old.answer = (turn) => {
     beginStream(turn, [{ index: 0, delta: { content: 'old' }, finish_reason: null }]);
@@ -63,14 +63,14 @@ test('models come and go under load, and no request fails for it', async () => {
   const provider = await market.provider();
   const [stays, leaves, comes] = [market.aModel(), market.aModel(), market.aModel()];
   const consumer = await market.consumer(parseUsd('10'));
-  const place = await backend('fine');
+  const place = await aBackend('fine');
   const source = ({ id }: TestModel) => `${id}=${place.source}`;
   const agent = await market.agent(provider, [source(stays), source(leaves)]);
   // Asked for as long as the hub offers it: whoever was let in must be served.
   const statuses: number[] = [];
-  let asking1 = true;
+  const enough = new AbortController();
   const load = [stays, stays, leaves, leaves].map(async (model) => {
-    while (asking1) {
+    while (!enough.signal.aborted) {
       const { status } = await ask(asking(model, consumer.key));
       if (status === 503 && model === leaves) return;
       statuses.push(status);
@@ -81,7 +81,7 @@ test('models come and go under load, and no request fails for it', async () => {
   await expect.poll(async () => (await ask(asking(comes, consumer.key))).status).toBe(200);
   const before = statuses.length;
   await expect.poll(() => statuses.length).toBeGreaterThan(before + 20);
-  asking1 = false;
+  enough.abort();
   await Promise.all(load);
   expect(statuses.every((status) => status === 200)).toBe(true);
   expect(agent.state()).toMatchObject({ failed: 0 });

@@ -75,7 +75,7 @@ function problemOf(schema: unknown, at: string, depth: number): string | undefin
   if (!says) return `${at} does not say what it is`;
   const inner: [string, unknown][] = [
     ...['properties', '$defs'].flatMap((key) =>
-      Object.entries((parts[key] ?? {}) as object).map(([name, each]): [string, unknown] => [name, each]),
+      Object.entries(parts[key] ?? {}).map(([name, each]): [string, unknown] => [name, each]),
     ),
     ...['items', 'additionalProperties']
       .filter((key) => parts[key] !== undefined)

@@ -19,7 +19,7 @@ export interface Access {
 }
 
 /** The market and the key that the folder names, or the options. Throws `SettingsError` where one is missing. */
-export function accessOf(options: AccessOptions, env: AgentEnv): Access {
+function accessOf(options: AccessOptions, env: AgentEnv): Access {
   const folder = folderOf(options, env);
   let filed: ReturnType<typeof readSwanFolder>;
   try {

@@ -3,7 +3,7 @@ import { type Address, type Hex, parseAddress } from '#domain/hex.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import { claimCall, claimedCall, inForceCall, inForceNumber } from '../claim-call.ts';
 import type { AgentEnv } from '../env.ts';
-import { askChain, askNumber, signer } from '../json-rpc.ts';
+import { askChain, askNumber, type Signer, signer } from '../json-rpc.ts';
 import type { Market } from '../market.ts';
 import { SettingsError } from '../settings.ts';
 import { type AccessOptions, withMarket } from './access.ts';
@@ -134,16 +134,16 @@ async function paidBy(rpc: string, { contract, token, account }: Promised): Prom
 async function send(
   rpc: string,
   { chainId, contract, call }: Promised,
-  { address, sign }: Awaited<ReturnType<typeof signer>>,
+  signing: Signer,
   clock: Clock,
 ): Promise<Hex> {
   const [nonce, gas, block] = await Promise.all([
-    askNumber(rpc, 'eth_getTransactionCount', [address, 'latest']),
-    askNumber(rpc, 'eth_estimateGas', [{ from: address, to: contract, data: call }]),
+    askNumber(rpc, 'eth_getTransactionCount', [signing.address, 'latest']),
+    askNumber(rpc, 'eth_estimateGas', [{ from: signing.address, to: contract, data: call }]),
     askChain<{ baseFeePerGas?: Hex }>(rpc, 'eth_getBlockByNumber', ['latest', false]),
   ]);
   const tip = await askNumber(rpc, 'eth_maxPriorityFeePerGas', []).catch(() => 1_000_000n);
-  const raw = await sign({
+  const raw = await signing.sign({
     chainId,
     nonce: Number(nonce),
     to: contract,

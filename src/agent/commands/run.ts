@@ -152,16 +152,17 @@ function failed(error: unknown): number {
 
 /** Without a terminal: one line when it is registered, and one when it is refused. */
 async function sayLines(agent: RunningAgent, json: boolean): Promise<void> {
-  void agent.refused.then((reason) => {
-    process.stderr.write(
-      `The hub refuses this agent: ${plainLine(reason).replace(/\.$/, '')}. It tries again, slowly.\n`,
-    );
-  });
+  void sayRefused(agent);
   const { models, extension } = await agent.registered;
   const line = json
     ? JSON.stringify({ event: 'registered', models, extension, node_id: agent.nodeId, pid: process.pid })
     : `Registered. Serving ${models.join(', ') || 'nothing that the hub takes'}.`;
   process.stdout.write(`${line}\n`);
+}
+
+async function sayRefused(agent: RunningAgent): Promise<void> {
+  const reason = plainLine(await agent.refused).replace(/\.$/, '');
+  process.stderr.write(`The hub refuses this agent: ${reason}. It tries again, slowly.\n`);
 }
 
 /** Calls `changed` when a file is another than before. Looked at by its figures: that works on every file system. */

@@ -50,7 +50,7 @@ describe('a person at a terminal', () => {
   });
 
   it('types a secret that is never shown', async () => {
-    const { asker, shown } = await person([['What?', ...'hunter2 ', ENTER]]);
+    const { asker, shown } = await person([['What?', 'hunter2 ', ENTER]]);
     expect(await asker.secret(question)).toBe('hunter2 ');
     expect(shown()).not.toContain('hunter');
   });

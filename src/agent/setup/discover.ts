@@ -27,7 +27,7 @@ export interface ServerModel {
 }
 
 /** Where servers listen by themselves: SGLang, vLLM and TGI, Ollama, llama.cpp and TGI, and two that people use. */
-export const USUAL_PORTS = [30_000, 8_000, 11_434, 8_080, 5_000, 8_001] as const;
+const USUAL_PORTS = [30_000, 8_000, 11_434, 8_080, 5_000, 8_001] as const;
 
 /** The pages that are looked at; a page that did not answer 200 with JSON is undefined. */
 export const PAGES = {
@@ -161,7 +161,7 @@ export function usualAddresses(): string[] {
 }
 
 /** Asks each address; those where no model server answers within a few seconds are left out. Never throws. */
-export async function discover(addresses: readonly string[], apiKey?: string | undefined): Promise<Server[]> {
+export async function discover(addresses: readonly string[], apiKey?: string): Promise<Server[]> {
   const agent = new Agent({ connect: { timeout: LOOK_MS }, pipelining: 1, connections: 8 });
   try {
     const found = await Promise.all(addresses.map((address) => look(agent, address, apiKey)));

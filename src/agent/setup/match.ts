@@ -20,7 +20,7 @@ export interface Known {
   readonly slug?: string | undefined;
 }
 
-export const SURE = 0.75;
+const SURE = 0.75;
 const SUGGESTED = 0.5;
 /** Two candidates this close cannot be told apart. */
 const TIE = 0.02;
