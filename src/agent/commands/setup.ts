@@ -77,6 +77,9 @@ export async function setUp(options: SetupOptions, parts: SetupParts): Promise<S
   const { asker, env } = parts;
   const folder = folderOf(options, env);
   const before = reading(folder);
+  const { wallet } = options;
+  if (wallet !== undefined && !WALLET.test(wallet))
+    throw new SettingsError(`--wallet ${wallet}: an address is 0x and 40 hexadecimal digits.`);
   const market = await theMarket(options, env, before, asker);
   try {
     const key = await theKey(options, parts, before, market);
@@ -221,8 +224,6 @@ async function theKey(
             answer.trim() === '' || answer.length > NAME_CHARS_MAX ? 'One to 64 characters.' : undefined,
         }));
   const wallet = options.wallet ?? (session.isProvider ? undefined : await theWallet(asker));
-  if (wallet !== undefined && !WALLET.test(wallet))
-    throw new SettingsError(`--wallet ${wallet}: an address is 0x and 40 hexadecimal digits.`);
   const keyName = (options.name ?? nodeName()).slice(0, NAME_CHARS_MAX);
   return { value: await market.providerKey(session, { name, keyName, wallet }), isNew: true, email };
 }
