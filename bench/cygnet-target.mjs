@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { descendants } from './machine.mjs';
+import { EMBEDDING_MODEL } from './payloads.mjs';
 import { folder, freePort, listening, runCommand, sleep, start, tail } from './processes.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -34,6 +35,7 @@ const serveSettings = ({ dataDir, gatewayPort, hubPort, databaseUrl }) => ({
   CYGNET_HUB_PORT: String(hubPort),
   CYGNET_LOG_LEVEL: 'info',
   CYGNET_LLM_REQUESTS_PER_MINUTE: '100000000',
+  CYGNET_EMBEDDING_REQUESTS_PER_MINUTE: '100000000',
   CYGNET_CONCURRENT_PER_KEY: '100000',
   NODE_ENV: 'production',
   DATABASE_URL: databaseUrl, // absent: PostgreSQL starts under the data folder
@@ -45,6 +47,7 @@ const agentArguments = ({ hubUrl, key, model, backend, dataDir }) => [
   `--key=${key}`,
   `--folder=${dataDir}`,
   `--model=${model}=${backend}`,
+  `--model=${EMBEDDING_MODEL}=${backend}`,
   '--concurrency=4096',
 ];
 const AGENT_SETTINGS = { NODE_ENV: 'production' };

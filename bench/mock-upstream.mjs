@@ -6,7 +6,16 @@
 //
 // usage: node mock-upstream.mjs <model id>; prints `@@{"port":…}` when it listens
 import net from 'node:net';
-import { COMPLETION, FINISH_CHUNK, orderIn, TOKEN_CHUNKS, TOKENS, usageChunk } from './payloads.mjs';
+import {
+  COMPLETION,
+  EMBEDDINGS,
+  FINISH_CHUNK,
+  orderIn,
+  TOKEN_CHUNKS,
+  TOKENS,
+  usageChunk,
+  writingIn,
+} from './payloads.mjs';
 
 const [model = 'bench-backend'] = process.argv.slice(2);
 const TICK_MS = 5;
@@ -19,6 +28,7 @@ const event = (json) => piece(`data: ${json}\n\n`);
 
 const HEADER_END = Buffer.from('\r\n\r\n');
 const PLAIN = whole(COMPLETION);
+const VECTORS = { base64: whole(EMBEDDINGS.base64), float: whole(EMBEDDINGS.float) };
 const MODELS = whole(
   JSON.stringify({ object: 'list', data: [{ id: model, object: 'model', owned_by: 'bench' }] }),
 );
@@ -92,6 +102,7 @@ function answer(socket, path, body) {
     socket.write(whole(JSON.stringify({ eventsWritten, live: live.size, pages: endedPages() })));
   } else if (path.startsWith('/v1/models')) socket.write(MODELS);
   else if (path.startsWith('/health')) socket.write(HEALTHY);
+  else if (path.startsWith('/v1/embeddings')) socket.write(VECTORS[writingIn(body)]);
   else if (!body.includes('"stream":true')) socket.write(PLAIN);
   else {
     const order = orderIn(body);
@@ -126,7 +137,7 @@ function endOfRequest(buffer, headerEnd, header) {
 }
 
 const server = net.createServer({ noDelay: true }, (socket) => {
-  // Pieces are joined only when something can be made of them: a 400 kB prompt arrives in many.
+  // Pieces are joined only when something can be made of them: a long prompt arrives in many.
   let pieces = [];
   let held = 0;
   let needed = 0;

@@ -71,6 +71,43 @@ export function orderIn(text) {
   return { paceMs: 0, tokens: TOKENS, tag: null };
 }
 
+export const EMBEDDING_MODEL = 'BAAI/bge-m3';
+export const INPUTS = 32;
+/** Numbers in a vector, as bge-m3 makes them. */
+export const DIMENSIONS = 1024;
+
+/** Vectors of length 1 that are the same in every run, in 32-bit floats as models compute them. */
+const VECTORS = Array.from({ length: INPUTS }, (_, vector) => {
+  let state = vector + 1;
+  const numbers = Float32Array.from({ length: DIMENSIONS }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+  const length = Math.hypot(...numbers);
+  return numbers.map((each) => each / length);
+});
+const inBase64 = (vector) => Buffer.from(vector.buffer).toString('base64'); // the machines we know put the lowest byte first
+
+const embeddingsIn = (write) =>
+  JSON.stringify({
+    object: 'list',
+    data: VECTORS.map((vector, index) => ({ object: 'embedding', index, embedding: write(vector) })),
+    model: SERVED_AS,
+    usage: { prompt_tokens: PROMPT_TOKENS, total_tokens: PROMPT_TOKENS },
+  });
+
+/** The vectors as JSON text in either writing: 175 kB of base64, 690 kB of numbers. */
+export const EMBEDDINGS = { base64: embeddingsIn(inBase64), float: embeddingsIn((vector) => [...vector]) };
+
+/** In which writing a request wants its vectors, out of a Buffer or a string. */
+export const writingIn = (text) => (text.includes('"encoding_format":"base64"') ? 'base64' : 'float');
+
+/** A request for embeddings of texts of about 60 tokens each. */
+export function embeddingsBody({ writing }) {
+  const input = Array.from({ length: INPUTS }, (_, i) => `${i} ${PROSE.slice(i, i + 250)}`);
+  return JSON.stringify({ model: EMBEDDING_MODEL, input, encoding_format: writing });
+}
+
 /** A message may hold 100,000 characters (a limit of the market's API), so that a long prompt comes in several. */
 const MESSAGE_CHARACTERS = 80_000;
 

@@ -352,6 +352,48 @@ function disturbanceTable(run, targets) {
   );
 }
 
+/** The calls that carry the most bytes: out in embeddings, in with the prompts. */
+function heavyTable(run, targets) {
+  const cells = (target, scenario) => [
+    both(run.middle(target, scenario, cost), run.least(target, scenario, cost), 0),
+    both(run.ratio(target, 'floor', scenario, cost), run.bestRatio(target, 'floor', scenario, cost)),
+  ];
+  const gapped = targets.some((target) => run.of(target, 'gaps').length > 0);
+  const rows = targets.map((target) => [
+    target,
+    ...cells(target, 'embed'),
+    ...cells(target, 'floats'),
+    ...cells(target, 'huge'),
+    number(
+      run.middle(target, 'huge', (row) => row.rssMb || null),
+      0,
+    ),
+    ...(gapped
+      ? [
+          number(
+            run.middle(target, 'gaps', (row) => row.gap99Ms),
+            1,
+          ),
+          number(run.ratio(target, 'direct', 'gaps', (row) => row.gap99Ms)),
+        ]
+      : []),
+  ]);
+  return table(
+    [
+      'target',
+      'embeddings in base64: CPU µs per request',
+      '÷ floor',
+      'in numbers: CPU µs per request',
+      '÷ floor',
+      '1 MB prompt: CPU µs per request',
+      '÷ floor',
+      'peak memory, MB',
+      ...(gapped ? ['p99 gap of 512 streams beside two such prompts a second, ms', '÷ direct'] : []),
+    ],
+    rows,
+  );
+}
+
 /** What our product uses on the other CPU. */
 function partsTable(run, targets) {
   const ours = targets.filter((target) => target.startsWith('cygnet'));
@@ -463,6 +505,7 @@ export function writeReport(file) {
     section('Plain requests', ['n1', 'n64', 'big'], plainTable),
     section('Streams', ['burst', 'sat', 'ttft'], streamTable),
     section('Long prompts and hang-ups', ['prompts', 'cancel'], disturbanceTable),
+    section('Embeddings and 1 MB prompts', ['embed', 'floats', 'huge', 'gaps'], heavyTable),
     section('The parts of our product', ['n64', 'sat'], partsTable),
     section('Refusals', ['badkey'], badKeyTable),
     section('A database that stands still', ['stall'], stallTable),

@@ -10,12 +10,13 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine, hasProgram } from './machine.mjs';
-import { requestBody, TOKENS } from './payloads.mjs';
+import { EMBEDDINGS, embeddingsBody, requestBody, TOKENS } from './payloads.mjs';
 import { folder, listening, sleep, start, stopAll, tail } from './processes.mjs';
 import { writeReport } from './report.mjs';
 import {
   DEFAULT_SCENARIOS,
   HANG_UP_BODY,
+  HUGE_PROMPT_BYTES,
   LONG_PROMPT_BYTES,
   measure,
   PACED_MS,
@@ -25,9 +26,13 @@ import { DEFAULT_TARGETS, TARGETS } from './targets.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
+const BY_NAME = Object.keys(SCENARIOS)
+  .filter((name) => !DEFAULT_SCENARIOS.includes(name))
+  .join(' and ');
+
 const HELP = `npm run bench -- [options]
   --targets a,b        of ${Object.keys(TARGETS).join(', ')} (default ${DEFAULT_TARGETS.join(',')})
-  --scenarios a,b      of ${Object.keys(SCENARIOS).join(', ')} (default all but soak)
+  --scenarios a,b      of ${Object.keys(SCENARIOS).join(', ')} (default all but ${BY_NAME})
   --rounds N           rounds over all targets (3)
   --secs N             seconds of an ordinary measurement (2)
   --budget N           minutes for everything: no round begins that would not leave time for the rest (10)
@@ -39,7 +44,8 @@ const HELP = `npm run bench -- [options]
   --prompts-pace N     ms between events of a stream in the scenario prompts (20)
   --steady N           requests a second in the scenario stall (320)
   --soak-minutes N     length of the scenario soak, for each target (5)
-  --node-flags F       flags for the Node of our gateways, as "--cpu-prof --cpu-prof-dir=DIR" (best with one scenario)
+  --node-flags="F"     flags for the Node of our gateways, as --node-flags="--cpu-prof --cpu-prof-dir=DIR" (best with one
+                       scenario; with "=", since the flags begin with a dash themselves)
   --database-url URL   use this PostgreSQL instead of the embedded one (no stall then)`;
 
 function options() {
@@ -93,22 +99,28 @@ function writeBodies({ model, pacePromptsMs }) {
     hangUp: { model, stream: true, ...HANG_UP_BODY },
     steady: { model, stream: true, paceMs: pacePromptsMs, tokens: 250 },
     longPrompt: { model, promptBytes: LONG_PROMPT_BYTES },
+    huge: { model, promptBytes: HUGE_PROMPT_BYTES },
+  };
+  const texts = {
+    ...Object.fromEntries(Object.entries(bodies).map(([name, shape]) => [name, requestBody(shape)])),
+    embed: embeddingsBody({ writing: 'base64' }),
+    floats: embeddingsBody({ writing: 'float' }),
   };
   return Object.fromEntries(
-    Object.entries(bodies).map(([name, shape]) => {
+    Object.entries(texts).map(([name, text]) => {
       const file = path.join(folder, `${name}.json`);
-      fs.writeFileSync(file, requestBody(shape));
+      fs.writeFileSync(file, text);
       return [name, file];
     }),
   );
 }
 
 /** One request on a connection of its own: the status, the text, and every byte that came over the wire. */
-function ask(target, bodyFile) {
+function ask(target, bodyFile, at = '/v1/chat/completions') {
   return new Promise((resolve, reject) => {
     const agent = new http.Agent();
     const headers = { ...target.headers, 'content-type': 'application/json' };
-    const where = { host: '127.0.0.1', port: target.port, path: '/v1/chat/completions', agent, headers };
+    const where = { host: '127.0.0.1', port: target.port, path: at, agent, headers };
     const request = http.request({ ...where, method: 'POST', timeout: 10_000 }, (response) => {
       let text = '';
       response.setEncoding('utf8');
@@ -126,13 +138,29 @@ function ask(target, bodyFile) {
   });
 }
 
-/** Does the target do its job? A gateway that answers wrongly would be measured as a fast one. */
-async function prove(target, setting) {
-  if (target.refusesAll) return;
-  const plain = await ask(target, setting.bodies.plain);
+/** Is this answer a whole completion with its usage? */
+function proveCompletion(plain) {
   const answer = plain.status === 200 ? JSON.parse(plain.text) : {};
   if (!(answer.choices?.[0]?.message?.content?.length > TOKENS) || !(answer.usage?.total_tokens > TOKENS)) {
     throw new Error(`a plain request was answered ${plain.status} ${plain.text.slice(0, 200)}`);
+  }
+}
+
+/** Does an answer hold the upstream's vectors, in order and to the last bit? */
+function proveVectors({ status, text }, writing) {
+  const vectors = (json) => JSON.stringify(JSON.parse(json).data.map(({ embedding }) => embedding));
+  if (status !== 200 || vectors(text) !== vectors(EMBEDDINGS[writing]))
+    throw new Error(`embeddings as ${writing} were answered ${status} ${text.slice(0, 200)}`);
+}
+
+/** Does the target do its job? A gateway that answers wrongly would be measured as a fast one. */
+async function prove(target, setting) {
+  if (target.refusesAll) return;
+  proveCompletion(await ask(target, setting.bodies.plain));
+  proveCompletion(await ask(target, setting.bodies.huge));
+  if (!SCENARIOS.embed.cannot[target.name]) {
+    proveVectors(await ask(target, setting.bodies.embed, '/v1/embeddings'), 'base64');
+    proveVectors(await ask(target, setting.bodies.floats, '/v1/embeddings'), 'float');
   }
   const stream = await ask(target, setting.bodies.burst);
   const events = stream.text.split('\n\n').filter((event) => event.startsWith('data: '));
@@ -205,6 +233,8 @@ function tellRow(row) {
 /** What the scenario stall takes, with its settling before and after. */
 const STALL_MS = 75_000;
 const WARM_REQUESTS = 10_000;
+/** So few of these are served in a second that they would leave the path that all requests share uncompiled. */
+const RARE = new Set(['embed', 'floats', 'huge']);
 const WARM_TOKENS = 150_000;
 const WARM_SECONDS_MAX = 8;
 
@@ -213,12 +243,16 @@ const WARM_SECONDS_MAX = 8;
  * has served, not for how long: on a busy machine a second of requests would leave most of a gateway uncompiled.
  */
 async function warmUp(target, setting, scenarios) {
-  const loads = ['n64', 'burst', 'big', 'sat'].filter((name) => scenarios.includes(name));
+  const loads = ['n64', 'burst', 'big', 'sat', 'embed', 'floats', 'huge'].filter((name) =>
+    scenarios.includes(name),
+  );
+  if (loads.some((name) => RARE.has(name)) && !loads.includes('n64')) loads.unshift('n64');
   for (const scenario of loads) {
     const wanted = { n64: WARM_REQUESTS, sat: WARM_TOKENS }[scenario] ?? 0;
     let served = 0;
     for (let seconds = 0; seconds === 0 || (served < wanted && seconds < WARM_SECONDS_MAX); seconds += 1) {
       const row = await measure(scenario, target, { ...setting, seconds: 1 });
+      if (row.skipped) break;
       served += row.units || WARM_TOKENS; // one that serves nothing is found out when it is measured
     }
   }

@@ -7,10 +7,20 @@
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import { WebSocket } from 'ws';
-import { COMPLETION, FINISH_CHUNK, orderIn, TOKEN_CHUNKS, TOKENS, usageChunk } from './payloads.mjs';
+import {
+  COMPLETION,
+  EMBEDDING_MODEL,
+  EMBEDDINGS,
+  FINISH_CHUNK,
+  orderIn,
+  TOKEN_CHUNKS,
+  TOKENS,
+  usageChunk,
+} from './payloads.mjs';
 
 const [hubUrl, model] = process.argv.slice(2);
 const token = process.env.INFERENCE_API_KEY;
+const MODELS = [model, EMBEDDING_MODEL];
 const TICK_MS = 5;
 const HEARTBEAT_MS = 30_000;
 const PING_MS = 54_000;
@@ -32,8 +42,8 @@ const doneMessage = (id) =>
 const endMessage = (id, tokens, latencyMs) =>
   `{"type":"stream_end","request_id":"${id}","payload":{"request_id":"${id}","latency_ms":${latencyMs},` +
   `"tokens_input":200,"tokens_output":${tokens}}}`;
-const resultMessage = (id) =>
-  `{"type":"ack","request_id":"${id}","payload":{"request_id":"${id}","response":${PLAIN},"latency_ms":1}}`;
+const resultMessage = (id, response) =>
+  `{"type":"ack","request_id":"${id}","payload":{"request_id":"${id}","response":${response},"latency_ms":1}}`;
 const withDetails = (json) => json.replace(/("total_tokens":\d+)/, `$1,${DETAILS}`);
 const PLAIN = withDetails(COMPLETION);
 const usageChunks = new Map();
@@ -53,15 +63,11 @@ function register() {
     worker_addr: NODE_ID,
     owner_addr: '',
     token,
-    models: [model],
-    model_hashes: [{ model_id: model }],
+    models: MODELS,
+    model_hashes: MODELS.map((id) => ({ model_id: id })),
     model_declarations: [
-      {
-        schema_version: '1',
-        model_id: model,
-        capacity: [{ type: 'concurrency', unit: 'request', value: 4096 }],
-        output_modalities: [{ type: 'text', streaming: true }],
-      },
+      declaration(model, { type: 'text', streaming: true }),
+      declaration(EMBEDDING_MODEL, { type: 'embeddings', streaming: false }),
     ],
     capabilities: ['inference', 'verification'],
     hardware: {
@@ -76,7 +82,18 @@ function register() {
   });
 }
 
-const health = () => ({ node_id: NODE_ID, provider_id: NODE_ID, model_health: { [model]: 'healthy' } });
+const declaration = (id, modality) => ({
+  schema_version: '1',
+  model_id: id,
+  capacity: [{ type: 'concurrency', unit: 'request', value: 4096 }],
+  output_modalities: [modality],
+});
+
+const health = () => ({
+  node_id: NODE_ID,
+  provider_id: NODE_ID,
+  model_health: Object.fromEntries(MODELS.map((id) => [id, 'healthy'])),
+});
 
 function heartbeat() {
   if (!registered) return;
@@ -84,7 +101,7 @@ function heartbeat() {
     ...health(),
     timestamp: Math.floor(Date.now() / 1000),
     metrics: { active_requests: live.size },
-    models: [model],
+    models: MODELS,
   });
 }
 
@@ -101,7 +118,8 @@ function onAck(payload) {
 
 function onInference(id, payload) {
   if (!payload.stream) {
-    socket.send(resultMessage(id));
+    const vectors = payload.operation === 'embeddings';
+    socket.send(resultMessage(id, vectors ? EMBEDDINGS[payload.request.encoding_format] : PLAIN));
     return;
   }
   const order = orderIn(payload.request.messages[0].content);

@@ -10,6 +10,7 @@ import { openFunds, openFundsRounds } from '#funds/open.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
+import { LoopGuard } from '#gateway/loop-guard.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
@@ -49,6 +50,8 @@ import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
+import { marketGauges } from '#reliability/market-gauges.ts';
+import { openReliability } from '#reliability/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
@@ -146,6 +149,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       endpoints,
       models: catalogue,
       rules,
+      marketName: box.marketName,
     });
     closing.push(() => fleet.close());
     const service = new ServiceBook({
@@ -192,6 +196,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       await createConsumer(database, { id, name, at: clock.wallMs() });
     }
     const usage = new RecentUsage(database);
+    const reliability = openReliability({
+      database,
+      clock,
+      log: log.child({ room: 'reliability' }),
+      life: ids('life'),
+      gauges: marketGauges({ clock, hub, dispatcher, money }),
+    });
+    closing.push(() => reliability.close());
     const bodies = new BodyPool({ clock, limits: config.limits });
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
@@ -248,9 +260,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           pick: service.pick,
           isQuarantined: (order) => service.isQuarantined(order),
           recounter,
-          served: (record) => usage.note(record),
+          served: (record, about) => {
+            usage.note(record);
+            const { candidate, tier, queueMs } = about;
+            reliability.served(record, { tier, region: candidate?.region ?? null, queueMs });
+          },
+          refused: (about) => reliability.refused(about),
         },
         bodies,
+        loops: new LoopGuard(box.marketNames),
         bodyBytesMax: config.limits.bodyBytesMax,
         version: packageVersion(),
         usage,
@@ -293,6 +311,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
         },
+        metrics: { page: reliability.metrics, token: config.access.metricsToken },
         health: () => {
           // Once ready it stays so: what happens to agents later is no reason to send consumers elsewhere.
           if (phase === 'starting' && hub.counters.registered >= config.life.readyAgents) phase = 'open';

@@ -14,7 +14,7 @@ http {
   uwsgi_temp_path @DIR@/uwsgi;
   scgi_temp_path @DIR@/scgi;
   client_max_body_size 16m;
-  client_body_buffer_size 512k;
+  client_body_buffer_size 2m;
   keepalive_requests 10000000;
   tcp_nodelay on;
   upstream mock {

@@ -258,7 +258,7 @@ class Line {
     this.#socket.on('error', (error) => {
       this.#why = `${(error as { code?: string }).code ?? ''} ${error.message}`.trim();
     });
-    this.#socket.on('close', (code) => this.#ended(code));
+    this.#socket.on('close', (code, reason) => this.#ended(code, reason.toString()));
   }
 
   #secure(url: string): SecureContextOptions {
@@ -341,7 +341,8 @@ class Line {
     this.#lastState = state;
   }
 
-  #ended(code: number): void {
+  /** @param said the hub's own words for hanging up; often none */
+  #ended(code: number, said: string): void {
     if (this.state === 'closed') return;
     this.state = 'closed';
     for (const timer of this.#timers) timer.cancel();
@@ -349,10 +350,11 @@ class Line {
     this.#json.dropAll();
     this.#streams?.dropAll();
     for (const resolve of this.#closed) resolve();
+    const words = said ? `${this.#why}: ${said}` : this.#why;
     this.#lost({
       was: this.#lastState,
       heldMs: this.#parts.clock.nowMs() - this.#beganMs,
-      why: code === 1006 || code === 1000 ? this.#why : `${this.#why} (code ${code})`,
+      why: code === 1006 || code === 1000 ? words : `${words} (code ${code})`,
     });
   }
 

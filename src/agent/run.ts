@@ -111,7 +111,7 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
     findHardware(parts.program, parts.machine),
     settings.serviceUrl === undefined ? undefined : tellStanding(settings.serviceUrl, settings.key, log),
   ]);
-  const watch = new HealthWatch(clock);
+  const watch = new HealthWatch(clock, log);
   const lookUp = pinLookUp({ program: parts.program, hardware });
   const connections: Connection[] = [];
   const announce = (): void => {

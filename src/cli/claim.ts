@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { request } from 'undici';
 import { Sender } from '#chain/client.ts';
-import { batchInForce, claimedBy, claimIntent, tokenBalance, tokenDecimals } from '#chain/distributor.ts';
+import {
+  batchInForce,
+  batchWaiting,
+  claimedBy,
+  claimIntent,
+  tokenBalance,
+  tokenDecimals,
+} from '#chain/distributor.ts';
 import { addressOf } from '#chain/local-chain.ts';
 import { type Chain, openChain } from '#chain/rpc.ts';
 import { MemoryTransactionStore } from '#chain/transactions.ts';
@@ -14,7 +21,7 @@ import type { Sealed } from '#kit/sealed.ts';
 import type { ProofAnswer } from '#wire/claims.ts';
 import { anyChain } from './chain-session.ts';
 import { Refusal } from './refusal.ts';
-import { writeReport } from './report.ts';
+import { iso, moment, writeReport } from './report.ts';
 import { tokens } from './settlements.ts';
 
 const POLL_MS = 100;
@@ -65,14 +72,29 @@ export function claim(command: Command): void {
         const { batch, paid, hash } = claimed;
         const decimals = await tokenDecimals(chain, place.token);
         const balance = await tokenBalance(chain, place.token, account);
-        const sentence =
+        const next = paid > 0n ? undefined : await batchWaiting(chain, place);
+        const waiting = next && next.number > 0 ? next : undefined;
+        const sentences = [
           paid > 0n
             ? `${account} was paid ${tokens(paid, decimals)} tokens.`
             : batch === 0
               ? 'No batch is in force yet: there is nothing to claim.'
-              : `There is nothing for ${account} to claim: batch ${batch} promises it no more than it has.`;
-        const value = { account, batch, paid, balance, transaction: hash ?? null };
-        writeReport({ value, lines: [sentence] }, options.json === true);
+              : `There is nothing for ${account} to claim: batch ${batch} promises it no more than it has.`,
+        ];
+        if (waiting) {
+          sentences.push(
+            `Batch ${waiting.number} is in its time lock until ${moment(waiting.activeAt * 1_000)} UTC; then ask again.`,
+          );
+        }
+        const value = {
+          account,
+          batch,
+          paid,
+          balance,
+          transaction: hash ?? null,
+          waiting: waiting ? { batch: waiting.number, in_force_at: iso(waiting.activeAt * 1_000) } : null,
+        };
+        writeReport({ value, lines: sentences }, options.json === true);
       } finally {
         await ours?.close();
       }

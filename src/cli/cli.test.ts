@@ -231,6 +231,42 @@ describe('external endpoints', () => {
     expect(await refusal(2, ...add('https://8.8.8.8/v1', '--capacity', 'many'))).toContain('--capacity');
     expect(await answer('endpoints', 'list')).toEqual([]);
   });
+
+  test('one is added with an ask, which is changed and given up', async () => {
+    await answer('providers', 'create', 'Asker');
+    const words = ['endpoints', 'add', upstream.url, '--provider', 'Asker', '--model', 'glm-4.7-flash'];
+    const added = await cygnet([...words, '--ask', 'glm-4.7-flash=0.000001/0.03', '--json'], here());
+    expect(added).toMatchObject({ code: 0, err: '' });
+    const { id } = JSON.parse(added.out);
+    const listed = await cygnet(['endpoints', 'list'], here());
+    expect(listed.out).toContain('zai-org/GLM-4.7-Flash at $0.000001 in, $0.03 out per million tokens');
+    const changed = ['endpoints', 'ask', id, 'glm-4.7-flash', '--input', '0.01', '--output', '0.02'];
+    const asks = await cygnet(changed, here());
+    expect(asks.out).toContain('asks $0.01 in, $0.02 out per million tokens for zai-org/GLM-4.7-Flash');
+    const back = await cygnet(['endpoints', 'ask', id, 'glm-4.7-flash', '--listed', '--json'], here());
+    expect(JSON.parse(back.out)).toMatchObject({ endpointId: id, ask: null });
+    await cygnet(['endpoints', 'remove', id], here());
+  });
+
+  test('an ask above the list, of an odd shape or of no model is refused in a sentence', async () => {
+    await answer('providers', 'create', 'Greedy');
+    const asking = (...asks: string[]) =>
+      ['endpoints', 'add', 'https://8.8.8.8/v1', '--provider', 'Greedy', '--model', 'glm-4.7-flash'].concat(
+        asks.flatMap((each) => ['--ask', each]),
+      );
+    expect(await refusal(1, ...asking('glm-4.7-flash=900/0'))).toContain('may not be above the listed price');
+    expect(await refusal(2, ...asking('other=0.1/0.1'))).toContain('which no --model names');
+    expect(await refusal(2, ...asking('glm-4.7-flash=1/2/3'))).toContain('--ask is not one');
+    expect(
+      await refusal(1, 'endpoints', 'ask', 'ext_none', 'glm-4.7-flash', '--input', '0', '--output', '0'),
+    ).toContain('There is no endpoint "ext_none"');
+  });
+});
+
+test('whoever puts a consumer on a plan with a fee is told that it costs', async () => {
+  await answer('consumers', 'create', 'Charged');
+  const { out } = await cygnet(['consumers', 'plan', 'Charged', 'pro']);
+  expect(out).toContain('$6.00 a month');
 });
 
 test('a plan is chosen from the table, and an operator is made of somebody who signed up', async () => {
@@ -350,6 +386,31 @@ describe('money', () => {
     expect(shown.out).toContain('$0.0000000008');
     expect(await refusal(2, 'usage', '--limit', 'all')).toContain('"all"');
     expect(await answer('audit')).toMatchObject({ balanced: true, checkedUsage: 2 });
+    const measured = await answer('plan', 'capacity', '--measured', served.modelId, '--days', '36500');
+    expect(measured).toMatchObject({
+      demand: { requestsPerS: 1 / 60, promptTokens: 5, outputTokens: 7 },
+      supply: { tokensPerSPerGpu: 12 / 60 },
+      total: 3,
+    });
+    expect(
+      await refusal(1, 'plan', 'capacity', '--measured', served.modelId, '--days', '0.000001'),
+    ).toContain('Nobody was served');
+  });
+
+  test('plan gives the worked examples, and says which figure is missing or out of range', async () => {
+    const capacity = ['--requests-per-second', '2', '--prompt-tokens', '600', '--output-tokens', '250'];
+    const shown = await cygnet(['plan', 'capacity', ...capacity, '--tokens-per-second', '1500']);
+    expect(shown.out).toContain('= 1.51 GPUs busy');
+    expect(shown.out).toContain('2 at the least, 2 with a headroom of 1.3, 3 so that 1 may be lost');
+    const cost = ['--gpu-per-hour', '2.80', '--tokens-per-second', '1600', '--utilisation', '0.6'];
+    expect((await cygnet(['plan', 'cost', ...cost, '--overhead', '0.25'])).out).toContain(
+      '$0.81 + $0.25 = $1.06 per million tokens',
+    );
+    expect(await refusal(2, 'plan', 'capacity', ...capacity)).toContain('--tokens-per-second');
+    expect(await refusal(2, 'plan', 'cost', ...cost, '--price', '-1')).toContain(
+      '--price is out of its range',
+    );
+    expect(await refusal(2, 'plan', 'cost', ...cost, '--overhead', '1e3')).toContain('--overhead');
   });
 
   test('an audit of a book that somebody falsified says what is wrong and ends with 1', async () => {

@@ -82,6 +82,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "collect what a provider's wallet was promised",
     load: async () => (await import('./claim.ts')).claim,
   },
+  plan: {
+    summary: 'plan capacity and cost, from figures or from what was measured',
+    load: async () => (await import('./plan.ts')).plan,
+  },
   verify: {
     summary: 'check a published claims file, by itself and against the chain',
     load: async () => (await import('./verify.ts')).verify,

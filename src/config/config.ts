@@ -102,6 +102,8 @@ export interface AccessSettings {
   /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
   readonly signUp: 'open' | 'closed';
+  /** Whoever has it may read the metrics; without one, only this machine. */
+  readonly metricsToken: Sealed<string> | undefined;
   readonly sessionMs: number;
 }
 
@@ -290,6 +292,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     access: {
       trustedProxies: env.trustedProxies ?? [],
       signUp: env.signUp,
+      metricsToken: env.metricsToken,
       sessionMs: env.sessionHours * 3_600_000,
     },
     hub: {

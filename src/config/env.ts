@@ -265,6 +265,12 @@ export const VARIABLES = {
     'The longest a request may take from beginning to end, in milliseconds.',
   ),
 
+  metricsToken: optional(
+    'CYGNET_METRICS_TOKEN',
+    anySecret,
+    'What a reader of /metrics sends as Authorization: Bearer …. Without it only this machine may read them.',
+    true,
+  ),
   trustedProxies: optional(
     'CYGNET_TRUSTED_PROXIES',
     addresses,

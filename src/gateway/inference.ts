@@ -1,8 +1,10 @@
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
+import { planOf } from '#domain/plan.ts';
 import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
-import { priceOf } from '#domain/price.ts';
+import { type Price, priceOf } from '#domain/price.ts';
+import { type TierName, tierOfPlan } from '#domain/tier.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { DispatchEnd, Dispatcher, NobodyToPick, Order, PickNext, Run, Wish } from '#hub/dispatch.ts';
@@ -62,8 +64,13 @@ export interface InferenceRooms {
   readonly pick: PickNext;
   readonly isQuarantined: (order: Order) => boolean;
   readonly recounter: { has(modelId: string): boolean; submit(job: RecountJob): void };
-  /** Told of each request that reached a provider, once, when it is over. */
-  readonly served: (record: UsageRecord, candidate: Candidate | undefined) => void;
+  /** Told of each request that was dispatched, once, when it is over. `queueMs`: from acceptance until then. */
+  readonly served: (
+    record: UsageRecord,
+    about: { candidate: Candidate | undefined; tier: TierName; queueMs: number | undefined },
+  ) => void;
+  /** Told of each request for a model that was refused before anybody was asked. */
+  readonly refused: (about: { modelId: string; tier: TierName; code: string }) => void;
 }
 
 /** The hold book (`ledger/holds.ts`) with the spend caps of keys in front (`spend-caps.ts`). */
@@ -95,6 +102,8 @@ export interface Caller {
   readonly leave: () => void;
   /** Taken already, where the caller has a limit of its own. */
   readonly rate?: RateVerdict;
+  /** The markets that the request has passed on its way here. */
+  readonly via?: string;
   /** What a balance that does not suffice is called, where it is not the caller's. */
   readonly whenShort?: ErrorCode;
 }
@@ -186,12 +195,14 @@ export async function serve<A extends Ask>(
 ): Promise<void> {
   let rate: RateVerdict | undefined;
   let current: PaidJob<A> | undefined;
+  let modelId: string | undefined;
   try {
     const ask = read instanceof Promise ? await read : read;
     if (ask instanceof Fault) throw ask;
     const wanted = wantedModel(rooms, endpoint, caller, ask, ask.model);
     // All names are judged before anything is tried: a slip in the last is told at once, not on the day it is needed.
     const others = otherModels(rooms, endpoint, caller, ask, wanted);
+    modelId = wanted.model.id;
     const taken =
       caller.rate ?? rooms.limits.takeRequest(caller.key, wanted.model.category, rooms.clock.nowMs());
     rate = taken instanceof Promise ? await taken : taken;
@@ -204,7 +215,7 @@ export async function serve<A extends Ask>(
       const picked = rooms.pick(job.order, NOBODY_TRIED);
       if ('none' in picked) {
         if (next) continue;
-        throw nobody(picked, job.model);
+        throw nobody(picked, job.model, caller.key);
       }
       let first = picked.candidate;
       // Only now: a body that no agent could take is told so first.
@@ -214,7 +225,7 @@ export async function serve<A extends Ask>(
         await holding;
         // Many may have waited for the same answer, and whoever had room for one of them is full now.
         const again = rooms.pick(job.order, NOBODY_TRIED);
-        if ('none' in again) throw nobody(again, job.model);
+        if ('none' in again) throw nobody(again, job.model, caller.key);
         first = again.candidate;
       }
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
@@ -227,6 +238,9 @@ export async function serve<A extends Ask>(
       rooms.log.error({ request: caller.requestId, err: error }, 'A request met a bug.');
     sendError(reply, fault, rate && rateHeaders(rate));
     logRefusal(rooms, caller, fault);
+    modelId = current?.model.id ?? modelId;
+    if (modelId !== undefined)
+      rooms.refused({ modelId, tier: tierOfPlan(caller.key.plan), code: fault.code });
   } finally {
     caller.leave();
   }
@@ -308,7 +322,13 @@ function checkLength<A extends Ask>(tokensMax: number, endpoint: Endpoint<A>, as
   });
 }
 
-function nobody({ none, filter }: NobodyToPick, model: Model): Fault {
+function nobody({ none, filter, agentsOnly }: NobodyToPick, model: Model, key: KeyRecord): Fault {
+  if (agentsOnly && none === 'model-without-provider') {
+    return new Fault(none, {
+      outer: `No agent is serving ${model.id} now, and the plan ${planOf(key.plan).title} has no fallback beyond them.`,
+      retryAfterS: 5,
+    });
+  }
   if (filter === undefined) return new Fault(none, { retryAfterS: 5 });
   return new Fault(none, {
     outer: `No provider of ${model.id} is left by 'provider.${filter}'.`,
@@ -335,6 +355,7 @@ class PaidJob<A extends Ask> {
   #reserved: Pico = 0n;
   #run: Run | undefined;
   #firstMs: number | undefined;
+  #queueMs: number | undefined;
   #events = 0;
   #bytes = 0;
   #tokens = 0;
@@ -343,6 +364,8 @@ class PaidJob<A extends Ask> {
   #result: Buffer | undefined;
   #answer: Answer | undefined;
   #mode: 'websocket' | 'external' = 'websocket';
+  /** Of the candidate at work: its ask, else the listed price. Never above that, so the hold suffices. */
+  #price: Price;
   #left = false;
 
   constructor(
@@ -383,8 +406,12 @@ class PaidJob<A extends Ask> {
       body: endpoint.body(ask, bytes),
       set,
       answerMax: { events: 0, bytes: 0 },
+      via: caller.via,
+      price: model.price,
+      agentsOnly: !planOf(caller.key.plan).fallback,
       ...(wish && { wish }),
     };
+    this.#price = model.price;
   }
 
   /**
@@ -445,6 +472,10 @@ class PaidJob<A extends Ask> {
     if (reserved > 0n) this.#rooms.holds.settle(this.consumerId, reserved, charge, this.#caller.key);
   }
 
+  get #tier(): TierName {
+    return tierOfPlan(this.#caller.key.plan);
+  }
+
   get consumerId(): string {
     return this.#caller.key.ownerId;
   }
@@ -466,9 +497,11 @@ class PaidJob<A extends Ask> {
       const drained = (): void => this.#consume(0);
       this.#reply.onGone = gone;
       this.#reply.onDrained = drained;
+      this.#queueMs = this.#sinceAccepted();
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
+          this.#price = candidate.ask ?? this.model.price;
         },
         data: (events, eventCount, tokenCount, contentBytes) =>
           this.#relay(events, eventCount, tokenCount, contentBytes),
@@ -541,10 +574,11 @@ class PaidJob<A extends Ask> {
       if (!(error instanceof RecordInDoubt)) this.release();
       this.#rooms.log.error({ request: record.id, err: error }, 'The usage of a request could not be kept.');
       this.#answerFailure('ledger-unavailable');
+      this.#rooms.refused({ modelId: record.modelId, tier: this.#tier, code: 'ledger-unavailable' });
       return;
     }
     this.#settle(record.charge);
-    this.#rooms.served(record, end.candidate);
+    this.#rooms.served(record, { candidate: end.candidate, tier: this.#tier, queueMs: this.#queueMs });
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
     else if (!this.#left) this.#answerFailure(end.errorCode ?? 'provider-failed');
@@ -609,7 +643,7 @@ class PaidJob<A extends Ask> {
   #recordOf(end: DispatchEnd, usage: Usage): UsageRecord {
     const { key, requestId } = this.#caller;
     const { candidate } = end;
-    const cost = priceOf(usage, this.model.price);
+    const cost = priceOf(usage, this.#price);
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
@@ -635,7 +669,7 @@ class PaidJob<A extends Ask> {
       attempts: end.attempts,
       ttftMs: this.#firstMs ?? null,
       totalMs: this.#sinceAccepted(),
-      priceId: this.model.price.id,
+      priceId: this.#price.id,
       policy: this.#rooms.settings.policy,
       charge: cost < this.#reserved ? cost : this.#reserved,
     };
@@ -645,7 +679,7 @@ class PaidJob<A extends Ask> {
     const text = this.#text as DeliveredText;
     this.#rooms.recounter.submit({
       record,
-      price: this.model.price,
+      price: this.#price,
       body: this.order.body,
       answer: this.#answer ? JSON.stringify(this.#answer) : text,
     });

@@ -156,6 +156,13 @@ export const ROUTES: readonly Route[] = [
     tag: 'service',
     security: 'none',
   },
+  {
+    method: 'get',
+    path: '/metrics',
+    summary: 'Figures for Prometheus. For this machine alone, or with the token for metrics.',
+    tag: 'service',
+    security: 'none',
+  },
   { method: 'get', path: '/openapi.json', summary: 'This document.', tag: 'service', security: 'none' },
   { method: 'get', path: '/docs', summary: 'This document, to read.', tag: 'service', security: 'none' },
 ];

@@ -89,6 +89,7 @@ async function serveOnFailingDisk() {
     pick: () => ({ candidate: candidate('a') }),
     isQuarantined: () => false,
     recounter: { has: () => false, submit() {} },
+    refused: () => {},
     served: () => {},
   };
   const reply: Reply = {

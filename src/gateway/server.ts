@@ -25,6 +25,8 @@ import { transcriptions } from './endpoints/transcriptions.ts';
 import { type GenerationRooms, generation } from './generation.ts';
 import { ReplyWriter } from './http-reply.ts';
 import { admit, consumerKey, type InferenceRooms } from './inference.ts';
+import type { LoopGuard } from './loop-guard.ts';
+import { type MetricsRooms, mayReadMetrics } from './metrics-access.ts';
 import { modelBody } from './model-body.ts';
 import { openApi } from './openapi.ts';
 import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
@@ -56,6 +58,7 @@ export async function openGateway(
     inHand: new BodiesInHand(rooms.bodiesBytesMax),
     writer,
     closing: () => closing,
+    loops: rooms.loops,
     addresses: rooms.console.addresses,
   };
   const { bodies } = rooms;
@@ -167,6 +170,7 @@ export async function openGateway(
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    rooms.loops.pass(request.headers['cdn-loop']);
   });
   app.setNotFoundHandler((_request, reply) => {
     reply.code(404).send(errorBody('route-unknown'));
@@ -186,6 +190,10 @@ export async function openGateway(
   app.get('/api/v1/health', async (_request, reply) => {
     const health = rooms.health();
     return reply.code(health.status === 'ok' ? 200 : 503).send(health);
+  });
+  app.get('/metrics', async (request, reply) => {
+    mayReadMetrics(request.raw, rooms.metrics.token, rooms.console.addresses);
+    return reply.type(rooms.metrics.page.contentType).send(await rooms.metrics.page.text());
   });
   app.get('/v1/models', async () => ({
     object: 'list',
@@ -267,6 +275,7 @@ export async function openGateway(
 export interface GatewayRooms {
   readonly inference: InferenceRooms;
   readonly bodies: Pick<BodyPool, 'read'>;
+  readonly loops: LoopGuard;
   readonly bodyBytesMax: number;
   /** The largest recording to be transcribed, in bytes. */
   readonly recordingBytesMax: number;
@@ -280,6 +289,7 @@ export interface GatewayRooms {
   readonly usage: GenerationRooms['usage'];
   readonly playground: PlaygroundSettings;
   readonly console: ConsoleRooms;
+  readonly metrics: MetricsRooms;
   readonly health: () => Health;
 }
 
@@ -317,6 +327,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   '/v1/models/*': ['GET', 'HEAD'],
   '/v1/playground/models': ['GET', 'HEAD'],
   '/v1/generation': ['GET', 'HEAD'],
+  '/metrics': ['GET', 'HEAD'],
   '/openapi.json': ['GET', 'HEAD'],
   '/docs': ['GET', 'HEAD'],
   '/api/v1/provider/status': ['GET', 'HEAD'],

@@ -63,8 +63,10 @@ describe('a registration', () => {
   it.each([
     ['no models at all', { models: null }, []],
     ['a missing list', { models: undefined }, []],
+    ['an empty list', { models: [] }, []],
     ['fields from tomorrow', { future: { deep: [1] }, models: [MODEL] }, [MODEL]],
     ['odd hardware', { hardware: 'a big one', models: [MODEL] }, [MODEL]],
+    ['numbers as text', { hardware: { vram_gb: '6', gpu_count: '2' }, models: [MODEL] }, [MODEL]],
     ['unknown memory', { hardware: { vram_gb: 0, gpu_count: 1 }, models: [MODEL] }, [MODEL]],
     ['a rounded card', { hardware: { vram_gb: 23, gpu_count: 1 }, models: [MODEL] }, [MODEL]],
     ['two small cards', { hardware: { vram_gb: 12, gpu_count: 2 }, models: [MODEL] }, [MODEL]],
@@ -100,6 +102,22 @@ describe('a registration', () => {
     expect(transports).toHaveLength(1);
     await clock.advance(32_000);
     expect(transports[0]?.closedWith).toBe(1008);
+  });
+
+  it('states a model by its declaration rather than by its hash, where it holds both', async () => {
+    const model_hashes = [{ model_id: MODEL, weight_hash: 'old', quantization: 'int4' }];
+    const model_declarations = [{ model_id: MODEL, weight_hash: 'new', quantization: 'FP8' }];
+    for (const [register, stated] of [
+      [{ model_hashes }, { quantization: 'int4', version: 'old' }],
+      [
+        { model_hashes, model_declarations },
+        { quantization: 'fp8', version: 'new' },
+      ],
+    ] as const) {
+      const { join, first } = world();
+      await join({ register });
+      expect(first()).toMatchObject(stated);
+    }
   });
 
   it('is refused to a revoked key and to an impostor with the node id of another provider', async () => {
@@ -380,7 +398,7 @@ describe('a registered session', () => {
     expect(hub.counters.lateFrames).toBe(1);
   });
 
-  it('tolerates messages that we do not act on yet', async () => {
+  it('tolerates messages that we do not act on yet, and acknowledges none of them', async () => {
     const { join, hub } = world();
     const agent = await join();
     agent.send('benchmark_response', 'b', { results: null });
@@ -388,6 +406,7 @@ describe('a registered session', () => {
     agent.send('error', undefined, { code: 501, message: 'streaming is not configured' });
     expect(hub.counters.ignored).toBe(3);
     expect(hub.candidates(MODEL)).toHaveLength(1);
+    expect(agent.acks).toHaveLength(1);
   });
 });
 

@@ -76,8 +76,6 @@ export class Session {
   readonly #strays: Allowance;
   readonly #notices: Allowance;
   readonly #warmUps: WarmUpDesk;
-  /** What the agent said of its own load; names we know, numbers only. */
-  readonly metrics = new Map<string, number>();
 
   constructor(id: string, transport: Transport, parts: SessionParts) {
     this.id = id;
@@ -482,7 +480,7 @@ export class Session {
     this.#say('ack', message.request_id, { success: true, message: 'ok' });
     registry.ready(presence, new Set(parsed.data.models));
     if (parsed.data.model_health) registry.health(presence, parsed.data.model_health);
-    this.#measure(parsed.data.metrics ?? {});
+    measure(presence.reported, parsed.data.metrics ?? {});
   }
 
   #health(message: Envelope): void {
@@ -494,13 +492,6 @@ export class Session {
     const parsed = modelHealthUpdateSchema.safeParse(message.payload, FIRST_ISSUE);
     if (!parsed.success) return this.#malformed();
     this.#parts.registry.health(presence, parsed.data.model_health);
-  }
-
-  #measure(metrics: Readonly<Record<string, number>>): void {
-    for (const name of METRICS) {
-      const value = Object.hasOwn(metrics, name) ? metrics[name] : undefined;
-      if (value !== undefined && Number.isFinite(value)) this.metrics.set(name, value);
-    }
   }
 
   #beat(): void {
@@ -596,6 +587,13 @@ const METRICS = [
   'avg_latency_ms',
   'tokens_per_second',
 ];
+
+function measure(into: Map<string, number>, metrics: Readonly<Record<string, number>>): void {
+  for (const name of METRICS) {
+    const value = Object.hasOwn(metrics, name) ? metrics[name] : undefined;
+    if (value !== undefined && Number.isFinite(value)) into.set(name, value);
+  }
+}
 
 const REASONS_SHOWN_MAX = 5;
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MemoryTransport } from '#support/memory-transport.ts';
 import { RecordedSink } from '#support/recorded-sink.ts';
 import {
   answerPlainly,
@@ -21,6 +22,7 @@ async function servedBy(
 ) {
   const clock = new VirtualClock();
   const { hub, rooms } = testHub(clock, options.settings ? { settings: options.settings } : {});
+  const transports: MemoryTransport[] = [];
   const agent = new SwanAgent({
     generation: options.generation ?? 'A',
     token: 'sk-prov-one',
@@ -28,7 +30,10 @@ async function servedBy(
     models: options.models ?? [MODEL],
     clock,
     script,
-    dial: dialMemory((transport) => hub.attach(transport)),
+    dial: dialMemory((transport) => {
+      transports.push(transport);
+      hub.attach(transport);
+    }),
   });
   await agent.start();
   await settlePromises();
@@ -43,7 +48,7 @@ async function servedBy(
     const attempt = link().start(testJob(over), sink);
     return { sink, attempt };
   };
-  return { clock, hub, rooms, agent, candidate, link, ask };
+  return { clock, hub, rooms, agent, transports, candidate, link, ask };
 }
 
 const nothing: Script = () => undefined;
@@ -354,7 +359,9 @@ describe('a cancel', () => {
   it.each(['A', 'B', 'C'] as const)(
     'ends the attempt at once for generation %s, and nothing of it counts afterwards',
     async (generation) => {
-      const { ask, agent, hub, candidate } = await servedBy((served) => served.token('one'), { generation });
+      const { ask, agent, transports, hub, candidate } = await servedBy((served) => served.token('one'), {
+        generation,
+      });
       const { sink, attempt } = ask();
       const served = agent.inferences[0] as Served;
       served.token('two');
@@ -362,6 +369,11 @@ describe('a cancel', () => {
       attempt.cancel('consumer_disconnected');
       expect(sink.ending).toMatchObject({ outcome: 'cancelled' });
       expect(served.cancelled).toBe(generation === 'C');
+      const sent = {
+        request_id: served.id,
+        payload: { request_id: served.id, reason: 'consumer_disconnected' },
+      };
+      expect(transports[0]?.messages('cancel')).toMatchObject(generation === 'C' ? [sent] : []);
       expect(agent.unknownTypes).toEqual([]);
       expect(candidate().inFlight).toBe(0);
       served.token('three');

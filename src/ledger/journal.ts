@@ -28,7 +28,7 @@ export interface JournalOptions {
   segmentSizeMax?: number;
   /**
    * How much longer a write waits, from the begin of the one before, for each record that one had; never longer than
-   * `groupSpacingMsMax`. A record that comes alone hardly waits; under load groups grow. Defaults 0.25 ms and 4 ms.
+   * `groupSpacingMsMax`. A record that comes alone hardly waits; under load groups grow. Defaults 1 ms and 6 ms.
    */
   groupSpacingMsPerRecord?: number;
   groupSpacingMsMax?: number;
@@ -81,8 +81,8 @@ export class Journal implements UsageJournal {
     this.#log = options.log;
     this.#sizeMax = options.sizeMax ?? 1024 * 1024 * 1024;
     this.#segmentSizeMax = options.segmentSizeMax ?? 4 * 1024 * 1024;
-    this.#spacingMsPerRecord = options.groupSpacingMsPerRecord ?? 0.25;
-    this.#spacingMsMax = options.groupSpacingMsMax ?? 4;
+    this.#spacingMsPerRecord = options.groupSpacingMsPerRecord ?? 1;
+    this.#spacingMsMax = options.groupSpacingMsMax ?? 6;
     for (const [segment, size] of left) {
       this.#sizes.set(segment, size);
       this.#size += size;

@@ -59,6 +59,8 @@ export interface SettlementParts {
   readonly log: Logger;
   /** Runs before what was read of the chain is kept: a local chain makes itself durable here. */
   readonly beforeFinal?: () => Promise<void>;
+  /** Makes a block. Only for a chain that makes none by itself: a local one, whose clock else stands still. */
+  readonly makeBlock?: () => Promise<void>;
 }
 
 /** How far the newest batch is, and what it waits for. */
@@ -141,6 +143,7 @@ export class Settler {
   /** Carries on what is under way, as far as it goes now. */
   async carryOn(): Promise<Progress> {
     await this.#parts.sender.advance();
+    await this.#endTimeLock();
     await this.check();
     await this.#watch();
     const { store } = this.#parts;
@@ -347,6 +350,17 @@ export class Settler {
     return stop(
       `The contract announced batch ${settlement.number} with another content than the ledger has. Payouts stay stopped.`,
     );
+  }
+
+  /**
+   * A chain whose blocks come with transactions alone has the time of its newest block: with nothing else to do it would
+   * never reach the end of a time lock, nor the batch that comes after.
+   */
+  async #endTimeLock(): Promise<void> {
+    const { chain, clock, makeBlock } = this.#parts;
+    if (!makeBlock) return;
+    const { number, activeAt } = await batchWaiting(chain, this.#place);
+    if (number > 0 && activeAt * 1_000 <= clock.wallMs()) await makeBlock();
   }
 
   /** True when the batch can no longer be revoked. */

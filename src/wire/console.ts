@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { parseUsd } from '#domain/money.ts';
+import type { Amounts } from '#domain/price.ts';
 
 /**
  * The management API under `/api/v1`: what people's browsers, the Swan agent and our dashboard send, and what they get.
@@ -27,22 +29,24 @@ const email = z
 /** Long enough to be worth hashing, short enough to be hashed. */
 const newPassword = z.string().min(8, 'has fewer than 8 characters').max(200);
 const password = z.string().min(1).max(200);
+const NO_ADDRESS = 'is not an address: 0x and 40 hex digits';
 /** An address on an EVM chain, lower-cased; empty means none. */
 const address = z
   .string()
   .trim()
-  .regex(/^0x[0-9a-fA-F]{40}$/, 'is not an address: 0x and 40 hex digits')
+  .regex(/^0x[0-9a-fA-F]{40}$/, NO_ADDRESS)
   .transform((text) => text.toLowerCase());
 const addressOrNone = z
-  .union([z.literal(''), address])
+  .union([z.literal(''), address], NO_ADDRESS)
   .nullish()
   .transform((text) => (text === '' || text === undefined ? null : text));
 
+const NO_DOLLARS = 'is not an amount of dollars such as 5 or 0.25';
 /** An amount of dollars as a decimal text or a plain number of at most twelve decimals. */
 const dollars = z
-  .union([z.string(), z.number().nonnegative().max(1e9)])
+  .union([z.string(), z.number().nonnegative().max(1e9)], NO_DOLLARS)
   .transform((value) => (typeof value === 'number' ? decimal(value) : value.trim()))
-  .refine((text) => /^\d{1,9}(\.\d{1,12})?$/.test(text), 'is not an amount of dollars such as 5 or 0.25');
+  .refine((text) => /^\d{1,9}(\.\d{1,12})?$/.test(text), NO_DOLLARS);
 
 export const logInRequest = z.object({ email: z.string().max(300), password });
 export const signUpRequest = z.object({
@@ -100,6 +104,34 @@ export const providerMoveRequest = z.object({
   reason: z.string().max(1_000).default(''),
 });
 
+/** Dollars per million tokens, in whole pico-dollars per token. */
+const perMillion = dollars
+  .transform((text) => parseUsd(text))
+  .refine((pico) => pico % 1_000_000n === 0n, 'has more than six decimals')
+  .transform((pico) => pico / 1_000_000n);
+const perPiece = dollars.transform((text) => parseUsd(text));
+/** What a provider asks for a model. */
+const askPrice = z.union(
+  [
+    z.strictObject({ input_price: perMillion, output_price: perMillion }).transform(
+      ({ input_price, output_price }): Amounts => ({
+        unit: 'token',
+        inputPico: input_price,
+        outputPico: output_price,
+      }),
+    ),
+    z.strictObject({ request_price: perPiece, minute_price: perPiece.optional() }).transform(
+      ({ request_price, minute_price }): Amounts => ({
+        unit: 'request',
+        requestPico: request_price,
+        ...(minute_price !== undefined && { minutePico: minute_price }),
+      }),
+    ),
+  ],
+  'is not a price: input_price and output_price in dollars per million tokens (at most six decimals), or request_price',
+);
+export const askRequest = z.object({ model: line(200), ask: askPrice.nullable() });
+
 /** An external endpoint to be registered. */
 export const endpointRequest = z.object({
   name: line(200),
@@ -116,11 +148,17 @@ export const endpointRequest = z.object({
   models: z
     .array(
       z.union([
-        line(200).transform((model) => ({ model, upstream_name: undefined, operations: undefined })),
+        line(200).transform((model) => ({
+          model,
+          upstream_name: undefined,
+          operations: undefined,
+          ask: undefined,
+        })),
         z.object({
           model: line(200),
           upstream_name: line(200).optional(),
           operations: z.array(z.string().max(40)).min(1).max(5).optional(),
+          ask: askPrice.optional(),
         }),
       ]),
     )
@@ -138,17 +176,20 @@ export const pageQuery = z.object({
 export const cardCheckoutRequest = z.object({ amount_usd: dollars });
 export const planRequest = z.object({ plan: z.enum(['free', 'pay-as-you-go', 'pro']) });
 /** Tokens that were sent to the contract, told by the transaction; or dollars that are to come another way. */
-export const collateralDepositRequest = z.union([
-  z.object({
-    tx_hash: z
-      .string()
-      .trim()
-      .regex(/^0x[0-9a-fA-F]{64}$/, 'is not a transaction: 0x and 64 hex digits')
-      .transform((text): `0x${string}` => text.toLowerCase() as `0x${string}`),
-    chain_id: z.number().int().positive().optional(),
-  }),
-  z.object({ amount_usd: dollars }),
-]);
+export const collateralDepositRequest = z.union(
+  [
+    z.object({
+      tx_hash: z
+        .string()
+        .trim()
+        .regex(/^0x[0-9a-fA-F]{64}$/, 'is not a transaction: 0x and 64 hex digits')
+        .transform((text): `0x${string}` => text.toLowerCase() as `0x${string}`),
+      chain_id: z.number().int().positive().optional(),
+    }),
+    z.object({ amount_usd: dollars }),
+  ],
+  'needs a tx_hash (0x and 64 hex digits), or an amount_usd such as 5 or 0.25',
+);
 export const collateralRefundRequest = z.object({ amount_usd: dollars.optional() });
 
 export const demandQuery = z.object({ category: z.string().max(40).optional() });
@@ -183,6 +224,13 @@ export const endpointAnswer = z.strictObject({
       model: z.string(),
       upstream_name: z.string(),
       operations: z.array(z.string()),
+      /** Decimal texts of dollars, per million tokens or per request; null: the listed price. */
+      ask: z
+        .union([
+          z.strictObject({ input_price: z.string(), output_price: z.string() }),
+          z.strictObject({ request_price: z.string(), minute_price: z.string().optional() }),
+        ])
+        .nullable(),
       /** Whether the endpoint lists it; null while that is not known. */
       listed: z.boolean().nullable(),
     }),

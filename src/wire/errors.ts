@@ -132,6 +132,15 @@ export const ERRORS = {
     false,
     'The e-mail address or the password is wrong.',
   ),
+  'metrics-token-wrong': row(
+    401,
+    'authentication_error',
+    'metrics_token_wrong',
+    'caller',
+    false,
+    false,
+    'Send the token for metrics as Authorization: Bearer ….',
+  ),
   'balance-short': row(
     402,
     'insufficient_quota',
@@ -394,6 +403,15 @@ export const ERRORS = {
     false,
     true,
     'This server is restarting.',
+  ),
+  'request-loops': row(
+    508,
+    INVALID,
+    'loop_detected',
+    'caller',
+    false,
+    false,
+    'This request has passed through this market before: an endpoint leads back to it.',
   ),
   'provider-too-slow': row(
     504,

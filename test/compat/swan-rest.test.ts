@@ -229,7 +229,7 @@ describe('4: POST /consumer/upgrade-to-provider, also under /user', () => {
       body: { ...body, wallet_address: '0x12' },
     });
     expect(bad.status).toBe(400);
-    expect(errorText(bad)).toContain('wallet_address');
+    expect(errorText(bad)).toContain('wallet_address: is not an address');
   });
 
   test('needs a login', async () => {

@@ -8,8 +8,17 @@ import { chat } from '#support/hostile-client.ts';
 import { type HostileMarket, openHostileMarket, PLAIN_MODEL } from '#support/hostile-market.ts';
 import { answerPlainly, HOSTILE, type Script, type Served, type SwanAgent } from '#support/swan-agent.ts';
 import { visit } from '#support/visitor.ts';
+import { Chance } from '../sim/chance.ts';
 
-/** Reliability, failures 11 and 12 (I12): prompts, answers and keys are seen nowhere but where they belong. */
+/**
+ * Reliability, failures 11 and 12 (I12): prompts, answers and keys are seen nowhere but where they belong.
+ * `npm run canaries` sends a hundred thousand prompts through all that can go wrong, in an order from a seed.
+ */
+
+const PROMPTS = Number(process.env['CYGNET_CANARY_PROMPTS'] ?? 400);
+const SEED = Number(process.env['CYGNET_FUZZ_SEED'] ?? 1);
+const AT_ONCE = 24;
+const MANY = 100_000_000;
 
 let house: HostileMarket;
 const agents: SwanAgent[] = [];
@@ -20,9 +29,15 @@ beforeAll(async () => {
   house = await openHostileMarket({
     providers: 4,
     consumers: 2,
+    credit: '100000',
     config: {
-      hub: { firstTokenDeadlineMs: 400, gapDeadlineMs: 400 },
-      limits: { requestTimeoutMs: 2_000 },
+      // Agents whose links are lost come back at once, however often.
+      hub: { firstTokenDeadlineMs: 400, gapDeadlineMs: 400, upgradeBurst: MANY },
+      limits: {
+        requestTimeoutMs: 2_000,
+        requestsPerMinute: { llm: MANY, image: MANY, embedding: MANY, other: MANY },
+      },
+      playground: { requestsPerHour: MANY },
     },
   });
   for (let provider = 0; provider < 3; provider++) {
@@ -286,6 +301,58 @@ describe('canaries', () => {
     expect(answers.every((answer) => answer.ending === 'done')).toBe(true);
     // Each answer that a provider gave went to one request.
     expect(answers.map((answer) => answer.text).toSorted()).toEqual(mine.toSorted());
+  });
+
+  it('many at once, by all endpoints and through all that can go wrong, are in no error, header or log line', {
+    timeout: 7_200_000,
+  }, async () => {
+    const chance = new Chance(SEED).stream('canaries');
+    let reached = 0;
+    script = (served) => {
+      reached += 1;
+      // Else no agent would be trusted for long.
+      (chance.yes(0.7) ? answerPlainly : chance.one(PATHS)[1])(served);
+    };
+    const addresses = ['/v1/chat/completions', ...Object.keys(ENDPOINTS)];
+    const [before, begunMs] = [number, performance.now()];
+    const statuses = new Map<number, number>();
+    const broke: string[] = [];
+    let begun = 0;
+    /** Looks through what was logged since the last time, and lets it go but for its end. */
+    const logged = (): void => {
+      const text = house.log.splice(0, Math.max(0, house.log.length - 1_000)).join('\n');
+      for (const secret of [CANARY, 'sk-swan-', 'sk-prov-'])
+        if (text.includes(secret)) broke.push(`${secret} in the log`);
+    };
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async () => {
+        while (begun < PROMPTS && broke.length === 0) {
+          begun += 1;
+          if (begun % 1_000 === 0) logged();
+          const address = chance.one(addresses);
+          const asked = (ENDPOINTS[address] ?? (() => body(chance.yes(0.5))))();
+          const answer = await visit(`${house.baseUrl}${address}`, {
+            body: 'form' in asked ? asked['form'] : asked,
+            ...(!address.includes('playground') && { token: house.consumers[begun % 2]?.key ?? '' }),
+            headers: { 'user-agent': canary('agent'), ...('form' in asked && { 'content-type': FORM }) },
+          });
+          statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+          const errors = [...answer.text.matchAll(/"error":\{[^}]*\}/g)].join('');
+          const seen = JSON.stringify(answer.headers) + errors + (answer.status === 200 ? '' : answer.text);
+          if (seen.includes(CANARY)) broke.push(`seed ${SEED}, ${address}: ${seen}`);
+          // Nobody serves for now: the agents that were cut off come back.
+          if (answer.status === 503) for (const agent of agents) await agent.until(() => agent.registered);
+        }
+      }),
+    );
+    logged();
+    expect(broke).toEqual([]);
+    expect(reached).toBeGreaterThan(PROMPTS / 4);
+    expect(statuses.get(200)).toBeGreaterThan(PROMPTS / 10);
+    const told = [...statuses].map(([status, times]) => `${status} ${times}`).join(', ');
+    process.stdout.write(
+      `${PROMPTS} prompts with ${number - before} canaries (seed ${SEED}) in ${Math.round((performance.now() - begunMs) / 1_000)} s, ${reached} attempts reached an agent: ${told}\n`,
+    );
   });
 
   it('in calls of the console, refused or not, are in no error and no header', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { formatUsd, type Pico } from '#domain/money.ts';
+import { formatUsd, type Pico, parseUsd } from '#domain/money.ts';
 import { ask, askStream } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
 import type { TestModel } from '#support/parties.ts';
@@ -16,6 +16,7 @@ afterAll(async () => {
   await market.close();
 });
 
+const DEPOSIT: Pico = 5_000_000_000_000n;
 let people = 0;
 /** Somebody with an account, money, and a model that a rehearsal serves: `tokens` tokens each time. */
 async function somebody(tokens = 10): Promise<Owner> {
@@ -26,7 +27,7 @@ async function somebody(tokens = 10): Promise<Owner> {
   const [user] = await sql<{ consumer_id: string }[]>`
     select consumer_id from users where id = ${json.user.id as string}`;
   const consumerId = user?.consumer_id as string;
-  await market.deposit({ id: consumerId }, 5_000_000_000_000n);
+  await market.deposit({ id: consumerId }, DEPOSIT);
   const model = market.aModel();
   await market.rehearsal(model, `rehearsal:tokens=${tokens},prompt=5`);
   return { token: json.token as string, consumerId, model };
@@ -328,6 +329,20 @@ describe('rotation', () => {
     expect((await rotate(owner, id, 1)).status).toBe(409);
     expect((await change(owner, id, { name: 'x' })).status).toBe(409);
   });
+});
+
+test('a balance is one sum, of which what is set aside for requests is frozen', async () => {
+  const owner = await somebody();
+  const { secret } = await newKey(owner);
+  const balance = async () => {
+    const { json } = await visit(`${market.url}/api/v1/user/me/balance`, { token: owner.token });
+    return [json.total, json.frozen, json.available].map(parseUsd) as [Pico, Pico, Pico];
+  };
+  expect(await balance()).toEqual([DEPOSIT, 0n, DEPOSIT]);
+  await use(owner.model, secret);
+  const [total, frozen, available] = await balance();
+  expect(frozen).toBeGreaterThan(0n);
+  expect(available).toBe(total - frozen);
 });
 
 test('a plan limits the minute, and its change is known at once', async () => {

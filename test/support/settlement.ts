@@ -29,6 +29,7 @@ export function openSettler(parts: {
   folder: string;
   store?: SettlementStore;
   transactions?: TransactionStore;
+  makeBlock?: () => Promise<void>;
 }): { settler: Settler; store: SettlementStore; sender: Sender } {
   const { database, chain, contract, token, key, clock, folder, confirmations = 1 } = parts;
   const store = parts.store ?? new SettlementStore(database, { chainId: chain.id, contract, token });
@@ -46,6 +47,7 @@ export function openSettler(parts: {
     folder,
     clock,
     log: silentLog,
+    ...(parts.makeBlock && { makeBlock: parts.makeBlock }),
   });
   return { settler, store, sender };
 }

@@ -128,8 +128,40 @@ function textOf(node: unknown): string | undefined {
 
 function walk(node: Node, visit: (node: Node) => void): void {
   visit(node);
-  for (const child of Object.values(node).flat()) {
-    if (typeof child === 'object' && child !== null && typeof (child as Node).type === 'string')
-      walk(child as Node, visit);
+  for (const child of childrenOf(node)) walk(child, visit);
+}
+
+function childrenOf(node: Node): Node[] {
+  return Object.values(node)
+    .flat()
+    .filter(
+      (child): child is Node =>
+        typeof child === 'object' && child !== null && typeof (child as Node).type === 'string',
+    );
+}
+
+/** The names of all tests in a source, each behind those of the groups that it is in, as written (`%s` and all). */
+export function testNames(source: string): string[] {
+  const names: string[] = [];
+  const look = (node: Node, groups: readonly string[]): void => {
+    const [kind, name] = testOrGroup(node);
+    if (kind === 'test') names.push([...groups, name].join(' '));
+    const within = kind === 'group' ? [...groups, name] : groups;
+    for (const child of childrenOf(node)) look(child, within);
+  };
+  look(parseAst(source, { lang: 'ts' }) as unknown as Node, []);
+  return names;
+}
+
+/** Of `it('…', …)`, `describe.each(…)('…', …)` and the like: which it is, and its name. */
+function testOrGroup(node: Node): ['test' | 'group', string] | [undefined, ''] {
+  if (node.type !== 'CallExpression') return [undefined, ''];
+  const name = textOf((node['arguments'] as Node[])[0]);
+  let callee = node['callee'] as Node;
+  while (callee.type === 'MemberExpression' || callee.type === 'CallExpression') {
+    callee = (callee.type === 'MemberExpression' ? callee['object'] : callee['callee']) as Node;
   }
+  const root = nameOf(callee) ?? '';
+  if (name === undefined || !/^(it|test|describe)$/.test(root)) return [undefined, ''];
+  return [root === 'describe' ? 'group' : 'test', name];
 }

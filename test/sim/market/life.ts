@@ -148,6 +148,7 @@ export class Life {
       isQuarantined: (order) => service.isQuarantined(order),
       recounter,
       served: () => {},
+      refused: () => {},
     };
   }
 

@@ -1,0 +1,105 @@
+import type { TierName } from '#domain/tier.ts';
+import type { BurnAlert } from './burn-alerts.ts';
+import type { Severity, TriggerName } from './triggers.ts';
+
+/**
+ * What is done while something is wrong, by rule and before anybody is awake: paid service is protected before every last
+ * free request is. Pure: open incidents and burning budgets in, a posture out. Serving reads it (`gateway/posture`), the
+ * status page shows it, and it ends by itself when its reasons do.
+ */
+export interface Posture {
+  /** Changes to the market wait: an error budget burns. A flag for deploys; nothing of the market reads it. */
+  readonly freeze: boolean;
+  /** By model: what is different now. Models without an entry are served as ever. */
+  readonly models: ReadonlyMap<string, ModelPosture>;
+}
+
+export interface ModelPosture {
+  /** The most tokens an answer may have, by tier; absent: as ever. */
+  readonly outputTokensMax: Partial<Record<TierName, number>>;
+  /** Longer prompts are refused with 503, by tier, in tokens; absent: as ever. */
+  readonly promptTokensMax: Partial<Record<TierName, number>>;
+  /** Regions that are left alone as long as another can serve: paid tiers go elsewhere. */
+  readonly avoidRegions: readonly string[];
+  /** The smaller model answers instead, where the customer's agreement allows it; the answer says so. */
+  readonly fallbackModel: string | undefined;
+  /** Why, in the words of the triggers. */
+  readonly because: readonly string[];
+}
+
+export interface OpenIncident {
+  readonly modelId: string;
+  /** `''`: everywhere. */
+  readonly region: string;
+  readonly severity: Severity;
+  readonly triggers: readonly TriggerName[];
+  readonly because: string;
+  /** Silenced by an operator: it is shown, and nothing is done about it. */
+  readonly silenced: boolean;
+}
+
+/** How far Hobby is cut back while paid tiers suffer, in tokens. */
+const HOBBY_OUTPUT_MAX = 256;
+const HOBBY_PROMPT_MAX = 2_048;
+/** Nobody's very long prompts while nothing else helps. */
+const ANY_PROMPT_MAX = 16_384;
+
+/** @param fallbackOf the smaller model that may stand in for one; undefined where there is none */
+export function postureOf(
+  incidents: readonly OpenIncident[],
+  alerts: readonly BurnAlert[],
+  fallbackOf: (modelId: string) => string | undefined,
+): Posture {
+  const models = new Map<string, ModelPosture>();
+  for (const incident of incidents) {
+    if (incident.silenced) continue;
+    const before = models.get(incident.modelId);
+    models.set(incident.modelId, joined(before, modelPosture(incident, fallbackOf(incident.modelId))));
+  }
+  return { freeze: alerts.some(({ rule }) => rule.severity === 'page') || incidents.some(isSevere), models };
+}
+
+function modelPosture(incident: OpenIncident, fallback: string | undefined): ModelPosture {
+  const { triggers, region, because } = incident;
+  const loaded = triggers.some(
+    (name) => name === 'slow' || name === 'pool-shrinks' || name === 'errors-rise',
+  );
+  const severe = isSevere(incident);
+  return {
+    outputTokensMax: loaded || severe ? { hobby: HOBBY_OUTPUT_MAX } : {},
+    promptTokensMax: severe
+      ? { hobby: HOBBY_PROMPT_MAX, pro: ANY_PROMPT_MAX, business: ANY_PROMPT_MAX }
+      : loaded
+        ? { hobby: HOBBY_PROMPT_MAX }
+        : {},
+    avoidRegions: region === '' ? [] : [region],
+    fallbackModel: severe ? fallback : undefined,
+    because: [because],
+  };
+}
+
+function isSevere({ severity, silenced }: OpenIncident): boolean {
+  return !silenced && severity !== 'minor';
+}
+
+/** Two incidents of one model: the stricter of each. */
+function joined(a: ModelPosture | undefined, b: ModelPosture): ModelPosture {
+  if (!a) return b;
+  return {
+    outputTokensMax: least(a.outputTokensMax, b.outputTokensMax),
+    promptTokensMax: least(a.promptTokensMax, b.promptTokensMax),
+    avoidRegions: [...new Set([...a.avoidRegions, ...b.avoidRegions])],
+    fallbackModel: a.fallbackModel ?? b.fallbackModel,
+    because: [...a.because, ...b.because],
+  };
+}
+
+type Caps = Partial<Record<TierName, number>>;
+
+function least(a: Caps, b: Caps): Caps {
+  const caps: Caps = { ...a };
+  for (const tier of Object.keys(b) as TierName[]) {
+    caps[tier] = Math.min(caps[tier] ?? Number.POSITIVE_INFINITY, b[tier] as number);
+  }
+  return caps;
+}
