@@ -119,6 +119,7 @@ test('it runs from the folder alone, serves, and earns', async () => {
 }, 40_000);
 
 test('status and models say what it does', async () => {
+  expect(await cygnet('status', '--alive')).toMatchObject({ code: 0, json: { state: 'registered' } });
   const { json } = await cygnet('status');
   expect(json).toMatchObject({
     agent: {
@@ -187,6 +188,22 @@ test('limits change while it runs', async () => {
   expect(await cygnet('limit', 'nobody/knows', '--concurrency', '1')).toMatchObject({ code: 2 });
   expect(await cygnet('limit', QWEN, '--concurrency', 'many')).toMatchObject({ code: 2 });
 });
+
+test('deposit says how collateral is pledged here, and tells the market of it', async () => {
+  const { json } = await cygnet('deposit');
+  expect(json).toMatchObject({ chains: [], status: 'active' });
+  const { json: told } = await cygnet('deposit', '--usd', '20');
+  expect(told).toMatchObject({ status: 'pending', amount: '20000000000000' });
+  const bad = [
+    ['--usd', 'much'],
+    ['--tx', '0x1'],
+    ['--owner', 'me'],
+    ['--usd', '5', '--tx', `0x${'1'.repeat(64)}`],
+  ];
+  for (const words of bad) expect((await cygnet('deposit', ...words)).code).toBe(2);
+  const { code, err } = await cygnet('earnings', '--days', '3');
+  expect([code, err]).toEqual([2, '--days 3: 1, 7 or 30.\n']);
+}, 30_000);
 
 test('it leaves when it is told to, with what ran finished', async () => {
   const { key } = await market.consumer(parseUsd('5'));
