@@ -16,6 +16,7 @@ const AGENT: StatusBody = {
   connected: true,
   hubs: [{ url: 'wss://h', registered: true, accepted: [ID], refusal: null }],
   hardware: null,
+  processor: { model: 'EPYC', cores: 16, memory_gb: 64 },
   gpu_figures: {},
   limits: { concurrency: 1, requests_per_minute: null },
   active: 0,
@@ -46,7 +47,7 @@ const AGENT: StatusBody = {
 };
 const ALL_WELL: Facts = {
   hardware: { gpu_model: 'RTX 4090', gpu_count: 1, vram_gb: 23 },
-  machine: { platform: 'linux', cpus: 8, memoryGb: 64 },
+  processor: { model: 'EPYC', cores: 16, memoryGb: 64 },
   folder: {
     path: '/f',
     problem: undefined,

@@ -1,4 +1,5 @@
 import type { Hardware } from '#wire/agent/messages.ts';
+import type { Processor } from './hardware.ts';
 import type { CatalogueModel, Me, ModelDetails, ProviderStats, Standing } from './market.ts';
 import type { StatusBody } from './status-body.ts';
 
@@ -9,7 +10,7 @@ import type { StatusBody } from './status-body.ts';
  */
 export interface Facts {
   readonly hardware: Hardware | undefined;
-  readonly machine: { readonly platform: string; readonly cpus: number; readonly memoryGb: number };
+  readonly processor: Processor;
   readonly folder: {
     readonly path: string;
     /** Why it cannot be read. */
@@ -87,13 +88,13 @@ export function worst(found: readonly Verdict[]): Verdict['result'] {
   return 'good';
 }
 
-function gpu({ hardware, machine }: Facts): Verdict {
+function gpu({ hardware, processor }: Facts): Verdict {
   const check = 'gpu';
   if (!hardware) {
     return {
       check,
       result: 'warning',
-      said: `No NVIDIA or Apple GPU was found; ${machine.cpus} CPU cores and ${machine.memoryGb} GiB of memory were.`,
+      said: `No NVIDIA or Apple GPU was found; ${processor.cores} cores (${processor.model}) and ${processor.memoryGb} GiB of memory were.`,
       next: 'Small models run on a CPU, and a server elsewhere needs no GPU here. With an NVIDIA card: `nvidia-smi` must work for this user.',
     };
   }

@@ -139,7 +139,6 @@ export function agentCommand(): Command {
           clock: systemClock,
           randomness: systemRandomness,
           hardware: await findHardware(runProgram, process),
-          platform: process.platform,
         }),
       ),
     );

@@ -39,6 +39,7 @@ const STATE: AgentState = {
   draining: false,
   hubs: [{ url: 'ws://h', registered: true, accepted: [MODEL.id], refusal: undefined }],
   hardware: undefined,
+  processor: { model: 'EPYC', cores: 16, memoryGb: 64 },
   gpu: { gpu_utilization: 50 },
   limits: { concurrency: 16, requestsPerMinute: undefined },
   models: [MODEL],

@@ -10,7 +10,7 @@ import { EmbeddedBackend } from './backends/embedded.ts';
 import { OpenAiCompatibleBackend } from './backends/openai-compatible.ts';
 import { RehearsalBackend } from './backends/rehearsal.ts';
 import { Connection } from './connection.ts';
-import { findHardware, gpuFigures, type RunProgram } from './hardware.ts';
+import { findHardware, findProcessor, gpuFigures, type Processor, type RunProgram } from './hardware.ts';
 import { readTls } from './line-tls.ts';
 import { HealthWatch } from './model-health.ts';
 import { nodeId } from './node-key.ts';
@@ -80,6 +80,7 @@ export interface AgentState extends DeskFigures {
     readonly refusal: string | undefined;
   }[];
   readonly hardware: Hardware | undefined;
+  readonly processor: Processor;
   /** As in the heartbeat: percent, MiB, °C, W. */
   readonly gpu: Readonly<Record<string, number>>;
   readonly limits: { readonly concurrency: number; readonly requestsPerMinute: number | undefined };
@@ -111,6 +112,7 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
     findHardware(parts.program, parts.machine),
     settings.serviceUrl === undefined ? undefined : tellStanding(settings.serviceUrl, settings.key, log),
   ]);
+  const processor = findProcessor();
   const watch = new HealthWatch(clock, log);
   const lookUp = pinLookUp({ program: parts.program, hardware });
   const connections: Connection[] = [];
@@ -225,6 +227,7 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
         refusal: hubs.get(url)?.refusal,
       })),
       hardware,
+      processor,
       gpu: figures,
       limits: {
         concurrency: desk.limits.concurrent,

@@ -41,11 +41,10 @@ beforeEach(async () => {
   opened = new Map();
   announced = [];
   shelf = new Shelf({
-    open: (setting) => {
-      const { source } = setting;
+    open: ({ id, source }) => {
       if (source.kind !== 'rehearsal') throw new Error('no such file');
       const backend = new HeldBackend();
-      opened.set(`${setting.id} ${source.plan}`, backend);
+      opened.set(`${id} ${source.plan}`, backend);
       return Promise.resolve(backend);
     },
     unmet: () => Promise.resolve([]),

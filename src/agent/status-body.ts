@@ -24,6 +24,7 @@ export interface StatusBody {
     readonly vram_gb: number;
     readonly compute_capability: string | null;
   } | null;
+  readonly processor: { readonly model: string; readonly cores: number; readonly memory_gb: number };
   readonly gpu_figures: Readonly<Record<string, number>>;
   readonly limits: { readonly concurrency: number; readonly requests_per_minute: number | null };
   readonly active: number;
@@ -78,6 +79,11 @@ export function statusBody(state: AgentState, about: { pid: number; wallMs: numb
           compute_capability: hardware.compute_capability || null,
         }
       : null,
+    processor: {
+      model: state.processor.model,
+      cores: state.processor.cores,
+      memory_gb: state.processor.memoryGb,
+    },
     gpu_figures: state.gpu,
     limits: {
       concurrency: state.limits.concurrency,

@@ -35,6 +35,7 @@ const view = (more: Partial<AgentState> = {}, about: Partial<View> = {}): View =
     draining: false,
     hubs: [{ url: 'wss://hub.example', registered: true, accepted: [], refusal: undefined }],
     hardware: { gpu_model: 'NVIDIA GeForce RTX 4090', vram_gb: 23, gpu_count: 2 },
+    processor: { model: 'EPYC', cores: 16, memoryGb: 64 },
     gpu: { gpu_utilization: 71.4, memory_utilization: 88, gpu_0_temperature_c: 64 },
     limits: { concurrency: 16, requestsPerMinute: undefined },
     models: [
@@ -75,6 +76,12 @@ describe('the view of a running agent', () => {
       '',
       'Ctrl-C finishes what runs and leaves.',
     ]);
+  });
+
+  it('shows the processor where there is no GPU', () => {
+    expect(viewLines(view({ hardware: undefined }), size)).toContain(
+      'CPU     EPYC, 16 cores, 64 GiB; no GPU found',
+    );
   });
 
   it('says why a model is not offered, and why a hub refuses', () => {

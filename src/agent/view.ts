@@ -63,8 +63,9 @@ export function viewLines(view: View, size: { columns: number; rows: number }): 
     .map((line) => cut(plainKeepingSpaces(line), size.columns));
 }
 
-function gpuLine({ hardware, gpu }: AgentState): string[] {
-  if (!hardware) return ['GPU     none found'];
+function gpuLine({ hardware, gpu, processor }: AgentState): string[] {
+  if (!hardware)
+    return [`CPU     ${processor.model}, ${processor.cores} cores, ${processor.memoryGb} GiB; no GPU found`];
   const count = hardware.gpu_count ?? 1;
   const name = `${count > 1 ? `${count} × ` : ''}${hardware.gpu_model ?? hardware.gpu_type ?? 'GPU'}`;
   const busy = gpu['gpu_utilization'];

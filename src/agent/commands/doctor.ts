@@ -1,5 +1,4 @@
 import { statSync } from 'node:fs';
-import { availableParallelism, totalmem } from 'node:os';
 import path from 'node:path';
 import type { Clock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
@@ -11,6 +10,7 @@ import { type BackendFact, type Facts, type Verdict, verdicts, worst } from '../
 import { TOKEN_FILE } from '../control.ts';
 import { askAgent } from '../control-client.ts';
 import type { AgentEnv } from '../env.ts';
+import { findProcessor } from '../hardware.ts';
 import { Market } from '../market.ts';
 import { openBackend } from '../run.ts';
 import { folderOf, type ModelSetting, readModels } from '../settings.ts';
@@ -39,7 +39,6 @@ export interface DoctorParts {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly hardware: Hardware | undefined;
-  readonly platform: string;
 }
 
 const MARKS = { good: 'ok  ', warning: 'note', bad: 'BAD ', unknown: '?   ' } as const;
@@ -81,11 +80,7 @@ async function gather(
   ]);
   return {
     hardware: parts.hardware,
-    machine: {
-      platform: parts.platform,
-      cpus: availableParallelism(),
-      memoryGb: Math.round(totalmem() / 1_073_741_824),
-    },
+    processor: findProcessor(),
     folder: {
       path: folder,
       problem,

@@ -1,3 +1,4 @@
+import { askAgent } from '../control-client.ts';
 import { atTerminal, nobody } from '../setup/asker.ts';
 import { type Answer, plainLine } from './print.ts';
 import { type SetUp, type SetupOptions, type SetupParts, setUp } from './setup.ts';
@@ -12,7 +13,11 @@ export async function setUpAndSay(
     ? await atTerminal({ input: process.stdin, output: process.stdout })
     : nobody((line) => process.stderr.write(`${line}\n`));
   const done = await setUp(options, { ...parts, asker });
-  return { value: valueOf(done), lines: linesOf(done) };
+  const running = await askAgent<object>(done.folder, 'GET', '/health').catch(() => undefined);
+  const next = running
+    ? 'An agent runs from this folder: it takes up the models by itself. Another market, hub or key needs its restart.'
+    : 'Start serving:    cygnet agent run';
+  return { value: valueOf(done), lines: [...linesOf(done), next, 'Check the chain:  cygnet agent doctor'] };
 }
 
 function valueOf({ folder, market, hub, standing, models, unmatched }: SetUp): unknown {
@@ -52,7 +57,5 @@ function linesOf({ folder, market, hub, standing, models, unmatched }: SetUp): s
     '',
     `You are: ${plainLine(standing.message ?? standing.status ?? 'known')}`,
     ...(standing.next_steps ?? []).map((step) => `Next: ${plainLine(step)}`),
-    'Start serving:    cygnet agent run',
-    'Check the chain:  cygnet agent doctor',
   ];
 }

@@ -8,6 +8,7 @@ import { Sealed } from '#kit/sealed.ts';
 import type { Hardware } from '#wire/agent/messages.ts';
 import { isPrivateLine } from '../connection.ts';
 import type { AgentEnv } from '../env.ts';
+import { findProcessor } from '../hardware.ts';
 import { type CatalogueModel, Market, MarketError, type Standing } from '../market.ts';
 import { folderOf, parseModel, SettingsError } from '../settings.ts';
 import type { Asker, Choice } from '../setup/asker.ts';
@@ -488,12 +489,13 @@ async function askForApproval(
     unasked: true,
   });
   if (!wants) return standing;
+  const processor = findProcessor();
   try {
     await market.requestApproval(key, {
       provider_name: standing.name ?? email,
       hardware_summary: hardware
         ? `${hardware.gpu_count ?? 1} × ${hardware.gpu_model ?? 'GPU'}, ${hardware.vram_gb ?? 0} GiB each`
-        : 'no GPU found',
+        : `no GPU; ${processor.cores} cores (${processor.model}), ${processor.memoryGb} GiB`,
       contact_email: email,
     });
   } catch (error) {
