@@ -1,4 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -164,6 +166,38 @@ test('without a server a model file is asked for, and named after what it is', a
   expect(readSwanFolder(folder).models).toMatchObject([
     { id: 'cygnet/cygnet-nano', endpoint: expect.stringMatching(/^file:\/\/.*nano-q8_0\.gguf$/) },
   ]);
+});
+
+test('whoever serves from Ollama is told that it cuts prompts in silence', async () => {
+  const pages: Record<string, object> = {
+    '/v1/models': { object: 'list', data: [{ id: 'qwen3:8b', owned_by: 'library' }] },
+    '/api/version': { version: '0.12.3' },
+    '/api/tags': { models: [{ name: 'qwen3:8b' }] },
+  };
+  const ollama = createServer((request, response) => {
+    const page = pages[request.url ?? ''];
+    response.statusCode = page ? 200 : 404;
+    response.end(JSON.stringify(page ?? {}));
+  });
+  await new Promise<void>((resolve) => ollama.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(ollama.address() as AddressInfo).port}`;
+  const provider = await market.provider();
+  const options = { market: market.url, hub: market.hubUrl, key: provider.key, backend: [url] };
+  const warned = await set(
+    nobody(() => {}),
+    options,
+  );
+  expect(warned.models).toMatchObject([
+    { id: QWEN, warning: expect.stringContaining('OLLAMA_CONTEXT_LENGTH') },
+  ]);
+  pages['/api/ps'] = { models: [{ name: 'qwen3:8b', context_length: 40_960 }] };
+  const told = await set(
+    nobody(() => {}),
+    options,
+  );
+  expect(told.models).toMatchObject([{ warning: undefined, entry: { context_length: 40_960 } }]);
+  ollama.closeAllConnections();
+  await new Promise((resolve) => ollama.close(resolve));
 });
 
 test.each([

@@ -11,6 +11,7 @@ import { TOKEN_FILE } from '../control.ts';
 import { askAgent } from '../control-client.ts';
 import type { AgentEnv } from '../env.ts';
 import { findProcessor } from '../hardware.ts';
+import { readTls } from '../line-tls.ts';
 import { Market } from '../market.ts';
 import { openBackend } from '../run.ts';
 import { folderOf, type ModelSetting, readModels } from '../settings.ts';
@@ -76,7 +77,7 @@ async function gather(
   const [backends, market, hubProblem] = await Promise.all([
     Promise.all(settings.map((setting) => lookAtBackend(setting, options.quick === true, agent, parts))),
     lookAtMarket(marketUrl, key),
-    hubUrl === undefined ? undefined : answersAsHub(hubUrl),
+    hubUrl === undefined ? undefined : lookAtHub(hubUrl, env),
   ]);
   return {
     hardware: parts.hardware,
@@ -95,6 +96,20 @@ async function gather(
     agent,
     ...market,
   };
+}
+
+/** As the agent would dial it, with the certificates that the environment names. */
+async function lookAtHub(hubUrl: string, env: AgentEnv): Promise<string | undefined> {
+  try {
+    const files = {
+      ca: env.CYGNET_AGENT_TLS_CA,
+      cert: env.CYGNET_AGENT_TLS_CERT,
+      key: env.CYGNET_AGENT_TLS_KEY,
+    };
+    return await answersAsHub(hubUrl, readTls(files));
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** Files with secrets that others than their owner can read. */

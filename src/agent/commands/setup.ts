@@ -384,9 +384,23 @@ function chosenModel(
       ...(apiKey !== undefined && { api_key: apiKey }),
       ...(!reads && model.contextLength !== undefined && { context_length: model.contextLength }),
     },
-    warning: memoryWarning(known, hardware),
+    warning:
+      [memoryWarning(known, hardware), contextWarning(server, model)].filter(Boolean).join(' ') || undefined,
   };
 }
+
+/** Ollama cuts what is longer than its context, and says nothing. */
+function contextWarning(
+  { engine }: Server,
+  { name, contextLength, isEmbedding }: ServerModel,
+): string | undefined {
+  if (engine !== 'ollama' || isEmbedding || (contextLength ?? 0) >= OLLAMA_CONTEXT_ENOUGH) return undefined;
+  const now =
+    contextLength === undefined ? '4,096 tokens if it was told nothing' : `${contextLength} tokens now`;
+  return `Ollama silently cuts prompts for ${name} to its own context (${now}): set OLLAMA_CONTEXT_LENGTH to what you can serve.`;
+}
+
+const OLLAMA_CONTEXT_ENOUGH = 32_768;
 
 /** The catalogue's categories in the words of `models.json`. */
 const CATEGORIES: Readonly<Record<string, string>> = {

@@ -16,6 +16,7 @@ const OLLAMA: Pages = {
       { name: 'nomic-embed-text:latest', details: { family: 'nomic-bert', parameter_size: '137M' } },
     ],
   },
+  ollamaLoaded: { models: [{ name: 'qwen3:8b', context_length: 16_384 }] },
 };
 
 describe('what a server says of itself', () => {
@@ -24,7 +25,13 @@ describe('what a server says of itself', () => {
       engine: 'ollama',
       version: '0.12.3',
       models: [
-        { name: 'qwen3:8b', size: '8.2B', quantization: 'q4_k_m', isEmbedding: false },
+        {
+          name: 'qwen3:8b',
+          size: '8.2B',
+          quantization: 'q4_k_m',
+          isEmbedding: false,
+          contextLength: 16_384,
+        },
         { name: 'nomic-embed-text:latest', size: '137M', isEmbedding: true },
       ],
     });

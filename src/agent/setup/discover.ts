@@ -34,6 +34,7 @@ export const PAGES = {
   models: '/v1/models',
   ollamaVersion: '/api/version',
   ollamaTags: '/api/tags',
+  ollamaLoaded: '/api/ps',
   vllm: '/version',
   sglang: '/get_server_info',
   llamaCpp: '/props',
@@ -61,6 +62,9 @@ const tagsPage = z.looseObject({
         .catch(undefined),
     }),
   ),
+});
+const loadedPage = z.looseObject({
+  models: z.array(z.looseObject({ name: z.string(), context_length: count })),
 });
 const versionPage = z.looseObject({ version: z.string().min(1).max(100) });
 const sglangPage = z.looseObject({
@@ -97,6 +101,7 @@ export function serverOf(url: string, pages: Pages): Server | undefined {
         },
       ];
   const tags = tagsPage.safeParse(pages.ollamaTags);
+  const loaded = loadedPage.safeParse(pages.ollamaLoaded);
   const sglang = sglangPage.safeParse(pages.sglang);
   const props = propsPage.safeParse(pages.llamaCpp);
   const kind = kindOf(pages, names[0]?.owned_by);
@@ -113,7 +118,9 @@ export function serverOf(url: string, pages: Pages): Server | undefined {
             ? props.data.default_generation_settings.n_ctx
             : kind.engine === 'tgi' && info.success
               ? info.data.max_total_tokens
-              : undefined;
+              : loaded.success
+                ? loaded.data.models.find((each) => each.name === id)?.context_length
+                : undefined;
       return {
         name: id,
         contextLength: stated ?? context,

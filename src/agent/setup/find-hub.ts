@@ -1,3 +1,4 @@
+import type { SecureContextOptions } from 'node:tls';
 import { WebSocket } from 'ws';
 import { socketUrl } from '../connection.ts';
 
@@ -30,11 +31,12 @@ export async function findHub(places: readonly string[]): Promise<string | undef
 }
 
 /** Undefined where a hub grants an upgrade, and otherwise why none was had. Never rejects. */
-export function answersAsHub(hubUrl: string): Promise<string | undefined> {
+export function answersAsHub(hubUrl: string, tls: SecureContextOptions = {}): Promise<string | undefined> {
   return new Promise((resolve) => {
     let socket: WebSocket;
     try {
       socket = new WebSocket(socketUrl(hubUrl), {
+        ...tls,
         handshakeTimeout: TRY_MS,
         perMessageDeflate: false,
         followRedirects: false,
