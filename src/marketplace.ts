@@ -10,16 +10,21 @@ import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
+import { auditFunds } from '#funds/audit.ts';
 import { openFunds, openFundsRounds } from '#funds/open.ts';
 import { slashLadder } from '#funds/slash.ts';
+import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
+import { LoopGuard } from '#gateway/loop-guard.ts';
+import { MemoryQuotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
 import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
+import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
@@ -55,16 +60,25 @@ import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
+import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
+import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
 import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 import { auditMarket } from '#settlement/audit.ts';
+import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
-import { openNights } from '#settlement/nights.ts';
-import { openSettlement } from '#settlement/open.ts';
+import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
+import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
+import {
+  openStatements,
+  openStatementsRounds,
+  STATEMENTS_DEADLINE_MS,
+  type Statements,
+} from '#statements/open.ts';
 
 /**
  * The whole market in one process: opens every room once, from one Config, and hands each what it needs. Rooms close in
@@ -100,22 +114,26 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
 
     const money = await openMoney(parts, ids);
     closing.push(() => money.close());
-    const payouts = parts.chain && openPayouts(parts, parts.chain);
-    if (payouts) closing.push(() => payouts.close());
+    const payouts = openPayouts(parts);
+    closing.push(() => payouts.close());
     const fundsLog = log.child({ room: 'funds' });
     const funds = await openFunds({
       database,
       chain: parts.chain,
-      settings: config.funds,
+      settings: { ...config.funds, chainId: config.chain.chainId },
       ladder: slashLadder(config.benchmarks.slashPercents),
       clock,
+      random,
       makeId: ids,
       log: fundsLog,
     });
     const fundsRounds = openFundsRounds(funds, { clock, log: fundsLog });
     closing.push(() => fundsRounds.close());
+    const statements = openPapers(parts);
+    closing.push(() => statements.close());
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
+    const quotas = await MemoryQuotas.open({ clock, read: (window) => reading.covered(window) });
 
     const { slashPercents, ...held } = config.benchmarks;
     const benchmarkSettings = {
@@ -180,6 +198,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       look: (providerId) => providers.look(providerId),
     });
     closing.push(() => benchmarks.close());
+    const rewards = openRewardRounds(parts, payouts.rewards, hub);
+    closing.push(() => rewards.close());
     const rules = networkRules(config.external.allowNetworks);
     const fleet = new ExternalFleet({
       clock,
@@ -190,6 +210,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       endpoints,
       models: catalogue,
       rules,
+      marketName: box.marketName,
     });
     closing.push(() => fleet.close());
     const service = new ServiceBook({
@@ -236,12 +257,13 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       await createConsumer(database, { id, name, at: clock.wallMs() });
     }
     const usage = new RecentUsage(database);
+    const waiting = new WaitingRoom({ clock });
     const reliability = openReliability({
       database,
       clock,
       log: log.child({ room: 'reliability' }),
       life: ids('life'),
-      gauges: marketGauges({ clock, hub, dispatcher, money }),
+      gauges: [...marketGauges({ clock, hub, dispatcher, money }), auditGauge(() => payouts.standing())],
     });
     closing.push(() => reliability.close());
     const bodies = new BodyPool({ clock, limits: config.limits });
@@ -295,10 +317,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           models: catalogue,
           limits: new MemoryLimits(config.limits),
           holds: new CappedHolds(money.holds, caps),
+          quotas,
           journal: money.journal,
           dispatcher,
           pick: service.pick,
           isQuarantined: (order) => service.isQuarantined(order),
+          waiting,
           recounter,
           served: (record, about) => {
             usage.note(record);
@@ -308,6 +332,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           refused: (about) => reliability.refused(about),
         },
         bodies,
+        loops: new LoopGuard(box.marketNames),
         bodyBytesMax: config.limits.bodyBytesMax,
         version: packageVersion(),
         usage,
@@ -340,12 +365,17 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           reading,
           book: money.book,
           caps,
+          quotas,
           keys,
           providers,
           funds,
           benchmarks,
           life,
-          claims: payouts?.desk,
+          claims: payouts.desk,
+          audits: payouts.audits,
+          rewardClaims: payouts.rewards?.desk,
+          rewards: rewards.book,
+          statements,
           models: catalogue,
           registry: hub.registry,
           addresses,
@@ -356,7 +386,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         health: () => {
           // Once ready it stays so: what happens to agents later is no reason to send consumers elsewhere.
           if (phase === 'starting' && hub.counters.registered >= config.life.readyAgents) phase = 'open';
-          return health(phase, { hub, dispatcher, money });
+          return health(phase, { hub, dispatcher, money, audit: payouts.standing() });
         },
       },
       {
@@ -383,6 +413,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       const untilMs = clock.nowMs() + graceMs;
       while (gateway.underWay > 0 && clock.nowMs() < untilMs) await pause(clock, DRAIN_LOOK_MS);
       // Whatever is left ends with an error that says why; only then do the agents leave.
+      waiting.close();
       dispatcher.close();
       await hubServer.close();
       await money.settled(LAST_POSTINGS_MS);
@@ -522,12 +553,19 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   };
 }
 
-/** Settlement, on connections of its own: a batch of a million providers takes longer than a request may. */
-function openPayouts(
-  parts: MarketplaceParts,
-  chain: MarketChain,
-): { desk: ClaimsDesk; close(): Promise<void> } {
-  const { config, clock } = parts;
+/**
+ * Settlement and the nightly audit, on connections of their own: a batch of a million providers takes longer than a request
+ * may. Without a chain nothing is paid out, and the books are audited all the same.
+ */
+function openPayouts(parts: MarketplaceParts): {
+  desk: ClaimsDesk | undefined;
+  rewards: SettlementRoom | undefined;
+  audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
+  standing(): AuditStanding;
+  close(): Promise<void>;
+} {
+  const { config, clock, chain } = parts;
+  const { dataFolder } = config;
   const log = parts.log.child({ room: 'settlement' });
   const database = openDatabase({
     url: parts.databaseUrl,
@@ -538,25 +576,122 @@ function openPayouts(
     deadlineMs: SETTLEMENT_DEADLINE_MS,
     statementTimeoutMs: SETTLEMENT_DEADLINE_MS,
   });
-  const { settler, desk, store } = openSettlement({
-    database,
-    chain,
-    minimum: config.money.payoutMinimum,
-    dataFolder: config.dataFolder,
-    clock,
-    log,
-  });
+  const heldBy = async () => (await payoutsHeldBy(database)) ?? (await auditHolds(database));
+  const common = chain && { database, chain, dataFolder, clock, log, heldBy };
+  const rooms = common && openSettlement({ ...common, minimum: config.money.payoutMinimum });
+  const rewards = common && openRewardSettlement(common);
   const nights = openNights({
-    settler,
-    audit: () => auditMarket({ database, store, chain, desk }),
+    settler: rooms?.settler,
+    audit: () => auditMarket({ database, chain, ...rooms, funds: () => auditFunds({ database, chain }) }),
+    lastAudit: () => lastNightly(database),
+    audited: async ({ balanced, differences }, tookMs) => {
+      const chainAsked = chain !== undefined;
+      await noteAudit(database, {
+        at: clock.wallMs(),
+        occasion: 'nightly',
+        balanced,
+        chainAsked,
+        tookMs,
+        differences,
+      });
+    },
     clock,
     log,
   });
   return {
-    desk,
+    desk: rooms?.desk,
+    audits: {
+      list: () => listAudits(database, AUDITS_LISTED),
+      strangers: () => openStrangers(database.sql, AUDITS_LISTED),
+    },
+    standing: () => nights.standing(),
+    rewards,
     close: async () => {
       await nights.close();
       await database.close();
+    },
+  };
+}
+
+/** Statements, on connections of their own: closing a month reads all of it. */
+function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<void> } {
+  const { config, clock } = parts;
+  const log = parts.log.child({ room: 'statements' });
+  const database = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 3,
+    applicationName: 'cygnet-statements',
+    deadlineMs: STATEMENTS_DEADLINE_MS,
+    statementTimeoutMs: STATEMENTS_DEADLINE_MS,
+  });
+  const statements = openStatements({
+    database,
+    settings: config.statements,
+    assets: parts.chain?.assets ?? [],
+    clock,
+  });
+  const rounds = openStatementsRounds(statements, { clock, log });
+  return {
+    ...statements,
+    close: async () => {
+      await rounds.close();
+      await database.close();
+    },
+  };
+}
+
+const AUDITS_LISTED = 30;
+
+/** Nothing before the first night of this process. */
+function auditGauge(standing: () => AuditStanding): GaugeReading {
+  return {
+    name: 'cygnet_audit_balanced',
+    help: 'Whether the last nightly audit of this process found everything in order.',
+    labels: [],
+    read: () => {
+      const { balanced } = standing();
+      return balanced === undefined ? [] : [[{}, balanced ? 1 : 0]];
+    },
+  };
+}
+
+/** Rewards, on a connection of their own: a day's reward reads a week of usage. */
+function openRewardRounds(
+  parts: MarketplaceParts,
+  settlement: SettlementRoom | undefined,
+  hub: Hub,
+): ReturnType<typeof openRewards> {
+  const { clock, database } = parts;
+  const log = parts.log.child({ room: 'rewards' });
+  const patientDatabase = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 1,
+    applicationName: 'cygnet-rewards',
+    deadlineMs: SETTLEMENT_DEADLINE_MS,
+    statementTimeoutMs: SETTLEMENT_DEADLINE_MS,
+  });
+  const settler = settlement?.settler;
+  const rewards = openRewards({
+    database,
+    patientDatabase,
+    clock,
+    log,
+    // An external endpoint is somebody's server elsewhere: nobody's machine is there.
+    present: function* () {
+      for (const presence of hub.registry.present()) if (presence.mode === 'websocket') yield presence;
+    },
+    settle: settler && (() => settler.round()),
+    failed: (error) => settlementFailed(log, error),
+  });
+  return {
+    book: rewards.book,
+    close: async () => {
+      await rewards.close();
+      await patientDatabase.close();
     },
   };
 }
@@ -619,7 +754,7 @@ function openTls({ tls }: Config, parts: { clock: Clock; log: Logger }): TlsFile
 
 function health(
   phase: 'starting' | 'open' | 'leaving',
-  { hub, dispatcher, money }: { hub: Hub; dispatcher: Dispatcher; money: Money },
+  { hub, dispatcher, money, audit }: { hub: Hub; dispatcher: Dispatcher; money: Money; audit: AuditStanding },
 ): Health {
   const { lag } = money.poster;
   const whole = money.journal.healthy ? 'ok' : 'failing';
@@ -630,5 +765,9 @@ function health(
     agents: hub.links,
     in_flight: dispatcher.active,
     ledger: { behind_bytes: lag.bytes, behind_ms: Math.round(lag.sinceMs), failures: lag.failures },
+    audit: {
+      at: audit.at === undefined ? null : new Date(audit.at).toISOString(),
+      balanced: audit.balanced ?? null,
+    },
   };
 }

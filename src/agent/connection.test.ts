@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openLog } from '#kit/log.ts';
 import { startAgent } from '#support/agent.ts';
 import { TinyHub } from '#support/tiny-hub.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
@@ -141,6 +142,21 @@ describe('the line', () => {
     const next = hub.job({ ...request, rehearsal: 'tokens=3,paced=0' }, { stream: false });
     hub.cancel(next.id);
     await hub.ended(next);
+  });
+
+  it('writes down in which words the hub hung up', async () => {
+    const lines: { why?: string }[] = [];
+    const log = openLog({
+      level: 'warn',
+      destination: { write: (line) => void lines.push(JSON.parse(line)) },
+    });
+    const agent = await start(hub.url, ['m=rehearsal:'], { log });
+    await agent.registered;
+    hub.socket?.close(1008, 'a newer connection of this node took over');
+    await hub.until(() => registers().length === 2, 'a new registration');
+    expect(lines).toMatchObject([
+      { why: 'the hub hung up: a newer connection of this node took over (code 1008)' },
+    ]);
   });
 
   it('backs off more and more while the hub is away', async () => {

@@ -239,6 +239,12 @@ export class BenchmarkStore {
               and later.ended_at > (select ended_at from benchmark_runs where id = ${runId})
           )`;
       }
+      if (decision === 'granted') {
+        // What was withheld from the whole provider for this run ends with it.
+        await sql`
+          update providers set withheld_until = null, withheld_because = ''
+          where id = ${run.provider_id} and position(${runId} in withheld_because) > 0`;
+      }
       const detail = { run: runId, decision, reason };
       await noteEvent(sql, {
         at: appeal.at,

@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { request } from 'undici';
 import { Sender } from '#chain/client.ts';
-import { batchInForce, claimedBy, claimIntent, tokenBalance, tokenDecimals } from '#chain/distributor.ts';
+import {
+  batchInForce,
+  batchWaiting,
+  claimedBy,
+  claimIntent,
+  tokenBalance,
+  tokenDecimals,
+} from '#chain/distributor.ts';
 import { addressOf } from '#chain/local-chain.ts';
 import { type Chain, openChain } from '#chain/rpc.ts';
 import { MemoryTransactionStore } from '#chain/transactions.ts';
@@ -14,7 +21,7 @@ import type { Sealed } from '#kit/sealed.ts';
 import type { ProofAnswer } from '#wire/claims.ts';
 import { anyChain } from './chain-session.ts';
 import { Refusal } from './refusal.ts';
-import { writeReport } from './report.ts';
+import { iso, moment, writeReport } from './report.ts';
 import { tokens } from './settlements.ts';
 
 const POLL_MS = 100;
@@ -26,6 +33,7 @@ interface Options {
   contract?: string;
   keyFile?: string;
   demo?: boolean;
+  rewards?: boolean;
   json?: boolean;
 }
 
@@ -40,6 +48,7 @@ export function claim(command: Command): void {
     .option('--rpc <url>', 'an RPC server of the chain (default: CYGNET_CHAIN_RPC, or the local chain)')
     .option('--contract <address>', 'the distributor, as you know it: the market must name the same')
     .option('--key-file <file>', "a file with the wallet's private key (default: CYGNET_WALLET_KEY)")
+    .option('--rewards', 'claim rewards, in SWAN, and no earnings')
     .option('--demo', 'claim with the demo wallet of the local chain')
     .action(async (_options: Options, self: Command) => {
       const options = self.optsWithGlobals<Options>();
@@ -52,7 +61,7 @@ export function claim(command: Command): void {
         if (!urls) throw new Refusal('Name an RPC server of the chain with --rpc.');
         const listed = await ask<{ chain_id: number; contract: Hex; token: Hex }>(
           options.market,
-          '/api/v1/settlements',
+          `/api/v1/settlements${seriesOf(options.rewards)}`,
         );
         const place = { distributor: listed.contract, token: listed.token };
         const known = options.contract?.toLowerCase() ?? ours?.distributor;
@@ -61,18 +70,40 @@ export function claim(command: Command): void {
         }
         const chain = await openChain({ urls, chainId: listed.chain_id });
         const { maxFeePerGas } = config.chain;
-        const claimed = await claimFor({ market: options.market, chain, place, key, maxFeePerGas });
+        const claimed = await claimFor({
+          market: options.market,
+          chain,
+          place,
+          key,
+          maxFeePerGas,
+          rewards: options.rewards,
+        });
         const { batch, paid, hash } = claimed;
         const decimals = await tokenDecimals(chain, place.token);
         const balance = await tokenBalance(chain, place.token, account);
-        const sentence =
+        const next = paid > 0n ? undefined : await batchWaiting(chain, place);
+        const waiting = next && next.number > 0 ? next : undefined;
+        const sentences = [
           paid > 0n
             ? `${account} was paid ${tokens(paid, decimals)} tokens.`
             : batch === 0
               ? 'No batch is in force yet: there is nothing to claim.'
-              : `There is nothing for ${account} to claim: batch ${batch} promises it no more than it has.`;
-        const value = { account, batch, paid, balance, transaction: hash ?? null };
-        writeReport({ value, lines: [sentence] }, options.json === true);
+              : `There is nothing for ${account} to claim: batch ${batch} promises it no more than it has.`,
+        ];
+        if (waiting) {
+          sentences.push(
+            `Batch ${waiting.number} is in its time lock until ${moment(waiting.activeAt * 1_000)} UTC; then ask again.`,
+          );
+        }
+        const value = {
+          account,
+          batch,
+          paid,
+          balance,
+          transaction: hash ?? null,
+          waiting: waiting ? { batch: waiting.number, in_force_at: iso(waiting.activeAt * 1_000) } : null,
+        };
+        writeReport({ value, lines: sentences }, options.json === true);
       } finally {
         await ours?.close();
       }
@@ -86,17 +117,21 @@ export async function claimFor(parts: {
   place: { distributor: Address; token: Address };
   key: Sealed<Hex>;
   maxFeePerGas: bigint;
+  /** Of the batches of rewards. */
+  rewards?: boolean | undefined;
 }): Promise<{ batch: number; paid: bigint; hash: Hex | undefined }> {
   const { market, chain, place, key, maxFeePerGas } = parts;
   const account = addressOf(key);
   const { number: batch } = await batchInForce(chain, place);
   if (batch === 0) return { batch, paid: 0n, hash: undefined };
-  const proof = await ask<ProofAnswer>(market, `/api/v1/settlements/${batch}/proof/${account}`).catch(
-    (error: unknown) => {
-      if (error instanceof Refusal && error.message.includes('promises nothing')) return undefined;
-      throw error;
-    },
-  );
+  const series = seriesOf(parts.rewards);
+  const proof = await ask<ProofAnswer>(
+    market,
+    `/api/v1/settlements/${batch}/proof/${account}${series}`,
+  ).catch((error: unknown) => {
+    if (error instanceof Refusal && error.message.includes('promises nothing')) return undefined;
+    throw error;
+  });
   const cumulative = BigInt(proof?.cumulative ?? '0');
   const paid = cumulative - (await claimedBy(chain, place, account));
   if (!proof || paid <= 0n) return { batch, paid: 0n, hash: undefined };
@@ -114,8 +149,11 @@ export async function claimFor(parts: {
   return { batch, paid, hash };
 }
 
-function walletKey(
-  options: Options,
+const seriesOf = (rewards: boolean | undefined): string => (rewards ? '?asset=SWAN' : '');
+
+/** The key of the wallet that a command works for: of a file, of the environment, or of the local chain. */
+export function walletKey(
+  options: { keyFile?: string; demo?: boolean },
   given: Sealed<Hex> | undefined,
   demo: Sealed<Hex> | undefined,
 ): Sealed<Hex> {
@@ -140,15 +178,28 @@ function walletKey(
   }
 }
 
-async function ask<T>(market: string, path: string): Promise<T> {
-  const answer = await request(new URL(path, market), { headersTimeout: 30_000 }).catch((error: Error) => {
+/** Asks a market over REST; with a body, as whoever has the key. Refuses, in the market's words, when it does. */
+export async function ask<T>(
+  market: string,
+  path: string,
+  sent?: { key: Sealed<string>; body: object },
+): Promise<T> {
+  const answer = await request(new URL(path, market), {
+    headersTimeout: 30_000,
+    ...(sent && {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${sent.key.open()}` },
+      body: JSON.stringify(sent.body),
+    }),
+  }).catch((error: Error) => {
     throw new Refusal(`The market at ${market} does not answer: ${error.message}`);
   });
   const body = (await answer.body.json().catch(() => undefined)) as
-    | { data?: T; error?: { message?: string } }
+    | { data?: T; error?: string | { message?: string } }
     | undefined;
   if (answer.statusCode !== 200 || !body?.data) {
-    throw new Refusal(body?.error?.message ?? `The market answered ${answer.statusCode}.`);
+    const said = typeof body?.error === 'string' ? body.error : body?.error?.message;
+    throw new Refusal(said ?? `The market answered ${answer.statusCode}.`);
   }
   return body.data;
 }

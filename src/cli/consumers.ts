@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { formatUsd, PICO_PER_USD } from '#domain/money.ts';
 import { PLANS, type PlanName } from '#domain/plan.ts';
 import { createConsumer, listConsumers, setPlan } from '#identity/consumers.ts';
 import { properName, theConsumer } from './parties.ts';
@@ -42,9 +43,16 @@ export function consumers(command: Command): void {
       return inSession(self, async ({ database }) => {
         const consumer = await theConsumer(database, name);
         await setPlan(database, { id: consumer.id, plan: plan as PlanName });
+        const { title, monthlyCents } = PLANS[plan as PlanName];
+        const fee = formatUsd((BigInt(monthlyCents) * PICO_PER_USD) / 100n);
         return {
           value: { ...consumer, plan },
-          lines: [`${consumer.name} (${consumer.id}) has the plan ${PLANS[plan as PlanName].title}.`],
+          lines: [
+            `${consumer.name} (${consumer.id}) has the plan ${title}.`,
+            ...(monthlyCents > 0
+              ? [`The market takes ${fee} a month from the balance; one that is too short ends the plan.`]
+              : []),
+          ],
         };
       });
     });

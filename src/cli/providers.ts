@@ -2,7 +2,13 @@ import type { Command } from 'commander';
 import { lifeTerms } from '#config/config.ts';
 import { approvedState, firstState } from '#domain/lifecycle.ts';
 import { DATA_POLICIES } from '#domain/preferences.ts';
-import { createProvider, listProviders, setProviderState, setProviderTerms } from '#identity/providers.ts';
+import {
+  createProvider,
+  endWithholding,
+  listProviders,
+  setProviderState,
+  setProviderTerms,
+} from '#identity/providers.ts';
 import { properName, theProvider } from './parties.ts';
 import { Refusal } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';
@@ -37,18 +43,26 @@ export function providers(command: Command): void {
     .command('list')
     .description('list providers, oldest first')
     .action((_options: unknown, self: Command) =>
-      inSession(self, async ({ database }) => {
+      inSession(self, async ({ database, clock }) => {
         const all = await listProviders(database, LISTED);
         return {
-          value: all.map((each) => ({ ...each, since: iso(each.since), createdAt: iso(each.createdAt) })),
+          value: all.map((each) => ({
+            ...each,
+            since: iso(each.since),
+            createdAt: iso(each.createdAt),
+            ...(each.withheldUntil !== undefined && { withheldUntil: iso(each.withheldUntil) }),
+          })),
           lines: table(
-            ['id', 'name', 'state', 'since (UTC)', '>nodes', 'reason'],
+            ['id', 'name', 'state', 'since (UTC)', '>nodes', 'no requests until (UTC)', 'reason'],
             all.map((each) => [
               each.id,
               each.name,
               each.state,
               moment(each.since),
               `${each.nodes}`,
+              each.withheldUntil === undefined || each.withheldUntil <= clock.wallMs()
+                ? ''
+                : moment(each.withheldUntil),
               each.reason,
             ]),
           ),
@@ -58,7 +72,7 @@ export function providers(command: Command): void {
   command
     .command('approve')
     .description(
-      'let a provider in, or end a suspension; what the market demands besides must still be there',
+      'let a provider in, or end a suspension and what a failure withholds; what the market demands besides must still be there',
     )
     .argument('<provider>', 'its id or name')
     .option('--reason <text>', 'why', '')
@@ -125,8 +139,12 @@ async function move(
   if (typeof answer === 'object') {
     throw new Refusal(`The provider ${id} is ${answer.refused} and cannot become ${to}.`);
   }
+  const lifted = wish.to === 'approved' && (await endWithholding(database, { id, at: clock.wallMs() }));
   return {
-    value: { id, state: to, changed: answer === 'moved' },
-    lines: [answer === 'moved' ? `${id} is now ${to}.` : `${id} was ${to} already.`],
+    value: { id, state: to, changed: answer === 'moved', ...(lifted && { withheld: 'ended' }) },
+    lines: [
+      answer === 'moved' ? `${id} is now ${to}.` : `${id} was ${to} already.`,
+      ...(lifted ? ['Requests are routed to it again.'] : []),
+    ],
   };
 }

@@ -132,7 +132,7 @@ function welcome(
           'Providers are paid on a chain of this machine. Pay the demo provider what it earned so far, and collect it:',
           '',
           `  ${elsewhere}CYGNET_PAYOUT_MIN_USD=0 npx cygnet settle --until $(date -u +%F)`,
-          `  ${elsewhere}npx cygnet claim --demo --market ${base}      (a minute later)`,
+          `  ${elsewhere}npx cygnet claim --demo --market ${base}      (after a minute or two)`,
           '',
         ]
       : []),

@@ -32,6 +32,8 @@ export interface Provider {
   readonly dataPolicy: DataPolicy;
   /** Why it is in its state, for its own eyes; absent or empty when nothing was said. */
   readonly reason?: string;
+  /** Wall milliseconds until which a failure keeps it from requests; absent when nothing does. */
+  readonly withheldUntil?: number;
 }
 
 /** A key as the house knows it: never the secret itself. */

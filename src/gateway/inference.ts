@@ -1,8 +1,10 @@
+import { type Cover, coveredOf, NO_COVER, uncovered } from '#domain/cover.ts';
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
+import { planOf } from '#domain/plan.ts';
 import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
-import { priceOf } from '#domain/price.ts';
+import { type Price, priceOf } from '#domain/price.ts';
 import { type TierName, tierOfPlan } from '#domain/tier.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
@@ -28,11 +30,13 @@ import {
 import { checkAddress, checkModel } from './key-scope.ts';
 import { capHeaders, placeHeaders, rateHeaders } from './limit-headers.ts';
 import type { Limits, PlaceVerdict, RateVerdict } from './limits.ts';
+import type { Quotas } from './plan-quotas.ts';
 import { readShortcut } from './preferences.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
 import { sendError } from './send-error.ts';
 import type { CapsLeft } from './spend-caps.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 /**
  * The journey of every paid request, in order, each refusal beside its step:
@@ -43,7 +47,7 @@ import type { CapsLeft } from './spend-caps.ts';
  * Nothing between the key and the first token waits for a disk or a database, except a hold that outgrows what this
  * process has set aside for the consumer.
  *
- * Money: the hold is the most the request can cost. The charge follows from what was delivered (`bill.ts`), is never
+ * Money: the hold is the most the request can cost beyond what the consumer's plan covers of it. The charge follows from what was delivered (`bill.ts`), is never
  * more than the hold, and is in the journal before the consumer sees the end of the answer. An answer that the provider
  * broke costs nothing; one that the consumer left is charged for what was passed on. If the process dies in between, the
  * consumer was not told that the answer is complete, nothing is charged, and the hold dissolves with the lease.
@@ -57,11 +61,15 @@ export interface InferenceRooms {
   readonly models: { resolve(name: string): Model | undefined };
   readonly limits: Limits;
   readonly holds: Holds;
+  /** What consumers' plans cover; absent: nothing. */
+  readonly quotas?: Quotas;
   readonly journal: UsageJournal;
   readonly dispatcher: Dispatcher;
   /** Who should serve this first; the code of the refusal when nobody can. */
   readonly pick: PickNext;
   readonly isQuarantined: (order: Order) => boolean;
+  /** Where requests wait for a busy model; without it they are refused at once. */
+  readonly waiting?: WaitingRoom;
   readonly recounter: { has(modelId: string): boolean; submit(job: RecountJob): void };
   /** Told of each request that was dispatched, once, when it is over. `queueMs`: from acceptance until then. */
   readonly served: (
@@ -101,6 +109,8 @@ export interface Caller {
   readonly leave: () => void;
   /** Taken already, where the caller has a limit of its own. */
   readonly rate?: RateVerdict;
+  /** The markets that the request has passed on its way here. */
+  readonly via?: string;
   /** What a balance that does not suffice is called, where it is not the caller's. */
   readonly whenShort?: ErrorCode;
 }
@@ -209,22 +219,29 @@ export async function serve<A extends Ask>(
       current = job;
       next = others.shift();
       if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
-      const picked = rooms.pick(job.order, NOBODY_TRIED);
-      if ('none' in picked) {
+      // Whoever waits for this model already goes first.
+      let picked = rooms.waiting?.isBusy(job.model.id) ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
+      if ('none' in picked && !(rooms.waiting && picked.none === 'providers-busy')) {
         if (next) continue;
-        throw nobody(picked, job.model);
+        throw nobody(picked, job.model, caller.key);
       }
-      let first = picked.candidate;
       // Only now: a body that no agent could take is told so first.
       checkLength(rooms.settings.inputTokensMax, endpoint, ask);
       const holding = job.hold();
       if (holding) {
         await holding;
         // Many may have waited for the same answer, and whoever had room for one of them is full now.
-        const again = rooms.pick(job.order, NOBODY_TRIED);
-        if ('none' in again) throw nobody(again, job.model);
-        first = again.candidate;
+        if (!('none' in picked)) picked = rooms.pick(job.order, NOBODY_TRIED);
       }
+      // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
+      if ('none' in picked && picked.none === 'providers-busy') picked = await job.turn(picked);
+      if ('none' in picked) {
+        job.release();
+        if (reply.gone) return;
+        if (next) continue;
+        throw nobody(picked, job.model, caller.key);
+      }
+      const first = picked.candidate;
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
       if ((await job.serve(first, next !== undefined)) === 'over') break;
     }
@@ -319,8 +336,18 @@ function checkLength<A extends Ask>(tokensMax: number, endpoint: Endpoint<A>, as
   });
 }
 
-function nobody({ none, filter }: NobodyToPick, model: Model): Fault {
-  if (filter === undefined) return new Fault(none, { retryAfterS: 5 });
+/** Everybody who could serve is at work. */
+const BUSY: NobodyToPick = { none: 'providers-busy' };
+
+function nobody(refusal: NobodyToPick & { retryAfterS?: number }, model: Model, key: KeyRecord): Fault {
+  const { none, filter, agentsOnly, retryAfterS = 5 } = refusal;
+  if (agentsOnly && none === 'model-without-provider') {
+    return new Fault(none, {
+      outer: `No agent is serving ${model.id} now, and the plan ${planOf(key.plan).title} has no fallback beyond them.`,
+      retryAfterS: 5,
+    });
+  }
+  if (filter === undefined) return new Fault(none, { retryAfterS });
   return new Fault(none, {
     outer: `No provider of ${model.id} is left by 'provider.${filter}'.`,
     param: `provider.${filter}`,
@@ -344,6 +371,7 @@ class PaidJob<A extends Ask> {
   readonly #text: DeliveredText | undefined;
   #outputCeiling: number;
   #reserved: Pico = 0n;
+  #cover: Cover = NO_COVER;
   #run: Run | undefined;
   #firstMs: number | undefined;
   #queueMs: number | undefined;
@@ -355,6 +383,8 @@ class PaidJob<A extends Ask> {
   #result: Buffer | undefined;
   #answer: Answer | undefined;
   #mode: 'websocket' | 'external' = 'websocket';
+  /** Of the candidate at work: its ask, else the listed price. Never above that, so the hold suffices. */
+  #price: Price;
   #left = false;
 
   constructor(
@@ -395,8 +425,12 @@ class PaidJob<A extends Ask> {
       body: endpoint.body(ask, bytes),
       set,
       answerMax: { events: 0, bytes: 0 },
+      via: caller.via,
+      price: model.price,
+      agentsOnly: !planOf(caller.key.plan).fallback,
       ...(wish && { wish }),
     };
+    this.#price = model.price;
   }
 
   /**
@@ -404,10 +438,20 @@ class PaidJob<A extends Ask> {
    * ledger has been asked. Throws 402 or 503. Without a limit of the caller's, what the balance buys.
    */
   hold(): undefined | Promise<undefined> {
+    this.#cover = this.#coverOfPlan();
     const ceiling = this.#costCeiling();
     // What cannot cost anything needs no money.
     const answer = ceiling === 0n || this.#rooms.holds.reserve(this.consumerId, ceiling, this.#caller.key);
     return answer === true ? this.#held(ceiling) : this.#holdLater(ceiling, answer);
+  }
+
+  /** What the consumer's plan covers of this at most. What costs nothing takes nothing of a quota. */
+  #coverOfPlan(): Cover {
+    const { quotas } = this.#rooms;
+    if (!quotas || this.#caller.key.plan === undefined || this.#costCeiling() === 0n) return NO_COVER;
+    const { inputTokens, units } = this.#ceiling;
+    const most = { tokens: inputTokens + this.#outputCeiling, units };
+    return quotas.reserve(this.#caller.key, this.model, most);
   }
 
   async #holdLater(first: Pico, answer: ReturnType<Holds['reserve']>): Promise<undefined> {
@@ -445,15 +489,41 @@ class PaidJob<A extends Ask> {
     answerMax.bytes = BYTES_PER_TOKEN_MAX * this.#outputCeiling + SPARE_BYTES;
   }
 
+  /**
+   * Waits for a turn while all providers are busy. Answers `busy` where nobody can wait, and when the client has left
+   * meanwhile.
+   */
+  turn(busy: NobodyToPick): Promise<{ candidate: Candidate } | NobodyToPick> {
+    const room = this.#rooms.waiting;
+    if (!room || this.#reply.gone) return Promise.resolve(busy);
+    return new Promise((resolve) => {
+      const { answer, leave } = room.wait({
+        modelId: this.model.id,
+        consumerId: this.consumerId,
+        tier: this.#tier,
+        pick: () => this.#rooms.pick(this.order, NOBODY_TRIED),
+      });
+      const left = (): void => {
+        leave();
+        resolve(busy);
+      };
+      this.#reply.onGone = left;
+      void answer.then(resolve);
+    });
+  }
+
   /** Ends the hold without a charge, once. Harmless when there is none. */
   release(): void {
     this.#settle(0n);
   }
 
-  /** Ends the hold with a charge, once. */
-  #settle(charge: Pico): void {
+  /** Ends the hold with a charge, and what the plan covers with what it covered, once. */
+  #settle(charge: Pico, used: Cover = NO_COVER): void {
     const reserved = this.#reserved;
     this.#reserved = 0n;
+    const cover = this.#cover;
+    this.#cover = NO_COVER;
+    this.#rooms.quotas?.settle(this.consumerId, cover, used);
     if (reserved > 0n) this.#rooms.holds.settle(this.consumerId, reserved, charge, this.#caller.key);
   }
 
@@ -486,6 +556,7 @@ class PaidJob<A extends Ask> {
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
+          this.#price = candidate.ask ?? this.model.price;
         },
         data: (events, eventCount, tokenCount, contentBytes) =>
           this.#relay(events, eventCount, tokenCount, contentBytes),
@@ -495,6 +566,7 @@ class PaidJob<A extends Ask> {
           this.#firstMs = this.#sinceAccepted();
         },
         ended: (end) => {
+          this.#rooms.waiting?.freed(this.model.id);
           if (hasNext && end.outcome === 'failed' && FALLS_BACK.has(end.errorCode ?? '') && !this.#left) {
             this.release();
             resolve('next');
@@ -561,12 +633,13 @@ class PaidJob<A extends Ask> {
       this.#rooms.refused({ modelId: record.modelId, tier: this.#tier, code: 'ledger-unavailable' });
       return;
     }
-    this.#settle(record.charge);
+    const { covered = 0n, coveredTokens = 0, coveredUnits = 0 } = record;
+    this.#settle(record.charge, { tokens: coveredTokens, units: coveredUnits });
     this.#rooms.served(record, { candidate: end.candidate, tier: this.#tier, queueMs: this.#queueMs });
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
     else if (!this.#left) this.#answerFailure(end.errorCode ?? 'provider-failed');
-    if (record.charge > 0n && this.#text) this.#submitRecount(record);
+    if (record.charge + covered > 0n && this.#text) this.#submitRecount(record);
   }
 
   #billedUsage(end: DispatchEnd): Usage {
@@ -627,7 +700,9 @@ class PaidJob<A extends Ask> {
   #recordOf(end: DispatchEnd, usage: Usage): UsageRecord {
     const { key, requestId } = this.#caller;
     const { candidate } = end;
-    const cost = priceOf(usage, this.model.price);
+    const price = this.#price;
+    const cost = priceOf(uncovered(usage, this.#cover), price);
+    const plan = coveredOf(usage, this.#cover);
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
@@ -653,9 +728,14 @@ class PaidJob<A extends Ask> {
       attempts: end.attempts,
       ttftMs: this.#firstMs ?? null,
       totalMs: this.#sinceAccepted(),
-      priceId: this.model.price.id,
+      priceId: this.#price.id,
       policy: this.#rooms.settings.policy,
       charge: cost < this.#reserved ? cost : this.#reserved,
+      ...(plan.tokens + plan.units > 0 && {
+        covered: priceOf(usage, price) - cost,
+        coveredTokens: plan.tokens,
+        coveredUnits: plan.units,
+      }),
     };
   }
 
@@ -663,14 +743,15 @@ class PaidJob<A extends Ask> {
     const text = this.#text as DeliveredText;
     this.#rooms.recounter.submit({
       record,
-      price: this.model.price,
+      price: this.#price,
       body: this.order.body,
       answer: this.#answer ? JSON.stringify(this.#answer) : text,
     });
   }
 
   #costCeiling(): Pico {
-    return priceOf({ ...this.#ceiling, outputTokens: this.#outputCeiling }, this.model.price);
+    const most = { ...this.#ceiling, outputTokens: this.#outputCeiling };
+    return priceOf(uncovered(most, this.#cover), this.model.price);
   }
 
   #sinceAccepted(): number {
@@ -705,6 +786,7 @@ class PaidJob<A extends Ask> {
         inputTokens: record.inputTokens,
         outputTokens: record.outputTokens,
         chargePico: record.charge.toString(),
+        ...(record.covered !== undefined && { coveredPico: record.covered.toString() }),
       },
       'A request was served.',
     );

@@ -28,3 +28,18 @@ test('metadata with more members than anybody needs is refused before they are l
   expect(fault).toMatchObject({ code: 'request-invalid', param: 'metadata' });
   expect(fault.outer).toContain('at most 64');
 });
+
+test.each([
+  ['text', { prompt: [] }, /^'prompt' is not valid: expected a text, 1 to 128 texts, or the same as tokens/],
+  [
+    'embeddings',
+    { input: [-1] },
+    /^'input' is not valid: expected a text, 1 to 2048 texts, or the same as tokens/,
+  ],
+] as const)(
+  'what %s may take in several forms is refused with these forms, not with "invalid input"',
+  (reader, body, sentence) => {
+    const bytes = Buffer.from(JSON.stringify({ model: 'm', ...body }));
+    expect((READERS[reader](bytes, DEFAULT_BODY_LIMITS) as Fault).outer).toMatch(sentence);
+  },
+);

@@ -25,6 +25,7 @@ import { transcriptions } from './endpoints/transcriptions.ts';
 import { type GenerationRooms, generation } from './generation.ts';
 import { ReplyWriter } from './http-reply.ts';
 import { admit, consumerKey, type InferenceRooms } from './inference.ts';
+import type { LoopGuard } from './loop-guard.ts';
 import { type MetricsRooms, mayReadMetrics } from './metrics-access.ts';
 import { modelBody } from './model-body.ts';
 import { openApi } from './openapi.ts';
@@ -57,6 +58,7 @@ export async function openGateway(
     inHand: new BodiesInHand(rooms.bodiesBytesMax),
     writer,
     closing: () => closing,
+    loops: rooms.loops,
     addresses: rooms.console.addresses,
   };
   const { bodies } = rooms;
@@ -168,6 +170,12 @@ export async function openGateway(
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    // Many clients name a type also where they send nothing; only what is sent must be of it.
+    const { headers } = request;
+    const empty = headers['content-length'] === '0' || headers['content-length'] === undefined;
+    if (request.method === 'DELETE' && empty && headers['transfer-encoding'] === undefined)
+      delete headers['content-type'];
+    rooms.loops.pass(request.headers['cdn-loop']);
   });
   app.setNotFoundHandler((_request, reply) => {
     reply.code(404).send(errorBody('route-unknown'));
@@ -204,6 +212,7 @@ export async function openGateway(
     const models = rooms.models.list().filter((model) => chat.categories.has(model.category));
     return { object: 'list', data: models.map((model) => modelBody(model, rooms.providersOf(model.id))) };
   });
+  app.get('/', async (_request, reply) => reply.redirect('/docs', 302));
   const document = openApi(rooms.version);
   const page = docsPage(document);
   app.get('/openapi.json', async () => document);
@@ -272,6 +281,7 @@ export async function openGateway(
 export interface GatewayRooms {
   readonly inference: InferenceRooms;
   readonly bodies: Pick<BodyPool, 'read'>;
+  readonly loops: LoopGuard;
   readonly bodyBytesMax: number;
   /** The largest recording to be transcribed, in bytes. */
   readonly recordingBytesMax: number;
@@ -325,6 +335,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   '/v1/generation': ['GET', 'HEAD'],
   '/metrics': ['GET', 'HEAD'],
   '/openapi.json': ['GET', 'HEAD'],
+  '/': ['GET', 'HEAD'],
   '/docs': ['GET', 'HEAD'],
   '/api/v1/provider/status': ['GET', 'HEAD'],
 };

@@ -1,4 +1,4 @@
-import type { ProviderState } from '#domain/party.ts';
+import type { Provider } from '#domain/party.ts';
 import type { Declaration } from './declaration.ts';
 
 /** A `notice`, as agents from generation B on show it to their operators (Swan contract 1.5). */
@@ -23,17 +23,19 @@ const MESSAGE_CHARS_MAX = 1_000;
 const DETAILS_MAX = 16;
 const DETAIL_CHARS_MAX = 200;
 
-/** What to tell a provider whose state changed, and why; undefined when it means nothing to its agents. */
-export function noticeOfState(state: ProviderState | undefined, reason = ''): Notice | undefined {
-  const said = plainNotice(state);
+/** What to tell a provider that changed, and why; undefined when it means nothing to its agents. */
+export function noticeOfChange(provider: Provider | undefined): Notice | undefined {
+  const said = plainNotice(provider);
+  const reason = provider?.reason ?? '';
   return said && reason !== ''
     ? { ...said, message: `${said.message} ${reason}`.slice(0, MESSAGE_CHARS_MAX) }
     : said;
 }
 
-function plainNotice(state: ProviderState | undefined): Notice | undefined {
-  switch (state) {
+function plainNotice(provider: Provider | undefined): Notice | undefined {
+  switch (provider?.state) {
     case 'active':
+      if (provider.withheldUntil !== undefined) return withheld(provider.withheldUntil);
       return {
         event: 'activated',
         severity: 'info',
@@ -62,10 +64,21 @@ function plainNotice(state: ProviderState | undefined): Notice | undefined {
   }
 }
 
+function withheld(until: number): Notice {
+  return {
+    event: 'traffic_withheld',
+    severity: 'warning',
+    message: `A failure was found: no requests are routed here until ${new Date(until).toISOString()}.`,
+  };
+}
+
 /** What to tell after a registration: why no traffic comes, and which models were not accepted. */
-export function noticesOfRegistration(declaration: Declaration, state: ProviderState | undefined): Notice[] {
+export function noticesOfRegistration(declaration: Declaration, provider: Provider | undefined): Notice[] {
   const notices: Notice[] = [];
-  if (state !== 'active') {
+  const state = provider?.state;
+  if (state === 'active' && provider?.withheldUntil !== undefined) {
+    notices.push(withheld(provider.withheldUntil));
+  } else if (state !== 'active') {
     notices.push({
       event: 'traffic_withheld',
       severity: 'warning',

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { StatedHardware } from '#domain/hardware-tier.ts';
-import type { ProviderState } from '#domain/party.ts';
+import type { Provider, ProviderState } from '#domain/party.ts';
+import type { Price } from '#domain/price.ts';
 import { newBreaker } from '#routing/breaker.ts';
 import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
 import { newRecord } from '#routing/score.ts';
@@ -65,14 +66,14 @@ export class Registry {
     return this.#remembered.peek(`${providerId} ${nodeId} ${modelId}`)?.record;
   }
 
+  /** A provider, as the house knows it. */
+  providerOf(providerId: string): Provider | undefined {
+    return this.#providers.find(providerId);
+  }
+
   /** The state of a provider, as the house knows it. */
   providerState(providerId: string): ProviderState | undefined {
     return this.#providers.stateOf(providerId);
-  }
-
-  /** Why a provider is in its state, for the provider itself; empty when nothing was said. */
-  reasonOf(providerId: string): string {
-    return this.#providers.find(providerId)?.reason ?? '';
   }
 
   /** Who is connected under this node id. */
@@ -129,6 +130,11 @@ export class Registry {
     }
   }
 
+  /** What a node asks for its models from now on; for one that is not named, the listed price. */
+  price(presence: Presence, asks: ReadonlyMap<string, Price>): void {
+    for (const candidate of presence.serving.values()) candidate.ask = asks.get(candidate.modelId) ?? null;
+  }
+
   /** A node has left: none of its candidates is offered any more. */
   leave(presence: Presence): void {
     for (const candidate of presence.serving.values()) this.#withdraw(presence, candidate);
@@ -169,7 +175,7 @@ export class Registry {
   providerChanged(providerId: string): void {
     for (const presence of this.#byLink.values()) {
       if (presence.providerId !== providerId) continue;
-      presence.stateChanged(this.#providers.stateOf(providerId));
+      presence.providerChanged(this.#providers.find(providerId));
       for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
     }
   }
@@ -288,7 +294,7 @@ export class Registry {
   #refresh(presence: Presence, candidate: PresentCandidate): void {
     const provider = this.#providers.find(presence.providerId);
     candidate.ineligibleBecause = candidate.ready
-      ? (reasonOf(provider?.state) ?? this.#standingAgainst(presence, candidate))
+      ? (reasonOf(provider) ?? this.#standingAgainst(presence, candidate))
       : 'the agent does not list this model as ready';
     if (provider) {
       candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
@@ -305,9 +311,12 @@ export class Registry {
   }
 }
 
-function reasonOf(state: ProviderState | undefined): string | undefined {
-  if (state === 'active') return undefined;
-  return state === undefined ? 'the provider is not known' : `the provider is ${state.replace('_', ' ')}`;
+function reasonOf(provider: Provider | undefined): string | undefined {
+  if (!provider) return 'the provider is not known';
+  if (provider.state !== 'active') return `the provider is ${provider.state.replace('_', ' ')}`;
+  return provider.withheldUntil === undefined
+    ? undefined
+    : `no requests until ${new Date(provider.withheldUntil).toISOString()}, for a failure that was found`;
 }
 
 interface Measured {
@@ -346,7 +355,7 @@ export class Presence {
   /** Has the node load a model of its own by a small request that nobody pays for. */
   readonly warmUp: (modelId: string) => Promise<WarmUpAnswer>;
   /** Tells the session that its provider has another state. */
-  readonly stateChanged: (state: ProviderState | undefined) => void;
+  readonly providerChanged: (provider: Provider | undefined) => void;
   /** Tells the agent's operator something; undefined where nobody could hear it. */
   readonly tell: ((notice: Notice) => void) | undefined;
   readonly serving = new Map<string, PresentCandidate>();
@@ -373,7 +382,7 @@ export class Presence {
       | 'connectedAtMs'
       | 'evict'
       | 'warmUp'
-      | 'stateChanged'
+      | 'providerChanged'
     > & { tell?: (notice: Notice) => void },
   ) {
     this.linkId = about.linkId;
@@ -384,7 +393,7 @@ export class Presence {
     this.connectedAtMs = about.connectedAtMs;
     this.evict = about.evict;
     this.warmUp = about.warmUp;
-    this.stateChanged = about.stateChanged;
+    this.providerChanged = about.providerChanged;
     this.tell = about.tell;
   }
 

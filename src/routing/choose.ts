@@ -157,6 +157,17 @@ function panics(mayServe: number): boolean {
   return (turnedAway[CIRCUIT_GATE] as number) > fleet * PANIC_SHARE;
 }
 
+/** Is an external endpoint with a closed circuit among those that may serve? */
+function standsBy(candidates: readonly Candidate[], mayServe: number): boolean {
+  for (let i = 0; i < mayServe; i++) if (isFallback(candidates[able[i] as number] as Candidate)) return true;
+  return false;
+}
+
+/** An external endpoint that nothing speaks against. */
+export function isFallback({ mode, breaker }: Candidate): boolean {
+  return mode === 'external' && breaker.state === 'closed';
+}
+
 /**
  * Plans `need` over `candidates` (those of its model). No picks means that nobody may serve now; `rejected` says why,
  * and `whyEmpty` in which words to tell the caller.
@@ -173,7 +184,8 @@ export function choose(need: Need, candidates: readonly Candidate[], choice: Cho
   }
   if (able.length < candidates.length) able = new Int32Array(2 * candidates.length);
   let mayServe = sift(need, candidates, state, nowMs);
-  const panic = panics(mayServe);
+  // Where a sound external endpoint can serve, nobody needs an agent that has just failed.
+  const panic = panics(mayServe) && !standsBy(candidates, mayServe);
   if (panic) mayServe = sift(need, candidates, { ...state, ignoreCircuits: true }, nowMs);
 
   let bestTtftMs = Number.POSITIVE_INFINITY;
@@ -294,7 +306,8 @@ export function explain(
   );
   const fleet = gates.filter((gate) => gate === OPEN || gate >= CIRCUIT_GATE).length;
   const shut = gates.filter((gate) => gate === CIRCUIT_GATE).length;
-  const state: RoutingState = { tried, excluded, ignoreCircuits: shut > fleet * PANIC_SHARE };
+  const covered = candidates.some((candidate, i) => gates[i] === OPEN && isFallback(candidate));
+  const state: RoutingState = { tried, excluded, ignoreCircuits: shut > fleet * PANIC_SHARE && !covered };
   const bestTtftMs = Math.min(
     ...candidates
       .filter((_, i) => gates[i] === OPEN)

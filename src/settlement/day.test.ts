@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Sender } from '#chain/client.ts';
-import { claimIntent, lastBatchNumber, revokeIntent, tokenBalance } from '#chain/distributor.ts';
+import {
+  batchWaiting,
+  claimIntent,
+  lastBatchNumber,
+  revokeIntent,
+  tokenBalance,
+} from '#chain/distributor.ts';
 import { MemoryTransactionStore } from '#chain/transactions.ts';
 import type { Address } from '#domain/hex.ts';
 import { parseUsd } from '#domain/money.ts';
@@ -168,6 +174,32 @@ test('a batch that the guardian revokes goes back into the balances and is paid 
   expect(await claim(wallets[1] as Address)).toBe('done');
   await settler.round();
   expect(await balanceOf(database, 'platform:claimable')).toBe(0n);
+});
+
+test('on a chain that makes blocks with transactions alone, a batch is in force when its time lock is over', {
+  timeout: 60_000,
+}, async () => {
+  day += 1;
+  await earns(fresh.database, providers[0] as string, parseUsd('90'), clock.wallMs() - 7_200_000);
+  for (let n = 0; (await open().settler.round()).step !== 'locked'; n++) {
+    if (n === 20) throw new Error('It was never published.');
+  }
+  const { store } = open();
+  const place = { distributor: store.scope.contract, token: store.scope.token };
+  const { activeAt } = await batchWaiting(node.chain, place);
+  // Time passes, and nobody sends a transaction: the newest block stays the one in which the batch was published.
+  await node.ask('evm_increaseTime', 61);
+  const head = await node.chain.head();
+  const at = (wallS: number) => ({ ...clock, wallMs: () => wallS * 1_000 });
+  const makeBlock = (): Promise<void> => node.pass(0);
+  expect((await open({ clock: at(activeAt) }).settler.carryOn()).step).toBe('locked');
+  expect((await open({ clock: at(activeAt - 1), makeBlock }).settler.carryOn()).step).toBe('locked');
+  expect(await node.chain.head()).toBe(head);
+  const { settler } = open({ clock: at(activeAt), makeBlock });
+  expect((await settler.carryOn()).step).toBe('settled');
+  // One block was enough, and no more are made.
+  await settler.carryOn();
+  expect(await node.chain.head()).toBe(head + 1n);
 });
 
 test('a file is written with the same bytes again, however often it is lost', async () => {

@@ -59,6 +59,10 @@ export interface SettlementParts {
   readonly log: Logger;
   /** Runs before what was read of the chain is kept: a local chain makes itself durable here. */
   readonly beforeFinal?: () => Promise<void>;
+  /** Why nothing may be paid out now, as a sentence: what other rooms found. Asked in each round. */
+  readonly heldBy?: (() => Promise<string | undefined>) | undefined;
+  /** Makes a block. Only for a chain that makes none by itself: a local one, whose clock else stands still. */
+  readonly makeBlock?: () => Promise<void>;
 }
 
 /** How far the newest batch is, and what it waits for. */
@@ -141,6 +145,7 @@ export class Settler {
   /** Carries on what is under way, as far as it goes now. */
   async carryOn(): Promise<Progress> {
     await this.#parts.sender.advance();
+    await this.#endTimeLock();
     await this.check();
     await this.#watch();
     const { store } = this.#parts;
@@ -167,6 +172,8 @@ export class Settler {
     if (decimals !== terms.decimals) {
       stop(`The token has ${decimals} decimals, and this market is set to ${terms.decimals}.`);
     }
+    const held = await this.#parts.heldBy?.();
+    if (held !== undefined) stop(held);
     const onChain = await lastBatchNumber(chain, this.#place);
     const last = await store.last();
     const known = last?.number ?? 0;
@@ -195,12 +202,12 @@ export class Settler {
   // --- making ---------------------------------------------------------------------------------------------------------
 
   async #plan(cut: bigint): Promise<{ batch: Batch; previous: Settlement | undefined; last: number }> {
-    const { store, terms } = this.#parts;
+    const { store, terms, clock } = this.#parts;
     const newest = await store.last();
     const last = newest?.number ?? 0;
     const previous = await store.before(last + 1);
     const before = await store.promisedBy(last);
-    return { batch: planBatch(await store.owedBy(cut), before, terms), previous, last };
+    return { batch: planBatch(await store.owedBy(cut, clock.wallMs()), before, terms), previous, last };
   }
 
   /** False when nothing is due. */
@@ -349,6 +356,17 @@ export class Settler {
     );
   }
 
+  /**
+   * A chain whose blocks come with transactions alone has the time of its newest block: with nothing else to do it would
+   * never reach the end of a time lock, nor the batch that comes after.
+   */
+  async #endTimeLock(): Promise<void> {
+    const { chain, clock, makeBlock } = this.#parts;
+    if (!makeBlock) return;
+    const { number, activeAt } = await batchWaiting(chain, this.#place);
+    if (number > 0 && activeAt * 1_000 <= clock.wallMs()) await makeBlock();
+  }
+
   /** True when the batch can no longer be revoked. */
   async #inForce(settlement: Settlement): Promise<boolean> {
     const { chain, confirmations } = this.#parts;
@@ -429,7 +447,7 @@ function noteCarriedOver(log: Logger, cut: Cut, carriedOver: readonly CarriedOve
   if (waiting.length === 0) return;
   log.warn(
     { day: cut.day, ...counts, providers: waiting.slice(0, 20).map(({ providerId }) => providerId) },
-    'Providers are owed a payout and have named no wallet.',
+    'Providers are owed a payout and have proven no wallet.',
   );
 }
 

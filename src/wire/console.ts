@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { parseUsd } from '#domain/money.ts';
+import type { Amounts } from '#domain/price.ts';
+import { parseDay } from '#domain/window.ts';
 
 /**
  * The management API under `/api/v1`: what people's browsers, the Swan agent and our dashboard send, and what they get.
@@ -27,22 +30,24 @@ const email = z
 /** Long enough to be worth hashing, short enough to be hashed. */
 const newPassword = z.string().min(8, 'has fewer than 8 characters').max(200);
 const password = z.string().min(1).max(200);
+const NO_ADDRESS = 'is not an address: 0x and 40 hex digits';
 /** An address on an EVM chain, lower-cased; empty means none. */
 const address = z
   .string()
   .trim()
-  .regex(/^0x[0-9a-fA-F]{40}$/, 'is not an address: 0x and 40 hex digits')
+  .regex(/^0x[0-9a-fA-F]{40}$/, NO_ADDRESS)
   .transform((text) => text.toLowerCase());
 const addressOrNone = z
-  .union([z.literal(''), address])
+  .union([z.literal(''), address], NO_ADDRESS)
   .nullish()
   .transform((text) => (text === '' || text === undefined ? null : text));
 
+const NO_DOLLARS = 'is not an amount of dollars such as 5 or 0.25';
 /** An amount of dollars as a decimal text or a plain number of at most twelve decimals. */
 const dollars = z
-  .union([z.string(), z.number().nonnegative().max(1e9)])
+  .union([z.string(), z.number().nonnegative().max(1e9)], NO_DOLLARS)
   .transform((value) => (typeof value === 'number' ? decimal(value) : value.trim()))
-  .refine((text) => /^\d{1,9}(\.\d{1,12})?$/.test(text), 'is not an amount of dollars such as 5 or 0.25');
+  .refine((text) => /^\d{1,9}(\.\d{1,12})?$/.test(text), NO_DOLLARS);
 
 export const logInRequest = z.object({ email: z.string().max(300), password });
 export const signUpRequest = z.object({
@@ -59,6 +64,21 @@ export const upgradeRequest = z.object({
   description: z.string().max(2_000).default(''),
 });
 export const providerKeyRequest = z.object({ name: line(64).default('Key') });
+/** A wallet's text is asked for, and then its signature is handed in. */
+export const walletChallengeRequest = z.object({
+  purpose: z.enum(['owner', 'beneficiary']),
+  address: address.transform((text) => text as `0x${string}`),
+});
+export const walletProofRequest = z.object({
+  nonce: z.string().regex(/^[0-9a-z]{16,64}$/),
+  // Of a key 65 bytes; a wallet that is a contract may want more.
+  signature: z
+    .string()
+    .max(8_194)
+    .regex(/^0x(?:[0-9a-fA-F]{2})+$/)
+    .transform((text) => text as `0x${string}`),
+});
+
 export const providerSignUpRequest = z.object({ name: line(64), owner_address: address });
 export const approvalRequest = z.object({
   provider_name: line(200),
@@ -110,6 +130,33 @@ export const benchmarkRequest = z.object({
   node_id: z.string().max(200).optional(),
   model_id: z.string().max(200).optional(),
 });
+/** Dollars per million tokens, in whole pico-dollars per token. */
+const perMillion = dollars
+  .transform((text) => parseUsd(text))
+  .refine((pico) => pico % 1_000_000n === 0n, 'has more than six decimals')
+  .transform((pico) => pico / 1_000_000n);
+const perPiece = dollars.transform((text) => parseUsd(text));
+/** What a provider asks for a model. */
+const askPrice = z.union(
+  [
+    z.strictObject({ input_price: perMillion, output_price: perMillion }).transform(
+      ({ input_price, output_price }): Amounts => ({
+        unit: 'token',
+        inputPico: input_price,
+        outputPico: output_price,
+      }),
+    ),
+    z.strictObject({ request_price: perPiece, minute_price: perPiece.optional() }).transform(
+      ({ request_price, minute_price }): Amounts => ({
+        unit: 'request',
+        requestPico: request_price,
+        ...(minute_price !== undefined && { minutePico: minute_price }),
+      }),
+    ),
+  ],
+  'is not a price: input_price and output_price in dollars per million tokens (at most six decimals), or request_price',
+);
+export const askRequest = z.object({ model: line(200), ask: askPrice.nullable() });
 
 /** An external endpoint to be registered. */
 export const endpointRequest = z.object({
@@ -127,11 +174,17 @@ export const endpointRequest = z.object({
   models: z
     .array(
       z.union([
-        line(200).transform((model) => ({ model, upstream_name: undefined, operations: undefined })),
+        line(200).transform((model) => ({
+          model,
+          upstream_name: undefined,
+          operations: undefined,
+          ask: undefined,
+        })),
         z.object({
           model: line(200),
           upstream_name: line(200).optional(),
           operations: z.array(z.string().max(40)).min(1).max(5).optional(),
+          ask: askPrice.optional(),
         }),
       ]),
     )
@@ -149,17 +202,20 @@ export const pageQuery = z.object({
 export const cardCheckoutRequest = z.object({ amount_usd: dollars });
 export const planRequest = z.object({ plan: z.enum(['free', 'pay-as-you-go', 'pro']) });
 /** Tokens that were sent to the contract, told by the transaction; or dollars that are to come another way. */
-export const collateralDepositRequest = z.union([
-  z.object({
-    tx_hash: z
-      .string()
-      .trim()
-      .regex(/^0x[0-9a-fA-F]{64}$/, 'is not a transaction: 0x and 64 hex digits')
-      .transform((text): `0x${string}` => text.toLowerCase() as `0x${string}`),
-    chain_id: z.number().int().positive().optional(),
-  }),
-  z.object({ amount_usd: dollars }),
-]);
+export const collateralDepositRequest = z.union(
+  [
+    z.object({
+      tx_hash: z
+        .string()
+        .trim()
+        .regex(/^0x[0-9a-fA-F]{64}$/, 'is not a transaction: 0x and 64 hex digits')
+        .transform((text): `0x${string}` => text.toLowerCase() as `0x${string}`),
+      chain_id: z.number().int().positive().optional(),
+    }),
+    z.object({ amount_usd: dollars }),
+  ],
+  'needs a tx_hash (0x and 64 hex digits), or an amount_usd such as 5 or 0.25',
+);
 export const collateralRefundRequest = z.object({ amount_usd: dollars.optional() });
 
 export const demandQuery = z.object({ category: z.string().max(40).optional() });
@@ -167,7 +223,38 @@ export const historyQuery = z.object({
   duration: z.enum(['24h', '7d', '30d']).default('24h'),
   bucket: z.enum(['1h', '1d']).optional(),
 });
+/** Which series of batches: payouts of earnings, or with `SWAN` those of rewards. */
+export const settlementQuery = z.object({ asset: z.enum(['USD', 'SWAN']).default('USD') });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
+
+/** A day in UTC, such as `2026-11-26`; read as days since 1970. */
+const day = z.string().transform((text, context) => {
+  const read = parseDay(text);
+  if (read === undefined) context.addIssue({ code: 'custom', message: 'is not a day such as 2026-11-26' });
+  return read ?? 0;
+});
+const DAYS_MAX = 400;
+/** Days, both included; the last thirty where they are left out. */
+const range = { from: day.optional(), to: day.optional() };
+const ordered = ({ from, to }: { from?: number | undefined; to?: number | undefined }): boolean =>
+  from === undefined || to === undefined || (from <= to && to - from < DAYS_MAX);
+const RANGE_REFUSED = `is no range: from is not after to, and it has at most ${DAYS_MAX} days`;
+const tableFormat = { format: z.enum(['json', 'csv']).default('json') };
+
+export const documentQuery = z.object({ format: z.enum(['json', 'csv', 'pdf']).default('json') });
+const month = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'is not a month such as 2026-11');
+export const documentsQuery = z.object({ ...listQuery.shape, month: month.optional() });
+export const allDocumentsQuery = z.object({
+  ...documentsQuery.shape,
+  consumer: z.string().max(200).optional(),
+});
+export const rangeQuery = z.object(range).refine(ordered, RANGE_REFUSED);
+export const providerEarningsQuery = z
+  .object({ ...range, ...tableFormat, period: z.enum(['day', 'week', 'month']).default('day') })
+  .refine(ordered, RANGE_REFUSED);
+export const revenueQuery = z
+  .object({ ...range, ...tableFormat, by: z.enum(['day', 'node', 'gpu']).default('day') })
+  .refine(ordered, RANGE_REFUSED);
 
 export type KeyLimitsRequest = z.output<typeof someLimits>;
 
@@ -194,6 +281,13 @@ export const endpointAnswer = z.strictObject({
       model: z.string(),
       upstream_name: z.string(),
       operations: z.array(z.string()),
+      /** Decimal texts of dollars, per million tokens or per request; null: the listed price. */
+      ask: z
+        .union([
+          z.strictObject({ input_price: z.string(), output_price: z.string() }),
+          z.strictObject({ request_price: z.string(), minute_price: z.string().optional() }),
+        ])
+        .nullable(),
       /** Whether the endpoint lists it; null while that is not known. */
       listed: z.boolean().nullable(),
     }),
@@ -401,7 +495,7 @@ export const demandAnswer = envelope(
     ),
   }),
 );
-/** Call 16. `uptime_7d_percent` is null: presence is not measured over time yet. */
+/** Call 16. `uptime_7d_percent` is null while the market has measured nothing of those days. */
 export const providerStatsAnswer = z.strictObject({
   total_inferences: count,
   successful_inferences: count,
@@ -461,6 +555,45 @@ export const providerModelsAnswer = z.strictObject({
     }),
   ),
 });
+
+/** What a provider was rewarded. Amounts are decimal text in the asset's smallest unit; scores are of 10^12. */
+export const rewardsAnswer = z.strictObject({
+  asset: z.literal('SWAN'),
+  decimals: count,
+  payable: z.string(),
+  vesting: z.string(),
+  days: z.array(
+    z.strictObject({
+      day: z.iso.date(),
+      phase: z.union([z.literal(1), z.literal(2), z.literal(3)]),
+      pool: z.string(),
+      excluded: z.enum(['not-active', 'low-uptime']).nullable(),
+      score: z.string(),
+      weight: z.string(),
+      basic_income: z.string(),
+      contribution: z.string(),
+      availability_bonus: z.string(),
+      liquid: z.string(),
+      locked: z.string(),
+      vests_on: z.iso.date(),
+      vested: z.boolean(),
+      measured: z.strictObject({
+        hardware_tier: z.number(),
+        inferences: count,
+        tokens: count,
+        succeeded: count,
+        failed: count,
+        avg_latency_ms: count,
+        models_served: count,
+        minutes_online_7d: count,
+        minutes_online_30d: count,
+        market_minutes_7d: count,
+        market_minutes_30d: count,
+      }),
+    }),
+  ),
+});
+export type RewardsAnswer = z.output<typeof rewardsAnswer>;
 
 /** A key as its owner sees it; never the secret. */
 export const keyAnswer = z.strictObject({

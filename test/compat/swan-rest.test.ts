@@ -237,7 +237,7 @@ describe('4: POST /consumer/upgrade-to-provider, also under /user', () => {
       body: { ...body, wallet_address: '0x12' },
     });
     expect(bad.status).toBe(400);
-    expect(errorText(bad)).toContain('wallet_address');
+    expect(errorText(bad)).toContain('wallet_address: is not an address');
   });
 
   test('needs a login', async () => {
@@ -423,7 +423,6 @@ describe('15 to 18: demand and earnings', () => {
         failed_inferences: 0,
         total_tokens: 3 * 49,
         total_earnings_usdc: usd,
-        uptime_7d_percent: null,
       });
       expect(stats.last_connected).not.toBeNull();
 

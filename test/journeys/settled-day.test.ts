@@ -106,12 +106,12 @@ describe('the commands and addresses of an open market', () => {
 
     const base = `http://127.0.0.1:${market.gatewayPort}`;
     const early = await cygnet('claim', '--demo', '--market', base);
-    expect(early.json).toMatchObject({ paid: '0', batch: 0 });
+    expect(early.json).toMatchObject({ paid: '0', batch: 0, waiting: { batch: 1 } });
     await chain.pass(61);
     const key = path.join(folder, 'wallet');
     writeFileSync(key, (chain.demoWallets[0] as Sealed<string>).open());
     const claimed = await cygnet('claim', '--key-file', key, '--market', base);
-    expect(claimed.json).toMatchObject({ paid: '61500000', batch: 1 });
+    expect(claimed.json).toMatchObject({ paid: '61500000', batch: 1, waiting: null });
     expect((await cygnet('claim', '--demo', '--market', base)).json).toMatchObject({ paid: '0' });
     // Any command that settles reads what was claimed.
     expect((await cygnet('settle', '--until', today)).json).toEqual({ settlement: null });

@@ -13,6 +13,7 @@ import type { Clock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import { writeEntries } from '#ledger/book.ts';
+import type { PayoutTerms } from '#settlement/batch.ts';
 import { Settler } from '#settlement/day.ts';
 import { SettlementStore } from '#settlement/store.ts';
 import { makeId } from './parties.ts';
@@ -29,13 +30,16 @@ export function openSettler(parts: {
   folder: string;
   store?: SettlementStore;
   transactions?: TransactionStore;
+  heldBy?: () => Promise<string | undefined>;
+  terms?: PayoutTerms;
+  makeBlock?: () => Promise<void>;
 }): { settler: Settler; store: SettlementStore; sender: Sender } {
   const { database, chain, contract, token, key, clock, folder, confirmations = 1 } = parts;
   const store = parts.store ?? new SettlementStore(database, { chainId: chain.id, contract, token });
   const transactions = parts.transactions ?? new TransactionTable(database);
   const settings = { confirmations, maxFeePerGas: 10n ** 13n, replaceAfterMs: 60_000 };
   const sender = new Sender({ chain, store: transactions, key, clock, settings });
-  const terms = { minimum: parseUsd('50'), picoPerToken: PICO_PER_USD, decimals: 6 };
+  const terms = parts.terms ?? { minimum: parseUsd('50'), picoPerToken: PICO_PER_USD, decimals: 6 };
   const settler = new Settler({
     store,
     chain,
@@ -46,6 +50,8 @@ export function openSettler(parts: {
     folder,
     clock,
     log: silentLog,
+    heldBy: parts.heldBy,
+    ...(parts.makeBlock && { makeBlock: parts.makeBlock }),
   });
   return { settler, store, sender };
 }
@@ -54,9 +60,25 @@ export function openSettler(parts: {
 export async function providerWith(database: Database, wallet: Address | null, at: number): Promise<string> {
   const id = makeId('prov');
   await createProvider(database, { id, name: id, state: 'active', at });
-  await database.sql`update providers set beneficiary_address = ${wallet} where id = ${id}`;
+  if (wallet) await trustWallet(database, { providerId: id, purpose: 'beneficiary', address: wallet, at });
   await database.sql`insert into accounts (id, kind) values (${`provider:${id}`}, 'provider') on conflict do nothing`;
   return id;
+}
+
+/** A wallet that is good without a signature, as those are that were noted before signatures were asked for. */
+export async function trustWallet(
+  database: Database,
+  about: { providerId: string; purpose: 'owner' | 'beneficiary'; address: Address; at: number },
+): Promise<void> {
+  const { providerId, purpose, address, at } = about;
+  await database.sql`
+    update providers set
+      owner_address = case when ${purpose} = 'owner' then ${address} else owner_address end,
+      beneficiary_address = case when ${purpose} = 'owner' then beneficiary_address else ${address} end
+    where id = ${providerId}`;
+  await database.sql`
+    insert into wallet_proofs (nonce, provider_id, purpose, address, kind, message, signature, proven_at)
+    values (${makeId('before')}, ${providerId}, ${purpose}, ${address}, 'before', '', '0x', ${new Date(at)})`;
 }
 
 /** Money that a provider earned at an instant, by a charge that no request stands behind. */

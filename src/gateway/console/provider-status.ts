@@ -10,7 +10,11 @@ import type { ProviderStatusAnswer } from '#wire/console.ts';
 export function providerStatus(
   rooms: {
     keys: { find(secret: string): KeyAnswer };
-    providers: { find(id: string): { name: string; state: ProviderState; reason?: string } | undefined };
+    providers: {
+      find(
+        id: string,
+      ): { name: string; state: ProviderState; reason?: string; withheldUntil?: number } | undefined;
+    };
     registry: { present(): Iterable<Present> };
     /** What a benchmark says against a node; asked where the market demands one. */
     standings: { against(nodeId: string, modelId: string): string | undefined };
@@ -45,8 +49,12 @@ export function providerStatus(
   }
   const present = [...rooms.registry.present()].filter(({ providerId }) => providerId === key.ownerId);
   const connected = present.length > 0;
-  const { state, reason = '' } = provider;
+  const { state, reason = '', withheldUntil } = provider;
   const warnings = state === 'suspended' ? ['No requests are routed to this provider.'] : [];
+  if (state === 'active' && withheldUntil !== undefined) {
+    const until = new Date(withheldUntil).toISOString();
+    warnings.push(`A failure was found: no requests are routed here until ${until}.`);
+  }
   if (rooms.life.demandsBenchmark) warnings.push(...withheld(present, rooms.standings));
   // Whoever is not connected yet is at the second step, whatever the operator has decided meanwhile.
   const step = connected || state === 'suspended' ? STAGES[state].step : 2;

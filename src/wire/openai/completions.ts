@@ -11,12 +11,15 @@ export const completionRequestSchema = z
   .looseObject({
     model: modelName,
     prompt: z
-      .union([
-        z.string(),
-        z.array(z.string()).min(1).max(PROMPTS_MAX),
-        tokens,
-        z.array(tokens).min(1).max(PROMPTS_MAX),
-      ])
+      .union(
+        [
+          z.string(),
+          z.array(z.string()).min(1).max(PROMPTS_MAX),
+          tokens,
+          z.array(tokens).min(1).max(PROMPTS_MAX),
+        ],
+        `expected a text, 1 to ${PROMPTS_MAX} texts, or the same as tokens (whole numbers)`,
+      )
       .describe('Text, several texts, or the same as tokens of the model.'),
     max_tokens: z.int().min(0).nullish().describe('16 unless it is said otherwise.'),
     n: z.int().min(1).max(8).nullish(),

@@ -11,12 +11,15 @@ export const embeddingRequestSchema = z
   .looseObject({
     model: modelName,
     input: z
-      .union([
-        z.string().min(1),
-        z.array(z.string().min(1)).min(1).max(INPUTS_MAX),
-        tokens,
-        z.array(tokens).min(1).max(INPUTS_MAX),
-      ])
+      .union(
+        [
+          z.string().min(1),
+          z.array(z.string().min(1)).min(1).max(INPUTS_MAX),
+          tokens,
+          z.array(tokens).min(1).max(INPUTS_MAX),
+        ],
+        `expected a text, 1 to ${INPUTS_MAX} texts, or the same as tokens (whole numbers); no empty text`,
+      )
       .describe('A text, texts, or the same as tokens of the model.'),
     encoding_format: z
       .enum(['float', 'base64'])
