@@ -10,12 +10,11 @@ import { enveloped, type Route, route } from './route.ts';
  * never shown what was asked, nor when it is asked next.
  */
 export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
-  const { clock, benchmarks } = rooms;
-  const { store, book, settings } = benchmarks;
+  const { clock } = rooms;
   const forProvider = { access: 'provider', errors: 'object', query: listQuery } as const;
   const forOperator = { access: 'operator', errors: 'text' } as const;
   const runOf = async (id: string | undefined): Promise<Run> => {
-    const run = await store.find(id ?? '');
+    const run = await rooms.benchmarks.store.find(id ?? '');
     if (!run) throw new Fault('thing-unknown', { outer: 'There is no such benchmark run.' });
     return run;
   };
@@ -23,6 +22,7 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
   return [
     route('GET /api/v1/provider/benchmarks', forProvider, async (visit) => {
       const { providerId } = visit;
+      const { store, book, settings } = rooms.benchmarks;
       const runs = await store.latest({ providerId, limit: visit.query.limit });
       return enveloped({
         mode: settings.mode,
@@ -43,7 +43,7 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
       });
     }),
     route('GET /api/v1/operator/benchmarks', { ...forOperator, query: listQuery }, async (visit) => ({
-      runs: (await store.latest({ limit: visit.query.limit })).map((run) => ({
+      runs: (await rooms.benchmarks.store.latest({ limit: visit.query.limit })).map((run) => ({
         provider_id: run.providerId,
         ...runBody(run),
       })),
@@ -69,7 +69,7 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
         const { decision, reason } = visit.body;
         const runId = visit.params['id'] ?? '';
         const at = clock.wallMs();
-        const parts = { store, collateral: rooms.funds.collateral };
+        const parts = { store: rooms.benchmarks.store, collateral: rooms.funds.collateral };
         const appeal = { runId, decision, reason, actor: visit.actor, at };
         const decided = await decideAppeal(parts, appeal);
         return {
@@ -94,7 +94,7 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
           throw new Fault('thing-unknown', { outer: 'There is no such provider.' });
         }
         const { node_id: nodeId, model_id: modelId } = visit.body;
-        const turns = await store.hurry({ providerId, nodeId, modelId, at: clock.wallMs() });
+        const turns = await rooms.benchmarks.store.hurry({ providerId, nodeId, modelId, at: clock.wallMs() });
         return { provider_id: providerId, turns };
       },
     ),
