@@ -170,6 +170,35 @@ test('a provider waits for approval where the operator says so, and can be suspe
   expect(listed).toMatchObject({ name: 'GPU', state: 'suspended', reason: 'late answers', nodes: 0 });
 });
 
+test('where a benchmark is demanded, approval lets a provider in only so far', async () => {
+  const enforce = { CYGNET_BENCHMARKS: 'enforce', CYGNET_PROVIDER_APPROVAL: 'operator' };
+  const created = await cygnet(['providers', 'create', 'Strict', '--json'], enforce);
+  expect(JSON.parse(created.out)).toMatchObject({ state: 'pending' });
+  const approved = await cygnet(['providers', 'approve', 'Strict', '--json'], enforce);
+  expect(JSON.parse(approved.out)).toMatchObject({ state: 'approved', changed: true });
+  const automatic = await cygnet(['providers', 'create', 'Waits', '--json'], {
+    CYGNET_BENCHMARKS: 'enforce',
+  });
+  expect(JSON.parse(automatic.out)).toMatchObject({ state: 'approved' });
+});
+
+test('benchmarks are listed, and what cannot be shown, hurried or decided is said', async () => {
+  await answer('providers', 'create', 'Asked');
+  expect(await answer('benchmarks', 'list')).toEqual([]);
+  expect(await answer('benchmarks', 'list', '--provider', 'Asked')).toEqual([]);
+  expect(await refusal(1, 'benchmarks', 'list', '--provider', 'nobody')).toContain('no provider "nobody"');
+  expect(await refusal(1, 'benchmarks', 'show', 'bench_none')).toContain('no benchmark run "bench_none"');
+  expect(await refusal(1, 'benchmarks', 'run', 'Asked')).toContain('no such node was seen yet');
+  expect(await refusal(1, 'benchmarks', 'appeal', 'bench_none', '--grant', '--reason', 'r')).toContain(
+    'no such benchmark run',
+  );
+  expect(await refusal(2, 'benchmarks', 'appeal', 'bench_none', '--reason', 'r')).toContain(
+    'either --grant or --reject',
+  );
+  const vain = await cygnet(['benchmarks', 'run', 'Asked'], { CYGNET_BENCHMARKS: 'off' });
+  expect([vain.code, vain.err]).toEqual([1, expect.stringContaining('Benchmarks are off')]);
+});
+
 describe('external endpoints', () => {
   const KEY = 'sk-upstream-canary-0123456789';
   const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-cli-'));
