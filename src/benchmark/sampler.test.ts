@@ -35,7 +35,7 @@ describe('a node that is here', () => {
       const said = JSON.stringify(served.request);
       expect(said).not.toMatch(/benchmark|expected|answer_key/i);
     }
-    expect(agent.unknownTypes).toEqual([]);
+    expect(agent.unknownTypes).toEqual(['notice']);
     const [run] = await house.store.latest({ providerId: place.providerId, limit: 5 });
     expect(run).toMatchObject({
       verdict: { passed: true, step: 'none' },
@@ -153,6 +153,16 @@ describe('a node that is here', () => {
     expect(house.book.against(place.nodeId, place.modelId)).toBeUndefined();
     await house.later(2 * DAY);
     expect(house.book.against(place.nodeId, place.modelId)).toMatch(/too old/);
+  });
+
+  it('hears when it registers that it is not routed to yet, and why', async () => {
+    const { transports } = await house.node({ answers: knows });
+    expect(transports[0]?.messages('notice').map(({ payload }) => payload)).toEqual([
+      expect.objectContaining({
+        event: 'traffic_withheld',
+        details: { [MODEL]: 'the benchmark is not passed yet' },
+      }),
+    ]);
   });
 
   it('with two models must pass on each', async () => {

@@ -73,7 +73,12 @@ function withheld(until: number): Notice {
 }
 
 /** What to tell after a registration: why no traffic comes, and which models were not accepted. */
-export function noticesOfRegistration(declaration: Declaration, provider: Provider | undefined): Notice[] {
+export function noticesOfRegistration(
+  declaration: Declaration,
+  provider: Provider | undefined,
+  /** By model: what keeps the node from it beside the provider's state. */
+  against: ReadonlyMap<string, string> = new Map(),
+): Notice[] {
   const notices: Notice[] = [];
   const state = provider?.state;
   if (state === 'active' && provider?.withheldUntil !== undefined) {
@@ -85,16 +90,29 @@ export function noticesOfRegistration(declaration: Declaration, provider: Provid
       message: `No requests are routed here yet: the provider is ${(state ?? 'unknown').replace('_', ' ')}.`,
     });
   }
+  if (state === 'active' && against.size > 0) {
+    notices.push({
+      event: 'traffic_withheld',
+      severity: 'warning',
+      message: `No requests are routed here yet for ${against.size} of ${declaration.models.length} models.`,
+      details: shortened([...against]),
+    });
+  }
   if (declaration.refused.length > 0) {
-    const shown = declaration.refused.slice(0, DETAILS_MAX);
     notices.push({
       event: 'register_rejected',
       severity: 'warning',
       message: `${declaration.refused.length} of the declared models were not accepted.`,
-      details: Object.fromEntries(
-        shown.map(({ name, reason }) => [name.slice(0, DETAIL_CHARS_MAX), reason.slice(0, DETAIL_CHARS_MAX)]),
-      ),
+      details: shortened(declaration.refused.map(({ name, reason }) => [name, reason])),
     });
   }
   return notices;
+}
+
+/** As much of it as an agent shows. */
+function shortened(details: readonly (readonly [string, string])[]): Record<string, string> {
+  const shown = details.slice(0, DETAILS_MAX);
+  return Object.fromEntries(
+    shown.map(([name, text]) => [name.slice(0, DETAIL_CHARS_MAX), text.slice(0, DETAIL_CHARS_MAX)]),
+  );
 }

@@ -187,10 +187,14 @@ export class Registry {
     for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
   }
 
-  /** Tells the operators of a provider's agents something, as far as they are here and understand. */
-  tell(providerId: string, notice: Notice): void {
-    for (const presence of this.#byLink.values())
-      if (presence.providerId === providerId) presence.tell?.(notice);
+  /** By model: what keeps a node from serving it, beside its provider's state. */
+  against(presence: Presence): Map<string, string> {
+    const found = new Map<string, string>();
+    for (const candidate of presence.serving.values()) {
+      const reason = this.#standingAgainst(presence, candidate);
+      if (reason !== undefined) found.set(candidate.modelId, reason);
+    }
+    return found;
   }
 
   began(presence: Presence, modelId: string): void {

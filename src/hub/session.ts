@@ -415,7 +415,8 @@ export class Session {
       ack['heartbeat_s'] = settings.heartbeatS;
     }
     this.#say('ack', message.request_id, ack);
-    for (const notice of noticesOfRegistration(declaration, registry.providerOf(presence.providerId)))
+    const provider = registry.providerOf(presence.providerId);
+    for (const notice of noticesOfRegistration(declaration, provider, registry.against(presence)))
       this.notify(notice);
   }
 

@@ -192,6 +192,7 @@ export class BenchHouse {
       provider,
       place,
       sampler,
+      transports,
       notices: () =>
         transports
           .flatMap((transport) => transport.messages('notice'))
