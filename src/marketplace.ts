@@ -53,7 +53,8 @@ import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import { openReliability } from '#reliability/open.ts';
-import { openWatching } from '#reliability/watching.ts';
+import { StatusReader } from '#reliability/status-reader.ts';
+import { openWatching, type Watching } from '#reliability/watching.ts';
 import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
@@ -352,6 +353,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
         },
+        status: new StatusReader({
+          database,
+          clock,
+          log: log.child({ room: 'reliability' }),
+          table: reliability.table,
+          incidents: watching.book,
+          models: () => catalogue.list(),
+          ready: watching.readyRegions,
+          frozen: () => watching.incidents.posture.freeze,
+        }),
         metrics: { page: reliability.metrics, token: config.access.metricsToken },
         health: () => {
           // Once ready it stays so: what happens to agents later is no reason to send consumers elsewhere.
@@ -396,6 +407,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hub,
       fleet,
       gateway,
+      watching,
       underWay: () => ({
         requests: dispatcher.active,
         attempts: hub.registry.inFlight,
@@ -435,6 +447,7 @@ export interface Marketplace {
   readonly hub: Hub;
   readonly fleet: ExternalFleet;
   readonly gateway: Gateway;
+  readonly watching: Pick<Watching, 'incidents' | 'door'>;
   /** What is not over yet. All zero is a market at rest. */
   underWay(): UnderWay;
   /** Reads certificates and keys again. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
-import { beginAttempt, endAttempt, mayEvict, shut } from '#routing/breaker.ts';
+import { beginAttempt, endAttempt, mayEvict, shutOut } from '#routing/breaker.ts';
 import type { Candidate, Need } from '#routing/candidate.ts';
 import { type Bias, type Choice, choose, isFallback, whyEmpty } from '#routing/choose.ts';
 import { isOrdered, narrow, ranks, wishedRank } from '#routing/narrow.ts';
@@ -194,7 +194,7 @@ export class ServiceBook implements Outcomes {
 
   /** Probes found that a candidate cannot be relied on: its circuit opens, if the cap on evictions allows it. */
   shutOut(candidate: Candidate, modelId: string): void {
-    shut(candidate.breaker, {
+    shutOut(candidate.breaker, {
       nowMs: this.#clock.nowMs(),
       random: this.#random,
       mayOpen: () => mayEvict(this.#candidates(modelId), candidate),

@@ -34,6 +34,8 @@ export interface TimelineStep {
   readonly actor: string;
   readonly severity: Severity | null;
   readonly words: string;
+  /** For operators alone. */
+  readonly internal: boolean;
 }
 
 interface Change {
@@ -150,7 +152,10 @@ export class IncidentBook {
   }
 
   /** Adds an operator's words to a timeline, also of an incident that is over. False when there is none. */
-  async note(id: string, about: { atMs: number; actor: string; words: string }): Promise<boolean> {
+  async note(
+    id: string,
+    about: { atMs: number; actor: string; words: string; internal?: boolean },
+  ): Promise<boolean> {
     return await this.#database.transaction(async (sql) => {
       const [row] = await sql`select from incidents where id = ${id}`;
       if (row) await step(sql, { id, ...about, kind: 'note', severity: null });
@@ -187,7 +192,7 @@ export class IncidentBook {
       await sql`
         insert into incident_notices (step_seq, channel, not_before)
         select s.seq, ${channel}, ${at} from incident_steps s join incidents i on i.id = s.incident_id
-        where s.at >= ${new Date(sinceMs)} and s.kind <> 'silenced'
+        where s.at >= ${new Date(sinceMs)} and s.kind <> 'silenced' and not s.internal
           and (i.silenced_until is null or i.silenced_until <= s.at)
         on conflict do nothing`;
       const rows = await sql<StepRow[]>`
@@ -236,6 +241,7 @@ interface StepRow {
   actor: string;
   severity: Severity | null;
   words: string;
+  internal: boolean;
 }
 
 function incidentOf(row: IncidentRow): Incident {
@@ -256,16 +262,24 @@ function incidentOf(row: IncidentRow): Incident {
 }
 
 function stepOf(row: StepRow): TimelineStep {
-  const { seq, at, incident_id: incidentId, kind, actor, severity, words } = row;
-  return { seq: Number(seq), incidentId, atMs: at.getTime(), kind, actor, severity, words };
+  const { seq, at, incident_id: incidentId, kind, actor, severity, words, internal } = row;
+  return { seq: Number(seq), incidentId, atMs: at.getTime(), kind, actor, severity, words, internal };
 }
 
 async function step(
   sql: Sql,
-  about: { id: string; atMs: number; kind: StepKind; actor: string; severity: Severity | null; words: string },
+  about: {
+    id: string;
+    atMs: number;
+    kind: StepKind;
+    actor: string;
+    severity: Severity | null;
+    words: string;
+    internal?: boolean;
+  },
 ): Promise<void> {
-  const { id, atMs, kind, actor, severity, words } = about;
+  const { id, atMs, kind, actor, severity, words, internal = false } = about;
   await sql`
-    insert into incident_steps (incident_id, at, kind, actor, severity, words)
-    values (${id}, ${new Date(atMs)}, ${kind}, ${actor}, ${severity}, ${words})`;
+    insert into incident_steps (incident_id, at, kind, actor, severity, words, internal)
+    values (${id}, ${new Date(atMs)}, ${kind}, ${actor}, ${severity}, ${words}, ${internal})`;
 }

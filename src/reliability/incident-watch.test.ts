@@ -40,7 +40,7 @@ function process(clock: VirtualClock, pool: PoolMember[], name = 'a') {
     standInOf: () => 'small',
   });
   const look = async (afterMs = 10_000): Promise<void> => {
-    clock.advance(afterMs);
+    await clock.advance(afterMs);
     await watch.look();
   };
   const served = (count: number, more: Parameters<typeof usageRecord>[0] = {}): void => {
@@ -76,7 +76,10 @@ describe('incidents of a market', () => {
     expect(watch.postureOf('m')).toBeUndefined();
     const [incident] = await book.since(0, 10);
     const steps = await book.steps([incident?.id ?? '']);
-    expect(steps.map(({ kind, actor }) => `${kind} by ${actor}`)).toEqual(['opened by rule', 'resolved by rule']);
+    expect(steps.map(({ kind, actor }) => `${kind} by ${actor}`)).toEqual([
+      'opened by rule',
+      'resolved by rule',
+    ]);
   });
 
   test('a slow model is an incident after five minutes and not before', async () => {
@@ -145,7 +148,13 @@ describe('incidents of a market', () => {
     const { watch, look, book } = process(clock, [ready('p')]);
     const atMs = clock.wallMs();
     const by = { actor: 'operator', atMs };
-    const begun = { id: 'inc_1', modelId: 'm', region: '', severity: 'major', because: 'GPU on fire.' } as const;
+    const begun = {
+      id: 'inc_1',
+      modelId: 'm',
+      region: '',
+      severity: 'major',
+      because: 'GPU on fire.',
+    } as const;
     expect(await book.begin({ ...begun, triggers: [], ...by })).toBe(true);
     expect(await book.begin({ ...begun, id: 'inc_2', triggers: [], ...by })).toBe(false);
     await look();
@@ -195,10 +204,18 @@ describe('a timeline', () => {
   test('is never changed', async () => {
     const book = new IncidentBook(fresh.database);
     const by = { actor: 'operator', atMs: Date.UTC(2026, 10, 20) };
-    await book.begin({ id: 'i', modelId: 'm', region: '', severity: 'minor', because: 'x', triggers: [], ...by });
+    await book.begin({
+      id: 'i',
+      modelId: 'm',
+      region: '',
+      severity: 'minor',
+      because: 'x',
+      triggers: [],
+      ...by,
+    });
     expect(await book.note('i', { words: 'Looking.', ...by })).toBe(true);
     expect(await book.note('none', { words: 'Looking.', ...by })).toBe(false);
-    await expect(fresh.database.sql`update incident_steps set words = 'better'`).rejects.toThrow();
-    await expect(fresh.database.sql`delete from incident_steps`).rejects.toThrow();
+    await expect(fresh.database.sql`update incident_steps set words = 'better'`).rejects.toThrow('never');
+    await expect(fresh.database.sql`delete from incident_steps`).rejects.toThrow('never');
   });
 });

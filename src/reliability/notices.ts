@@ -1,4 +1,4 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Agent, request } from 'undici';
@@ -68,7 +68,10 @@ export class Notices {
         // oxlint-disable-next-line no-await-in-loop
         await book.delivered(channel, step.seq, clock.wallMs());
       } catch (error) {
-        log.warn({ err: error, channel, incident: step.incidentId }, 'A notice could not be delivered; it is tried again.');
+        log.warn(
+          { err: error, channel, incident: step.incidentId },
+          'A notice could not be delivered; it is tried again.',
+        );
       }
     }
   }
@@ -124,11 +127,11 @@ export function signature(secret: string, body: string, unixS: number): string {
   return `t=${unixS},v1=${createHmac('sha256', secret).update(`${unixS}.${body}`).digest('hex')}`;
 }
 
-/** Writes a mail under a name of its own; a reader never finds half of one. */
+/** Writes a mail under a name of its own; a reader never finds half of one, and twice is once. */
 async function putDown(mail: { folder: string; to: string }, notice: Notice): Promise<void> {
   await mkdir(mail.folder, { recursive: true });
   const name = `incident-${notice.step.seq}`;
-  const draft = path.join(mail.folder, `.${name}-${randomUUID()}`);
+  const draft = path.join(mail.folder, `.${name}.draft`);
   await writeFile(draft, mailText(mail.to, notice));
   await rename(draft, path.join(mail.folder, `${name}.eml`));
 }

@@ -43,7 +43,9 @@ export type ProbeVerdict =
   | { readonly verdict: 'ok' | 'neutral' }
   | { readonly verdict: 'failed'; readonly because: string };
 
-const SYLLABLES = 'ba be bo da di do fa fi ga go ka ki lo lu ma mi na no pa pe ra ri sa so ta tu va vo'.split(' ');
+const SYLLABLES = 'ba be bo da di do fa fi ga go ka ki lo lu ma mi na no pa pe ra ri sa so ta tu va vo'.split(
+  ' ',
+);
 const WORDINGS: readonly ((word: string) => string)[] = [
   (word) => `Repeat this word and nothing else: ${word}`,
   (word) => `Say "${word}" once, without anything else.`,
@@ -59,7 +61,10 @@ export function makeQuestion(random: Randomness): ProbeQuestion {
 
 /** Whether the word is in the answer, whatever else and however it is written. */
 export function isRight({ word }: ProbeQuestion, text: string): boolean {
-  return text.toLowerCase().replaceAll(/[^a-z]/g, '').includes(word);
+  return text
+    .toLowerCase()
+    .replaceAll(/[^a-z]/g, '')
+    .includes(word);
 }
 
 /** Refusals that are about room, money or our own end, and not about who was asked. */

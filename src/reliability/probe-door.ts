@@ -124,7 +124,10 @@ function eventOf(data: Buffer): { text: string; code?: string } {
       error?: { code?: unknown };
       choices?: { delta?: { content?: unknown; reasoning_content?: unknown } }[];
     };
-    if (event.error) return { text: '', code: `${event.error.code}` };
+    if (event.error) {
+      const { code } = event.error;
+      return { text: '', code: typeof code === 'string' ? code : 'unreadable' };
+    }
     const delta = event.choices?.[0]?.delta ?? {};
     const text = [delta.reasoning_content, delta.content].filter((part) => typeof part === 'string').join('');
     return { text };

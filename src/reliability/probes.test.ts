@@ -99,9 +99,8 @@ describe('probing', () => {
   });
 
   test('tells the rules of each failure at the door, and of a region only when everybody there fails', async () => {
-    const { clock, doorProbes, regions } = market(
-      { a: good, b: () => gone },
-      () => refusal('all_providers_busy'),
+    const { clock, doorProbes, regions } = market({ a: good, b: () => gone }, () =>
+      refusal('all_providers_busy'),
     );
     await clock.advance(5 * 60_000);
     expect(new Set(doorProbes)).toEqual(new Set([false]));

@@ -56,7 +56,8 @@ export class Probes {
     for (const modelId of models()) {
       const turn = this.#turns.get(modelId) ?? { dueMs: nowMs + this.#pauseMs(), next: 0, under: false };
       this.#turns.set(modelId, turn);
-      if (turn.under || nowMs < turn.dueMs || nowMs < this.#notBeforeMs || this.#underWay >= AT_ONCE_MAX) continue;
+      if (turn.under || nowMs < turn.dueMs || nowMs < this.#notBeforeMs || this.#underWay >= AT_ONCE_MAX)
+        continue;
       const present = candidates(modelId).filter((each) => each.eligible && !each.draining);
       turn.dueMs = nowMs + this.#pauseMs();
       // Nobody to look at: the rules see that without asking.
@@ -134,7 +135,7 @@ export class Probes {
       note.wrong += 1;
       return;
     }
-    for (; right && note.wrong > 0; note.wrong--) usual.note(false);
+    if (right) for (; note.wrong > 0; note.wrong--) usual.note(false);
     usual.note(right);
   }
 

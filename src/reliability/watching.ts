@@ -16,7 +16,7 @@ import { errorRow } from '#wire/errors.ts';
 import { BurnWatch } from './burn-watch.ts';
 import { IncidentBook } from './incident-book.ts';
 import { IncidentWatch } from './incident-watch.ts';
-import { LiveSignals } from './live-signals.ts';
+import { LiveSignals, type PoolMember } from './live-signals.ts';
 import type { GaugeReading } from './metrics.ts';
 import { type NoticeSettings, Notices } from './notices.ts';
 import { fillAllowance, ProbeBook } from './probe-book.ts';
@@ -36,6 +36,9 @@ export interface WatchSettings extends NoticeSettings {
 /** Everything that watches an open market: live signals, probes, incidents and their notices. */
 export interface Watching {
   readonly incidents: IncidentWatch;
+  readonly book: IncidentBook;
+  /** The region of each provider that could serve a model now; `''` where it is not known. */
+  readonly readyRegions: (modelId: string) => string[];
   readonly door: ProbeDoor;
   readonly gauges: readonly GaugeReading[];
   served(record: UsageRecord, about: { tier: TierName; region: string | null }): void;
@@ -63,6 +66,11 @@ export function openWatching(parts: {
   const signals = new LiveSignals(about);
   const burn = new BurnWatch(about);
   const book = new IncidentBook(database);
+  const pool = (modelId: string): PoolMember[] =>
+    hub
+      .candidates(modelId)
+      .filter(({ eligible }) => eligible)
+      .map(poolMember);
   const incidents = new IncidentWatch({
     clock,
     log,
@@ -71,7 +79,7 @@ export function openWatching(parts: {
     signals,
     burn,
     models: () => hub.registry.models(),
-    pool: (modelId) => hub.candidates(modelId).filter(({ eligible }) => eligible).map(poolMember),
+    pool,
     standInOf: (modelId) => models.resolve(modelId)?.standIn,
   });
   const notices = new Notices({ book, clock, log, settings, rules: parts.rules });
@@ -93,6 +101,14 @@ export function openWatching(parts: {
     await fillAllowance(parts.book, { daily: settings.probesDaily, atMs: clock.wallMs() });
   return {
     incidents,
+    book,
+    readyRegions: (modelId) => [
+      ...new Map(
+        pool(modelId)
+          .filter(({ ready }) => ready)
+          .map(({ providerId, region }) => [providerId, region]),
+      ).values(),
+    ],
     door,
     gauges: gaugesOf(incidents, () => probes),
     served: (record, { tier, region }) => {
@@ -138,7 +154,7 @@ export function openWatching(parts: {
 
 const CHATS: ReadonlySet<Category | undefined> = new Set<Category>(['llm', 'multimodal']);
 
-function poolMember(candidate: Candidate): { region: string; providerId: string; ready: boolean } {
+function poolMember(candidate: Candidate): PoolMember {
   const { region, providerId, draining, health, breaker } = candidate;
   const ready = !draining && health !== 'unhealthy' && breaker.state !== 'open';
   return { region: region ?? '', providerId, ready };

@@ -94,7 +94,7 @@ export function endAttempt(
 }
 
 /** Opens a closed circuit on other evidence than attempts: what it answers is wrong, say. */
-export function shut(
+export function shutOut(
   breaker: Breaker,
   at: { nowMs: number; random: Randomness; mayOpen: () => boolean },
 ): void {

@@ -33,7 +33,9 @@ create table incident_steps (
   -- 'rule', or who wrote it.
   actor text not null,
   severity text check (severity in ('minor', 'major', 'critical')),
-  words text not null
+  words text not null,
+  -- For operators alone: on no public page and in no notice.
+  internal boolean not null default false
 );
 create index incident_steps_by_incident on incident_steps (incident_id, seq);
 create trigger incident_steps_are_kept before update or delete on incident_steps
