@@ -142,6 +142,7 @@ const KINDS: Readonly<Record<string, string>> = {
   changed: 'Changed',
   note: 'Update',
   resolved: 'Resolved',
+  'post-mortem': 'Post-mortem',
 };
 
 function maintenance(each: StatusBody['maintenance'][number]): string {

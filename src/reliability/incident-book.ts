@@ -23,7 +23,7 @@ export interface Incident {
   readonly resolvedMs: number | null;
 }
 
-export type StepKind = 'opened' | 'changed' | 'note' | 'silenced' | 'resolved';
+export type StepKind = 'opened' | 'changed' | 'note' | 'silenced' | 'resolved' | 'post-mortem';
 
 export interface TimelineStep {
   readonly seq: number;
@@ -163,6 +163,15 @@ export class IncidentBook {
     });
   }
 
+  /** Publishes what was learnt of an incident that is over. False when there is none, or it is open. */
+  async publish(id: string, about: { atMs: number; actor: string; words: string }): Promise<boolean> {
+    return await this.#database.transaction(async (sql) => {
+      const [row] = await sql`select from incidents where id = ${id} and resolved_at is not null`;
+      if (row) await step(sql, { id, ...about, kind: 'post-mortem', severity: null });
+      return row !== undefined;
+    });
+  }
+
   /** Nothing is done about an incident, and nobody told, until then. False when it is over. */
   async silence(
     id: string,
@@ -199,6 +208,7 @@ export class IncidentBook {
         with due as (
           select step_seq from incident_notices
           where channel = ${channel} and delivered_at is null and not_before <= ${at} and tries < ${triesMax}
+            and step_seq in (select seq from incident_steps where at >= ${new Date(sinceMs)})
           order by step_seq limit 10 for update skip locked
         ), taken as (
           update incident_notices n set tries = tries + 1,

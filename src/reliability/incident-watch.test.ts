@@ -215,7 +215,9 @@ describe('a timeline', () => {
     });
     expect(await book.note('i', { words: 'Looking.', ...by })).toBe(true);
     expect(await book.note('none', { words: 'Looking.', ...by })).toBe(false);
-    await expect(fresh.database.sql`update incident_steps set words = 'better'`).rejects.toThrow('never');
-    await expect(fresh.database.sql`delete from incident_steps`).rejects.toThrow('never');
+    await expect(fresh.database.sql`update incident_steps set words = 'better'`).rejects.toThrow(
+      'append-only',
+    );
+    await expect(fresh.database.sql`delete from incident_steps`).rejects.toThrow('append-only');
   });
 });

@@ -29,7 +29,7 @@ create table incident_steps (
   seq bigint generated always as identity primary key,
   incident_id text not null references incidents,
   at timestamptz not null,
-  kind text not null check (kind in ('opened', 'changed', 'note', 'silenced', 'resolved')),
+  kind text not null check (kind in ('opened', 'changed', 'note', 'silenced', 'resolved', 'post-mortem')),
   -- 'rule', or who wrote it.
   actor text not null,
   severity text check (severity in ('minor', 'major', 'critical')),
