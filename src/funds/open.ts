@@ -7,14 +7,17 @@ import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
+import type { Randomness } from '#kit/random.ts';
 import { Rounds } from '#kit/rounds.ts';
 import type { Sealed } from '#kit/sealed.ts';
+import { Burns } from './burns.ts';
 import type { CardDesk, CardSettings } from './card.ts';
 import { Collateral, type CollateralChain } from './collateral.ts';
 import { CryptoDeposits } from './crypto-deposits.ts';
 import { DepositAddresses } from './deposit-addresses.ts';
 import { Deposits } from './deposits.ts';
 import { PlanFees } from './plan-fees.ts';
+import { Wallets } from './wallets.ts';
 
 /** Money in and out, as a market has it. What its operator did not set up is undefined. */
 export interface Funds {
@@ -22,6 +25,8 @@ export interface Funds {
   readonly planFees: PlanFees;
   readonly collateral: Collateral;
   readonly collateralRequired: boolean;
+  readonly burns: Burns;
+  readonly wallets: Wallets;
   readonly card: CardDesk | undefined;
   readonly crypto:
     | { readonly chain: MarketChain; readonly addresses: DepositAddresses; readonly watcher: CryptoDeposits }
@@ -35,7 +40,12 @@ export interface FundsSettings {
   readonly stripeApi: CardSettings['api'] | undefined;
   readonly publicUrl: string;
   readonly collateralRequired: boolean;
+  /** Of the chain that wallets are on, where this market has opened none. */
+  readonly chainId?: number;
 }
+
+/** Swan Chain, where wallets are unless the market says otherwise. */
+const SWAN_CHAIN = 254;
 
 /** How long a transaction waits in no block before it offers more. */
 const REPLACE_AFTER_MS = 120_000;
@@ -45,10 +55,11 @@ export async function openFunds(parts: {
   chain: MarketChain | undefined;
   settings: FundsSettings;
   clock: Clock;
+  random: Randomness;
   makeId: IdMaker;
   log: Logger;
 }): Promise<Funds> {
-  const { database, chain: market, settings, clock, makeId, log } = parts;
+  const { database, chain: market, settings, clock, random, makeId, log } = parts;
   return {
     deposits: new Deposits({ database, clock }),
     planFees: new PlanFees({ database, clock, log }),
@@ -60,6 +71,15 @@ export async function openFunds(parts: {
       log,
     }),
     collateralRequired: settings.collateralRequired,
+    burns: new Burns({ database, chain: market, clock }),
+    wallets: new Wallets({
+      database,
+      chain: market?.chain,
+      chainId: market?.chain.id ?? settings.chainId ?? SWAN_CHAIN,
+      market: settings.publicUrl,
+      clock,
+      random,
+    }),
     card: await cardDesk(settings, { database, clock, makeId, log }),
     crypto: market && crypto(settings, { database, market, clock, log }),
   };
@@ -83,6 +103,7 @@ function crypto(
     watcher: new CryptoDeposits({
       database,
       chain: market.chain,
+      tree,
       assets: market.assets,
       confirmations: market.depositConfirmations,
       firstBlock: market.firstBlock,

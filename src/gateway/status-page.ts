@@ -62,7 +62,9 @@ function component(each: Component): string {
   const title = region === '' ? `<h3>${escaped(name)}</h3>` : `<h4>${escaped(region)}</h4>`;
   const pool = `${providers} ${providers === 1 ? 'provider' : 'providers'}`;
   const said =
-    share === null ? 'nothing was asked in 90 days' : `${percent(share)} of requests answered in 90 days`;
+    share === null
+      ? 'nothing was asked in 90 days'
+      : `${percent(share)} of ${days.some((day) => day.requests > 0) ? 'requests' : 'probes'} answered in 90 days`;
   return `<article class="${region === '' ? 'model' : 'region'}">
 <div class="line">${title}<span class="state ${state}">${STATES[state]}</span></div>
 <p class="quiet">${region === '' ? `<code>${escaped(model)}</code> · ` : ''}${pool} · ${said}</p>

@@ -173,7 +173,10 @@ function stateOf(facts: StatusFacts, modelId: string, region: string, providers:
     ),
   );
   if (worst === 'critical') return 'outage';
-  if (worst !== undefined) return 'degraded';
+  // A region that is down impairs the model, and no more.
+  const elsewhere =
+    region === '' && incidents.some((each) => each.resolvedMs === null && each.modelId === modelId);
+  if (worst !== undefined || elsewhere) return 'degraded';
   return providers === 0 ? 'unserved' : 'operational';
 }
 

@@ -20,9 +20,11 @@ import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
 import { settlementRoutes } from './settlements.ts';
+import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
 import { usageRoutes } from './usage.ts';
+import { walletRoutes } from './wallets.ts';
 
 /**
  * The management API under `/api/v1`: for people's browsers, for the Swan agent, for our dashboard. Each subject has a file
@@ -90,12 +92,14 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
     ...collateralRoutes(rooms),
+    ...walletRoutes(rooms),
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms),
     ...rewardRoutes(rooms),
     ...settlementRoutes(rooms),
+    ...statementRoutes(rooms),
     ...operatorRoutes(rooms),
   ];
 }

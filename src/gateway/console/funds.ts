@@ -75,11 +75,15 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
     }),
     route('GET /api/v1/user/me/plan', forUser, async (visit) => {
       const { plan, paidUntil } = await rooms.funds.planFees.standing(visit.user.consumerId);
+      const left = rooms.quotas.left(visit.user.consumerId, plan);
       return {
         plan: plan.name,
         title: plan.title,
         monthly_usd: plan.monthlyCents / 100,
         paid_until: paidUntil === undefined ? null : new Date(paidUntil).toISOString(),
+        covered_tiers: plan.coveredTiers,
+        tokens_left_this_week: left.tokens,
+        images_left_today: left.images,
       };
     }),
     route('PUT /api/v1/user/me/plan', { ...forUser, body: planRequest }, async (visit) => {
