@@ -496,9 +496,8 @@ describe('incidents', () => {
   test('maintenance is announced, listed and called off', async () => {
     const from = '2099-01-01T22:00Z';
     const until = '2099-01-01T23:30Z';
-    const made = await answer<Record<string, unknown>>(
-      ...['maintenance', 'add', 'New switches.', '--from', from, '--until', until],
-    );
+    const words = ['maintenance', 'add', 'New switches.', '--from', from, '--until', until];
+    const made = await answer<Record<string, unknown>>(...words);
     expect(made).toMatchObject({ modelId: '', excludes: true });
     expect((await cygnet(['maintenance', 'list'])).out).toContain('New switches.');
     await answer('maintenance', 'remove', made['id'] as string);

@@ -144,7 +144,7 @@ async function creditOf(
       minutes: minutes.map((each) => ({ ...each, probes: 0, probeFailures: 0 })),
       hours: hours.map(({ hour, requests, p95 }) => ({ hour, requests, ttftP95Ms: p95 })),
       exclusions,
-      fee: BigInt(paid?.fee ?? 0n),
+      fee: paid?.fee ?? 0n,
     },
     STANDARD_SLA,
   ).credit;

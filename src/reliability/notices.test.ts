@@ -26,7 +26,7 @@ beforeAll(async () => {
       body += part;
     });
     request.on('end', () => {
-      heard.push({ signature: `${request.headers['x-cygnet-signature']}`, body });
+      heard.push({ signature: String(request.headers['x-cygnet-signature']), body });
       response.writeHead(status).end();
     });
   });

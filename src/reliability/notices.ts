@@ -99,13 +99,13 @@ export class Notices {
   }
 }
 
-export interface Notice {
+interface Notice {
   readonly step: TimelineStep;
   readonly incident: Incident;
 }
 
 /** What a webhook gets. `id` is the step's own: what comes twice has the same one. */
-export function webhookBody({ step, incident }: Notice): Record<string, unknown> {
+function webhookBody({ step, incident }: Notice): Record<string, unknown> {
   return {
     id: `step_${step.seq}`,
     type: `incident.${step.kind}`,
@@ -123,7 +123,7 @@ export function webhookBody({ step, incident }: Notice): Record<string, unknown>
 }
 
 /** `t=…,v1=…`: the HMAC-SHA256 of the time, a dot and the body, so that an old notice cannot be played again as a new one. */
-export function signature(secret: string, body: string, unixS: number): string {
+function signature(secret: string, body: string, unixS: number): string {
   return `t=${unixS},v1=${createHmac('sha256', secret).update(`${unixS}.${body}`).digest('hex')}`;
 }
 
@@ -137,7 +137,7 @@ async function putDown(mail: { folder: string; to: string }, notice: Notice): Pr
 }
 
 /** A mail as it is sent (RFC 5322). */
-export function mailText(to: string, { step, incident }: Notice): string {
+function mailText(to: string, { step, incident }: Notice): string {
   const where = [incident.modelId || 'the market', incident.region].filter(Boolean).join(', ');
   const subject = `[cygnet] ${incident.severity} incident ${step.kind}: ${where}`;
   return [

@@ -31,7 +31,7 @@ export interface ProbeTerms {
   readonly rightOf: { readonly least: number; readonly most: number };
 }
 
-export const PROBE_TERMS: ProbeTerms = {
+const PROBE_TERMS: ProbeTerms = {
   ttftMsMax: 10_000,
   ttltMsMax: 30_000,
   rightShare: 0.9,
