@@ -223,14 +223,16 @@ export async function serve<A extends Ask>(
       caller.rate ?? rooms.limits.takeRequest(caller.key, wanted.model.category, rooms.clock.nowMs());
     rate = taken instanceof Promise ? await taken : taken;
     if (!rate.allowed) throw overRate(rate, wanted.model.category);
+    // Who asks for one candidate does not stand in the line of all.
+    const waiting = caller.to === undefined ? rooms.waiting : undefined;
     for (let next = journey.shift(); next; ) {
       const job = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
       current = job;
       next = journey.shift();
       if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
       // Whoever waits for this model already goes first.
-      let picked = rooms.waiting?.isBusy(job.model.id) ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
-      if ('none' in picked && !(rooms.waiting && picked.none === 'providers-busy')) {
+      let picked = waiting?.isBusy(job.model.id) ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
+      if ('none' in picked && !(waiting && picked.none === 'providers-busy')) {
         if (next) continue;
         throw nobody(picked, job.model, caller.key);
       }
@@ -247,7 +249,7 @@ export async function serve<A extends Ask>(
         if (!('none' in picked)) picked = rooms.pick(job.order, NOBODY_TRIED);
       }
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
-      if ('none' in picked && picked.none === 'providers-busy') picked = await job.turn(picked);
+      if (waiting && 'none' in picked && picked.none === 'providers-busy') picked = await job.turn(picked);
       if ('none' in picked) {
         job.release();
         if (reply.gone) return;
@@ -556,7 +558,7 @@ class PaidJob<A extends Ask> {
       const { answer, leave } = room.wait({
         modelId: this.model.id,
         consumerId: this.consumerId,
-        tier: this.#tier,
+        tier: this.tier,
         pick: () => this.#rooms.pick(this.order, NOBODY_TRIED),
       });
       const left = (): void => {

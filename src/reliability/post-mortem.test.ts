@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PROBER } from '#domain/prober.ts';
-import { createConsumer, setPlan } from '#identity/consumers.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { usageRecord } from '#support/records.ts';
 import { errorRow } from '#wire/errors.ts';
@@ -16,9 +15,10 @@ const MINUTE = 60_000;
 let fresh: FreshDatabase;
 beforeAll(async () => {
   fresh = await freshDatabase();
-  for (const id of ['con_pro', 'con_free', PROBER.ownerId])
-    await createConsumer(fresh.database, { id, name: id, at: NOON });
-  await setPlan(fresh.database, { id: 'con_free', plan: 'free' });
+  await fresh.database.sql`
+    insert into consumers (id, name, created_at, plan) values
+      ('con_pro', 'Pro', now(), 'pro'), ('con_free', 'Free', now(), 'free'),
+      (${PROBER.ownerId}, 'Probes', now(), 'pay-as-you-go')`;
 });
 afterAll(() => fresh.drop());
 

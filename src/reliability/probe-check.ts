@@ -89,6 +89,8 @@ export function judgeProbe(
   const { status, code, text, ttftMs, ttltMs } = answer;
   if (code !== null && (NEUTRAL_CODES.has(code) || (about.one && NEUTRAL_OF_ONE.has(code))))
     return { verdict: 'neutral' };
+  // Too many, be it ours or everybody's, is a question of room.
+  if (status === 429) return { verdict: 'neutral' };
   if (status === 0) return failed('no answer came');
   if (status !== 200 || code !== null) return failed(`status ${status}${code === null ? '' : ` (${code})`}`);
   if (ttftMs === null || text.trim() === '') return failed('the answer was empty');
