@@ -6,6 +6,7 @@ import type { Config, StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
+import { PROBER } from '#domain/prober.ts';
 import { auditFunds } from '#funds/audit.ts';
 import { openFunds, openFundsRounds } from '#funds/open.ts';
 import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
@@ -57,6 +58,8 @@ import { RecentUsage } from '#ledger/recent-usage.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
+import { StatusReader } from '#reliability/status-reader.ts';
+import { openWatching, type Watching } from '#reliability/watching.ts';
 import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
@@ -171,12 +174,33 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       marketName: box.marketName,
     });
     closing.push(() => fleet.close());
+    const watching = openWatching({
+      settings: {
+        ...config.watch,
+        mail:
+          config.watch.mailTo === undefined
+            ? undefined
+            : { folder: path.join(config.dataFolder, 'mail'), to: config.watch.mailTo },
+      },
+      database,
+      clock,
+      random,
+      ids,
+      log: log.child({ room: 'reliability' }),
+      hub,
+      models: catalogue,
+      book: money.book,
+      rules,
+      shutOut: (candidate, modelId) => service.shutOut(candidate, modelId),
+    });
+    closing.push(() => watching.close());
     const service = new ServiceBook({
       clock,
       random,
       strategy: STRATEGIES[config.routing.strategy](),
       region: config.routing.region,
       candidates: (modelId) => hub.candidates(modelId),
+      avoid: (modelId) => watching.incidents.postureOf(modelId)?.avoidRegions ?? NOWHERE,
       asked: (modelId) => warmUps?.asked(modelId),
     });
     const warmUps = config.routing.warmUp
@@ -214,6 +238,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       const { ownerId: id, name } = PLAYGROUND;
       await createConsumer(database, { id, name, at: clock.wallMs() });
     }
+    if (config.watch.probes) {
+      const { ownerId: id, name } = PROBER;
+      await createConsumer(database, { id, name, at: clock.wallMs() });
+    }
     const usage = new RecentUsage(database);
     const waiting = new WaitingRoom({ clock });
     const reliability = openReliability({
@@ -221,7 +249,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       clock,
       log: log.child({ room: 'reliability' }),
       life: ids('life'),
-      gauges: [...marketGauges({ clock, hub, dispatcher, money }), auditGauge(() => payouts.standing())],
+      gauges: [
+        ...marketGauges({ clock, hub, dispatcher, money }),
+        ...watching.gauges,
+        auditGauge(() => payouts.standing()),
+      ],
     });
     closing.push(() => reliability.close());
     const bodies = new BodyPool({ clock, limits: config.limits });
@@ -271,7 +303,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             outputTokensDefault: Math.min(4_096, config.limits.outputTokensMax),
             recountBytesMax: 262_144,
           },
-          keys,
+          keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
           limits: new MemoryLimits(config.limits),
           holds: new CappedHolds(money.holds, caps),
@@ -285,9 +317,18 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           served: (record, about) => {
             usage.note(record);
             const { candidate, tier, queueMs } = about;
-            reliability.served(record, { tier, region: candidate?.region ?? null, queueMs });
+            // What the market asks itself says nothing of what others get.
+            if (record.consumerId === PROBER.ownerId) return;
+            const region = candidate?.region ?? null;
+            reliability.served(record, { tier, region, queueMs });
+            watching.served(record, { tier, region });
           },
-          refused: (about) => reliability.refused(about),
+          refused: (about) => {
+            if (about.consumerId === PROBER.ownerId) return;
+            reliability.refused(about);
+            watching.refused(about);
+          },
+          posture: watching.incidents.postureOf,
         },
         bodies,
         loops: new LoopGuard(box.marketNames),
@@ -338,6 +379,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
         },
+        status: new StatusReader({
+          database,
+          clock,
+          log: log.child({ room: 'reliability' }),
+          table: reliability.table,
+          incidents: watching.book,
+          models: () => catalogue.list(),
+          ready: watching.readyRegions,
+          frozen: () => watching.incidents.posture.freeze,
+        }),
         metrics: { page: reliability.metrics, token: config.access.metricsToken },
         health: () => {
           // Once ready it stays so: what happens to agents later is no reason to send consumers elsewhere.
@@ -357,6 +408,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       throw error;
     });
 
+    watching.opened({ host: config.host, port: gateway.port, tls: gatewayTls !== undefined });
     let closed: Promise<void> | undefined;
     const close = async (graceMs: number, noticeMs: number): Promise<void> => {
       // Whoever asks is told that we leave, and everything else goes on: a balancer needs a moment to notice.
@@ -382,6 +434,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hub,
       fleet,
       gateway,
+      watching,
       underWay: () => ({
         requests: dispatcher.active,
         attempts: hub.registry.inFlight,
@@ -421,6 +474,7 @@ export interface Marketplace {
   readonly hub: Hub;
   readonly fleet: ExternalFleet;
   readonly gateway: Gateway;
+  readonly watching: Pick<Watching, 'incidents' | 'door'>;
   /** What is not over yet. All zero is a market at rest. */
   underWay(): UnderWay;
   /** Reads certificates and keys again. */
@@ -443,6 +497,7 @@ export interface UnderWay {
   readonly unpostedBytes: number;
 }
 
+const NOWHERE: readonly string[] = [];
 /** How long the ledger may stand still before a statement of its is given up. */
 const LEDGER_DEADLINE_MS = 120_000;
 /** How long settlement waits for its database: it reads the whole day, and the audit the whole ledger. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
-import { beginAttempt, endAttempt, mayEvict } from '#routing/breaker.ts';
+import { beginAttempt, endAttempt, mayEvict, shutOut } from '#routing/breaker.ts';
 import type { Candidate, Need } from '#routing/candidate.ts';
 import { type Bias, type Choice, choose, isFallback, whyEmpty } from '#routing/choose.ts';
 import { isOrdered, narrow, ranks, wishedRank } from '#routing/narrow.ts';
@@ -36,6 +36,7 @@ export class ServiceBook implements Outcomes {
   readonly #fingerprints = new WeakMap<Order, string>();
   readonly #region: string | undefined;
   readonly #asked: ((modelId: string) => void) | undefined;
+  readonly #avoid: ((modelId: string) => readonly string[]) | undefined;
   readonly #sticky: Stickiness;
 
   constructor(parts: {
@@ -45,6 +46,8 @@ export class ServiceBook implements Outcomes {
     candidates: (modelId: string) => Candidate[];
     /** Where this process is, as providers' regions are named; undefined: nowhere in particular. */
     region?: string | undefined;
+    /** The regions of a model that are left alone as long as another can serve. */
+    avoid?: ((modelId: string) => readonly string[]) | undefined;
     /** Hears of every model that is asked for. */
     asked?: ((modelId: string) => void) | undefined;
     /** How long a conversation keeps its node. Default 10 minutes. */
@@ -56,6 +59,7 @@ export class ServiceBook implements Outcomes {
     this.#candidates = parts.candidates;
     this.#region = parts.region;
     this.#asked = parts.asked;
+    this.#avoid = parts.avoid;
     this.#sticky = new Stickiness({
       idleMs: parts.stickyIdleMs ?? STICKY_IDLE_MS,
       sizeMax: CONVERSATIONS_MAX,
@@ -65,6 +69,7 @@ export class ServiceBook implements Outcomes {
   /** The best candidate for an order whose provider is not in `tried`, or why there is none. */
   readonly pick: PickNext = (order, tried, last) => {
     // Between two tries of a request, others like it may have shown what it does.
+    if (order.to !== undefined) return this.#pickOne(order, order.to, tried);
     if (tried.size === 0) this.#asked?.(order.modelId);
     else if (this.isQuarantined(order)) return { none: 'request-quarantined' };
     const { preferences, model } = order.wish ?? {};
@@ -113,21 +118,43 @@ export class ServiceBook implements Outcomes {
     return { candidate };
   };
 
+  /** The candidate that an order is meant for, and nobody else: no second try, and no circuit is a reason. */
+  #pickOne(order: Order, id: string, tried: ReadonlySet<string>): ReturnType<PickNext> {
+    if (tried.size > 0) return { none: 'provider-failed' };
+    const candidate = this.#candidates(order.modelId).find((each) => each.id === id);
+    if (!candidate) return { none: 'model-without-provider' };
+    const need: Need = {
+      modelId: order.modelId,
+      operations: order.needs,
+      requestBytes: messageBytes(order),
+      price: order.price,
+    };
+    const plan = choose(need, [candidate], {
+      strategy: this.#strategy,
+      nowMs: this.#clock.nowMs(),
+      random: this.#random,
+    });
+    return plan.picks[0] ? { candidate: plan.picks[0] } : { none: whyEmpty(plan) };
+  }
+
   /** Who goes before whom, beyond the strategy; undefined when nobody does. */
   #biasOf(order: Order, conversation: string | undefined, nowMs: number): Bias | undefined {
     const { preferences, model } = order.wish ?? {};
     // A consumer who sorts wants that order, not the house's.
     const sorted = preferences?.sort !== undefined;
+    const avoid = sorted ? undefined : this.#avoid?.(order.modelId);
+    const avoids = avoid !== undefined && avoid.length > 0;
     const warmNodeId =
-      conversation === undefined || sorted ? undefined : this.#sticky.nodeOf(conversation, nowMs);
+      conversation === undefined || sorted || avoids ? undefined : this.#sticky.nodeOf(conversation, nowMs);
     const region = sorted ? undefined : this.#region;
     const canary = model?.canary;
     const wishes = preferences !== undefined && ranks(preferences);
-    if (warmNodeId === undefined && region === undefined && !canary && !wishes) return undefined;
+    if (warmNodeId === undefined && region === undefined && !canary && !wishes && !avoids) return undefined;
     return {
       wished: wishes ? (candidate) => wishedRank(candidate, preferences) : NO_RANK,
       soft: softRank({
         region,
+        avoid,
         canary: canary ? { version: canary.version, leads: this.#random.float() < canary.share } : undefined,
       }),
       warmNodeId,
@@ -162,6 +189,15 @@ export class ServiceBook implements Outcomes {
       ttftMs: undefined,
       durationMs: 0,
       tokens: 0,
+    });
+  }
+
+  /** Probes found that a candidate cannot be relied on: its circuit opens, if the cap on evictions allows it. */
+  shutOut(candidate: Candidate, modelId: string): void {
+    shutOut(candidate.breaker, {
+      nowMs: this.#clock.nowMs(),
+      random: this.#random,
+      mayOpen: () => mayEvict(this.#candidates(modelId), candidate),
     });
   }
 

@@ -6,7 +6,7 @@ import { askDesk } from './desk.ts';
 
 /**
  * The real program, built as it ships, in a process of its own. What it says is kept; `ended` resolves with how it ended.
- * Its environment holds nothing of ours but PATH and what is given.
+ * Its environment holds nothing of ours but PATH and what is given, and the market does not probe itself unless told to.
  */
 export class Program {
   readonly child: ChildProcess;
@@ -40,7 +40,10 @@ export class Program {
   ): Promise<Program> {
     const { file, ...spawning } = options;
     const { program } = await askDesk<{ program: string }>(inject('programDeskPort'));
-    return new Program(file ?? program, words, { ...spawning, env: { PATH: process.env['PATH'], ...env } });
+    return new Program(file ?? program, words, {
+      ...spawning,
+      env: { PATH: process.env['PATH'], CYGNET_PROBES: 'no', ...env },
+    });
   }
 
   /** Resolves when it has said `text`; rejects, with all it said, when it ends before. */
