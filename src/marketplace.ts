@@ -10,6 +10,7 @@ import { openFunds, openFundsRounds } from '#funds/open.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
+import { LoopGuard } from '#gateway/loop-guard.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
@@ -51,6 +52,7 @@ import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import { openReliability } from '#reliability/open.ts';
+import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
@@ -58,8 +60,8 @@ import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 import { auditMarket } from '#settlement/audit.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
-import { openNights } from '#settlement/nights.ts';
-import { openSettlement } from '#settlement/open.ts';
+import { openNights, settlementFailed } from '#settlement/nights.ts';
+import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
 
 /**
  * The whole market in one process: opens every room once, from one Config, and hands each what it needs. Rooms close in
@@ -138,6 +140,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         unknownHardwareAllowed: config.providers.allowUnknownHardware,
       },
     );
+    const rewards = openRewardRounds(parts, payouts?.rewards, hub);
+    closing.push(() => rewards.close());
     const rules = networkRules(config.external.allowNetworks);
     const fleet = new ExternalFleet({
       clock,
@@ -148,6 +152,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       endpoints,
       models: catalogue,
       rules,
+      marketName: box.marketName,
     });
     closing.push(() => fleet.close());
     const service = new ServiceBook({
@@ -266,6 +271,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           refused: (about) => reliability.refused(about),
         },
         bodies,
+        loops: new LoopGuard(box.marketNames),
         bodyBytesMax: config.limits.bodyBytesMax,
         version: packageVersion(),
         usage,
@@ -302,6 +308,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           providers,
           funds,
           claims: payouts?.desk,
+          rewardClaims: payouts?.rewards?.desk,
+          rewards: rewards.book,
           models: catalogue,
           registry: hub.registry,
           addresses,
@@ -482,8 +490,9 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
 function openPayouts(
   parts: MarketplaceParts,
   chain: MarketChain,
-): { desk: ClaimsDesk; close(): Promise<void> } {
+): { desk: ClaimsDesk; rewards: SettlementRoom | undefined; close(): Promise<void> } {
   const { config, clock } = parts;
+  const { dataFolder } = config;
   const log = parts.log.child({ room: 'settlement' });
   const database = openDatabase({
     url: parts.databaseUrl,
@@ -498,10 +507,11 @@ function openPayouts(
     database,
     chain,
     minimum: config.money.payoutMinimum,
-    dataFolder: config.dataFolder,
+    dataFolder,
     clock,
     log,
   });
+  const rewards = openRewardSettlement({ database, chain, dataFolder, clock, log });
   const nights = openNights({
     settler,
     audit: () => auditMarket({ database, store, chain, desk }),
@@ -510,9 +520,49 @@ function openPayouts(
   });
   return {
     desk,
+    rewards,
     close: async () => {
       await nights.close();
       await database.close();
+    },
+  };
+}
+
+/** Rewards, on a connection of their own: a day's reward reads a week of usage. */
+function openRewardRounds(
+  parts: MarketplaceParts,
+  settlement: SettlementRoom | undefined,
+  hub: Hub,
+): ReturnType<typeof openRewards> {
+  const { clock, database } = parts;
+  const log = parts.log.child({ room: 'rewards' });
+  const patientDatabase = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 1,
+    applicationName: 'cygnet-rewards',
+    deadlineMs: SETTLEMENT_DEADLINE_MS,
+    statementTimeoutMs: SETTLEMENT_DEADLINE_MS,
+  });
+  const settler = settlement?.settler;
+  const rewards = openRewards({
+    database,
+    patientDatabase,
+    clock,
+    log,
+    // An external endpoint is somebody's server elsewhere: nobody's machine is there.
+    present: function* () {
+      for (const presence of hub.registry.present()) if (presence.mode === 'websocket') yield presence;
+    },
+    settle: settler && (() => settler.round()),
+    failed: (error) => settlementFailed(log, error),
+  });
+  return {
+    book: rewards.book,
+    close: async () => {
+      await rewards.close();
+      await patientDatabase.close();
     },
   };
 }

@@ -1,11 +1,11 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { priceOf } from '#domain/price.ts';
+import { type Amounts, priceOf } from '#domain/price.ts';
 import { silentLog } from '#kit/log.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { CatalogueView } from './models.ts';
-import { type Amounts, priceHistory, priceOutOfBounds, setPrice, suspiciousChange } from './prices.ts';
+import { priceHistory, priceOutOfBounds, setPrice, suspiciousChange } from './prices.ts';
 import { readCatalogueFile, seedCatalogue } from './seed.ts';
 
 const catalogue = readCatalogueFile();

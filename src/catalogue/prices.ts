@@ -1,5 +1,6 @@
 import type { Database } from '#db/database.ts';
 import { formatUsd, PICO_PER_USD, type Pico } from '#domain/money.ts';
+import type { Amounts } from '#domain/price.ts';
 
 /**
  * Prices, as a history that only grows. A price is set for now or for a future instant, never for the past: what was
@@ -7,11 +8,6 @@ import { formatUsd, PICO_PER_USD, type Pico } from '#domain/money.ts';
  * meant is off by a million): no price above $1,000 per million tokens or per request, ever; and none more than a
  * hundred times the one before it, in either direction, unless it is forced.
  */
-
-/** An amount per unit, in pico-dollars. */
-export type Amounts =
-  | { readonly unit: 'token'; readonly inputPico: Pico; readonly outputPico: Pico }
-  | { readonly unit: 'request'; readonly requestPico: Pico; readonly minutePico?: Pico | undefined };
 
 /** One version of a model's price. */
 export type PriceVersion = {

@@ -33,6 +33,7 @@ interface Options {
   contract?: string;
   keyFile?: string;
   demo?: boolean;
+  rewards?: boolean;
   json?: boolean;
 }
 
@@ -47,6 +48,7 @@ export function claim(command: Command): void {
     .option('--rpc <url>', 'an RPC server of the chain (default: CYGNET_CHAIN_RPC, or the local chain)')
     .option('--contract <address>', 'the distributor, as you know it: the market must name the same')
     .option('--key-file <file>', "a file with the wallet's private key (default: CYGNET_WALLET_KEY)")
+    .option('--rewards', 'claim rewards, in SWAN, and no earnings')
     .option('--demo', 'claim with the demo wallet of the local chain')
     .action(async (_options: Options, self: Command) => {
       const options = self.optsWithGlobals<Options>();
@@ -59,7 +61,7 @@ export function claim(command: Command): void {
         if (!urls) throw new Refusal('Name an RPC server of the chain with --rpc.');
         const listed = await ask<{ chain_id: number; contract: Hex; token: Hex }>(
           options.market,
-          '/api/v1/settlements',
+          `/api/v1/settlements${seriesOf(options.rewards)}`,
         );
         const place = { distributor: listed.contract, token: listed.token };
         const known = options.contract?.toLowerCase() ?? ours?.distributor;
@@ -68,7 +70,14 @@ export function claim(command: Command): void {
         }
         const chain = await openChain({ urls, chainId: listed.chain_id });
         const { maxFeePerGas } = config.chain;
-        const claimed = await claimFor({ market: options.market, chain, place, key, maxFeePerGas });
+        const claimed = await claimFor({
+          market: options.market,
+          chain,
+          place,
+          key,
+          maxFeePerGas,
+          rewards: options.rewards,
+        });
         const { batch, paid, hash } = claimed;
         const decimals = await tokenDecimals(chain, place.token);
         const balance = await tokenBalance(chain, place.token, account);
@@ -108,17 +117,21 @@ export async function claimFor(parts: {
   place: { distributor: Address; token: Address };
   key: Sealed<Hex>;
   maxFeePerGas: bigint;
+  /** Of the batches of rewards. */
+  rewards?: boolean | undefined;
 }): Promise<{ batch: number; paid: bigint; hash: Hex | undefined }> {
   const { market, chain, place, key, maxFeePerGas } = parts;
   const account = addressOf(key);
   const { number: batch } = await batchInForce(chain, place);
   if (batch === 0) return { batch, paid: 0n, hash: undefined };
-  const proof = await ask<ProofAnswer>(market, `/api/v1/settlements/${batch}/proof/${account}`).catch(
-    (error: unknown) => {
-      if (error instanceof Refusal && error.message.includes('promises nothing')) return undefined;
-      throw error;
-    },
-  );
+  const series = seriesOf(parts.rewards);
+  const proof = await ask<ProofAnswer>(
+    market,
+    `/api/v1/settlements/${batch}/proof/${account}${series}`,
+  ).catch((error: unknown) => {
+    if (error instanceof Refusal && error.message.includes('promises nothing')) return undefined;
+    throw error;
+  });
   const cumulative = BigInt(proof?.cumulative ?? '0');
   const paid = cumulative - (await claimedBy(chain, place, account));
   if (!proof || paid <= 0n) return { batch, paid: 0n, hash: undefined };
@@ -135,6 +148,8 @@ export async function claimFor(parts: {
   if (status !== 'done') throw new Refusal(`The claim was ${status}.`);
   return { batch, paid, hash };
 }
+
+const seriesOf = (rewards: boolean | undefined): string => (rewards ? '?asset=SWAN' : '');
 
 function walletKey(
   options: Options,

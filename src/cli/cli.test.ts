@@ -231,6 +231,36 @@ describe('external endpoints', () => {
     expect(await refusal(2, ...add('https://8.8.8.8/v1', '--capacity', 'many'))).toContain('--capacity');
     expect(await answer('endpoints', 'list')).toEqual([]);
   });
+
+  test('one is added with an ask, which is changed and given up', async () => {
+    await answer('providers', 'create', 'Asker');
+    const words = ['endpoints', 'add', upstream.url, '--provider', 'Asker', '--model', 'glm-4.7-flash'];
+    const added = await cygnet([...words, '--ask', 'glm-4.7-flash=0.000001/0.03', '--json'], here());
+    expect(added).toMatchObject({ code: 0, err: '' });
+    const { id } = JSON.parse(added.out);
+    const listed = await cygnet(['endpoints', 'list'], here());
+    expect(listed.out).toContain('zai-org/GLM-4.7-Flash at $0.000001 in, $0.03 out per million tokens');
+    const changed = ['endpoints', 'ask', id, 'glm-4.7-flash', '--input', '0.01', '--output', '0.02'];
+    const asks = await cygnet(changed, here());
+    expect(asks.out).toContain('asks $0.01 in, $0.02 out per million tokens for zai-org/GLM-4.7-Flash');
+    const back = await cygnet(['endpoints', 'ask', id, 'glm-4.7-flash', '--listed', '--json'], here());
+    expect(JSON.parse(back.out)).toMatchObject({ endpointId: id, ask: null });
+    await cygnet(['endpoints', 'remove', id], here());
+  });
+
+  test('an ask above the list, of an odd shape or of no model is refused in a sentence', async () => {
+    await answer('providers', 'create', 'Greedy');
+    const asking = (...asks: string[]) =>
+      ['endpoints', 'add', 'https://8.8.8.8/v1', '--provider', 'Greedy', '--model', 'glm-4.7-flash'].concat(
+        asks.flatMap((each) => ['--ask', each]),
+      );
+    expect(await refusal(1, ...asking('glm-4.7-flash=900/0'))).toContain('may not be above the listed price');
+    expect(await refusal(2, ...asking('other=0.1/0.1'))).toContain('which no --model names');
+    expect(await refusal(2, ...asking('glm-4.7-flash=1/2/3'))).toContain('--ask is not one');
+    expect(
+      await refusal(1, 'endpoints', 'ask', 'ext_none', 'glm-4.7-flash', '--input', '0', '--output', '0'),
+    ).toContain('There is no endpoint "ext_none"');
+  });
 });
 
 test('whoever puts a consumer on a plan with a fee is told that it costs', async () => {

@@ -78,6 +78,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'list batches of payouts, and show whom one pays',
     load: async () => (await import('./settlements.ts')).settlements,
   },
+  rewards: {
+    summary: 'set the daily pool of SWAN, reward days, and show what providers got',
+    load: async () => (await import('./rewards.ts')).rewards,
+  },
   claim: {
     summary: "collect what a provider's wallet was promised",
     load: async () => (await import('./claim.ts')).claim,

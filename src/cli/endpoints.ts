@@ -3,11 +3,12 @@ import { type Command, Option } from 'commander';
 import { CatalogueView } from '#catalogue/models.ts';
 import type { ExternalEndpoint } from '#domain/external-endpoint.ts';
 import { OPERATIONS } from '#domain/operation.ts';
+import { type Amounts, priceText } from '#domain/price.ts';
 import { type CheckResult, checkEndpoint } from '#hub/external/check.ts';
 import { readEndpointUrl } from '#hub/external/endpoint-url.ts';
 import { networkRules } from '#hub/external/fleet.ts';
 import { openLine } from '#hub/external/line.ts';
-import { readWish, type WishedModel } from '#hub/external/registration.ts';
+import { readWish, refusalOfAsk, type WishedModel } from '#hub/external/registration.ts';
 import {
   addEndpoint,
   keptEndpoints,
@@ -15,10 +16,12 @@ import {
   type ListedEndpoint,
   listEndpoints,
   removeEndpoint,
+  setAsk,
 } from '#identity/endpoints.ts';
 import { secretBox } from '#identity/secret-file.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { properName, theProvider } from './parties.ts';
+import { type AmountOptions, amountsOf, theModel } from './price.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';
 import { inSession, type Session } from './session.ts';
@@ -29,6 +32,7 @@ interface AddOptions {
   provider: string;
   name?: string;
   model: string[];
+  ask?: string[];
   keyFile?: string;
   capacity: string;
 }
@@ -48,6 +52,12 @@ export function endpoints(command: Command): void {
         .argParser((value: string, before: string[] | undefined) => [...(before ?? []), value])
         .makeOptionMandatory(),
     )
+    .addOption(
+      new Option(
+        '--ask <model=amounts>',
+        "what it wants for a model, at most the listed price: dollars per million tokens as 'glm-4.7-flash=0.04/0.30', or per request as 'qwen-image=0.02'; may be given again",
+      ).argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]),
+    )
     .option('--name <text>', 'how you call it; without it, its host')
     .option('--key-file <file>', 'a file with its API key; - reads it from standard input')
     .option('--capacity <number>', 'the most requests at once', '10')
@@ -56,7 +66,22 @@ export function endpoints(command: Command): void {
       const capacity = /^\d{1,4}$/.test(options.capacity) ? Number(options.capacity) : 0;
       if (capacity < 1 || capacity > 4_096)
         throw new WrongUsage('--capacity is a whole number from 1 to 4096.');
-      return inSession(self, (session) => add(session, { url, key, capacity, options }));
+      const models = withAsks(options.model.map(modelIn), (options.ask ?? []).map(askIn));
+      return inSession(self, (session) => add(session, { url, key, capacity, models, options }));
+    });
+  command
+    .command('ask')
+    .description('set what an endpoint wants for a model from now on, at most the listed price')
+    .argument('<endpoint>', 'its id')
+    .argument('<model>', 'its id or short name')
+    .option('--input <usd>', 'dollars per million tokens of prompt')
+    .option('--output <usd>', 'dollars per million tokens of answer')
+    .option('--request <usd>', 'dollars per request (image and audio models)')
+    .option('--minute <usd>', 'with --request: dollars per minute of sound, where that is more')
+    .option('--listed', 'go back to the listed price')
+    .action((id: string, name: string, options: AmountOptions & { listed?: boolean }, self: Command) => {
+      const amounts = options.listed ? undefined : amountsOf(options);
+      return inSession(self, (session) => setTheAsk(session, { id, name, amounts }));
     });
   command
     .command('list')
@@ -93,7 +118,13 @@ export function endpoints(command: Command): void {
 
 async function add(
   session: Session,
-  wish: { url: string; key: Sealed<string> | undefined; capacity: number; options: AddOptions },
+  wish: {
+    url: string;
+    key: Sealed<string> | undefined;
+    capacity: number;
+    models: readonly WishedModel[];
+    options: AddOptions;
+  },
 ): Promise<Report> {
   const { config, database, clock, makeId, randomness } = session;
   const provider = await theProvider(database, wish.options.provider);
@@ -105,9 +136,9 @@ async function add(
         name: properName(wish.options.name ?? hostOf(wish.url)),
         url: wish.url,
         capacity: wish.capacity,
-        models: wish.options.model.map(modelIn),
+        models: wish.models,
       },
-      { models, rules },
+      { models, rules, ids: makeId },
     );
     if ('refusal' in read) throw new Refusal(read.refusal);
     const endpoint: ExternalEndpoint = { id: makeId('ext'), providerId: provider.id, ...read };
@@ -125,12 +156,36 @@ async function add(
   }
 }
 
+async function setTheAsk(
+  session: Session,
+  wish: { id: string; name: string; amounts: Amounts | undefined },
+): Promise<Report> {
+  const { database, clock, makeId } = session;
+  const { id: endpointId, amounts } = wish;
+  const model = await theModel(session, wish.name);
+  const tooDear = amounts && refusalOfAsk(amounts, model);
+  if (tooDear !== undefined) throw new Refusal(tooDear);
+  const id = makeId('ask');
+  const about = { id, endpointId, providerId: undefined, modelId: model.id, amounts };
+  const answer = await setAsk(database, { ...about, actor: 'cli', at: clock.wallMs() });
+  if (answer === 'unknown') {
+    throw new Refusal(
+      `There is no endpoint ${JSON.stringify(endpointId.slice(0, 80))} that serves ${model.id}.`,
+    );
+  }
+  return {
+    value: { id, endpointId, modelId: model.id, ask: amounts ?? null },
+    lines: [`${endpointId} asks ${priceText(amounts ?? model.price)} for ${model.id} from now on.`],
+  };
+}
+
 /** Looks at an endpoint as the market does, with a connection of its own. */
 async function look(session: Session, { id }: Pick<ExternalEndpoint, 'id'>): Promise<CheckResult> {
   const { config, database, clock, randomness } = session;
   const [found] = await keptEndpoints(database, [id]);
   if (!found) throw new Refusal(unknownEndpoint(id));
-  const key = found.kept && secretBox(config, randomness).open(found.kept, keyContext(found));
+  const box = secretBox(config, randomness);
+  const key = found.kept && box.open(found.kept, keyContext(found));
   if (found.kept && !key) {
     return {
       healthy: false,
@@ -140,7 +195,7 @@ async function look(session: Session, { id }: Pick<ExternalEndpoint, 'id'>): Pro
   const rules = networkRules(config.external.allowNetworks);
   const place = readEndpointUrl(found.url, rules.allowed);
   if ('refusal' in place) return { healthy: false, because: place.refusal };
-  const line = openLine(place, { key, capacity: 1, rules });
+  const line = openLine(place, { key, capacity: 1, rules, marketName: box.marketName });
   try {
     return await checkEndpoint(line, clock);
   } finally {
@@ -194,7 +249,9 @@ function listed(all: readonly ListedEndpoint[]): Report {
         each.url,
         each.hasKey ? 'kept' : 'none',
         `${each.capacity}`,
-        each.models.map(({ modelId }) => modelId).join(', '),
+        each.models
+          .map(({ modelId, ask: wanted }) => (wanted ? `${modelId} at ${priceText(wanted)}` : modelId))
+          .join(', '),
         moment(each.createdAt),
       ]),
     ),
@@ -206,6 +263,35 @@ function modelIn(text: string): WishedModel {
   const [, model = '', upstreamName, operations] = MODEL.exec(text) ?? [];
   if (model === '') throw new WrongUsage(`--model is not one: ${JSON.stringify(text.slice(0, 80))}.`);
   return { model, upstreamName, operations: operations?.split(',') };
+}
+
+/** `model=input/output`, or `model=request`. */
+function askIn(text: string): { model: string; ask: Amounts } {
+  const at = text.lastIndexOf('=');
+  const [first, second, ...more] = text.slice(at + 1).split('/');
+  if (at < 1 || first === undefined || more.length > 0) {
+    throw new WrongUsage(`--ask is not one: ${JSON.stringify(text.slice(0, 80))}.`);
+  }
+  const ask = amountsOf(second === undefined ? { request: first } : { input: first, output: second });
+  return { model: text.slice(0, at), ask };
+}
+
+/** Each ask at the model that it names as `--model` does. */
+function withAsks(
+  models: readonly WishedModel[],
+  asks: readonly { model: string; ask: Amounts }[],
+): WishedModel[] {
+  const left = new Map(asks.map(({ model, ask: wanted }) => [model, wanted]));
+  if (left.size < asks.length) throw new WrongUsage('--ask names a model twice.');
+  const all = models.map((wished) => {
+    const wanted = left.get(wished.model);
+    left.delete(wished.model);
+    return { ...wished, ask: wanted };
+  });
+  const [stray] = left.keys();
+  if (stray !== undefined)
+    throw new WrongUsage(`--ask names ${JSON.stringify(stray.slice(0, 80))}, which no --model names.`);
+  return all;
 }
 
 const OPERATION = `(?:${OPERATIONS.join('|')})`;

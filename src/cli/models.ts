@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { CatalogueView, setCanary } from '#catalogue/models.ts';
 import type { Canary } from '#domain/model.ts';
-import { formatUsd } from '#domain/money.ts';
-import type { Price } from '#domain/price.ts';
+import { priceText } from '#domain/price.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { table } from './report.ts';
 import { inSession } from './session.ts';
@@ -73,15 +72,4 @@ function canaryOf({ versionHash, share, end }: CanaryOptions): Canary | null {
   if (share === undefined || share.trim() === '' || !(part >= 0 && part <= 1))
     throw new WrongUsage('--share is a number from 0 to 1.');
   return { version: versionHash, share: part };
-}
-
-/** A price as people read it. */
-export function priceText(price: Omit<Price, 'id'> & Price): string {
-  if (price.unit === 'request') {
-    const byTime =
-      price.minutePico === undefined ? '' : `, or ${formatUsd(price.minutePico)} a minute if more`;
-    return `${formatUsd(price.requestPico)} a request${byTime}`;
-  }
-  const [input, output] = [price.inputPico, price.outputPico].map((pico) => formatUsd(pico * 1_000_000n));
-  return `${input} in, ${output} out per million tokens`;
 }

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { CatalogueView } from '#catalogue/models.ts';
-import { type Amounts, priceHistory, setPrice } from '#catalogue/prices.ts';
+import { priceHistory, setPrice } from '#catalogue/prices.ts';
 import type { Model } from '#domain/model.ts';
 import { type Pico, parseUsd } from '#domain/money.ts';
-import { priceText } from './models.ts';
+import { type Amounts, priceText } from '#domain/price.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { iso, moment, table } from './report.ts';
 import { inSession, type Session } from './session.ts';
@@ -11,11 +11,14 @@ import { inSession, type Session } from './session.ts';
 const LISTED = 1_000;
 const TOKENS_PER_UNIT = 1_000_000n;
 
-interface SetOptions {
+export interface AmountOptions {
   input?: string;
   output?: string;
   request?: string;
   minute?: string;
+}
+
+interface SetOptions extends AmountOptions {
   from?: string;
   force?: boolean;
 }
@@ -55,7 +58,7 @@ export function price(command: Command): void {
         if (typeof answer === 'object') throw new Refusal(answer.refused);
         return {
           value: { id, modelId, effectiveFrom: iso(effectiveFrom), ...amounts },
-          lines: [`${modelId}: ${priceText({ id, ...amounts })} from ${moment(effectiveFrom)} UTC.`],
+          lines: [`${modelId}: ${priceText(amounts)} from ${moment(effectiveFrom)} UTC.`],
         };
       });
     });
@@ -101,7 +104,8 @@ export async function theModel(session: Session, name: string): Promise<Model> {
   }
 }
 
-function amountsOf({ input, output, request, minute }: SetOptions): Amounts {
+/** The amounts that options state. Throws `WrongUsage` when they state none, or odd ones. */
+export function amountsOf({ input, output, request, minute }: AmountOptions): Amounts {
   if (request !== undefined && input === undefined && output === undefined) {
     return {
       unit: 'request',

@@ -4,12 +4,11 @@ import { dayOf, parseDay } from '#domain/window.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import type { CarriedOver } from '#settlement/batch.ts';
 import type { Progress, Settler } from '#settlement/day.ts';
-import { openSettlement } from '#settlement/open.ts';
 import { theChain } from './chain-session.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { table } from './report.ts';
 import { inSession } from './session.ts';
-import { tokens } from './settlements.ts';
+import { settlementRoom, tokens } from './settlements.ts';
 
 const POLL_MS = 250;
 const WAIT_MS = 180_000;
@@ -21,26 +20,22 @@ export function settle(command: Command): void {
       '--until <day>',
       'the last day that counts, such as 2026-11-26; may be today (default: yesterday)',
     )
+    .option('--rewards', 'pay out rewards, in SWAN, and no earnings')
     .option('--dry-run', 'show what would be paid, and do nothing')
-    .action((options: { until?: string; dryRun?: boolean }, self: Command) =>
+    .action((options: { until?: string; rewards?: boolean; dryRun?: boolean }, self: Command) =>
       inSession(self, async (session) => {
-        const { config, database, clock, log } = session;
+        const { config, clock } = session;
         const today = dayOf(clock.wallMs());
         const day = options.until === undefined ? today - 1 : parseDay(options.until);
         if (day === undefined) throw new WrongUsage('--until is a day such as 2026-11-26.');
         if (day > today) throw new Refusal('A day that has not begun cannot be settled.');
         const chain = await theChain(config);
         try {
-          const { settler, desk } = openSettlement({
-            database,
-            chain,
-            minimum: config.money.payoutMinimum,
-            dataFolder: config.dataFolder,
-            clock,
-            log,
-          });
+          const inRewards = options.rewards === true;
+          const { settler, desk, decimals } = settlementRoom(session, chain, inRewards);
           if (!settler) throw new Refusal('This process has no operator key: set CYGNET_OPERATOR_KEY.');
-          const { decimals } = chain.payoutToken;
+          const money = (amount: bigint): string =>
+            inRewards ? tokens(amount, decimals) : formatUsd(amount);
           if (options.dryRun) {
             const plan = await settler.plan(day);
             const { payouts, carriedOver, increase } = plan.batch;
@@ -54,10 +49,10 @@ export function settle(command: Command): void {
                     each.providerId,
                     each.account,
                     tokens(each.units, decimals),
-                    formatUsd(each.remainder),
+                    money(each.remainder),
                   ]),
                 ),
-                ...carriedOverLines(carriedOver),
+                ...carriedOverLines(carriedOver, money),
               ],
             };
           }
@@ -84,13 +79,13 @@ export function settle(command: Command): void {
     );
 }
 
-export function carriedOverLines(carriedOver: readonly CarriedOver[]): string[] {
+function carriedOverLines(carriedOver: readonly CarriedOver[], money: (owed: bigint) => string): string[] {
   if (carriedOver.length === 0) return [];
   return [
     'Carried over:',
     ...table(
       ['provider', '>owed', 'why'],
-      carriedOver.map((each) => [each.providerId, formatUsd(each.owed), each.reason]),
+      carriedOver.map((each) => [each.providerId, money(each.owed), each.reason]),
     ),
   ];
 }

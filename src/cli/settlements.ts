@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { openSettlement } from '#settlement/open.ts';
+import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
 import type { Settlement } from '#settlement/store.ts';
 import { theChain } from './chain-session.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
@@ -13,11 +13,12 @@ export function settlements(command: Command): void {
   command
     .command('list')
     .description('list batches, newest first')
-    .action((_options: unknown, self: Command) =>
+    .option('--rewards', 'those of rewards, in SWAN')
+    .action((options: { rewards?: boolean }, self: Command) =>
       inSession(self, async (session) => {
         const chain = await theChain(session.config);
         try {
-          const all = await roomOf(session, chain).store.list(LISTED);
+          const all = await settlementRoom(session, chain, options.rewards).store.list(LISTED);
           return {
             value: all.map(valueOf),
             lines: table(
@@ -42,12 +43,13 @@ export function settlements(command: Command): void {
     .command('show')
     .description('show a batch and whom it pays')
     .argument('<batch>', 'its number')
-    .action((text: string, _options: unknown, self: Command) =>
+    .option('--rewards', 'one of rewards, in SWAN')
+    .action((text: string, options: { rewards?: boolean }, self: Command) =>
       inSession(self, async (session) => {
         if (!/^[1-9]\d{0,14}$/.test(text)) throw new WrongUsage('A batch has a number such as 1.');
         const chain = await theChain(session.config);
         try {
-          const { store, desk } = roomOf(session, chain);
+          const { store, desk } = settlementRoom(session, chain, options.rewards);
           const found = await store.find(Number(text));
           if (!found) throw new Refusal(`There is no batch ${text}.`);
           const payouts = await store.payoutsOf(found, LISTED);
@@ -74,10 +76,20 @@ export function settlements(command: Command): void {
 
 type Parts = Parameters<Parameters<typeof inSession>[1]>[0];
 
-function roomOf(session: Parts, chain: Awaited<ReturnType<typeof theChain>>) {
+/** The room of earnings, or with `inRewards` that of rewards. Refuses, in a sentence, where none are paid out. */
+export function settlementRoom(
+  session: Parts,
+  chain: Awaited<ReturnType<typeof theChain>>,
+  inRewards = false,
+): SettlementRoom {
   const { config, database, clock, log } = session;
   const { dataFolder } = config;
-  return openSettlement({ database, chain, minimum: config.money.payoutMinimum, dataFolder, clock, log });
+  if (!inRewards) {
+    return openSettlement({ database, chain, minimum: config.money.payoutMinimum, dataFolder, clock, log });
+  }
+  const room = openRewardSettlement({ database, chain, dataFolder, clock, log });
+  if (room) return room;
+  throw new Refusal('Rewards are paid in SWAN: name it with CYGNET_SWAN, and pay earnings in another token.');
 }
 
 function valueOf(settlement: Settlement) {

@@ -1,6 +1,7 @@
 import type { Sealed } from '#kit/sealed.ts';
 import type { Category } from './model.ts';
 import type { Operation } from './operation.ts';
+import type { Price } from './price.ts';
 
 /** An OpenAI-compatible HTTP server that a provider registered, used when no agent can serve. */
 export interface ExternalEndpoint {
@@ -19,6 +20,8 @@ export interface EndpointModel {
   /** What the endpoint calls it. */
   readonly upstreamName: string;
   readonly operations: readonly Operation[];
+  /** What its owner wants for it; absent: the listed price. */
+  readonly ask?: Price | undefined;
 }
 
 /** An endpoint with what opens it. */

@@ -1,6 +1,7 @@
 /**
  * Plans: what an account may ask for beside what each key may. The figures are data; `null` means that the plan sets no
- * limit of its own. Requests a minute, requests a day, requests at once and the tiers of models are enforced at admission.
+ * limit of its own. Requests a minute, requests a day, requests at once and the tiers of models are enforced at admission,
+ * whether there is a fallback by routing.
  * The token and image quotas belong to what a plan *covers*, and nothing is covered yet: every request is paid for from
  * the balance. They are kept here so that a price page and, later, the billing of plans read the same figures.
  */
@@ -16,6 +17,8 @@ export interface Plan {
   readonly modelTiers: readonly string[] | null;
   readonly tokensPerWeek: number | null;
   readonly imagesPerDay: number | null;
+  /** External endpoints may serve its requests: the fallback that paid plans have when agents cannot. */
+  readonly fallback: boolean;
 }
 
 /** What an account has when nobody chose another plan. */
@@ -32,6 +35,7 @@ export const PLANS = {
     modelTiers: ['free'],
     tokensPerWeek: 1_000_000,
     imagesPerDay: 10,
+    fallback: false,
   },
   'pay-as-you-go': {
     name: 'pay-as-you-go',
@@ -43,6 +47,7 @@ export const PLANS = {
     modelTiers: null,
     tokensPerWeek: null,
     imagesPerDay: null,
+    fallback: true,
   },
   pro: {
     name: 'pro',
@@ -55,6 +60,7 @@ export const PLANS = {
     modelTiers: null,
     tokensPerWeek: 40_000_000,
     imagesPerDay: 75,
+    fallback: true,
   },
 } as const satisfies Record<string, Plan>;
 

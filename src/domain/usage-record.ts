@@ -42,7 +42,7 @@ export interface UsageRecord {
   /** Milliseconds from acceptance to the first content, and to the end. */
   readonly ttftMs: number | null;
   readonly totalMs: number;
-  /** The price version and the split policy that the request was admitted with. */
+  /** The price version it was charged at (the listed one, or the ask of who served), and the split policy. */
   readonly priceId: string;
   readonly policy: string;
   /** The gross charge; zero when the outcome is `broken` or `failed`. */

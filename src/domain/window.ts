@@ -35,3 +35,15 @@ export function monthOf(wallMs: number): number {
 export function monthStart(month: number): number {
   return Date.UTC(1970, month, 1);
 }
+
+/**
+ * The same day of the month, `months` later; the last of that month where it has no such day (three months after
+ * 30 November is 28 or 29 February). Days as `dayOf` counts.
+ */
+export function monthsAfter(day: number, months: number): number {
+  const date = new Date(dayStart(day));
+  const month = date.getUTCFullYear() * 12 + date.getUTCMonth() + months;
+  const [year, place] = [Math.floor(month / 12), month % 12];
+  const last = new Date(Date.UTC(year, place + 1, 0)).getUTCDate();
+  return dayOf(Date.UTC(year, place, Math.min(date.getUTCDate(), last)));
+}

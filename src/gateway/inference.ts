@@ -1,8 +1,9 @@
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
+import { planOf } from '#domain/plan.ts';
 import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
-import { priceOf } from '#domain/price.ts';
+import { type Price, priceOf } from '#domain/price.ts';
 import { type TierName, tierOfPlan } from '#domain/tier.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
@@ -101,6 +102,8 @@ export interface Caller {
   readonly leave: () => void;
   /** Taken already, where the caller has a limit of its own. */
   readonly rate?: RateVerdict;
+  /** The markets that the request has passed on its way here. */
+  readonly via?: string;
   /** What a balance that does not suffice is called, where it is not the caller's. */
   readonly whenShort?: ErrorCode;
 }
@@ -212,7 +215,7 @@ export async function serve<A extends Ask>(
       const picked = rooms.pick(job.order, NOBODY_TRIED);
       if ('none' in picked) {
         if (next) continue;
-        throw nobody(picked, job.model);
+        throw nobody(picked, job.model, caller.key);
       }
       let first = picked.candidate;
       // Only now: a body that no agent could take is told so first.
@@ -222,7 +225,7 @@ export async function serve<A extends Ask>(
         await holding;
         // Many may have waited for the same answer, and whoever had room for one of them is full now.
         const again = rooms.pick(job.order, NOBODY_TRIED);
-        if ('none' in again) throw nobody(again, job.model);
+        if ('none' in again) throw nobody(again, job.model, caller.key);
         first = again.candidate;
       }
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
@@ -319,7 +322,13 @@ function checkLength<A extends Ask>(tokensMax: number, endpoint: Endpoint<A>, as
   });
 }
 
-function nobody({ none, filter }: NobodyToPick, model: Model): Fault {
+function nobody({ none, filter, agentsOnly }: NobodyToPick, model: Model, key: KeyRecord): Fault {
+  if (agentsOnly && none === 'model-without-provider') {
+    return new Fault(none, {
+      outer: `No agent is serving ${model.id} now, and the plan ${planOf(key.plan).title} has no fallback beyond them.`,
+      retryAfterS: 5,
+    });
+  }
   if (filter === undefined) return new Fault(none, { retryAfterS: 5 });
   return new Fault(none, {
     outer: `No provider of ${model.id} is left by 'provider.${filter}'.`,
@@ -355,6 +364,8 @@ class PaidJob<A extends Ask> {
   #result: Buffer | undefined;
   #answer: Answer | undefined;
   #mode: 'websocket' | 'external' = 'websocket';
+  /** Of the candidate at work: its ask, else the listed price. Never above that, so the hold suffices. */
+  #price: Price;
   #left = false;
 
   constructor(
@@ -395,8 +406,12 @@ class PaidJob<A extends Ask> {
       body: endpoint.body(ask, bytes),
       set,
       answerMax: { events: 0, bytes: 0 },
+      via: caller.via,
+      price: model.price,
+      agentsOnly: !planOf(caller.key.plan).fallback,
       ...(wish && { wish }),
     };
+    this.#price = model.price;
   }
 
   /**
@@ -486,6 +501,7 @@ class PaidJob<A extends Ask> {
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
+          this.#price = candidate.ask ?? this.model.price;
         },
         data: (events, eventCount, tokenCount, contentBytes) =>
           this.#relay(events, eventCount, tokenCount, contentBytes),
@@ -627,7 +643,7 @@ class PaidJob<A extends Ask> {
   #recordOf(end: DispatchEnd, usage: Usage): UsageRecord {
     const { key, requestId } = this.#caller;
     const { candidate } = end;
-    const cost = priceOf(usage, this.model.price);
+    const cost = priceOf(usage, this.#price);
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
@@ -653,7 +669,7 @@ class PaidJob<A extends Ask> {
       attempts: end.attempts,
       ttftMs: this.#firstMs ?? null,
       totalMs: this.#sinceAccepted(),
-      priceId: this.model.price.id,
+      priceId: this.#price.id,
       policy: this.#rooms.settings.policy,
       charge: cost < this.#reserved ? cost : this.#reserved,
     };
@@ -663,7 +679,7 @@ class PaidJob<A extends Ask> {
     const text = this.#text as DeliveredText;
     this.#rooms.recounter.submit({
       record,
-      price: this.model.price,
+      price: this.#price,
       body: this.order.body,
       answer: this.#answer ? JSON.stringify(this.#answer) : text,
     });

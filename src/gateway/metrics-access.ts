@@ -21,7 +21,8 @@ export function mayReadMetrics(
   addresses: ClientAddresses,
 ): void {
   if (token) {
-    const given = /^bearer +(\S+) *$/i.exec(`${request.headers['authorization'] ?? ''}`)?.[1] ?? '';
+    const { authorization = '' } = request.headers as { authorization?: string };
+    const given = /^bearer +(\S+) *$/i.exec(authorization)?.[1] ?? '';
     if (!timingSafeEqual(digest(given), digest(token.open()))) throw new Fault('metrics-token-wrong');
     return;
   }

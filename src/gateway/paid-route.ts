@@ -6,6 +6,7 @@ import type { Ask, Endpoint } from './endpoint.ts';
 import { readForm } from './form.ts';
 import { HttpReply, type ReplyWriter } from './http-reply.ts';
 import { admit, type Caller, type InferenceRooms, serve } from './inference.ts';
+import type { LoopGuard } from './loop-guard.ts';
 import type { Reply } from './reply.ts';
 import { sendError } from './send-error.ts';
 import { readTranscriptionRequest, type TranscriptionRequest } from './transcription-request.ts';
@@ -22,6 +23,7 @@ export interface RouteParts {
   readonly rooms: InferenceRooms;
   readonly writer: ReplyWriter;
   readonly closing: () => boolean;
+  readonly loops: LoopGuard;
   /** Where a request comes from. */
   readonly addresses: ClientAddresses;
   /** The largest body, in bytes. */
@@ -88,7 +90,7 @@ function tell<A extends Ask>(
 
 /** Admits the caller; undefined when it was refused. */
 function open<A extends Ask>(
-  { rooms, writer, closing, addresses }: RouteParts,
+  { rooms, writer, closing, addresses, loops }: RouteParts,
   request: IncomingMessage,
   response: ServerResponse,
   route: Pick<JsonRoute<A>, 'admit' | 'translation'>,
@@ -98,9 +100,11 @@ function open<A extends Ask>(
   const translated = route.translation && new TranslatedReply(reply, route.translation, requestId);
   try {
     if (closing()) throw new Fault('shutting-down', { retryAfterS: 2 });
-    const caller = route.admit
+    const via = loops.pass(request.headers['cdn-loop']);
+    const admitted = route.admit
       ? route.admit(request, requestId)
       : admit(rooms, request.headers.authorization, requestId, () => addresses.of(request));
+    const caller = via === undefined ? admitted : { ...admitted, via };
     return { caller, reply, translated };
   } catch (error) {
     refuse(request, translated ?? reply, asFault(error));

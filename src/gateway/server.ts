@@ -25,6 +25,7 @@ import { transcriptions } from './endpoints/transcriptions.ts';
 import { type GenerationRooms, generation } from './generation.ts';
 import { ReplyWriter } from './http-reply.ts';
 import { admit, consumerKey, type InferenceRooms } from './inference.ts';
+import type { LoopGuard } from './loop-guard.ts';
 import { type MetricsRooms, mayReadMetrics } from './metrics-access.ts';
 import { modelBody } from './model-body.ts';
 import { openApi } from './openapi.ts';
@@ -57,6 +58,7 @@ export async function openGateway(
     inHand: new BodiesInHand(rooms.bodiesBytesMax),
     writer,
     closing: () => closing,
+    loops: rooms.loops,
     addresses: rooms.console.addresses,
   };
   const { bodies } = rooms;
@@ -168,6 +170,7 @@ export async function openGateway(
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    rooms.loops.pass(request.headers['cdn-loop']);
   });
   app.setNotFoundHandler((_request, reply) => {
     reply.code(404).send(errorBody('route-unknown'));
@@ -272,6 +275,7 @@ export async function openGateway(
 export interface GatewayRooms {
   readonly inference: InferenceRooms;
   readonly bodies: Pick<BodyPool, 'read'>;
+  readonly loops: LoopGuard;
   readonly bodyBytesMax: number;
   /** The largest recording to be transcribed, in bytes. */
   readonly recordingBytesMax: number;

@@ -34,6 +34,8 @@ let outcomes: [string, AttemptOutcome['judgement']][];
 let poison: boolean;
 let dispatcher: Dispatcher;
 let candidates: Candidate[];
+/** Of each further pick, whether it was said to be the last. */
+let lasts: (boolean | undefined)[];
 
 const link = (provider: string): FakeLink => links.get(provider) as FakeLink;
 
@@ -48,7 +50,8 @@ function open(providers: readonly string[], burst = 10): void {
       random,
       log: silentLog,
       retryBudget: new RetryBudget({ ratio: 0, burst }),
-      pick: (_order, tried) => {
+      pick: (_order, tried, last) => {
+        lasts.push(last);
         const next = candidates.find((one) => !tried.has(one.providerId));
         return next ? { candidate: next } : { none: 'model-without-provider' };
       },
@@ -87,7 +90,33 @@ beforeEach(() => {
   heard = [];
   end = undefined;
   outcomes = [];
+  lasts = [];
   poison = false;
+});
+
+describe('a pick is said to be the last', () => {
+  async function failAll(providers: readonly string[]): Promise<void> {
+    run();
+    for (const provider of providers) {
+      link(provider).ends({ outcome: 'failed' });
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await clock.advance(1_000);
+    }
+  }
+
+  test('when no retry may follow it', async () => {
+    open(['a', 'b', 'c', 'd']);
+    await failAll(['a', 'b', 'c']);
+    expect(lasts).toEqual([false, true]);
+    expect(end).toMatchObject({ outcome: 'failed', attempts: 3 });
+  });
+
+  test('when it takes what is left of the retry budget', async () => {
+    open(['a', 'b', 'c', 'd'], 1);
+    await failAll(['a', 'b']);
+    expect(lasts).toEqual([true]);
+    expect(end).toMatchObject({ outcome: 'failed', attempts: 2 });
+  });
 });
 
 describe('an answer', () => {

@@ -1,6 +1,7 @@
 import type { Model } from '#domain/model.ts';
 import type { Operation, OperationSet } from '#domain/operation.ts';
 import type { Preferences } from '#domain/preferences.ts';
+import type { Price } from '#domain/price.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -79,13 +80,22 @@ export interface DispatchParts {
   readonly outcomes: Outcomes;
 }
 
-/** The next candidate for an order, or why there is none. Providers in `tried` are not tried again. */
-export type PickNext = (order: Order, tried: ReadonlySet<string>) => { candidate: Candidate } | NobodyToPick;
+/**
+ * The next candidate for an order, or why there is none. Providers in `tried` are not tried again. The `last` try that the
+ * order has goes to the fallback, where there is one.
+ */
+export type PickNext = (
+  order: Order,
+  tried: ReadonlySet<string>,
+  last?: boolean,
+) => { candidate: Candidate } | NobodyToPick;
 
 export interface NobodyToPick {
   readonly none: ErrorCodeOfNone;
   /** The consumer's filter that left nobody, when `none` is `preferences-unmet`. */
   readonly filter?: Filter;
+  /** Only external endpoints are left, and the order is for agents alone. */
+  readonly agentsOnly?: boolean;
 }
 
 export type ErrorCodeOfNone =
@@ -145,6 +155,12 @@ export interface Order {
   readonly set: Readonly<Record<string, unknown>>;
   /** The most that an answer within the request's limits can be. A provider that goes on is stopped. */
   readonly answerMax: { readonly events: number; readonly bytes: number };
+  /** The markets that it has passed on its way here, as its `CDN-Loop` names them. */
+  readonly via?: string | undefined;
+  /** The listed price it was admitted with: nobody who asks more is tried. Absent: nobody is too dear. */
+  readonly price?: Price;
+  /** Its consumer's plan has no fallback: no external endpoint is tried. */
+  readonly agentsOnly?: boolean;
   /** What the consumer and the house prefer for this request; absent: nothing in particular. */
   readonly wish?: Wish;
 }
@@ -208,6 +224,7 @@ export class Run {
   #events = 0;
   #bytes = 0;
   #retry: Timer | undefined;
+  #last = false;
   #stopping: 'cancelled' | 'deadline' | undefined;
   #lastFailure: string | undefined;
   #ended = false;
@@ -285,7 +302,7 @@ export class Run {
   }
 
   #tryNext(): void {
-    const picked = this.#parts.pick(this.#order, this.#tried);
+    const picked = this.#parts.pick(this.#order, this.#tried, this.#last);
     if ('none' in picked) {
       // What went wrong says more than that nobody is left, unless the request itself is what is wrong.
       const errorCode =
@@ -325,6 +342,7 @@ export class Run {
         stream: order.stream,
         body: order.body,
         set: order.set,
+        via: order.via,
         deadlineMs: Math.max(
           1,
           this.#settings.requestDeadlineMs - (this.#attemptStartedMs - this.#startedMs),
@@ -410,12 +428,14 @@ export class Run {
 
   #retryLater(): void {
     const { retriesMax, backoff, requestDeadlineMs } = this.#settings;
+    const { retryBudget } = this.#parts;
     const errorCode = this.#lastFailure ?? 'provider-failed';
     const spent = this.#parts.clock.nowMs() - this.#startedMs;
-    if (this.#attempts > retriesMax || spent >= requestDeadlineMs || !this.#parts.retryBudget.spend()) {
+    if (this.#attempts > retriesMax || spent >= requestDeadlineMs || !retryBudget.spend()) {
       this.#finish({ outcome: 'failed', errorCode, usage: undefined });
       return;
     }
+    this.#last = this.#attempts >= retriesMax || retryBudget.spent;
     const waitMs = backoffMs(this.#attempts - 1, backoff, this.#parts.random);
     this.#retry = this.#parts.clock.after(waitMs, () => {
       this.#retry = undefined;

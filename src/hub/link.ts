@@ -28,6 +28,8 @@ export interface Job {
   /** Fields that must replace those of `body` (a model's canonical name, a cap on tokens); of a transcription, all. */
   readonly set: Readonly<Record<string, unknown>>;
   readonly deadlineMs: number;
+  /** The markets that the request has passed, as its `CDN-Loop` names them; for whom it is sent on to. */
+  readonly via?: string | undefined;
 }
 
 /** What an unstreamed answer must hold; one that does not is no answer. */

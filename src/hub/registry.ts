@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { ProviderState } from '#domain/party.ts';
+import type { Price } from '#domain/price.ts';
 import { newBreaker } from '#routing/breaker.ts';
 import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
 import { newRecord } from '#routing/score.ts';
@@ -117,6 +118,11 @@ export class Registry {
       if (!presence.serving.has(model.modelId)) this.#list(presence, candidate);
       this.#refresh(presence, candidate);
     }
+  }
+
+  /** What a node asks for its models from now on; for one that is not named, the listed price. */
+  price(presence: Presence, asks: ReadonlyMap<string, Price>): void {
+    for (const candidate of presence.serving.values()) candidate.ask = asks.get(candidate.modelId) ?? null;
   }
 
   /** A node has left: none of its candidates is offered any more. */

@@ -3,6 +3,7 @@ import type { Model } from '#domain/model.ts';
 import { CHAT_ONLY } from '#domain/operation.ts';
 import { NO_PREFERENCES } from '#domain/preferences.ts';
 import { seededRandomness } from '#kit/random.ts';
+import { newBreaker } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
 import { candidate } from '#support/candidate.ts';
@@ -132,4 +133,87 @@ test('who lost a link to a request is asked again with it only when nobody else 
   expect(pick({})).toBe('node-b');
   b.draining = true;
   expect(pick({})).toBe('node-a');
+});
+
+describe('the last try that an order has', () => {
+  const fleet = () => [
+    candidate('a'),
+    candidate('b'),
+    candidate('c'),
+    candidate('far', { mode: 'external' }),
+  ];
+  const pick = (
+    candidates: Candidate[],
+    tried: string[],
+    more: Partial<Order> = {},
+    last = true,
+  ): unknown => {
+    const picked = bookOf(candidates).book.pick({ ...order({}), ...more }, new Set(tried), last);
+    return 'candidate' in picked ? picked.candidate.nodeId : picked;
+  };
+
+  test('goes to the external endpoint, though agents are left', () => {
+    expect(pick(fleet(), ['provider-a'], {}, false)).not.toBe('node-far');
+    expect(pick(fleet(), ['provider-a'])).toBe('node-far');
+  });
+
+  test('goes to an agent where the endpoint was tried, is ill, full, too dear, or not in the plan', () => {
+    const changed = (over: Partial<Candidate>) =>
+      fleet().map((one) => (one.mode === 'external' ? Object.assign(one, over) : one));
+    const tried = ['provider-a', 'provider-b'];
+    expect(pick(fleet(), [...tried, 'provider-far'])).toBe('node-c');
+    expect(pick(changed({ health: 'unhealthy' }), tried)).toBe('node-c');
+    expect(pick(changed({ inFlight: 8 }), tried)).toBe('node-c');
+    const failing = { ...newBreaker(), state: 'open', openUntilMs: 5_000 } as const;
+    expect(pick(changed({ breaker: failing }), tried)).toBe('node-c');
+    const dear = { id: 'ask_1', unit: 'token', inputPico: 2n, outputPico: 2n } as const;
+    expect(pick(changed({ ask: dear }), tried, { price: MODEL.price })).toBe('node-c');
+    expect(pick(fleet(), tried, { agentsOnly: true })).toBe('node-c');
+  });
+
+  test('goes to whom the consumer named, and to nobody whom it ruled out', () => {
+    const wish = (preferences: object) => ({
+      wish: { preferences: { ...NO_PREFERENCES, ...preferences }, model: MODEL },
+    });
+    const tried = ['provider-a', 'provider-b'];
+    expect(pick(fleet(), tried, wish({ order: ['a', 'b', 'c'] }))).toBe('node-c');
+    expect(pick(fleet(), tried, wish({ order: ['a', 'b'] }))).toBe('node-far');
+    expect(pick(fleet(), tried, wish({ ignore: ['far'] }))).toBe('node-c');
+  });
+});
+
+describe('prices', () => {
+  const ask = (inputPico: bigint, outputPico: bigint) =>
+    ({ id: `ask_${inputPico}`, unit: 'token', inputPico, outputPico }) as const;
+  const listed = {
+    ...MODEL,
+    price: { id: 'price_1', unit: 'token', inputPico: 10n, outputPico: 20n },
+  } as const;
+  const pick = (fleet: Candidate[], preferences: object = {}): unknown => {
+    const wish = { preferences: { ...NO_PREFERENCES, ...preferences }, model: listed };
+    const picked = bookOf(fleet).book.pick({ ...order(wish), price: listed.price }, new Set());
+    return 'candidate' in picked ? picked.candidate.nodeId : picked;
+  };
+  const outside = (name: string, wanted: Candidate['ask']) =>
+    candidate(name, { mode: 'external', ask: wanted });
+
+  test('among endpoints, sorting by price finds the lowest ask', () => {
+    const fleet = [outside('none', null), outside('dear', ask(9n, 19n)), outside('cheap', ask(5n, 10n))];
+    expect(pick(fleet, { sort: 'price' })).toBe('node-cheap');
+  });
+
+  test('an endpoint that asks less still stands behind an agent, unless the list is above the price limit', () => {
+    const fleet = [candidate('agent'), outside('cheap', ask(5n, 10n))];
+    expect(pick(fleet, { sort: 'price' })).toBe('node-agent');
+    const maxPrice = { prompt: 5n, completion: 10n, request: undefined };
+    expect(pick(fleet, { maxPrice })).toBe('node-cheap');
+    expect(pick(fleet, { maxPrice: { ...maxPrice, prompt: 4n } })).toMatchObject({ filter: 'max_price' });
+  });
+
+  test('who asks more than the list is passed over, and nobody is left', () => {
+    expect(pick([outside('dear', ask(11n, 0n))])).toEqual({
+      none: 'model-without-provider',
+      agentsOnly: false,
+    });
+  });
 });

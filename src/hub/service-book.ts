@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
 import { beginAttempt, endAttempt, mayEvict } from '#routing/breaker.ts';
-import type { Candidate } from '#routing/candidate.ts';
-import { type Bias, type Choice, choose, whyEmpty } from '#routing/choose.ts';
-import { narrow, ranks, wishedRank } from '#routing/narrow.ts';
+import type { Candidate, Need } from '#routing/candidate.ts';
+import { type Bias, type Choice, choose, isFallback, whyEmpty } from '#routing/choose.ts';
+import { isOrdered, narrow, ranks, wishedRank } from '#routing/narrow.ts';
 import { fingerprintOf, LOSS_WITHIN_ANSWER, PoisonTable } from '#routing/poison.ts';
 import { noteTokensPerSecond, noteTtft } from '#routing/score.ts';
 import { softRank } from '#routing/soft-rank.ts';
@@ -63,7 +63,7 @@ export class ServiceBook implements Outcomes {
   }
 
   /** The best candidate for an order whose provider is not in `tried`, or why there is none. */
-  readonly pick: PickNext = (order, tried) => {
+  readonly pick: PickNext = (order, tried, last) => {
     // Between two tries of a request, others like it may have shown what it does.
     if (tried.size === 0) this.#asked?.(order.modelId);
     else if (this.isQuarantined(order)) return { none: 'request-quarantined' };
@@ -84,7 +84,13 @@ export class ServiceBook implements Outcomes {
     // With one candidate there is nothing to prefer.
     const conversation = candidates.length > 1 ? conversationKey(order) : undefined;
     const bias = candidates.length > 1 ? this.#biasOf(order, conversation, nowMs) : undefined;
-    const need = { modelId: order.modelId, operations: order.needs, requestBytes: messageBytes(order) };
+    const need: Need = {
+      modelId: order.modelId,
+      operations: order.needs,
+      requestBytes: messageBytes(order),
+      price: order.price,
+      agentsOnly: order.agentsOnly,
+    };
     const choice: Choice = {
       strategy: preferences?.sort ? SORTED[preferences.sort] : this.#strategy,
       nowMs,
@@ -94,10 +100,15 @@ export class ServiceBook implements Outcomes {
     };
     // Who lost a link to this very request is asked again only when nobody else is left.
     const losers = this.#poison.empty ? undefined : this.#poison.losers(this.#fingerprintOf(order), nowMs);
-    let plan = choose(need, candidates, losers?.size ? { ...choice, excluded: losers } : choice);
+    const cautious = losers?.size ? { ...choice, excluded: losers } : choice;
+    let plan = choose(need, candidates, cautious);
     if (losers?.size && plan.picks.length === 0) plan = choose(need, candidates, choice);
-    const [candidate] = plan.picks;
-    if (!candidate) return { none: whyEmpty(plan) };
+    let [candidate] = plan.picks;
+    if (!candidate)
+      return { none: whyEmpty(plan), agentsOnly: plan.rejected['plan-without-fallback'] !== undefined };
+    // Agents that fail one after the other must not use up every try before the fallback is asked.
+    if (last && candidate.mode !== 'external' && !(preferences && isOrdered(candidate, preferences)))
+      candidate = choose(need, candidates.filter(isFallback), cautious).picks[0] ?? candidate;
     if (conversation !== undefined) this.#sticky.note(conversation, candidate.nodeId, nowMs);
     return { candidate };
   };
@@ -133,7 +144,7 @@ export class ServiceBook implements Outcomes {
       candidate.breaker,
       candidate.record,
       { trial: outcome.trial, judgement: outcome.judgement },
-      { nowMs, random: this.#random, mayOpen: () => mayEvict(this.#candidates(modelId)) },
+      { nowMs, random: this.#random, mayOpen: () => mayEvict(this.#candidates(modelId), candidate) },
     );
     if (outcome.judgement !== 'served' || outcome.ttftMs === undefined) return;
     noteTtft(candidate.record, outcome.ttftMs);

@@ -77,7 +77,9 @@ export class EndpointBook {
 
   #take(found: KeptEndpoint): void {
     const { kept, removed: _removed, ...endpoint } = found;
-    const read = JSON.stringify([endpoint, kept?.secretId, kept?.sealed.toString('base64')]);
+    // An ask never changes: its id says enough, and its amounts are no JSON.
+    const models = endpoint.models.map((model) => ({ ...model, ask: model.ask?.id }));
+    const read = JSON.stringify([{ ...endpoint, models }, kept?.secretId, kept?.sealed.toString('base64')]);
     if (this.#read.get(found.id) === read) return;
     this.#read.set(found.id, read);
     const key = kept && (this.#box.open(kept, keyContext(endpoint)) ?? 'unreadable');

@@ -1,7 +1,7 @@
 import type { Database } from '#db/database.ts';
 import type { ExternalEndpoint } from '#domain/external-endpoint.ts';
 import type { Sealed } from '#kit/sealed.ts';
-import { addEndpoint, type ListedEndpoint, listEndpoints, removeEndpoint } from './endpoints.ts';
+import { addEndpoint, type ListedEndpoint, listEndpoints, removeEndpoint, setAsk } from './endpoints.ts';
 import type { SecretBox } from './secret-box.ts';
 
 const LISTED = 100;
@@ -23,6 +23,11 @@ export class EndpointDesk {
     at: number;
   }): Promise<'added' | 'too-many'> {
     return await addEndpoint(this.#database, { ...wish, box: this.#box });
+  }
+
+  /** What an endpoint of the provider asks for a model from now on; without `amounts`, the listed price. */
+  async ask(wish: Parameters<typeof setAsk>[1]): Promise<'set' | 'unknown'> {
+    return await setAsk(this.#database, wish);
   }
 
   async list(providerId: string): Promise<ListedEndpoint[]> {

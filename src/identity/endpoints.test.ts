@@ -10,7 +10,14 @@ import { Sealed } from '#kit/sealed.ts';
 import { makeProvider } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { EndpointBook } from './endpoint-book.ts';
-import { addEndpoint, keptEndpoints, keyContext, listEndpoints, removeEndpoint } from './endpoints.ts';
+import {
+  addEndpoint,
+  keptEndpoints,
+  keyContext,
+  listEndpoints,
+  removeEndpoint,
+  setAsk,
+} from './endpoints.ts';
 import { SecretBox } from './secret-box.ts';
 import { secretOf } from './secret-file.ts';
 
@@ -169,6 +176,61 @@ describe('in the database', () => {
       where id = 'ext_e'`;
     const [moved] = await keptEndpoints(fresh.database, ['ext_e']);
     expect(moved?.kept && boxOf('a').open(moved.kept, keyContext(moved))).toBeUndefined();
+  });
+
+  describe('an ask', () => {
+    const set = async (endpointId: string, more: Partial<Parameters<typeof setAsk>[1]> = {}) =>
+      await setAsk(fresh.database, {
+        id: `ask_${endpointId}_1`,
+        endpointId,
+        providerId: undefined,
+        modelId,
+        amounts: { unit: 'token', inputPico: 7n, outputPico: 9_007_199_254_740_993n },
+        actor: 'test',
+        at: systemClock.wallMs(),
+        ...more,
+      });
+    const askOf = (opened: EndpointBook, id: string) => inBook(opened, id)?.models[0]?.ask;
+
+    test('is known everywhere to the last digit, holds until the next, and ends with the listed price', async () => {
+      const { id: providerId } = await makeProvider(fresh.database);
+      await add(providerId, 'ext_ask');
+      const opened = await openBook();
+      expect(askOf(opened, 'ext_ask')).toBeUndefined();
+      expect(await set('ext_ask')).toBe('set');
+      await vi.waitFor(() =>
+        expect(askOf(opened, 'ext_ask')).toEqual({
+          id: 'ask_ext_ask_1',
+          unit: 'token',
+          inputPico: 7n,
+          outputPico: 9_007_199_254_740_993n,
+        }),
+      );
+      const pieces = { unit: 'request', requestPico: 3n, minutePico: 4n } as const;
+      await set('ext_ask', { id: 'ask_ext_ask_2', amounts: pieces });
+      await vi.waitFor(() => expect(askOf(opened, 'ext_ask')).toEqual({ id: 'ask_ext_ask_2', ...pieces }));
+      await set('ext_ask', { id: 'ask_ext_ask_3', amounts: undefined });
+      await vi.waitFor(() => expect(askOf(opened, 'ext_ask')).toBeUndefined());
+    });
+
+    test('of another provider, a model that is not served or an endpoint that is gone is not set', async () => {
+      const { id: providerId } = await makeProvider(fresh.database);
+      await add(providerId, 'ext_mine');
+      expect(await set('ext_mine', { providerId: 'prov_other' })).toBe('unknown');
+      expect(await set('ext_mine', { modelId: 'two/model' })).toBe('unknown');
+      await removeEndpoint(fresh.database, { id: 'ext_mine', providerId, actor: 'test', at: 0 });
+      expect(await set('ext_mine', { providerId })).toBe('unknown');
+    });
+
+    test('is history: it can be neither changed, removed nor emptied', async () => {
+      const { id: providerId } = await makeProvider(fresh.database);
+      await add(providerId, 'ext_history');
+      await set('ext_history');
+      const { sql } = fresh.database;
+      await expect(sql`update asks set input_pico = 1`).rejects.toThrow('an ask is history');
+      await expect(sql`delete from asks`).rejects.toThrow('an ask is history');
+      await expect(sql`truncate asks`).rejects.toThrow('an ask is history');
+    });
   });
 
   test('where an endpoint is cannot be changed', async () => {

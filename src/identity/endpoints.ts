@@ -1,6 +1,7 @@
 import type { Database, Sql } from '#db/database.ts';
 import type { EndpointModel, ExternalEndpoint } from '#domain/external-endpoint.ts';
 import type { Operation } from '#domain/operation.ts';
+import type { Amounts, Price } from '#domain/price.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import { noteEvent } from './account-events.ts';
 import type { SecretBox } from './secret-box.ts';
@@ -55,10 +56,11 @@ export async function addEndpoint(
         ${id}, ${providerId}, ${name}, ${url}, ${kept?.secretId ?? null}, ${kept?.sealed ?? null}, ${capacity},
         ${new Date(at)}
       )`;
-    for (const { modelId, upstreamName, operations } of endpoint.models) {
+    for (const { modelId, upstreamName, operations, ask } of endpoint.models) {
       await sql`
         insert into external_models (endpoint_id, model_id, upstream_name, operations)
         values (${id}, ${modelId}, ${upstreamName}, ${[...operations]})`;
+      if (ask) await insertAsk(sql, { id: ask.id, endpointId: id, modelId, amounts: ask, at });
     }
     await noteEvent(sql, {
       at,
@@ -69,6 +71,60 @@ export async function addEndpoint(
     });
     return 'added';
   });
+}
+
+/**
+ * Sets what an endpoint of `providerId` (of anybody, when undefined) asks for a model from now on; without `amounts`, the
+ * listed price. That it is not above the listed price is the caller's to see to. `unknown` when there is no such endpoint,
+ * or it does not serve the model.
+ */
+export async function setAsk(
+  database: Database,
+  wish: {
+    id: string;
+    endpointId: string;
+    providerId: string | undefined;
+    modelId: string;
+    amounts: Amounts | undefined;
+    actor: string;
+    at: number;
+  },
+): Promise<'set' | 'unknown'> {
+  const { endpointId, providerId = null, modelId, amounts, actor, at } = wish;
+  return await database.transaction(async (sql) => {
+    // Of two asks set at once, the one that holds must be the one that was set last.
+    const [known] = await sql`
+      select e.id from external_endpoints e join external_models m on m.endpoint_id = e.id
+      where e.id = ${endpointId} and e.removed_at is null and m.model_id = ${modelId}
+        and (${providerId}::text is null or e.provider_id = ${providerId})
+      for update of e`;
+    if (!known) return 'unknown';
+    await insertAsk(sql, { id: wish.id, endpointId, modelId, amounts, at });
+    await noteEvent(sql, {
+      at,
+      actor,
+      what: 'ask-set',
+      about: endpointId,
+      detail: { modelId, ask: wish.id },
+    });
+    return 'set';
+  });
+}
+
+async function insertAsk(
+  sql: Sql,
+  ask: { id: string; endpointId: string; modelId: string; amounts: Amounts | undefined; at: number },
+): Promise<void> {
+  const { amounts } = ask;
+  const [input, output] = amounts?.unit === 'token' ? [amounts.inputPico, amounts.outputPico] : [null, null];
+  const [request, minute] =
+    amounts?.unit === 'request' ? [amounts.requestPico, amounts.minutePico ?? null] : [null, null];
+  await sql`
+    insert into asks (id, endpoint_id, model_id, unit, input_pico, output_pico, request_pico, minute_pico, created_at)
+    values (
+      ${ask.id}, ${ask.endpointId}, ${ask.modelId}, ${amounts?.unit ?? 'listed'},
+      ${input}, ${output}, ${request}, ${minute}, ${new Date(ask.at)}
+    )`;
 }
 
 /** Removes an endpoint of `providerId` (of anybody, when undefined), and its key for good. False when there is none. */
@@ -135,7 +191,17 @@ interface Row {
   capacity: number;
   created_at: Date;
   removed_at: Date | null;
-  models: { model_id: string; upstream_name: string; operations: Operation[] }[] | null;
+  models: { model_id: string; upstream_name: string; operations: Operation[]; ask: AskRow | null }[] | null;
+}
+
+/** Amounts come as texts: a number in JSON would round them. */
+interface AskRow {
+  id: string;
+  unit: 'token' | 'request' | 'listed';
+  input: string | null;
+  output: string | null;
+  request: string | null;
+  minute: string | null;
 }
 
 function columns(sql: Sql) {
@@ -143,10 +209,20 @@ function columns(sql: Sql) {
     e.id, e.provider_id, e.name, e.url, e.secret_id, e.key_sealed, e.capacity, e.created_at, e.removed_at,
     (
       select json_agg(
-        json_build_object('model_id', model_id, 'upstream_name', upstream_name, 'operations', operations)
-        order by model_id
+        json_build_object(
+          'model_id', m.model_id, 'upstream_name', m.upstream_name, 'operations', m.operations,
+          'ask', (
+            select json_build_object(
+              'id', a.id, 'unit', a.unit, 'input', a.input_pico::text, 'output', a.output_pico::text,
+              'request', a.request_pico::text, 'minute', a.minute_pico::text
+            )
+            from asks a where a.endpoint_id = m.endpoint_id and a.model_id = m.model_id
+            order by a.number desc limit 1
+          )
+        )
+        order by m.model_id
       )
-      from external_models where endpoint_id = e.id
+      from external_models m where m.endpoint_id = e.id
     ) as models`;
 }
 
@@ -155,6 +231,7 @@ function plain(row: Row): ExternalEndpoint {
     modelId: model.model_id,
     upstreamName: model.upstream_name,
     operations: model.operations,
+    ...(model.ask && askIn(model.ask)),
   }));
   return {
     id: row.id,
@@ -164,4 +241,12 @@ function plain(row: Row): ExternalEndpoint {
     capacity: row.capacity,
     models,
   };
+}
+
+function askIn({ id, unit, ...ask }: AskRow): { ask: Price } | undefined {
+  if (unit === 'listed') return undefined;
+  if (unit === 'token')
+    return { ask: { id, unit, inputPico: BigInt(ask.input ?? 0), outputPico: BigInt(ask.output ?? 0) } };
+  const minute = ask.minute === null ? {} : { minutePico: BigInt(ask.minute) };
+  return { ask: { id, unit, requestPico: BigInt(ask.request ?? 0), ...minute } };
 }

@@ -21,6 +21,19 @@ export class SecretBox {
     this.#known = new Map(all.map((each) => [each.id, each]));
   }
 
+  /**
+   * How this market is named to others that its requests pass, and then how under its former secrets. All its processes
+   * have the same names, and nobody else has; they tell nothing of the secret.
+   */
+  get marketNames(): readonly string[] {
+    return [...this.#known.values()].map(({ marketName }) => marketName);
+  }
+
+  /** How it is named now. */
+  get marketName(): string {
+    return this.#current.marketName;
+  }
+
   seal(text: Sealed<string>, context: string): { secretId: string; sealed: Buffer } {
     const nonce = this.#random.bytes(NONCE_BYTES);
     const cipher = createCipheriv(CIPHER, this.#current.key, nonce);
@@ -55,10 +68,12 @@ interface Derived {
   /** Tells secrets apart; says nothing about them. */
   readonly id: string;
   readonly key: Buffer;
+  readonly marketName: string;
 }
 
 function derive(secret: Sealed<string>): Derived {
   const key = Buffer.from(hkdfSync('sha256', secret.open(), 'cygnet', 'external endpoint keys', 32));
   const id = createHash('sha256').update('id').update(key).digest('hex').slice(0, 8);
-  return { id, key };
+  const name = Buffer.from(hkdfSync('sha256', secret.open(), 'cygnet', 'name on the way', 8));
+  return { id, key, marketName: `cygnet-${name.toString('hex')}` };
 }

@@ -39,4 +39,9 @@ export class RetryBudget {
     this.#saved -= 1;
     return true;
   }
+
+  /** Is no further retry saved? */
+  get spent(): boolean {
+    return this.#saved < 1;
+  }
 }

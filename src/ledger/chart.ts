@@ -28,6 +28,18 @@ export const CHART = {
   'platform:cash': { raisedBy: 'debit', meaning: 'money received outside the ledger' },
 } as const satisfies Record<string, AccountType>;
 
+/** Of tokens that are booked in their own unit (`token-book.ts`): tables of their own, and the same signs. */
+export const TOKEN_CHART = {
+  'provider:': { raisedBy: 'credit', meaning: 'rewarded to a provider and not yet paid out' },
+  'vesting:': { raisedBy: 'credit', meaning: 'rewarded to a provider and locked until its day' },
+  'platform:reserve': {
+    raisedBy: 'credit',
+    meaning: 'allotted and given to nobody: the remainder of every day',
+  },
+  'platform:claimable': { raisedBy: 'credit', meaning: 'paid out on chain, for providers to claim' },
+  'platform:cash': { raisedBy: 'debit', meaning: 'tokens of the market outside the ledger' },
+} as const satisfies Record<string, AccountType>;
+
 export const FEE = 'platform:fee';
 export const TREASURY = 'platform:treasury';
 export const BURN = 'platform:burn';
@@ -37,6 +49,7 @@ export const RECEIVABLE = 'platform:receivable';
 export const PLANS = 'platform:plans';
 export const SLASHED = 'platform:slashed';
 export const CASH = 'platform:cash';
+export const RESERVE = 'platform:reserve';
 
 export function consumerAccount(consumerId: string): string {
   return `consumer:${consumerId}`;
@@ -48,4 +61,8 @@ export function providerAccount(providerId: string): string {
 
 export function collateralAccount(providerId: string): string {
   return `collateral:${providerId}`;
+}
+
+export function vestingAccount(providerId: string): string {
+  return `vesting:${providerId}`;
 }

@@ -112,7 +112,7 @@ export function partiesOf(records: readonly JournalRecord[]): {
 }
 
 /** The grouped sums of the entries' legs, by account. */
-export function sumsOf(entries: readonly Entry[]): Map<string, Pico> {
+export function sumsOf(entries: readonly Pick<Entry, 'legs'>[]): Map<string, Pico> {
   const sums = new Map<string, Pico>();
   for (const { legs } of entries) {
     for (const { account, amount } of legs) sums.set(account, (sums.get(account) ?? 0n) + amount);

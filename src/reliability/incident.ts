@@ -28,8 +28,6 @@ export type IncidentStep =
   | { readonly kind: 'resolved'; readonly quietMs: number };
 
 export const QUIET_MS = 300_000;
-/** A post-mortem is owed this long after the end. */
-export const POST_MORTEM_MS = 48 * 3_600_000;
 
 /** The next step, if there is one. */
 export function nextStep(

@@ -60,7 +60,7 @@ export function postureOf(
 }
 
 function modelPosture(incident: OpenIncident, fallback: string | undefined): ModelPosture {
-  const { severity, triggers, region, because } = incident;
+  const { triggers, region, because } = incident;
   const loaded = triggers.some(
     (name) => name === 'slow' || name === 'pool-shrinks' || name === 'errors-rise',
   );

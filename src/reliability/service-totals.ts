@@ -139,7 +139,7 @@ export class ServiceTotals {
       }),
       reset: () => {},
     };
-    registry.registerMetric(metric as unknown as Metric<string>);
+    registry.registerMetric(metric as unknown as Metric);
   }
 
   #blame(series: Series, code: string): void {

@@ -52,7 +52,7 @@ export interface TriggerTerms {
   readonly poolLeft: number;
 }
 
-export const TRIGGER_TERMS: TriggerTerms = {
+const TRIGGER_TERMS: TriggerTerms = {
   probesInRow: 2,
   slowForMs: 300_000,
   errorsMinor: 0.02,

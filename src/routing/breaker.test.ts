@@ -189,6 +189,19 @@ test('at most half of a fleet is shut out, and of a small one at least one may b
   ).toBe(true);
 });
 
+test('every agent may be shut out while an external endpoint stands by, and the endpoint itself may not', () => {
+  const shut = { breaker: { state: 'open' } } as const;
+  const agents = [candidate('a', shut), candidate('b', shut), candidate('c')];
+  const endpoint = candidate('far', { mode: 'external' });
+  const [agent] = agents;
+  expect(mayEvict([...agents, endpoint], agent)).toBe(true);
+  expect(mayEvict([...agents, endpoint], endpoint)).toBe(false);
+  expect(mayEvict([...agents, candidate('far', { mode: 'external', health: 'unhealthy' })], agent)).toBe(
+    false,
+  );
+  expect(mayEvict([...agents, candidate('far', { mode: 'external', ...shut })], agent)).toBe(false);
+});
+
 test('whatever happens, trials never go below zero, openings stay within five minutes, and time alone reopens nothing', () => {
   const step = fc.record({
     waitMs: fc.nat(400_000),

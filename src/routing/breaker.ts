@@ -104,14 +104,18 @@ function open(breaker: Breaker, at: { nowMs: number; random: Randomness }): void
   breaker.openings = Math.min(MOST_OPENINGS, step + 1);
 }
 
-/** May one more of a model's candidates be shut out? Only those that could serve but for their circuit are counted. */
-export function mayEvict(candidates: readonly Candidate[]): boolean {
+/**
+ * May one more of a model's candidates be shut out, namely `who`? Only those that could serve but for their circuit are
+ * counted. An agent always may while an external endpoint stands by: the cap is there so that somebody is left to try.
+ */
+export function mayEvict(candidates: readonly Candidate[], who?: Pick<Candidate, 'mode'>): boolean {
   let fleet = 0;
   let shut = 0;
   for (const candidate of candidates) {
     if (!candidate.eligible || candidate.draining || candidate.health === 'unhealthy') continue;
     fleet += 1;
     if (candidate.breaker.state !== 'closed') shut += 1;
+    else if (candidate.mode === 'external' && who?.mode === 'websocket') return true;
   }
   return shut < Math.max(1, Math.floor(fleet * EVICTION_CAP));
 }

@@ -39,7 +39,7 @@ export interface Candidate {
   /** Where the provider is, as the operator notes it; null when unknown. */
   region: string | null;
   dataPolicy: DataPolicy;
-  /** What the provider asks, never above the model's listed price; null: the listed price. */
+  /** What the provider asks; null: the listed price. Whoever asks more than that is passed over. */
   ask: Price | null;
   readonly connectedAtMs: number;
   readonly breaker: Breaker;
@@ -78,4 +78,8 @@ export interface Need {
   readonly operations: OperationSet;
   /** The size of the message an agent would receive. */
   readonly requestBytes: number;
+  /** The most it may cost: the listed price that it was admitted with. Absent: nobody is too dear. */
+  readonly price?: Price | undefined;
+  /** No external endpoint may serve: the consumer's plan has no fallback. */
+  readonly agentsOnly?: boolean | undefined;
 }

@@ -271,6 +271,28 @@ describe('circuits', () => {
     expect(most.picks).toHaveLength(3);
   });
 
+  test('agents that are shut out stay so while an external endpoint can serve, and not when it cannot', () => {
+    const agents = [candidate('a', shut), candidate('b', shut), candidate('c', shut)];
+    const endpoint = (given: Parameters<typeof candidate>[1]): Candidate =>
+      candidate('far', { mode: 'external', ...given });
+    const covered = plan([...agents, endpoint({})]);
+    expect(covered).toMatchObject({ panic: false, rejected: { 'circuit-open': 3 } });
+    expect(covered.picks.map(({ id }) => id)).toEqual(['far/model']);
+    for (const useless of [{ inFlight: 8 }, { health: 'unhealthy' }, shut, due] as const) {
+      const left = plan([...agents, endpoint(useless)]);
+      expect(left.panic).toBe(true);
+      expect(left.picks[0]?.mode).toBe('websocket');
+    }
+    const fleet = [...agents, endpoint({})];
+    const told = explain(smallNeed, fleet, { strategy: healthAware(), nowMs: NOW });
+    expect(told.map(({ reason }) => reason)).toEqual([
+      undefined,
+      'circuit-open',
+      'circuit-open',
+      'circuit-open',
+    ]);
+  });
+
   test('the only provider is never shut out for good, but gets one attempt at a time', () => {
     expect(plan([candidate('a', shut)]).picks).toHaveLength(1);
     expect(plan([candidate('a', { breaker: { ...shut.breaker, trialsUnderWay: 1 } })]).picks).toHaveLength(0);

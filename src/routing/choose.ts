@@ -158,6 +158,17 @@ function panics(mayServe: number): boolean {
   return (turnedAway[CIRCUIT_GATE] as number) > fleet * PANIC_SHARE;
 }
 
+/** Is an external endpoint with a closed circuit among those that may serve? */
+function standsBy(candidates: readonly Candidate[], mayServe: number): boolean {
+  for (let i = 0; i < mayServe; i++) if (isFallback(candidates[able[i] as number] as Candidate)) return true;
+  return false;
+}
+
+/** An external endpoint that nothing speaks against. */
+export function isFallback({ mode, breaker }: Candidate): boolean {
+  return mode === 'external' && breaker.state === 'closed';
+}
+
 /**
  * Plans `need` over `candidates` (those of its model). No picks means that nobody may serve now; `rejected` says why,
  * and `whyEmpty` in which words to tell the caller.
@@ -173,7 +184,8 @@ export function choose(need: Need, candidates: readonly Candidate[], choice: Cho
     };
   }
   let mayServe = sift(need, candidates, state, nowMs);
-  const panic = panics(mayServe);
+  // Where a sound external endpoint can serve, nobody needs an agent that has just failed.
+  const panic = panics(mayServe) && !standsBy(candidates, mayServe);
   if (panic) mayServe = sift(need, candidates, { ...state, ignoreCircuits: true }, nowMs);
 
   let bestTtftMs = Number.POSITIVE_INFINITY;
@@ -293,7 +305,7 @@ export function stateOf(
     ignoreCircuits: false,
   };
   const mayServe = sift(need, candidates, calm, choice.nowMs);
-  return panics(mayServe) ? { ...calm, ignoreCircuits: true } : calm;
+  return panics(mayServe) && !standsBy(candidates, mayServe) ? { ...calm, ignoreCircuits: true } : calm;
 }
 
 /** Every candidate with what `choose` makes of it, best first, those that may not serve after them. */

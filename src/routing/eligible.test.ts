@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { operationSet } from '#domain/operation.ts';
+import type { Price } from '#domain/price.ts';
 import { candidate, smallNeed } from '#support/candidate.ts';
+import type { Need } from './candidate.ts';
 import { FRESH, GATES, type Reason, type RoutingState, whyNot } from './eligible.ts';
 
 const NOW = 1_000;
+const listed: Price = { id: 'price_1', unit: 'token', inputPico: 5n, outputPico: 10n };
+const need: Need = { ...smallNeed, price: listed, agentsOnly: true };
 
 describe('each gate has its reason', () => {
   const table: [Reason | undefined, Parameters<typeof candidate>[1], Partial<RoutingState>?][] = [
@@ -21,6 +25,10 @@ describe('each gate has its reason', () => {
     ['draining', { draining: true }],
     ['model-unhealthy', { health: 'unhealthy' }],
     ['request-too-large', { maxRequestBytes: 999 }],
+    ['asks-too-much', { ask: { id: 'ask_1', unit: 'token', inputPico: 5n, outputPico: 11n } }],
+    ['asks-too-much', { ask: { id: 'ask_1', unit: 'request', requestPico: 0n } }],
+    [undefined, { ask: { id: 'ask_1', unit: 'token', inputPico: 5n, outputPico: 10n } }],
+    ['plan-without-fallback', { mode: 'external' }],
     ['circuit-open', { breaker: { state: 'open', openUntilMs: NOW + 1 } }],
     ['circuit-open', { breaker: { state: 'half-open', trialsUnderWay: 1 } }],
     ['circuit-open', { breaker: { state: 'half-open', trialsUnderWay: 1 } }, { ignoreCircuits: true }],
@@ -30,8 +38,12 @@ describe('each gate has its reason', () => {
     ['provider-tried', {}, { tried: new Set(['provider-a']) }],
     ['provider-excluded', {}, { excluded: new Set(['provider-a']) }],
   ];
-  test.each(table)('%s: %j', (reason, given, state = {}) => {
-    expect(whyNot(candidate('a', given), smallNeed, { ...FRESH, ...state }, NOW)).toBe(reason);
+  test.each(table)('%s: %o', (reason, given, state = {}) => {
+    expect(whyNot(candidate('a', given), need, { ...FRESH, ...state }, NOW)).toBe(reason);
+  });
+  test('a need that names no price and no plan passes every ask and every endpoint', () => {
+    const dear = candidate('a', { mode: 'external', ask: { ...listed, inputPico: 99n } });
+    expect(whyNot(dear, smallNeed, FRESH, NOW)).toBeUndefined();
   });
 });
 
@@ -42,6 +54,8 @@ test('with several gates shut, the first in order is the reason', () => {
     { draining: true },
     { health: 'unhealthy' },
     { maxRequestBytes: 0 },
+    { ask: { ...listed, inputPico: 6n } },
+    { mode: 'external' },
     { breaker: { state: 'open', openUntilMs: NOW + 1 } },
     { inFlight: 8 },
     { linkInFlight: 16 },
@@ -49,7 +63,7 @@ test('with several gates shut, the first in order is the reason', () => {
   const state = { ...FRESH, tried: new Set(['provider-a']), excluded: new Set(['provider-a']) };
   for (let first = 0; first < GATES.length; first++) {
     const given = Object.assign({}, ...shut.slice(first));
-    const tried = first <= 8 ? state : { ...state, tried: FRESH.tried };
-    expect(whyNot(candidate('a', given), smallNeed, tried, NOW)).toBe(GATES[first]);
+    const tried = first <= 10 ? state : { ...state, tried: FRESH.tried };
+    expect(whyNot(candidate('a', given), need, tried, NOW)).toBe(GATES[first]);
   }
 });

@@ -1,3 +1,4 @@
+import { asksMore } from '#domain/price.ts';
 import { assert } from '#kit/assert.ts';
 import { newBreaker } from './breaker.ts';
 import type { Candidate, Need } from './candidate.ts';
@@ -13,6 +14,8 @@ export const GATES = [
   'draining',
   'model-unhealthy',
   'request-too-large',
+  'asks-too-much',
+  'plan-without-fallback',
   'circuit-open',
   'model-full',
   'link-full',
@@ -48,16 +51,18 @@ export function gateOf(candidate: Candidate, need: Need, state: RoutingState, no
   if (candidate.draining) return 2;
   if (candidate.health === 'unhealthy') return 3;
   if (need.requestBytes > candidate.maxRequestBytes) return 4;
+  if (candidate.ask !== null && need.price !== undefined && asksMore(candidate.ask, need.price)) return 5;
+  if (need.agentsOnly === true && candidate.mode === 'external') return 6;
   const breaker = candidate.breaker;
   if (breaker.state !== 'closed') {
     // Whatever the reason for trying it, a doubtful candidate gets one request at a time.
-    if (breaker.trialsUnderWay > 0) return 5;
-    if (breaker.state === 'open' && nowMs < breaker.openUntilMs && !state.ignoreCircuits) return 5;
+    if (breaker.trialsUnderWay > 0) return 7;
+    if (breaker.state === 'open' && nowMs < breaker.openUntilMs && !state.ignoreCircuits) return 7;
   }
-  if (candidate.inFlight >= candidate.capacity) return 6;
-  if (candidate.linkInFlight >= candidate.linkCapacity) return 7;
-  if (state.tried.size > 0 && state.tried.has(candidate.providerId)) return 8;
-  if (state.excluded.size > 0 && state.excluded.has(candidate.providerId)) return 9;
+  if (candidate.inFlight >= candidate.capacity) return 8;
+  if (candidate.linkInFlight >= candidate.linkCapacity) return 9;
+  if (state.tried.size > 0 && state.tried.has(candidate.providerId)) return 10;
+  if (state.excluded.size > 0 && state.excluded.has(candidate.providerId)) return 11;
   return OPEN;
 }
 
@@ -111,6 +116,10 @@ function opened(gate: Reason, need: Need): Partial<Candidate> {
       return { health: 'healthy' };
     case 'request-too-large':
       return { maxRequestBytes: need.requestBytes };
+    case 'asks-too-much':
+      return { ask: null };
+    case 'plan-without-fallback':
+      return { mode: 'websocket' };
     case 'circuit-open':
       return { breaker: newBreaker() };
     case 'model-full':

@@ -119,6 +119,11 @@ function affordable({ maxPrice }: Preferences, listed: Price): Passes | undefine
   };
 }
 
+/** Did the consumer name this candidate in its `order`? */
+export function isOrdered(candidate: Candidate, { order }: Preferences): boolean {
+  return order.some((name) => isNamed(candidate, name));
+}
+
 /** Is this candidate meant by `name`: its provider's id or name? Both sides in lower case. */
 function isNamed(candidate: Candidate, name: string): boolean {
   return candidate.providerNames.includes(name);

@@ -6,7 +6,9 @@ import type { MarketChain } from '#chain/market-chain.ts';
 import type { Database } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { type AuditReport, audit as auditLedger, type Difference } from '#ledger/audit.ts';
+import { auditTokens } from '#ledger/token-audit.ts';
 import type { ClaimsDesk } from './claims-desk.ts';
+import { rewardStore } from './open.ts';
 import type { SettlementStore } from './store.ts';
 
 /** What an audit of the whole way found: usage, entries, batches, chain. */
@@ -22,7 +24,7 @@ const LISTED = 100;
 const SETTLEMENTS = 100_000;
 
 /**
- * The audit of the ledger, and of what settlement made of it: each payout and each claim has its entry and the reverse; no
+ * The audit of the ledgers of dollars and tokens, and of what settlement made of them: each payout and each claim has its entry and the reverse; no
  * provider was paid more than it had earned by the cut; a batch adds up and builds on the one before; what is claimable is
  * what was promised and not claimed. With the chain: the contract announced every confirmed batch as it is in the ledger,
  * has no other, has enough, and has paid what the claims say. With the desk: every claims file has the hash that is on
@@ -35,9 +37,16 @@ export async function auditMarket(parts: {
   desk?: ClaimsDesk | undefined;
 }): Promise<MarketAuditReport> {
   const ledger = await auditLedger(parts.database);
-  const differences = [...ledger.differences];
+  const differences = [...ledger.differences, ...(await auditTokens(parts.database))];
   const counts = await auditTables(parts.database, differences);
-  if (parts.store && parts.chain) await auditChain(parts.store, parts.chain, differences);
+  if (parts.store && parts.chain) {
+    await auditChain(parts.store, parts.chain, differences);
+    const rewards = rewardStore(parts.database, parts.chain);
+    // A market that never rewarded anybody may not know this token of the contract.
+    const rewarded = rewards && (await rewards.last()) ? rewards : undefined;
+    if (rewarded) await auditChain(rewarded, parts.chain, differences);
+    if (rewarded && parts.desk) await auditFiles(rewarded, parts.desk.of(rewarded), differences);
+  }
   if (parts.store && parts.desk) await auditFiles(parts.store, parts.desk, differences);
   return {
     ...ledger,
@@ -72,7 +81,7 @@ async function auditTables(
         select coalesce('payout:' || p.settlement_id || ':' || p.provider_id, e.id) as "where",
           e.amount as found, -p.paid as expected
         from settlement_payouts p
-        full join (select id, account, amount from postings where kind = 'payout' and account like 'provider:%') e
+        full join (select id, account, amount from settled_postings where kind = 'payout' and account like 'provider:%') e
           on e.id = 'payout:' || p.settlement_id || ':' || p.provider_id
         where e.amount is distinct from -p.paid or e.account is distinct from 'provider:' || p.provider_id
         order by 1 limit ${LISTED + 1}`,
@@ -86,7 +95,7 @@ async function auditTables(
         from (
           select p.* from settlement_payouts p join settlements s on s.id = p.settlement_id where s.state = 'revoked'
         ) p
-        full join (select id, account, amount from postings where kind = 'payout-revoked' and account like 'provider:%') e
+        full join (select id, account, amount from settled_postings where kind = 'payout-revoked' and account like 'provider:%') e
           on e.id = 'payout-revoked:' || p.settlement_id || ':' || p.provider_id
         where e.amount is distinct from p.paid or e.account is distinct from 'provider:' || p.provider_id
         order by 1 limit ${LISTED + 1}`,
@@ -97,7 +106,7 @@ async function auditTables(
       await sql<Row[]>`
         select coalesce('claim:' || c.event_id, e.id) as "where", e.amount as found, -c.paid as expected
         from settlement_claims c
-        full join (select id, amount from postings where kind = 'claim' and account = 'platform:claimable') e
+        full join (select id, amount from settled_postings where kind = 'claim' and account = 'platform:claimable') e
           on e.id = 'claim:' || c.event_id
         where e.amount is distinct from -c.paid
         order by 1 limit ${LISTED + 1}`,
@@ -112,13 +121,19 @@ async function auditTables(
         cross join lateral (
           select coalesce(sum(q.paid), 0) as paid
           from settlement_payouts q join settlements r on r.id = q.settlement_id
-          where q.provider_id = p.provider_id and r.state <> 'revoked' and r.made_at < s.made_at
+          where q.provider_id = p.provider_id and r.asset = s.asset and r.state <> 'revoked' and r.made_at < s.made_at
         ) before
         cross join lateral (
           select coalesce(sum(leg.amount), 0) as amount
-          from entries e, unnest(e.accounts, e.amounts) as leg(account, amount)
-          where e.accounts @> array['provider:' || p.provider_id] and e.seq <= s.cut
-            and e.kind not in ('payout', 'payout-revoked') and leg.account = 'provider:' || p.provider_id
+          from (
+            select seq, kind, accounts, amounts from entries
+            where s.asset = 'USD' and accounts @> array['provider:' || p.provider_id]
+            union all
+            select seq, kind, accounts, amounts from token_entries
+            where asset = s.asset and accounts @> array['provider:' || p.provider_id]
+          ) e, unnest(e.accounts, e.amounts) as leg(account, amount)
+          where e.seq <= s.cut and e.kind not in ('payout', 'payout-revoked')
+            and leg.account = 'provider:' || p.provider_id
         ) earned
         where before.paid + p.paid > earned.amount
         order by 1 limit ${LISTED + 1}`,
@@ -163,27 +178,35 @@ async function auditTables(
         where c.units > coalesce(p.units, 0)
         order by 1 limit ${LISTED + 1}`,
     );
-    const [sums] = await sql<
-      {
-        claimable: Pico;
-        expected: Pico;
-        settlements: bigint;
-        payouts: bigint;
-        claims: bigint;
-      }[]
-    >`
+    note(
+      differences,
+      'What is claimable is not what was promised and not claimed.',
+      await sql<Row[]>`
+        with promised as (
+          select s.asset, sum(p.paid) as paid from settlement_payouts p join settlements s on s.id = p.settlement_id
+          where s.state <> 'revoked' group by s.asset
+        ),
+        claimed as (
+          select s.asset, sum(c.paid) as paid from settlement_claims c
+          join (select distinct chain_id, contract, token, asset from settlements) s using (chain_id, contract, token)
+          group by s.asset
+        ),
+        claimable as (
+          select 'USD' as asset, balance from accounts where id = 'platform:claimable'
+          union all
+          select asset, balance from token_accounts where id = 'platform:claimable'
+        )
+        select case coalesce(b.asset, p.asset) when 'USD' then '' else coalesce(b.asset, p.asset) || ' ' end
+            || 'platform:claimable' as "where", coalesce(b.balance, 0) as found,
+          coalesce(p.paid, 0) - coalesce(c.paid, 0) as expected
+        from claimable b full join promised p on p.asset = b.asset left join claimed c on c.asset = p.asset
+        where coalesce(b.balance, 0) <> coalesce(p.paid, 0) - coalesce(c.paid, 0)`,
+    );
+    const [sums] = await sql<{ settlements: bigint; payouts: bigint; claims: bigint }[]>`
       select
-        (select balance from accounts where id = 'platform:claimable') as claimable,
-        (select coalesce(sum(p.paid), 0) from settlement_payouts p join settlements s on s.id = p.settlement_id
-         where s.state <> 'revoked') - (select coalesce(sum(paid), 0) from settlement_claims) as expected,
         (select count(*) from settlements) as settlements,
         (select count(*) from settlement_payouts) as payouts,
         (select count(*) from settlement_claims) as claims`;
-    if (sums && sums.claimable !== sums.expected) {
-      const { claimable: found, expected } = sums;
-      const what = 'What is claimable is not what was promised and not claimed.';
-      note(differences, what, [{ where: 'platform:claimable', found, expected }]);
-    }
     return {
       checkedSettlements: Number(sums?.settlements ?? 0n),
       checkedPayouts: Number(sums?.payouts ?? 0n),

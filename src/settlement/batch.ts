@@ -13,7 +13,7 @@ import { assert } from '#kit/assert.ts';
 export interface PayoutTerms {
   /** Below this a balance is carried over. */
   readonly minimum: Pico;
-  /** What a whole token is worth. */
+  /** What a whole token is worth; where the ledger counts the token itself, its units in one. */
   readonly picoPerToken: Pico;
   /** The token's decimals: a whole token is 10^decimals units. */
   readonly decimals: number;

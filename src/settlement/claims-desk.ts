@@ -32,6 +32,11 @@ export class ClaimsDesk {
     return this.#store.scope;
   }
 
+  /** The desk of another token, whose files are in the same folder. */
+  of(store: SettlementStore): ClaimsDesk {
+    return new ClaimsDesk({ store, folder: this.#folder });
+  }
+
   /** Newest first. */
   async list(limit: number): Promise<Settlement[]> {
     return await this.#store.list(limit);

@@ -34,13 +34,7 @@ export function openNights(parts: {
         work: async () => {
           await settler.round();
         },
-        failed: (error) => {
-          if (error instanceof Fault && error.code === 'settlement-stopped') {
-            log.error({ reason: error.message }, 'Payouts are stopped: a person must look.');
-          } else {
-            log.warn({ err: error }, 'A settlement round failed; it will be tried again.');
-          }
-        },
+        failed: (error) => settlementFailed(log, error),
       }),
     );
   }
@@ -65,4 +59,13 @@ export function openNights(parts: {
       await Promise.all(rounds.map((each) => each.close()));
     },
   };
+}
+
+/** Says why a round of settlement failed. */
+export function settlementFailed(log: Logger, error: unknown): void {
+  if (error instanceof Fault && error.code === 'settlement-stopped') {
+    log.error({ reason: error.message }, 'Payouts are stopped: a person must look.');
+  } else {
+    log.warn({ err: error }, 'A settlement round failed; it will be tried again.');
+  }
 }

@@ -4,9 +4,9 @@ import type { Address, Hex } from '#domain/hex.ts';
 import type { Pico } from '#domain/money.ts';
 import { dayName, dayStart } from '#domain/window.ts';
 import { Fault } from '#kit/fault.ts';
-import { writeEntries } from '#ledger/book.ts';
 import { claimEntry, payoutEntry, revokedPayoutEntry } from '#ledger/entries.ts';
 import type { ClaimRow, Owed, Payout } from './batch.ts';
+import { dollarBook, type PayoutBook } from './payout-book.ts';
 
 /** Which contract pays, in which token. Addresses in lower case. */
 export interface Scope {
@@ -89,16 +89,18 @@ interface Row {
 const CHUNK = 5_000;
 
 /**
- * What settlement keeps, for one contract and token. Each writing method is one transaction that can be repeated: what it
+ * What settlement keeps, for one contract and token, and one ledger that is paid out of. Each writing method is one transaction that can be repeated: what it
  * did is there after any crash, and what it did not do was never there.
  */
 export class SettlementStore {
   readonly #database: Database;
+  readonly #book: PayoutBook;
   readonly scope: Scope;
 
-  constructor(database: Database, scope: Scope) {
+  constructor(database: Database, scope: Scope, book: PayoutBook = dollarBook) {
     this.#database = database;
     this.scope = scope;
+    this.#book = book;
   }
 
   /**
@@ -117,14 +119,12 @@ export class SettlementStore {
         if (known) return known;
       }
       await sql`set local lock_timeout = '10s'`;
-      await sql`lock table entries in share mode`;
+      await this.#book.lock(sql);
       const [last] = await sql<{ cut: bigint }[]>`
         select coalesce(max(cut), 0)::bigint as cut from settlement_cuts
         where chain_id = ${chainId} and contract = ${contract} and token = ${token}`;
-      const [newest] = await sql<{ seq: bigint }[]>`
-        select seq from entries where seq > ${last?.cut ?? 0n} and at < ${new Date(dayStart(day + 1))}
-        order by seq desc limit 1`;
-      const cut = newest?.seq ?? last?.cut ?? 0n;
+      const after = last?.cut ?? 0n;
+      const cut = (await this.#book.newest(sql, { after, before: new Date(dayStart(day + 1)) })) ?? after;
       const [made] = await sql<{ id: bigint }[]>`
         insert into settlement_cuts (chain_id, contract, token, day, cut, final, made_at)
         values (${chainId}, ${contract}, ${token}, ${name}, ${cut}, ${options.final}, ${new Date(options.at)})
@@ -138,9 +138,9 @@ export class SettlementStore {
 
   /** Where a cut of this day would be now. Keeps nothing, and waits for nobody. */
   async cutAsOf(day: number): Promise<{ cut: bigint; name: string }> {
-    const [newest] = await this.#database.sql<{ seq: bigint }[]>`
-      select seq from entries where at < ${new Date(dayStart(day + 1))} order by seq desc limit 1`;
-    return { cut: newest?.seq ?? 0n, name: dayName(day) };
+    const before = new Date(dayStart(day + 1));
+    const newest = await this.#book.newest(this.#database.sql, { after: 0n, before });
+    return { cut: newest ?? 0n, name: dayName(day) };
   }
 
   /** The final cut of a day, if it was made. */
@@ -165,17 +165,7 @@ export class SettlementStore {
    * the balance, so that only what came after the cut is read.
    */
   async owedBy(cut: bigint): Promise<Owed[]> {
-    const rows = await this.#database.sql<{ provider: string; owed: Pico; wallet: Address | null }[]>`
-      select substr(a.id, 10) as provider, (a.balance - coalesce(later.amount, 0)) as owed,
-        coalesce(p.beneficiary_address, p.owner_address) as wallet
-      from accounts a
-      left join (
-        select account, sum(amount) as amount from postings
-        where seq > ${cut} and account like 'provider:%' and kind not in ('payout', 'payout-revoked')
-        group by account
-      ) later on later.account = a.id
-      left join providers p on p.id = substr(a.id, 10)
-      where a.kind = 'provider' and a.balance - coalesce(later.amount, 0) <> 0`;
+    const rows = await this.#book.owedBy(this.#database.sql, cut);
     return rows.map(({ provider, owed, wallet }) => ({
       providerId: provider,
       owed,
@@ -225,11 +215,11 @@ export class SettlementStore {
       await sql`
         insert into settlements (
           id, chain_id, contract, token, number, cut_id, day, cut, decimals, pico_per_token, minimum, previous, accounts,
-          increase, total, root, claims_hash, made_at
+          increase, total, root, claims_hash, made_at, asset
         ) values (
           ${id}, ${chainId}, ${contract}, ${token}, ${terms.number}, ${cutId}, ${terms.day}, ${terms.cut},
           ${terms.decimals}, ${terms.picoPerToken}, ${terms.minimum}, ${terms.previous}, ${terms.accounts},
-          ${terms.increase}, ${terms.total}, ${terms.root}, ${terms.claimsHash}, ${new Date(terms.madeAt)}
+          ${terms.increase}, ${terms.total}, ${terms.root}, ${terms.claimsHash}, ${new Date(terms.madeAt)}, ${this.#book.asset}
         )`;
       for (let i = 0; i < payouts.length; i += CHUNK) {
         const some = payouts.slice(i, i + CHUNK);
@@ -239,7 +229,7 @@ export class SettlementStore {
             ${some.map((each) => each.providerId)}::text[], ${some.map((each) => each.account)}::text[],
             ${some.map((each) => each.units)}::numeric[], ${some.map((each) => each.paid)}::numeric[]
           ) as t(provider, account, units, paid)`;
-        await writeEntries(
+        await this.#book.write(
           sql,
           some.map((each) => payoutEntry({ ...each, settlementId: id, at: terms.madeAt })),
         );
@@ -356,7 +346,7 @@ export class SettlementStore {
       where settlement_id = ${row.id} order by provider_id`;
     for (let i = 0; i < payouts.length; i += CHUNK) {
       const some = payouts.slice(i, i + CHUNK);
-      await writeEntries(
+      await this.#book.write(
         sql,
         some.map((each) => revokedPayoutEntry({ ...each, settlementId: row.id, at })),
       );
@@ -386,7 +376,7 @@ export class SettlementStore {
         ${eventId}, ${chainId}, ${contract}, ${token}, ${account}, ${units}, ${cumulative}, ${collected.paid}, ${block},
         ${transaction}
       )`;
-    await writeEntries(sql, [claimEntry({ eventId, account, units, paid: collected.paid, at })]);
+    await this.#book.write(sql, [claimEntry({ eventId, account, units, paid: collected.paid, at })]);
   }
 
   /** Everything that was claimed, in units. */

@@ -13,7 +13,10 @@ export interface ClaimsHeader {
   readonly contract: Address;
   readonly token: Address;
   readonly decimals: number;
-  /** The pico-dollars (10⁻¹² USD) that a whole token was worth when the batch was made. */
+  /**
+   * The pico-dollars (10⁻¹² USD) that a whole token was worth when the batch was made. Rewards are counted in the token
+   * itself: then it is 10^decimals.
+   */
   readonly picoPerToken: string;
   readonly batch: number;
   /** The UTC day that it settles, `2026-11-26`. */

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { parseUsd } from '#domain/money.ts';
+import type { Amounts } from '#domain/price.ts';
 
 /**
  * The management API under `/api/v1`: what people's browsers, the Swan agent and our dashboard send, and what they get.
@@ -102,6 +104,34 @@ export const providerMoveRequest = z.object({
   reason: z.string().max(1_000).default(''),
 });
 
+/** Dollars per million tokens, in whole pico-dollars per token. */
+const perMillion = dollars
+  .transform((text) => parseUsd(text))
+  .refine((pico) => pico % 1_000_000n === 0n, 'has more than six decimals')
+  .transform((pico) => pico / 1_000_000n);
+const perPiece = dollars.transform((text) => parseUsd(text));
+/** What a provider asks for a model. */
+const askPrice = z.union(
+  [
+    z.strictObject({ input_price: perMillion, output_price: perMillion }).transform(
+      ({ input_price, output_price }): Amounts => ({
+        unit: 'token',
+        inputPico: input_price,
+        outputPico: output_price,
+      }),
+    ),
+    z.strictObject({ request_price: perPiece, minute_price: perPiece.optional() }).transform(
+      ({ request_price, minute_price }): Amounts => ({
+        unit: 'request',
+        requestPico: request_price,
+        ...(minute_price !== undefined && { minutePico: minute_price }),
+      }),
+    ),
+  ],
+  'is not a price: input_price and output_price in dollars per million tokens (at most six decimals), or request_price',
+);
+export const askRequest = z.object({ model: line(200), ask: askPrice.nullable() });
+
 /** An external endpoint to be registered. */
 export const endpointRequest = z.object({
   name: line(200),
@@ -118,11 +148,17 @@ export const endpointRequest = z.object({
   models: z
     .array(
       z.union([
-        line(200).transform((model) => ({ model, upstream_name: undefined, operations: undefined })),
+        line(200).transform((model) => ({
+          model,
+          upstream_name: undefined,
+          operations: undefined,
+          ask: undefined,
+        })),
         z.object({
           model: line(200),
           upstream_name: line(200).optional(),
           operations: z.array(z.string().max(40)).min(1).max(5).optional(),
+          ask: askPrice.optional(),
         }),
       ]),
     )
@@ -161,6 +197,8 @@ export const historyQuery = z.object({
   duration: z.enum(['24h', '7d', '30d']).default('24h'),
   bucket: z.enum(['1h', '1d']).optional(),
 });
+/** Which series of batches: payouts of earnings, or with `SWAN` those of rewards. */
+export const settlementQuery = z.object({ asset: z.enum(['USD', 'SWAN']).default('USD') });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
 
 export type KeyLimitsRequest = z.output<typeof someLimits>;
@@ -188,6 +226,13 @@ export const endpointAnswer = z.strictObject({
       model: z.string(),
       upstream_name: z.string(),
       operations: z.array(z.string()),
+      /** Decimal texts of dollars, per million tokens or per request; null: the listed price. */
+      ask: z
+        .union([
+          z.strictObject({ input_price: z.string(), output_price: z.string() }),
+          z.strictObject({ request_price: z.string(), minute_price: z.string().optional() }),
+        ])
+        .nullable(),
       /** Whether the endpoint lists it; null while that is not known. */
       listed: z.boolean().nullable(),
     }),
@@ -395,7 +440,7 @@ export const demandAnswer = envelope(
     ),
   }),
 );
-/** Call 16. `uptime_7d_percent` is null: presence is not measured over time yet. */
+/** Call 16. `uptime_7d_percent` is null while the market has measured nothing of those days. */
 export const providerStatsAnswer = z.strictObject({
   total_inferences: count,
   successful_inferences: count,
@@ -455,6 +500,45 @@ export const providerModelsAnswer = z.strictObject({
     }),
   ),
 });
+
+/** What a provider was rewarded. Amounts are decimal text in the asset's smallest unit; scores are of 10^12. */
+export const rewardsAnswer = z.strictObject({
+  asset: z.literal('SWAN'),
+  decimals: count,
+  payable: z.string(),
+  vesting: z.string(),
+  days: z.array(
+    z.strictObject({
+      day: z.iso.date(),
+      phase: z.union([z.literal(1), z.literal(2), z.literal(3)]),
+      pool: z.string(),
+      excluded: z.enum(['not-active', 'low-uptime']).nullable(),
+      score: z.string(),
+      weight: z.string(),
+      basic_income: z.string(),
+      contribution: z.string(),
+      availability_bonus: z.string(),
+      liquid: z.string(),
+      locked: z.string(),
+      vests_on: z.iso.date(),
+      vested: z.boolean(),
+      measured: z.strictObject({
+        hardware_tier: z.number(),
+        inferences: count,
+        tokens: count,
+        succeeded: count,
+        failed: count,
+        avg_latency_ms: count,
+        models_served: count,
+        minutes_online_7d: count,
+        minutes_online_30d: count,
+        market_minutes_7d: count,
+        market_minutes_30d: count,
+      }),
+    }),
+  ),
+});
+export type RewardsAnswer = z.output<typeof rewardsAnswer>;
 
 /** A key as its owner sees it; never the secret. */
 export const keyAnswer = z.strictObject({

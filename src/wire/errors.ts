@@ -404,6 +404,15 @@ export const ERRORS = {
     true,
     'This server is restarting.',
   ),
+  'request-loops': row(
+    508,
+    INVALID,
+    'loop_detected',
+    'caller',
+    false,
+    false,
+    'This request has passed through this market before: an endpoint leads back to it.',
+  ),
   'provider-too-slow': row(
     504,
     'server_error',

@@ -415,7 +415,6 @@ describe('15 to 18: demand and earnings', () => {
         failed_inferences: 0,
         total_tokens: 3 * 49,
         total_earnings_usdc: usd,
-        uptime_7d_percent: null,
       });
       expect(stats.last_connected).not.toBeNull();
 

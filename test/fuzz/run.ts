@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { fuzzBodies, fuzzConsole, fuzzPreferences, fuzzTranslations, type Tally } from './bodies.ts';
+import { fuzzExternal } from './external.ts';
 import { fuzzForms } from './forms.ts';
 import { fuzzFrames } from './frames.ts';
 
@@ -33,7 +34,8 @@ const KINDS: Record<
   { share: number; fuzz: (seed: number, cases: number) => Tally | Promise<Tally> }
 > = {
   swan: { share: 0.25, fuzz: frames('swan') },
-  stream: { share: 0.25, fuzz: frames('stream') },
+  stream: { share: 0.2, fuzz: frames('stream') },
+  external: { share: 0.05, fuzz: fuzzExternal },
   bodies: { share: 0.25, fuzz: fuzzBodies },
   translations: { share: 0.08, fuzz: fuzzTranslations },
   preferences: { share: 0.08, fuzz: fuzzPreferences },

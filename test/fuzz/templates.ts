@@ -240,4 +240,16 @@ export const CONSOLE = [
     bucket: '1h',
     category: 'llm',
   },
+  {
+    name: 'Mine',
+    url: 'https://api.example.com/v1',
+    api_key: 'sk-0',
+    capacity: 3,
+    models: [
+      { model: 'm', upstream_name: 'x', ask: { input_price: '0.000001', output_price: 0.5 } },
+      { model: 'n', operations: ['images/generations'], ask: { request_price: '0.01', minute_price: 1 } },
+    ],
+    model: 'm',
+    ask: { input_price: 1, output_price: '2' },
+  },
 ] as const;

@@ -66,6 +66,30 @@ describe('201', () => {
     expect((await ask({ url: market.url, key, body })).status).toBe(503);
   });
 
+  test('an ask is taken, shown exactly, changed, and given up again', async () => {
+    const model = market.aModel();
+    const provider = await market.provider();
+    const models = [
+      { model: model.slug, upstream_name: 'glm-flash', ask: { input_price: '0.000001', output_price: 0 } },
+    ];
+    const made = await visit(at(), { token: provider.key, body: wish(model.slug, { models }) });
+    expect(made.status).toBe(201);
+    expect(endpointAnswer.parse(made.json).models).toMatchObject([
+      { ask: { input_price: '0.000001', output_price: '0.00' }, listed: true },
+    ]);
+    const asked = async (wanted: unknown) =>
+      await visit(at(`/${made.json.id}/ask`), {
+        method: 'PUT',
+        token: provider.key,
+        body: { model: model.slug, ask: wanted },
+      });
+    expect((await asked({ input_price: '0.01', output_price: '0.02' })).json).toMatchObject({
+      health: 'healthy',
+      models: [{ ask: { input_price: '0.01', output_price: '0.02' } }],
+    });
+    expect((await asked(null)).json).toMatchObject({ health: 'healthy', models: [{ ask: null }] });
+  });
+
   test('one that does not answer is kept, and its owner is told what is wrong', async () => {
     const provider = await market.provider();
     const made = await visit(at(), {
@@ -82,7 +106,24 @@ describe('201', () => {
   });
 });
 
+const asking = (wanted: unknown) => ({ models: [{ model: 'glm-4.7-flash', ask: wanted }] });
+
 describe('400', () => {
+  test.each([
+    [{ ask: { input_price: 900, output_price: 0 } }, 'ask', 'may not be above the listed price'],
+    [{ ask: { input_price: '0.0000001', output_price: 0 } }, 'ask', 'six decimals'],
+    [{ model: 'no/such-model', ask: null }, 'model', 'does not serve'],
+    [{}, 'ask', ''],
+  ])('an ask of %j is refused for %s', async (more, field, words) => {
+    const provider = await market.provider();
+    const made = await visit(at(), { token: provider.key, body: wish('glm-4.7-flash') });
+    const body = { model: 'glm-4.7-flash', ...more };
+    const answer = await visit(at(`/${made.json.id}/ask`), { method: 'PUT', token: provider.key, body });
+    expect(answer.status).toBe(400);
+    expect(answer.json.error).toMatchObject({ param: expect.stringContaining(field) });
+    expect(answer.json.error.message).toContain(words);
+  });
+
   test.each([
     [{ url: 'https://169.254.169.254/latest' }, 'url', 'not on the public Internet'],
     [{ url: 'https://127.0.0.2/v1' }, 'url', 'not on the public Internet'],
@@ -93,6 +134,13 @@ describe('400', () => {
     [{ models: [] }, 'models', ''],
     [{ api_key: 'with space' }, 'api_key', 'not a key'],
     [{ capacity: 0 }, 'capacity', ''],
+    [asking({ input_price: 900, output_price: 0 }), 'models', 'may not be above the listed price'],
+    [asking({ input_price: 0, output_price: '900' }), 'models', 'may not be above the listed price'],
+    [asking({ request_price: 0 }), 'models', 'priced by the token'],
+    [asking({ input_price: '0.0000001', output_price: 0 }), 'models', ''],
+    [asking({ input_price: -1, output_price: 0 }), 'models', ''],
+    [asking({ input_price: 0 }), 'models', ''],
+    [asking('cheap'), 'models', ''],
   ])('%j is refused for %s', async (more, field, words) => {
     const provider = await market.provider();
     const answer = await visit(at(), { token: provider.key, body: wish('glm-4.7-flash', more) });
@@ -118,9 +166,11 @@ test("404: another provider's endpoint can be neither seen, checked nor removed"
   for (const [path, method] of [
     [`/${made.json.id}/check`, 'POST'],
     [`/${made.json.id}`, 'DELETE'],
+    [`/${made.json.id}/ask`, 'PUT'],
   ] as const) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
-    expect((await visit(at(path), { token: other.key, method })).status).toBe(404);
+    const body = method === 'PUT' ? { model: made.json.models[0].model, ask: null } : undefined;
+    expect((await visit(at(path), { token: other.key, method, body })).status).toBe(404);
   }
   expect((await visit(at(), { token: owner.key })).json.endpoints).toHaveLength(1);
 });

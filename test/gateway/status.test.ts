@@ -456,6 +456,7 @@ test('every other row is of another address, of a journey (test/journeys), or a 
     'model-not-allowed',
     'playground-empty',
     'preferences-unmet',
+    'request-loops',
     'request-quarantined',
     'role-missing',
     'session-missing',

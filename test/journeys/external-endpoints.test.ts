@@ -1,10 +1,15 @@
 import OpenAI, { toFile } from 'openai';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { setPrice } from '#catalogue/prices.ts';
+import { formatUsd } from '#domain/money.ts';
 import type { Operation } from '#domain/operation.ts';
 import { SPLIT_POLICIES, shareOut } from '#domain/policy.ts';
+import { type Amounts, priceOf } from '#domain/price.ts';
+import { removeEndpoint, setAsk } from '#identity/endpoints.ts';
+import { systemClock } from '#kit/clock.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
-import type { TestModel } from '#support/parties.ts';
+import { makeId, type TestModel } from '#support/parties.ts';
 import { answerAs, DIALECTS, events, json, Upstream } from '#support/upstream.ts';
 
 // External endpoints in the whole market: real sockets, a real database, doubles of other people's servers.
@@ -82,6 +87,160 @@ describe('a chat through an external endpoint', () => {
     const shared = shareOut(charge, SPLIT_POLICIES['standard-1'] as (typeof SPLIT_POLICIES)[string]);
     expect(await market.account(`provider:${provider.id}`)).toBe(shared.provider);
     expect(stream.chunks.at(-1)).toMatchObject({ choices: [], usage: { completion_tokens: 2 } });
+  });
+});
+
+describe('an endpoint with an ask', () => {
+  async function asking(model: TestModel, amounts: Amounts) {
+    const upstream = await server();
+    const made = { id: makeId('ask'), ...amounts };
+    const models = [
+      { modelId: model.id, upstreamName: 'local-name', operations: ['chat/completions'], ask: made } as const,
+    ];
+    return { upstream, made, provider: await market.external(model, upstream, { models }) };
+  }
+  const half = (model: TestModel): Amounts => ({
+    unit: 'token',
+    inputPico: model.inputPico / 2n,
+    outputPico: model.outputPico / 2n,
+  });
+
+  test('costs the consumer the ask, which is shared out like any charge and named by it', async () => {
+    const model = market.aModel();
+    const { provider, made } = await asking(model, half(model));
+    const consumer = await market.consumer();
+    const { total } = await market.balance(consumer);
+    const body = { model: model.id, messages: HELLO };
+    const stream = await askStream({ url: market.url, key: consumer.key, body });
+    expect(await stream.ended).toBe('end');
+    const charge = priceOf({ inputTokens: 6, outputTokens: 2 }, made);
+    expect((await market.balance(consumer)).total).toBe(total - charge);
+    const shared = shareOut(charge, SPLIT_POLICIES['standard-1'] as (typeof SPLIT_POLICIES)[string]);
+    expect(await market.account(`provider:${provider.id}`)).toBe(shared.provider);
+    const rows = await market.fresh.database.sql`
+      select charge, price_id, provider_id from usage where consumer_id = ${consumer.id}`;
+    expect(rows).toMatchObject([{ charge, price_id: made.id, provider_id: provider.id }]);
+  });
+
+  test('of nothing serves for nothing', async () => {
+    const model = market.aModel();
+    await asking(model, { unit: 'token', inputPico: 0n, outputPico: 0n });
+    const consumer = await market.consumer();
+    const body = { model: model.id, messages: HELLO };
+    expect((await ask({ url: market.url, key: consumer.key, body })).status).toBe(200);
+    expect(await market.usage(consumer, 1)).toMatchObject([{ outcome: 'completed', charge: 0n }]);
+  });
+
+  test('is found by a price limit below the list, and an agent at the list is charged the list', async () => {
+    const model = market.aModel();
+    const { upstream, made } = await asking(model, half(model));
+    await market.rehearsal(model, 'rehearsal:tokens=3');
+    const consumer = await market.consumer();
+    const url = market.url;
+    const body = { model: model.id, messages: HELLO };
+    const agents = await ask({ url, key: consumer.key, body });
+    expect(agents.headers['x-swan-connection-mode']).toBe('websocket');
+    const [first] = await market.usage(consumer, 1);
+    expect(first?.charge).toBe(
+      priceOf(
+        { inputTokens: first?.inputTokens ?? 0, outputTokens: first?.outputTokens ?? 0 },
+        { ...model, unit: 'token' },
+      ),
+    );
+    const max_price = { prompt: formatUsd(model.inputPico * 500_000n).slice(1) };
+    const cheap = await ask({ url, key: consumer.key, body: { ...body, provider: { max_price } } });
+    expect(cheap.headers['x-swan-connection-mode']).toBe('external');
+    expect(upstream.asked).toHaveLength(1);
+    const [, second] = await market.usage(consumer, 2);
+    expect(second?.charge).toBe(priceOf({ inputTokens: 6, outputTokens: 2 }, made));
+  });
+
+  test('that the list falls below is asked nothing more, until it asks less', async () => {
+    const model = market.aModel();
+    const { upstream, provider } = await asking(model, half(model));
+    const { key } = await market.consumer();
+    const body = { model: model.id, messages: HELLO };
+    await setPrice(market.fresh.database, {
+      id: makeId('price'),
+      modelId: model.id,
+      amounts: { unit: 'token', inputPico: model.inputPico / 4n, outputPico: model.outputPico / 4n },
+      effectiveFrom: systemClock.wallMs(),
+      source: 'test',
+      forced: true,
+      at: systemClock.wallMs(),
+    });
+    const answers = async (status: number) =>
+      await vi.waitFor(async () => {
+        const answer = await ask({ url: market.url, key, body });
+        expect(answer.status).toBe(status);
+        return answer;
+      });
+    expect((await answers(503)).json.error.code).toBe('no_provider_available');
+    const asked = upstream.asked.length;
+    await ask({ url: market.url, key, body });
+    expect(upstream.asked).toHaveLength(asked);
+    await setAsk(market.fresh.database, {
+      id: makeId('ask'),
+      endpointId: provider.endpointId,
+      providerId: provider.id,
+      modelId: model.id,
+      amounts: undefined,
+      actor: 'test',
+      at: systemClock.wallMs(),
+    });
+    await answers(200);
+  });
+});
+
+describe('the fallback', () => {
+  const failing = (model: TestModel, count: number) =>
+    Promise.all(
+      Array.from({ length: count }, () =>
+        market.swan(model, (served) => served.end({ error: 'out of memory', status_code: 500 })),
+      ),
+    );
+
+  test('gets the last try when agents that fail would use up all of them', async () => {
+    const model = market.aModel();
+    const upstream = await server();
+    await market.external(model, upstream);
+    await failing(model, 4);
+    const consumer = await market.consumer();
+    const body = { model: model.id, messages: HELLO };
+    const answer = await ask({ url: market.url, key: consumer.key, body });
+    expect([answer.status, answer.headers['x-swan-connection-mode']]).toEqual([200, 'external']);
+    const [row] = await market.usage(consumer, 1);
+    expect(row).toMatchObject({ outcome: 'completed', attempts: 3 });
+  });
+
+  test('is not for a plan without it, and the answer says so', async () => {
+    const model = market.aModel();
+    const upstream = await server();
+    await market.external(model, upstream);
+    const { sql } = market.fresh.database;
+    await sql`update models set tier = 'free' where id = ${model.id}`;
+    const consumer = await market.consumer();
+    const body = { model: model.id, messages: HELLO };
+    const answers = async (status: number) =>
+      await vi.waitFor(async () => {
+        const answer = await ask({ url: market.url, key: consumer.key, body });
+        expect(answer.status).toBe(status);
+        return answer;
+      });
+    await answers(200);
+    await sql`update consumers set plan = 'free' where id = ${consumer.id}`;
+    const refused = await answers(503);
+    expect(refused.json.error).toMatchObject({
+      code: 'no_provider_available',
+      message: `No agent is serving ${model.id} now, and the plan Free has no fallback beyond them.`,
+    });
+    const asked = upstream.asked.length;
+    await failing(model, 1);
+    const failed = await ask({ url: market.url, key: consumer.key, body });
+    expect(failed.json.error.code).toBe('provider_failed');
+    expect(upstream.asked).toHaveLength(asked);
+    await sql`update consumers set plan = 'pro' where id = ${consumer.id}`;
+    await answers(200);
   });
 });
 
@@ -344,5 +503,82 @@ describe('a market with deadlines of its own', () => {
     } finally {
       await stopping.close();
     }
+  });
+});
+
+describe('a market that is an endpoint', () => {
+  const at = (a: { url: string }) => ({ url: `${a.url}/v1` });
+  const models = (model: TestModel) => [
+    { modelId: model.id, upstreamName: model.id, operations: ['chat/completions'] } as const,
+  ];
+
+  test('of itself is found out at its check, asked nothing, and its owner is told', async () => {
+    const model = market.aModel();
+    const consumer = await market.consumer();
+    const { endpointId } = await market.external(model, at(market), {
+      key: consumer.key,
+      models: models(model),
+    });
+    expect(market.endpoint(endpointId)).toMatchObject({
+      health: 'unhealthy',
+      because: 'It leads back to this market, or through too many others (status 508).',
+    });
+    const answer = await ask({
+      url: market.url,
+      key: consumer.key,
+      body: { model: model.id, messages: HELLO },
+    });
+    expect(answer.json.error.code).toBe('no_provider_available');
+  });
+
+  test('of another serves its consumers, and in a circle of two a request comes back once and is free', async () => {
+    const other = await TestMarket.open();
+    try {
+      const model = market.aModel();
+      const [here, there] = [await market.consumer(), await other.consumer()];
+      await market.external(model, at(other), { key: there.key, models: models(model) });
+      const body = { model: model.id, messages: HELLO };
+      const upstream = await server();
+      const last = await other.external(model, upstream);
+      const served = await ask({ url: market.url, key: here.key, body });
+      expect([served.status, served.headers['x-swan-connection-mode']]).toEqual([200, 'external']);
+      // What the last server is told names both markets, in the order in which they were passed.
+      const passed = String(upstream.asked[0]?.headers['cdn-loop']).split(', ');
+      expect(passed).toHaveLength(2);
+      expect(new Set(passed).size).toBe(2);
+
+      const gone = { id: last.endpointId, providerId: last.id, actor: 'test', at: systemClock.wallMs() };
+      await removeEndpoint(other.fresh.database, gone);
+      await vi.waitFor(() => expect(other.endpoint(last.endpointId)).toBeUndefined());
+      await other.external(model, at(market), { key: here.key, models: models(model) });
+      const before = { here: await market.balance(here), there: await other.balance(there) };
+      const looped = await ask({ url: market.url, key: here.key, body });
+      expect([looped.status, looped.json.error.code]).toEqual([502, 'provider_failed']);
+      // One request each: it was refused where it came back, and nobody asked further.
+      expect((await other.usage(there, 2)).map(({ attempts }) => attempts)).toEqual([1, 1]);
+      expect((await market.usage(here, 2)).map(({ attempts }) => attempts)).toEqual([1, 1]);
+      expect((await market.balance(here)).total).toBe(before.here.total);
+      expect((await other.balance(there)).total).toBe(before.there.total);
+      expect(upstream.asked).toHaveLength(1);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test('refuses what has passed it, whatever is asked, and tells its clients why', async () => {
+    const model = market.aModel();
+    const upstream = await server();
+    await market.external(model, upstream);
+    const { key } = await market.consumer();
+    const body = { model: model.id, messages: HELLO };
+    await ask({ url: market.url, key, body, headers: { 'cdn-loop': 'first.example; v="1, 2"' } });
+    const ours = String(upstream.asked[0]?.headers['cdn-loop']);
+    expect(ours).toMatch(/^first\.example; v="1, 2", cygnet-[0-9a-f]{16}$/);
+    const headers = { 'cdn-loop': ours };
+    const looped = await ask({ url: market.url, key, body, headers });
+    expect([looped.status, looped.json.error.code]).toEqual([508, 'loop_detected']);
+    const list = await ask({ url: market.url, key, path: '/v1/models', method: 'GET', headers });
+    expect([list.status, list.json.error.code]).toEqual([508, 'loop_detected']);
+    expect(upstream.asked).toHaveLength(1);
   });
 });

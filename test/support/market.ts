@@ -11,6 +11,7 @@ import { type Config, type ConfigChanges, readConfig } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { ExternalEndpoint } from '#domain/external-endpoint.ts';
 import type { Pico } from '#domain/money.ts';
+import type { EndpointState } from '#hub/external/fleet.ts';
 import { addEndpoint } from '#identity/endpoints.ts';
 import { revokeKey } from '#identity/keys.ts';
 import { secretBox } from '#identity/secret-file.ts';
@@ -213,6 +214,11 @@ export class TestMarket {
     });
     await until(async () => (this.#running.fleet.stateOf(endpointId)?.health ?? 'unchecked') !== 'unchecked');
     return { ...provider, endpointId };
+  }
+
+  /** How this market finds an external endpoint; undefined when it knows of none with this id. */
+  endpoint(id: string): EndpointState | undefined {
+    return this.#running.fleet.stateOf(id);
   }
 
   /** What the ledger says once everything that was served is posted. */

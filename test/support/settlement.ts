@@ -13,6 +13,7 @@ import type { Clock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import { writeEntries } from '#ledger/book.ts';
+import type { PayoutTerms } from '#settlement/batch.ts';
 import { Settler } from '#settlement/day.ts';
 import { SettlementStore } from '#settlement/store.ts';
 import { makeId } from './parties.ts';
@@ -29,6 +30,7 @@ export function openSettler(parts: {
   folder: string;
   store?: SettlementStore;
   transactions?: TransactionStore;
+  terms?: PayoutTerms;
   makeBlock?: () => Promise<void>;
 }): { settler: Settler; store: SettlementStore; sender: Sender } {
   const { database, chain, contract, token, key, clock, folder, confirmations = 1 } = parts;
@@ -36,7 +38,7 @@ export function openSettler(parts: {
   const transactions = parts.transactions ?? new TransactionTable(database);
   const settings = { confirmations, maxFeePerGas: 10n ** 13n, replaceAfterMs: 60_000 };
   const sender = new Sender({ chain, store: transactions, key, clock, settings });
-  const terms = { minimum: parseUsd('50'), picoPerToken: PICO_PER_USD, decimals: 6 };
+  const terms = parts.terms ?? { minimum: parseUsd('50'), picoPerToken: PICO_PER_USD, decimals: 6 };
   const settler = new Settler({
     store,
     chain,

@@ -15,6 +15,7 @@ import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
 import { providerRoutes } from './provider.ts';
 import { providerStatus } from './provider-status.ts';
+import { rewardRoutes } from './rewards.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
@@ -93,6 +94,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms),
+    ...rewardRoutes(rooms),
     ...settlementRoutes(rooms),
     ...operatorRoutes(rooms),
   ];

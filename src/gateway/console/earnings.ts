@@ -42,9 +42,10 @@ export function earningsRoutes(rooms: ConsoleRooms): Route[] {
 
   return [
     route('GET /api/v1/provider/me/stats', forProvider, async (visit): Promise<ProviderStatsAnswer> => {
-      const [totals, details] = await Promise.all([
+      const [totals, details, uptime] = await Promise.all([
         totalsOf(visit.providerId),
         rooms.providerDesk.details(visit.providerId),
+        rooms.rewards.uptimePercent(visit.providerId, clock.wallMs()),
       ]);
       let here = false;
       for (const presence of rooms.registry.present()) here ||= presence.providerId === visit.providerId;
@@ -57,7 +58,7 @@ export function earningsRoutes(rooms: ConsoleRooms): Route[] {
         total_output_tokens: totals.outputTokens,
         total_tokens: totals.inputTokens + totals.outputTokens,
         total_earnings_usdc: dollars(totals.earned),
-        uptime_7d_percent: null,
+        uptime_7d_percent: uptime ?? null,
         last_connected: lastAt === null ? null : new Date(lastAt).toISOString(),
       };
     }),

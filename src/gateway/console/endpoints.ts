@@ -1,9 +1,11 @@
+import { formatUsd, type Pico } from '#domain/money.ts';
+import type { Price } from '#domain/price.ts';
 import type { EndpointState } from '#hub/external/fleet.ts';
-import { readWish } from '#hub/external/registration.ts';
+import { readWish, refusalOfAsk } from '#hub/external/registration.ts';
 import type { ListedEndpoint } from '#identity/endpoints.ts';
 import { Fault } from '#kit/fault.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { type EndpointAnswer, endpointRequest } from '#wire/console.ts';
+import { askRequest, type EndpointAnswer, endpointRequest } from '#wire/console.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
 
@@ -35,9 +37,10 @@ export function endpointRoutes(rooms: ConsoleRooms): Route[] {
             model: each.model,
             upstreamName: each.upstream_name,
             operations: each.operations,
+            ask: each.ask,
           })),
         },
-        { models: rooms.models, rules: rooms.external.rules },
+        { models: rooms.models, rules: rooms.external.rules, ids },
       );
       if ('refusal' in read) throw new Fault('request-invalid', { outer: read.refusal, param: read.field });
       const id = ids('ext');
@@ -58,6 +61,31 @@ export function endpointRoutes(rooms: ConsoleRooms): Route[] {
       const endpoint = await theirs(visit.providerId, visit.params['id']);
       await rooms.external.fleet.check(endpoint.id);
       return shown(endpoint);
+    }),
+    route('PUT /api/v1/provider/endpoints/:id/ask', { ...forProvider, body: askRequest }, async (visit) => {
+      const { providerId, body, actor } = visit;
+      const { id } = await theirs(providerId, visit.params['id']);
+      const model = rooms.models.resolve(body.model);
+      const tooDear = model && body.ask && refusalOfAsk(body.ask, model);
+      if (tooDear) throw new Fault('request-invalid', { outer: tooDear, param: 'ask' });
+      const answer =
+        model &&
+        (await rooms.external.desk.ask({
+          id: ids('ask'),
+          endpointId: id,
+          providerId,
+          modelId: model.id,
+          amounts: body.ask ?? undefined,
+          actor,
+          at: clock.wallMs(),
+        }));
+      if (answer !== 'set')
+        throw new Fault('request-invalid', {
+          outer: 'The endpoint does not serve this model.',
+          param: 'model',
+        });
+      await rooms.external.look(id);
+      return shown(await theirs(providerId, id));
     }),
     route('DELETE /api/v1/provider/endpoints/:id', forProvider, async (visit) => {
       const { providerId, actor } = visit;
@@ -80,6 +108,7 @@ function endpointBody(endpoint: ListedEndpoint, state: EndpointState | undefined
       model: model.modelId,
       upstream_name: model.upstreamName,
       operations: [...model.operations],
+      ask: model.ask ? askBody(model.ask) : null,
       listed: state?.health === 'healthy' ? !state.missing.includes(model.modelId) : null,
     })),
     health: state?.health ?? 'unchecked',
@@ -87,4 +116,18 @@ function endpointBody(endpoint: ListedEndpoint, state: EndpointState | undefined
     checked_at: state?.checkedAt === undefined ? null : new Date(state.checkedAt).toISOString(),
     created_at: new Date(endpoint.createdAt).toISOString(),
   };
+}
+
+/** As it is written in a request: decimal texts of dollars, exact. */
+function askBody(ask: Price): EndpointAnswer['models'][number]['ask'] {
+  if (ask.unit === 'token')
+    return { input_price: usd(ask.inputPico * 1_000_000n), output_price: usd(ask.outputPico * 1_000_000n) };
+  return {
+    request_price: usd(ask.requestPico),
+    ...(ask.minutePico !== undefined && { minute_price: usd(ask.minutePico) }),
+  };
+}
+
+function usd(amount: Pico): string {
+  return formatUsd(amount).replace('$', '');
 }

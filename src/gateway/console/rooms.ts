@@ -14,6 +14,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Balance } from '#ledger/book.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
+import type { RewardBook } from '#rewards/book.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { SpendCaps } from '../spend-caps.ts';
@@ -47,6 +48,9 @@ export interface ConsoleRooms {
   readonly funds: Funds;
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
+  /** Likewise for rewards; undefined where they are not paid out. */
+  readonly rewardClaims: ClaimsDesk | undefined;
+  readonly rewards: RewardBook;
   readonly addresses: ClientAddresses;
   readonly policy: SplitPolicy;
   readonly signUp: 'open' | 'closed';

@@ -17,6 +17,7 @@ export function statsRoutes(rooms: ConsoleRooms): Route[] {
   const open = { access: 'public', errors: 'object' } as const;
   const demand = cached(clock, KEPT_MS, () => reading.demand(clock.wallMs()));
   const leaders = cached(clock, KEPT_MS, () => reading.leaders(clock.wallMs() - 30 * DAY_MS, LEADERS));
+  const scores = cached(clock, KEPT_MS, () => rooms.rewards.scores());
 
   const network = async () => {
     const asked = await demand();
@@ -52,7 +53,7 @@ export function statsRoutes(rooms: ConsoleRooms): Route[] {
     route('GET /api/v1/stats/network', open, async () => enveloped(await network())),
     route('GET /api/v1/dashboard/summary', open, async () => enveloped(await network())),
     route('GET /api/v1/stats/leaderboard', open, async () => {
-      const rows = await leaders();
+      const [rows, scored] = await Promise.all([leaders(), scores()]);
       return enveloped({
         window_days: 30,
         providers: rows.map((row, place) => ({
@@ -64,8 +65,8 @@ export function statsRoutes(rooms: ConsoleRooms): Route[] {
           success_rate: row.requests === 0 ? null : row.succeeded / row.requests,
           avg_latency_ms: row.latencyMs,
           models_served: row.models,
-          // Needs uptime over weeks, which is not measured yet.
-          contribution_score: null,
+          // Of the last day that was rewarded, by the rules of rewards.
+          contribution_score: scored.get(row.providerId) ?? null,
         })),
       });
     }),

@@ -42,6 +42,7 @@ export function usageRoutes(rooms: ConsoleRooms): Route[] {
           model_tiers: plan.modelTiers,
           tokens_per_week: plan.tokensPerWeek,
           images_per_day: plan.imagesPerDay,
+          fallback: plan.fallback,
         })),
       }),
     ),

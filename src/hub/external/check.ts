@@ -62,6 +62,7 @@ function wordsFor(status: number): string {
     return `It redirects (status ${status}): register the URL that it leads to.`;
   if (status === 404) return 'It has no GET /models under this URL (status 404).';
   if (status === 429 || status === 503) return `It is busy (status ${status}).`;
+  if (status === 508) return 'It leads back to this market, or through too many others (status 508).';
   return `It answers with status ${status}.`;
 }
 

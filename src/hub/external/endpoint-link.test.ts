@@ -32,7 +32,7 @@ beforeEach(async () => {
   const rules = { allowed, resolve: async () => [] };
   link = new EndpointLink({
     id: 'link_1',
-    line: openLine(place, { key: new Sealed(KEY), capacity: 4, rules }),
+    line: openLine(place, { key: new Sealed(KEY), capacity: 4, rules, marketName: 'cygnet-test' }),
     models: [
       { modelId: MODEL, upstreamName: 'local-name', operations: ['chat/completions', 'embeddings'] },
       { modelId: 'native', upstreamName: 'local-name', operations: ['completions'] },
@@ -415,6 +415,33 @@ describe('an endpoint that', () => {
     const sink = await serve();
     expect(sink.ending).toMatchObject({ outcome: 'failed', errorCode: 'provider-failed' });
     expect(sink.text).not.toContain(KEY);
+  });
+
+  test('echoes its key with escapes, as some writers of JSON do, shows it to nobody', async () => {
+    upstream.answer = ({ headers, response }) => {
+      const content = (headers.authorization ?? '').replaceAll('k', '\\u006b');
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(`{"choices":[{"index":0,"message":{"role":"assistant","content":"${content}"}}]}`);
+    };
+    const sink = await serve({ stream: false });
+    expect(sink.ending).toMatchObject({ outcome: 'failed', errorCode: 'provider-failed' });
+    expect(sink.body).toBeUndefined();
+  });
+
+  test.each([
+    ['a refusal', (text: string) => ({ refusal: text })],
+    ["a tool's arguments", (text: string) => ({ tool_calls: [{ index: 0, function: { arguments: text } }] })],
+  ])('echoes its key in pieces of %s does not get it out whole', async (_what, deltaOf) => {
+    upstream.answer = ({ headers, response }) => {
+      const key = headers.authorization ?? '';
+      const write = events(response);
+      for (const piece of [key.slice(0, 12), key.slice(12)])
+        write({ choices: [{ index: 0, delta: deltaOf(piece), finish_reason: null }] });
+      response.end();
+    };
+    const sink = await serve();
+    expect(sink.ending).toMatchObject({ outcome: 'failed', errorCode: 'provider-failed' });
+    expect(sink.events).toHaveLength(1);
   });
 
   test('is not there has failed', async () => {

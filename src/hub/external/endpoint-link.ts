@@ -64,13 +64,15 @@ export class EndpointLink implements Link, AttemptHost {
     const request = requestOf(attempt.job, { ...about, random: this.#random });
     if (!request) return attempt.turnAway('refused', 'body-not-json', 'the body is no JSON object');
     const { pool, origin, path, headers } = this.#line;
+    const { via } = attempt.job;
+    const loop = via === undefined ? undefined : { 'cdn-loop': `${via}, ${headers['cdn-loop']}` };
     try {
       pool.dispatch(
         {
           origin,
           path: path + request.path,
           method: 'POST',
-          headers: { ...headers, ...request.headers },
+          headers: { ...headers, ...loop, ...request.headers },
           body: request.body,
         },
         exchange,

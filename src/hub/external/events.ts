@@ -3,7 +3,11 @@ import type { Logger } from '#kit/log.ts';
 
 /** What the fleet writes into the log: constant sentences, no URL, no key, no word of an endpoint. */
 
-export function endpointMoved(log: Logger, endpointId: string, how: 'added' | 'changed' | 'removed'): void {
+export function endpointMoved(
+  log: Logger,
+  endpointId: string,
+  how: 'added' | 'changed' | 'repriced' | 'removed',
+): void {
   log.info(
     { event: 'endpoint-moved', endpointId, how },
     'An external endpoint was added, changed or removed.',

@@ -18,8 +18,6 @@ const RESUME_BELOW_BYTES = 32_768;
 
 const DONE = Buffer.from('[DONE]');
 
-type Fields = Record<string, unknown>;
-
 /**
  * One request to an endpoint and its answer, told to the attempt it belongs to. The answer is a stranger's: every event
  * is parsed and rebuilt under our names, an unstreamed answer must have its operation's shape, and whatever is too long,
@@ -192,9 +190,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (trouble) return this.#broken(trouble);
     if (job.stream) return attempt.violate('an answer that is no event stream');
     if (!isFields(response)) return attempt.violate('an answer that is no JSON object');
-    if (this.#keyWatch.isIn(text)) return attempt.violate('the answer holds the key of the endpoint');
     const own = ownAnswer(response, job, { byChat: this.#byChat });
     if (!own) return attempt.violate('the answer has not the shape that was asked for');
+    // As it would be passed on: what came may have written the key with escapes.
+    if (this.#keyWatch.isIn(own.body)) return attempt.violate('the answer holds the key of the endpoint');
     attempt.usage = statedFor(own.answer, job.operation);
     attempt.answered(own.body, own.answer);
   }
@@ -234,9 +233,20 @@ function saidIn(choices: readonly unknown[]): string {
   let said = '';
   for (const choice of choices) {
     if (!isFields(choice)) continue;
-    const delta = isFields(choice['delta']) ? choice['delta'] : ({} as Fields);
-    for (const piece of [choice['text'], delta['content'], delta['reasoning_content'], delta['reasoning']])
-      if (typeof piece === 'string') said += piece;
+    if (typeof choice['text'] === 'string') said += choice['text'];
+    const { delta } = choice;
+    if (!isFields(delta)) continue;
+    for (const name of WRITTEN) if (typeof delta[name] === 'string') said += delta[name];
+    const calls = delta['tool_calls'];
+    if (Array.isArray(calls)) for (const call of calls) said += argumentsIn(call);
   }
   return said;
+}
+
+const WRITTEN = ['content', 'reasoning_content', 'reasoning', 'refusal'] as const;
+
+function argumentsIn(call: unknown): string {
+  const asked = isFields(call) ? call['function'] : undefined;
+  const text = isFields(asked) ? asked['arguments'] : undefined;
+  return typeof text === 'string' ? text : '';
 }

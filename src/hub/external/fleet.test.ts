@@ -68,6 +68,7 @@ function open(at: Clock, allowed: string[] = ['127.0.0.1']): void {
     endpoints: store,
     models: made.rooms,
     rules: networkRules(allowed),
+    marketName: 'cygnet-test',
   });
 }
 
@@ -155,6 +156,22 @@ describe('an endpoint', () => {
     store.changed('ext_1', endpoint({ capacity: 9 }));
     expect(known()).toMatchObject({ capacity: 9 });
     expect(known()?.record).toBe(record);
+  });
+
+  test('that asks another price keeps its connections and its health, and its candidates ask it at once', async () => {
+    store.changed('ext_1', endpoint());
+    await fleet.check('ext_1');
+    const [first, ...others] = endpoint().models;
+    const wanted = { id: 'ask_1', unit: 'token', inputPico: 1n, outputPico: 1n } as const;
+    const models = [{ ...(first as NonNullable<typeof first>), ask: wanted }, ...others];
+    store.changed('ext_1', endpoint({ models }));
+    expect(known()).toMatchObject({ health: 'healthy', eligible: true, ask: wanted });
+    expect(known(SECOND_MODEL)).toMatchObject({ health: 'healthy', ask: null });
+    store.changed('ext_1', endpoint());
+    expect(known()).toMatchObject({ health: 'healthy', ask: null });
+    expect(upstream.checks).toBe(1);
+    store.changed('ext_1', endpoint({ models, capacity: 9 }));
+    expect(known()).toMatchObject({ health: 'unhealthy', capacity: 9, ask: wanted });
   });
 
   test('whose key cannot be read is never asked, and its owner is told', () => {

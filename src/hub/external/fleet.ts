@@ -1,5 +1,6 @@
 import type { KeyedEndpoint } from '#domain/external-endpoint.ts';
 import { operationSet } from '#domain/operation.ts';
+import type { Price } from '#domain/price.ts';
 import { AddressList } from '#kit/address-list.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -68,6 +69,8 @@ export class ExternalFleet {
   #changed(id: string, endpoint: KeyedEndpoint | undefined): void {
     if (this.#closed) return;
     const before = this.#members.get(id);
+    if (before && endpoint && before.takesAsksOf(endpoint))
+      return endpointMoved(this.#parts.log, id, 'repriced');
     if (before) {
       this.#members.delete(id);
       const left = before.leave().finally(() => this.#leaving.delete(left));
@@ -87,6 +90,8 @@ export interface FleetParts {
   readonly endpoints: EndpointSource;
   readonly models: ModelFinder;
   readonly rules: NetworkRules;
+  /** How this market is named to endpoints that are markets themselves. */
+  readonly marketName: string;
 }
 
 /** What is known of an endpoint from its checks. */
@@ -107,7 +112,7 @@ export function networkRules(allowed: readonly string[]): NetworkRules {
 
 /** One endpoint, from the moment it is known to the moment it leaves. */
 class Member {
-  readonly #endpoint: KeyedEndpoint;
+  #endpoint: KeyedEndpoint;
   readonly #parts: FleetParts;
   readonly #presence: Presence;
   readonly #line: Line | undefined;
@@ -141,7 +146,12 @@ class Member {
       this.state = { health: 'unhealthy', because, checkedAt: undefined, missing: [] };
       return;
     }
-    this.#line = openLine(place, { key, capacity: endpoint.capacity, rules: parts.rules });
+    this.#line = openLine(place, {
+      key,
+      capacity: endpoint.capacity,
+      rules: parts.rules,
+      marketName: parts.marketName,
+    });
     const { registry, counters, settings } = hub;
     const presence = this.#presence;
     this.#link = new EndpointLink({
@@ -165,8 +175,17 @@ class Member {
       linkCapacity: endpoint.capacity,
       requestBytesMax: settings.requestBytesMaxNew,
     });
+    registry.price(presence, asksOf(endpoint));
     this.#tell('unhealthy');
     void this.check();
+  }
+
+  /** Takes over the asks of `changed` where nothing else of it is new: connections and health stay. */
+  takesAsksOf(changed: KeyedEndpoint): boolean {
+    if (!sameButForAsks(this.#endpoint, changed)) return false;
+    this.#endpoint = changed;
+    this.#parts.hub.registry.price(this.#presence, asksOf(changed));
+    return true;
   }
 
   /** Looks once; a look under way is the one. The next follows in half a minute. */
@@ -254,3 +273,16 @@ class Member {
 }
 
 const KEY_UNREADABLE = 'Its key cannot be read with the present CYGNET_SECRET: register it again.';
+
+function asksOf({ models }: KeyedEndpoint): ReadonlyMap<string, Price> {
+  return new Map(models.flatMap(({ modelId, ask }) => (ask ? [[modelId, ask]] : [])));
+}
+
+function sameButForAsks(one: KeyedEndpoint, other: KeyedEndpoint): boolean {
+  return withoutAsks(one) === withoutAsks(other);
+}
+
+function withoutAsks({ key, models, ...endpoint }: KeyedEndpoint): string {
+  const opened = typeof key === 'object' ? key.open() : key;
+  return JSON.stringify([endpoint, models.map(({ ask: _ask, ...model }) => model), opened]);
+}

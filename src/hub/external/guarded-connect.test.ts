@@ -46,7 +46,12 @@ function lineTo(url: string, answers: string[][] = [], allowed: string[] = ['127
   };
   const place = readEndpointUrl(url, list);
   if ('refusal' in place) throw new Error(place.refusal);
-  const line = openLine(place, { key: new Sealed('sk-upstream'), capacity: 1, rules });
+  const line = openLine(place, {
+    key: new Sealed('sk-upstream'),
+    capacity: 1,
+    rules,
+    marketName: 'cygnet-test',
+  });
   lines.push(line);
   return line;
 }

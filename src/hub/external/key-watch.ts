@@ -17,7 +17,7 @@ export class KeyWatch {
   }
 
   /** Does `text` hold the key? */
-  isIn(text: string): boolean {
+  isIn(text: string | Buffer): boolean {
     return this.#key !== undefined && text.includes(this.#key);
   }
 

@@ -21,9 +21,15 @@ export interface Line {
 
 export function openLine(
   place: EndpointPlace,
-  about: { key: Sealed<string> | undefined; capacity: number; rules: NetworkRules },
+  about: {
+    key: Sealed<string> | undefined;
+    capacity: number;
+    rules: NetworkRules;
+    /** How this market is named to those its requests pass. */
+    marketName: string;
+  },
 ): Line {
-  const { key } = about;
+  const { key, marketName } = about;
   return {
     pool: new Pool(place.origin, {
       connections: about.capacity + SPARE_CONNECTIONS,
@@ -39,6 +45,7 @@ export function openLine(
       // What is not compressed cannot unpack to more than was sent.
       'accept-encoding': 'identity',
       'user-agent': 'cygnet',
+      'cdn-loop': marketName,
       ...(key && { authorization: `Bearer ${key.open()}` }),
     },
     key,

@@ -1,5 +1,8 @@
 import { type ExternalEndpoint, usualOperations } from '#domain/external-endpoint.ts';
+import type { Model } from '#domain/model.ts';
 import { OPERATIONS, type Operation } from '#domain/operation.ts';
+import { type Amounts, asksMore, priceText } from '#domain/price.ts';
+import type { IdMaker } from '#kit/id.ts';
 import type { ModelFinder } from '../ports.ts';
 import { addressOf, type NetworkRules, readEndpointUrl } from './endpoint-url.ts';
 
@@ -18,6 +21,8 @@ export interface WishedModel {
   readonly upstreamName?: string | undefined;
   /** Undefined: what is usual for its category. */
   readonly operations?: readonly string[] | undefined;
+  /** Undefined: the listed price. */
+  readonly ask?: Amounts | undefined;
 }
 
 /** Why a wish cannot be had, and which field of it is wrong. */
@@ -32,7 +37,7 @@ export interface Refused {
  */
 export async function readWish(
   wish: Wish,
-  parts: { models: ModelFinder; rules: NetworkRules },
+  parts: { models: ModelFinder; rules: NetworkRules; ids: IdMaker },
 ): Promise<Omit<ExternalEndpoint, 'id' | 'providerId'> | Refused> {
   const place = readEndpointUrl(wish.url, parts.rules.allowed);
   if ('refusal' in place) return { refusal: place.refusal, field: 'url' };
@@ -45,13 +50,27 @@ export async function readWish(
     const strange = operations.find((each) => !(OPERATIONS as readonly string[]).includes(each));
     if (strange !== undefined)
       return ofModels(`An operation is one of ${OPERATIONS.join(', ')}, not ${quoted(strange)}.`);
-    const upstreamName = wished.upstreamName ?? model.id;
-    models.set(model.id, { modelId: model.id, upstreamName, operations: operations as readonly Operation[] });
+    const { upstreamName = model.id, ask } = wished;
+    const tooDear = ask && refusalOfAsk(ask, model);
+    if (tooDear !== undefined) return ofModels(tooDear);
+    models.set(model.id, {
+      modelId: model.id,
+      upstreamName,
+      operations: operations as readonly Operation[],
+      ...(ask && { ask: { id: parts.ids('ask'), ...ask } }),
+    });
   }
   if (models.size === 0) return ofModels('An endpoint serves at least one model.');
   const found = await addressOf(place, parts.rules);
   if ('refusal' in found) return { refusal: found.refusal, field: 'url' };
   return { name: wish.name, url: place.url, capacity: wish.capacity, models: [...models.values()] };
+}
+
+/** Why nobody may ask this for `model`, in one sentence; undefined when somebody may. */
+export function refusalOfAsk(ask: Amounts, { id, price }: Pick<Model, 'id' | 'price'>): string | undefined {
+  if (ask.unit !== price.unit) return `${id} is priced by the ${price.unit}, and so must an ask be.`;
+  if (!asksMore(ask, price)) return undefined;
+  return `An ask may not be above the listed price of ${id}: ${priceText(price)}.`;
 }
 
 function ofModels(refusal: string): Refused {

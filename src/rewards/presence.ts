@@ -1,0 +1,101 @@
+import type { Database } from '#db/database.ts';
+import { dayName, dayOf, dayStart } from '#domain/window.ts';
+import type { Clock } from '#kit/clock.ts';
+import type { Logger } from '#kit/log.ts';
+import { Rounds } from '#kit/rounds.ts';
+
+/**
+ * Keeps the minutes in which providers were there: had a live agent at this market, by its connection and its heartbeats.
+ * A minute is a bit of its day, so any number of processes may note it, and one that dies loses the minute it was in. The
+ * market's own minutes are noted in the same transaction: whatever could not be noted was no minute of the market either,
+ * and our outage is nobody's downtime.
+ */
+export class Presence {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #present: () => Iterable<{ providerId: string }>;
+  #minute = -1;
+  #noted = new Set<string>();
+  readonly #rounds: Rounds;
+
+  constructor(parts: {
+    database: Database;
+    clock: Clock;
+    log: Logger;
+    /** Who has a live agent now; a provider may come more than once. */
+    present: () => Iterable<{ providerId: string }>;
+  }) {
+    const { database, clock, log, present } = parts;
+    this.#database = database;
+    this.#clock = clock;
+    this.#present = present;
+    this.#rounds = new Rounds(clock, {
+      periodMs: LOOK_EVERY_MS,
+      work: () => this.look(),
+      failed: (error) =>
+        log.warn({ err: error }, 'Who is present could not be noted; the minute counts for nobody.'),
+    });
+  }
+
+  /** Notes who is there now, once a minute for each. */
+  async look(): Promise<void> {
+    const at = this.#clock.wallMs();
+    const minute = Math.floor(at / MINUTE_MS);
+    if (minute !== this.#minute) {
+      this.#noted = new Set();
+    }
+    const fresh = new Set<string>();
+    for (const { providerId } of this.#present()) {
+      if (!this.#noted.has(providerId)) fresh.add(providerId);
+    }
+    if (minute === this.#minute && fresh.size === 0) return;
+    await notePresence(this.#database, at, [...fresh]);
+    this.#minute = minute;
+    for (const providerId of fresh) this.#noted.add(providerId);
+  }
+
+  async close(): Promise<void> {
+    await this.#rounds.close();
+  }
+}
+
+const LOOK_EVERY_MS = 15_000;
+const MINUTE_MS = 60_000;
+
+/** Notes the minute of an instant for the market and for these providers. Doing it again changes nothing. */
+export async function notePresence(
+  database: Database,
+  at: number,
+  providerIds: readonly string[],
+): Promise<void> {
+  const day = dayName(dayOf(at));
+  const minute = Math.floor((at - dayStart(dayOf(at))) / MINUTE_MS);
+  // Ordered, so that two processes wait for each other and never both.
+  const ids = providerIds.toSorted();
+  await database.transaction(async (sql) => {
+    await sql`
+      insert into market_minutes as m (day, minutes)
+      values (${day}, set_bit(repeat('0', 1440)::bit(1440), ${minute}::integer, 1))
+      on conflict (day) do update set minutes = m.minutes | excluded.minutes`;
+    if (ids.length === 0) return;
+    await sql`
+      insert into provider_minutes as p (day, provider_id, minutes)
+      select ${day}, id, set_bit(repeat('0', 1440)::bit(1440), ${minute}::integer, 1)
+      from unnest(${ids}::text[]) as t(id) order by id
+      on conflict (day, provider_id) do update set minutes = p.minutes | excluded.minutes`;
+  });
+}
+
+/** The share of the last seven days' minutes of the market, today's included, in which a provider was there, in percent. */
+export async function uptimePercent(
+  database: Database,
+  { providerId, at }: { providerId: string; at: number },
+): Promise<number | undefined> {
+  const [row] = await database.sql<{ there: bigint; all: bigint }[]>`
+    select coalesce(sum(bit_count(m.minutes)), 0)::bigint as all,
+      coalesce(sum(bit_count(m.minutes & p.minutes)), 0)::bigint as there
+    from market_minutes m left join provider_minutes p on p.day = m.day and p.provider_id = ${providerId}
+    where m.day > ${dayName(dayOf(at) - 7)} and m.day <= ${dayName(dayOf(at))}`;
+  if (!row || row.all === 0n) return undefined;
+  return Number((row.there * 10_000n) / row.all) / 100;
+}
