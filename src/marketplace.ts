@@ -312,6 +312,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           rewards: rewards.book,
           models: catalogue,
           registry: hub.registry,
+          routing: service,
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,

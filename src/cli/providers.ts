@@ -12,6 +12,7 @@ import { properName, theProvider } from './parties.ts';
 import { Refusal } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';
 import { inSession, type Session } from './session.ts';
+import { why } from './why.ts';
 
 const LISTED = 1_000;
 
@@ -85,6 +86,12 @@ export function providers(command: Command): void {
     .action((name: string, wish: { region?: string; dataPolicy?: string }, self: Command) =>
       inSession(self, (session) => noteTerms(session, name, wish)),
     );
+  why(
+    command
+      .command('why')
+      .description('ask a running market why a provider gets traffic, or none')
+      .argument('[model]', 'one model; by default those that it offers'),
+  );
 }
 
 async function noteTerms(

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Model } from '#domain/model.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
 import { beginAttempt, endAttempt, mayEvict } from '#routing/breaker.ts';
@@ -11,10 +12,11 @@ import { softRank } from '#routing/soft-rank.ts';
 import { Stickiness } from '#routing/stickiness.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
+import type { Inquiry } from '#routing/why.ts';
 import type { AttemptOutcome, Order, Outcomes, PickNext } from './dispatch.ts';
 
 /** Beside the body, a message to an agent carries names and numbers. */
-const MESSAGE_OVERHEAD_BYTES = 2_048;
+export const MESSAGE_OVERHEAD_BYTES = 2_048;
 const STICKY_IDLE_MS = 600_000;
 const CONVERSATIONS_MAX = 50_000;
 const NO_RANK = (): number => 0;
@@ -112,6 +114,32 @@ export class ServiceBook implements Outcomes {
     if (conversation !== undefined) this.#sticky.note(conversation, candidate.nodeId, nowMs);
     return { candidate };
   };
+
+  /** What to ask of routing about a provider and a usual request for a model (`routing/why.ts`), as everything stands now. */
+  inquiry(providerId: string, model: Model, need: Omit<Need, 'price' | 'modelId'>): Inquiry {
+    const candidates = this.#candidates(model.id);
+    const { canary, price } = model;
+    const isBiased = candidates.length > 1 && (this.#region !== undefined || canary !== null);
+    return {
+      providerId,
+      need: { ...need, modelId: model.id, price },
+      candidates,
+      strategy: this.#strategy,
+      bias: isBiased
+        ? {
+            wished: NO_RANK,
+            soft: softRank({
+              region: this.#region,
+              // As most requests have it.
+              canary: canary ? { version: canary.version, leads: canary.share > 0.5 } : undefined,
+            }),
+            warmNodeId: undefined,
+          }
+        : undefined,
+      listed: price,
+      nowMs: this.#clock.nowMs(),
+    };
+  }
 
   /** Who goes before whom, beyond the strategy; undefined when nobody does. */
   #biasOf(order: Order, conversation: string | undefined, nowMs: number): Bias | undefined {

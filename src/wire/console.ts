@@ -199,6 +199,7 @@ export const historyQuery = z.object({
 });
 /** Which series of batches: payouts of earnings, or with `SWAN` those of rewards. */
 export const settlementQuery = z.object({ asset: z.enum(['USD', 'SWAN']).default('USD') });
+export const whyQuery = z.object({ model: line(200).optional() });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
 
 export type KeyLimitsRequest = z.output<typeof someLimits>;
@@ -500,6 +501,71 @@ export const providerModelsAnswer = z.strictObject({
     }),
   ),
 });
+
+const gateView = z.strictObject({
+  gate: z.string(),
+  /** Null where an earlier step leaves nothing to look at. */
+  passes: z.boolean().nullable(),
+  found: z.string(),
+  wanted: z.string(),
+});
+const amount = z.strictObject({ input_price: usd, output_price: usd, request_price: usd });
+const routingFigures = {
+  success_rate: z.number(),
+  ttft_ms: z.number().nonnegative().nullable(),
+  tokens_per_s: z.number().nonnegative().nullable(),
+  load: z.number().nonnegative(),
+  overclaim: z.number(),
+  price: amount,
+};
+/** Why a provider gets traffic, or none: every gate, its place, and what would put it in front. */
+export const whyAnswer = z.strictObject({
+  provider_id: z.string(),
+  status: z.string(),
+  /** What holds for all its models: state, connection, collateral. */
+  steps: z.array(gateView),
+  strategy: z.string().nullable(),
+  models: z.array(
+    z.strictObject({
+      model_id: z.string(),
+      /** In one sentence. */
+      summary: z.string(),
+      serving: z.boolean(),
+      steps: z.array(gateView),
+      candidates: count,
+      may_serve: count,
+      panic: z.boolean(),
+      /** The provider's best among those that may serve; null when none may. */
+      rank: count.nullable(),
+      nodes: z.array(
+        z.strictObject({
+          node_id: z.string(),
+          mode: z.enum(['websocket', 'external']),
+          /** The gate that turns requests away; null when it may serve. */
+          verdict: z.string().nullable(),
+          gates: z.array(gateView),
+          rank: count.nullable(),
+          score: z.number().nullable(),
+          trial: z.boolean(),
+          ...routingFigures,
+          last_served_s_ago: z.number().nonnegative().nullable(),
+          last_judged_s_ago: z.number().nonnegative().nullable(),
+        }),
+      ),
+      nodes_not_shown: count,
+      to_lead: z
+        .strictObject({
+          decides: z.enum(['nothing', 'order', 'score']),
+          leader: z.strictObject({ ...routingFigures, score: z.number().nullable() }).nullable(),
+          ttft_ms: z.number().nonnegative().nullable(),
+          price_below: amount.nullable(),
+        })
+        .nullable(),
+      wishes: z.array(z.strictObject({ wish: z.string(), passes: z.boolean(), found: z.string() })),
+    }),
+  ),
+});
+export type WhyAnswer = z.output<typeof whyAnswer>;
 
 /** What a provider was rewarded. Amounts are decimal text in the asset's smallest unit; scores are of 10^12. */
 export const rewardsAnswer = z.strictObject({

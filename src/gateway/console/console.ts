@@ -5,6 +5,7 @@ import { errorBody, errorRow } from '#wire/errors.ts';
 import { FIRST_ISSUE } from '#wire/first-issue.ts';
 import { checkAddress } from '../key-scope.ts';
 import { accountRoutes } from './accounts.ts';
+import { cached } from './cached.ts';
 import { cardWebhook } from './card-webhook.ts';
 import { collateralRoutes } from './collateral.ts';
 import { earningsRoutes } from './earnings.ts';
@@ -23,6 +24,7 @@ import { settlementRoutes } from './settlements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
 import { usageRoutes } from './usage.ts';
+import { whyRoutes } from './why.ts';
 
 /**
  * The management API under `/api/v1`: for people's browsers, for the Swan agent, for our dashboard. Each subject has a file
@@ -83,6 +85,9 @@ export function openConsole(app: FastifyInstance, rooms: ConsoleRooms): void {
 
 /** Every route of the console; the tests go through them one by one. */
 export function consoleRoutes(rooms: ConsoleRooms): Route[] {
+  const { clock } = rooms;
+  // A long look at the usage list that several subjects are told from: one for all of them.
+  const demand = cached(clock, DEMAND_KEPT_MS, () => rooms.reading.demand(clock.wallMs()));
   return [
     ...accountRoutes(rooms),
     ...keyRoutes(rooms),
@@ -93,7 +98,8 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
-    ...statsRoutes(rooms),
+    ...statsRoutes(rooms, demand),
+    ...whyRoutes(rooms, demand),
     ...rewardRoutes(rooms),
     ...settlementRoutes(rooms),
     ...operatorRoutes(rooms),
@@ -124,6 +130,7 @@ function refuseOtherMethods(app: FastifyInstance, routes: readonly Route[]): voi
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 const BODY_BYTES_MAX = 65_536;
+const DEMAND_KEPT_MS = 30_000;
 const admitted = new WeakMap<FastifyRequest, { caller: Caller; address: string }>();
 
 async function answer(

@@ -5,6 +5,7 @@ import type { Funds } from '#funds/open.ts';
 import type { NetworkRules } from '#hub/external/endpoint-url.ts';
 import type { ExternalFleet } from '#hub/external/fleet.ts';
 import type { Registry } from '#hub/registry.ts';
+import type { ServiceBook } from '#hub/service-book.ts';
 import type { Accounts } from '#identity/accounts.ts';
 import type { EndpointDesk } from '#identity/endpoint-desk.ts';
 import type { KeyDesk } from '#identity/key-desk.ts';
@@ -45,6 +46,7 @@ export interface ConsoleRooms {
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
+  readonly routing: Pick<ServiceBook, 'inquiry'>;
   readonly funds: Funds;
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;

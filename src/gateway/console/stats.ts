@@ -12,10 +12,9 @@ import { enveloped, type Route, route } from './route.ts';
  * is counted or measured here; what is not measured yet is null. Looks at the usage list are kept for half a minute,
  * however many ask.
  */
-export function statsRoutes(rooms: ConsoleRooms): Route[] {
+export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly ModelDemand[]>): Route[] {
   const { clock, reading } = rooms;
   const open = { access: 'public', errors: 'object' } as const;
-  const demand = cached(clock, KEPT_MS, () => reading.demand(clock.wallMs()));
   const leaders = cached(clock, KEPT_MS, () => reading.leaders(clock.wallMs() - 30 * DAY_MS, LEADERS));
   const scores = cached(clock, KEPT_MS, () => rooms.rewards.scores());
 
