@@ -4,7 +4,6 @@ import { request } from 'undici';
 import { readConfig } from '#config/config.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { Refusal } from './refusal.ts';
-import { type Report, writeReport } from './report.ts';
 
 /**
  * Commands that ask a running market what only it knows, over the same REST as everybody: with a provider's key about
@@ -34,29 +33,22 @@ export function aboutWhom({ provider }: CallOptions, what: string): string {
     : `/api/v1/operator/providers/${encodeURIComponent(provider)}/${what}`;
 }
 
-/** Asks, and prints what `report` makes of the answer. */
-export async function reportFromMarket<T>(
-  command: Command,
-  call: { options: CallOptions; path: string },
-  report: (answer: T) => Report,
-): Promise<void> {
-  const { json } = command.optsWithGlobals<{ json?: boolean }>();
-  const { keyFile, market = `http://127.0.0.1:${readConfig().gatewayPort}` } = call.options;
-  const answer = await request(new URL(call.path, market), {
+/** Asks; the answer has the shape that `wire/console.ts` states for the path. */
+export async function askMarket({ keyFile, market }: CallOptions, path: string): Promise<unknown> {
+  const base = market ?? `http://127.0.0.1:${readConfig().gatewayPort}`;
+  const answer = await request(new URL(path, base), {
     headersTimeout: 30_000,
     headers: { authorization: `Bearer ${secretIn(keyFile).open()}` },
   }).catch((error: Error) => {
-    throw new Refusal(`The market at ${market} does not answer: ${error.message}`);
+    throw new Refusal(`The market at ${base} does not answer: ${error.message}`);
   });
   const body = (await answer.body.json().catch(() => undefined)) as
-    | (T & { error?: string | { message?: string } })
+    | { error?: string | { message?: string } }
     | undefined;
-  if (answer.statusCode !== 200 || !body) {
-    const { error } = body ?? {};
-    const said = typeof error === 'string' ? error : error?.message;
-    throw new Refusal(said ?? `The market answered ${answer.statusCode}.`);
-  }
-  writeReport(report(body), json ?? false);
+  if (answer.statusCode === 200 && body) return body;
+  const { error } = body ?? {};
+  const said = typeof error === 'string' ? error : error?.message;
+  throw new Refusal(said ?? `The market answered ${answer.statusCode}.`);
 }
 
 /** A secret is read from a file: on the command line, every user of this machine could see it. */

@@ -1,21 +1,20 @@
 import type { Command } from 'commander';
 import type { WhyAnswer } from '#wire/console.ts';
-import { aboutWhom, asksMarket, type CallOptions, reportFromMarket } from './market-call.ts';
-import { table } from './report.ts';
+import { aboutWhom, askMarket, asksMarket, type CallOptions } from './market-call.ts';
+import { table, writeReport } from './report.ts';
 
 /** `cygnet providers why`: every gate of routing for a provider's models, its place, and what would put it in front. */
 export function why(command: Command): void {
   asksMarket(command).action(async (model: string | undefined, options: CallOptions, self: Command) => {
-    const query = model === undefined ? '' : `?${new URLSearchParams({ model })}`;
+    const { json } = self.optsWithGlobals<{ json?: boolean }>();
+    const query = model === undefined ? '' : `?${new URLSearchParams({ model }).toString()}`;
     const path = `${aboutWhom(options, 'why')}${query}`;
-    await reportFromMarket<WhyAnswer>(self, { options, path }, (answer) => ({
-      value: answer,
-      lines: whyLines(answer),
-    }));
+    const answer = (await askMarket(options, path)) as WhyAnswer;
+    writeReport({ value: answer, lines: whyLines(answer) }, json ?? false);
   });
 }
 
-export function whyLines({ provider_id, status, steps, strategy, models }: WhyAnswer): string[] {
+function whyLines({ provider_id, status, steps, strategy, models }: WhyAnswer): string[] {
   const lines = [
     `${provider_id}  ${status}`,
     ...table(['step', '', 'found', 'wanted'], steps.map(gateCells)),

@@ -126,8 +126,8 @@ function opened(gate: Reason, need: Need): Partial<Candidate> {
       return { inFlight: 0, capacity: 1 };
     case 'link-full':
       return { linkInFlight: 0, linkCapacity: 1 };
-    case 'provider-tried':
-    case 'provider-excluded':
+    default:
+      // Shut by the request, not by the candidate.
       return {};
   }
 }

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { seededRandomness } from '#kit/random.ts';
 import { candidate, smallNeed } from '#support/candidate.ts';
@@ -89,14 +89,11 @@ describe('a verdict', () => {
         expect(standings.every(({ panic }) => panic === plan.panic)).toBe(true);
         const nodeOf = (id: string) => standings[fleet.findIndex((each) => each.id === id)]?.nodes[0];
         const [first] = plan.picks;
-        if (!first) {
-          expect(standings.every(({ mayServe }) => mayServe === 0)).toBe(true);
-          return;
-        }
+        expect(standings.every(({ mayServe }) => mayServe === 0)).toBe(first === undefined);
         // Who is only tried may lead by lot; otherwise the first pick is the first rank, or its equal.
-        const picked = nodeOf(first.id);
+        const picked = first && nodeOf(first.id);
         const leader = standings.map(({ nodes: [node] }) => node).find((node) => node?.rank === 1);
-        if (!picked?.trial) expect(picked?.score).toBe(leader?.score);
+        expect(picked?.trial ? leader?.score : picked?.score).toBe(leader?.score);
       }),
     );
   });
@@ -170,14 +167,15 @@ describe('to lead', () => {
           const rival = candidate('rival', { record: { ttftMs: theirMs, success: 0.9 } });
           const strategy = make();
           const { toLead } = why([own(ownMs), rival], 'own', { strategy });
-          if (toLead?.decides !== 'score' || toLead.ttftMs === undefined) return;
+          fc.pre(toLead?.decides === 'score' && toLead.ttftMs !== undefined);
+          const named = toLead.ttftMs;
           const rankAt = (ttftMs: number) => {
             const { nodes } = why([own(ttftMs), rival], 'own', { strategy });
             const other = why([own(ttftMs), rival], 'rival', { strategy }).nodes[0];
             return (nodes[0]?.score ?? 0) >= (other?.score ?? 0);
           };
-          expect(rankAt(toLead.ttftMs)).toBe(true);
-          expect(rankAt(toLead.ttftMs + 1)).toBe(false);
+          expect(rankAt(named)).toBe(true);
+          expect(rankAt(named + 1)).toBe(false);
         },
       ),
     );

@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 
 async function why(provider: TestParty, model?: string): Promise<WhyAnswer> {
-  const query = model === undefined ? '' : `?${new URLSearchParams({ model })}`;
+  const query = model === undefined ? '' : `?${new URLSearchParams({ model }).toString()}`;
   const answered = await visit(`${market.url}/api/v1/provider/why${query}`, { token: provider.key });
   expect(answered.status).toBe(200);
   return whyAnswer.parse(answered.json);
@@ -69,7 +69,7 @@ describe('two providers of one model', () => {
     const body = { model: model.id, messages: [{ role: 'user', content: 'Hello' }], max_tokens: 5 };
     for (let i = 0; i < 6; i++) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other, so that each is measured
-      expect((await ask({ url: market.url, key: consumer.key, body })).status).toBe(200);
+      await ask({ url: market.url, key: consumer.key, body });
     }
   });
 
