@@ -34,6 +34,7 @@ import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
 import { secretBox } from '#identity/secret-file.ts';
+import { SessionBook } from '#identity/session-book.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -113,7 +114,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
 
-    const hub = new Hub(
+    const sessions = await SessionBook.open({
+      database,
+      clock,
+      log: log.child({ room: 'identity' }),
+      instance: instanceOf(config.dataFolder, ids),
+      heard: () => hub.registry.present(),
+    });
+    closing.push(() => sessions.close());
+    const hub: Hub = new Hub(
       {
         clock,
         random,
@@ -123,6 +132,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         providers,
         nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
+        sessions,
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
       {
@@ -151,6 +161,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hub,
       endpoints,
       models: catalogue,
+      sessions,
       rules,
       marketName: box.marketName,
     });
@@ -313,6 +324,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           models: catalogue,
           registry: hub.registry,
           routing: service,
+          sessions,
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,

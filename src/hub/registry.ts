@@ -316,6 +316,8 @@ export class Presence {
   /** The key that it registered with; an external endpoint has none. */
   readonly keyId: string | null;
   readonly connectedAtMs: number;
+  /** Its last sign of life, in monotonic milliseconds. */
+  heardAtMs: number;
   /** Set once the node has entered. */
   link: Link | undefined;
   /** Ends the session of this node. */
@@ -355,6 +357,7 @@ export class Presence {
     this.mode = about.mode;
     this.keyId = about.keyId;
     this.connectedAtMs = about.connectedAtMs;
+    this.heardAtMs = about.connectedAtMs;
     this.evict = about.evict;
     this.warmUp = about.warmUp;
     this.stateChanged = about.stateChanged;

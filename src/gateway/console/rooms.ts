@@ -10,6 +10,7 @@ import type { Accounts } from '#identity/accounts.ts';
 import type { EndpointDesk } from '#identity/endpoint-desk.ts';
 import type { KeyDesk } from '#identity/key-desk.ts';
 import type { ProviderDesk } from '#identity/provider-desk.ts';
+import type { SessionBook } from '#identity/session-book.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -46,6 +47,7 @@ export interface ConsoleRooms {
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
+  readonly sessions: Pick<SessionBook, 'of'>;
   readonly routing: Pick<ServiceBook, 'inquiry'>;
   readonly funds: Funds;
   /** Undefined where the market settles on no chain. */
