@@ -33,6 +33,7 @@ import { NodeBook } from '#identity/node-book.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
+import { listProviders } from '#identity/providers.ts';
 import { secretBox } from '#identity/secret-file.ts';
 import { SessionBook } from '#identity/session-book.ts';
 import { type Clock, pause } from '#kit/clock.ts';
@@ -51,8 +52,10 @@ import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
+import { AttemptTable } from '#reliability/attempts.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import { openReliability } from '#reliability/open.ts';
+import { Standings } from '#reliability/standings.ts';
 import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
@@ -166,6 +169,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       marketName: box.marketName,
     });
     closing.push(() => fleet.close());
+    const attempts = new AttemptTable({ database, clock, life: ids('life') });
+    const standings = new Standings({
+      clock,
+      log: log.child({ room: 'reliability' }),
+      attempts,
+      providers: () => listProviders(database, PROVIDERS_JUDGED_MAX),
+      uptimes: (at) => rewards.book.uptimes(at),
+      putBehind: (reasons) => hub.registry.putBehind(reasons),
+    });
+    closing.push(() => standings.close());
     const service = new ServiceBook({
       clock,
       random,
@@ -173,6 +186,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       region: config.routing.region,
       candidates: (modelId) => hub.candidates(modelId),
       asked: (modelId) => warmUps?.asked(modelId),
+      judged: (...attempt) => attempts.note(...attempt),
     });
     const warmUps = config.routing.warmUp
       ? new WarmUps({
@@ -324,6 +338,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           models: catalogue,
           registry: hub.registry,
           routing: service,
+          measured: { table: reliability.table, attempts, standings },
           sessions,
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
@@ -433,6 +448,7 @@ export interface UnderWay {
   readonly unpostedBytes: number;
 }
 
+const PROVIDERS_JUDGED_MAX = 100_000;
 /** How long the ledger may stand still before a statement of its is given up. */
 const LEDGER_DEADLINE_MS = 120_000;
 /** How long settlement waits for its database: it reads the whole day, and the audit the whole ledger. */

@@ -33,7 +33,11 @@ export class Hub {
   constructor(parts: HubParts, settings: Partial<HubSettings> = {}) {
     this.#parts = parts;
     this.settings = { ...DEFAULT_HUB_SETTINGS, ...settings };
-    this.registry = new Registry({ providers: parts.providers, ...this.settings });
+    this.registry = new Registry({
+      nowMs: () => parts.clock.nowMs(),
+      providers: parts.providers,
+      ...this.settings,
+    });
     this.#watch = parts.clock.every(TICK_MS, () => this.#tick());
     this.#stopWatching = parts.providers.watch((provider) => this.registry.providerChanged(provider.id));
   }

@@ -3,6 +3,7 @@ import type { ProviderState } from '#domain/party.ts';
 import type { Price } from '#domain/price.ts';
 import { newBreaker } from '#routing/breaker.ts';
 import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
+import { type Falls, isFlapping, noFalls, noteFall } from '#routing/flapping.ts';
 import { newRecord } from '#routing/score.ts';
 import type { DeclaredModel } from './declaration.ts';
 import type { Link } from './link.ts';
@@ -18,19 +19,25 @@ import type { WarmUpAnswer } from './warm-up-desk.ts';
  */
 export class Registry {
   readonly #providers: ProviderStates;
-  readonly #byModel = new Map<string, Candidate[]>();
+  readonly #byModel = new Map<string, PresentCandidate[]>();
   readonly #byLink = new Map<string, Presence>();
   readonly #byNode = new Map<string, Presence>();
   readonly #remembered: LRUCache<string, Measured>;
   readonly #bufferBytesMax: { readonly link: number; readonly hub: number };
   #bufferedBytes = 0;
+  readonly #nowMs: () => number;
+  /** Why candidates of a provider stand behind others, by provider. */
+  #behind: ReadonlyMap<string, string> = new Map();
 
   constructor(parts: {
+    /** Monotonic milliseconds. */
+    nowMs: () => number;
     providers: ProviderStates;
     recordsMax: number;
     linkBufferBytesMax: number;
     hubBufferBytesMax: number;
   }) {
+    this.#nowMs = parts.nowMs;
     this.#providers = parts.providers;
     this.#remembered = new LRUCache({ max: parts.recordsMax });
     this.#bufferBytesMax = { link: parts.linkBufferBytesMax, hub: parts.hubBufferBytesMax };
@@ -127,7 +134,11 @@ export class Registry {
 
   /** A node has left: none of its candidates is offered any more. */
   leave(presence: Presence): void {
-    for (const candidate of presence.serving.values()) this.#withdraw(presence, candidate);
+    for (const candidate of presence.serving.values()) {
+      // Whoever asked for no more work first leaves in order.
+      if (!presence.draining) noteFall(candidate.falls, this.#nowMs());
+      this.#withdraw(presence, candidate);
+    }
     this.#byLink.delete(presence.linkId);
     if (this.#byNode.get(presence.nodeId) === presence) this.#byNode.delete(presence.nodeId);
   }
@@ -135,7 +146,12 @@ export class Registry {
   /** The agent's word on the health of the models it serves; of others it has none. */
   health(presence: Presence, words: Readonly<Record<string, Candidate['health']>>): void {
     for (const candidate of presence.serving.values()) {
-      if (Object.hasOwn(words, candidate.name)) candidate.health = words[candidate.name] ?? 'unknown';
+      if (!Object.hasOwn(words, candidate.name)) continue;
+      const word = words[candidate.name] ?? 'unknown';
+      if (word === 'unhealthy' && candidate.health !== 'unhealthy' && candidate.health !== 'unknown')
+        noteFall(candidate.falls, this.#nowMs());
+      candidate.health = word;
+      this.#place(candidate);
     }
   }
 
@@ -170,6 +186,12 @@ export class Registry {
     }
   }
 
+  /** Providers whose candidates stand behind others from now on, each with the reason; everybody else no longer does. */
+  putBehind(reasons: ReadonlyMap<string, string>): void {
+    this.#behind = reasons;
+    for (const list of this.#byModel.values()) for (const candidate of list) this.#place(candidate);
+  }
+
   began(presence: Presence, modelId: string): void {
     const candidate = presence.known.get(modelId);
     if (candidate) candidate.inFlight += 1;
@@ -197,7 +219,7 @@ export class Registry {
   }
 
   #candidate(presence: Presence, modelId: string): PresentCandidate {
-    const { breaker, record } = this.#measured(presence, modelId);
+    const { breaker, record, falls } = this.#measured(presence, modelId);
     const candidate: PresentCandidate = {
       id: `${presence.linkId}/${modelId}`,
       modelId,
@@ -211,6 +233,7 @@ export class Registry {
       health: 'unknown',
       eligible: false,
       ineligibleBecause: undefined,
+      behind: undefined,
       draining: presence.draining,
       inFlight: 0,
       linkInFlight: presence.inFlight,
@@ -228,6 +251,7 @@ export class Registry {
       connectedAtMs: presence.connectedAtMs,
       breaker,
       record,
+      falls,
     };
     presence.known.set(modelId, candidate);
     return candidate;
@@ -237,7 +261,7 @@ export class Registry {
     const key = `${presence.providerId} ${presence.nodeId} ${modelId}`;
     const known = this.#remembered.get(key);
     if (known) return known;
-    const fresh: Measured = { breaker: newBreaker(), record: newRecord() };
+    const fresh: Measured = { breaker: newBreaker(), record: newRecord(), falls: noFalls() };
     this.#remembered.set(key, fresh);
     return fresh;
   }
@@ -247,6 +271,7 @@ export class Registry {
     candidate.linkInFlight = presence.inFlight;
     candidate.draining = presence.draining;
     candidate.health = 'unknown';
+    this.#place(candidate);
     const list = this.#byModel.get(candidate.modelId);
     if (list) list.push(candidate);
     else this.#byModel.set(candidate.modelId, [candidate]);
@@ -261,10 +286,11 @@ export class Registry {
     candidate.eligible = false;
     candidate.ineligibleBecause = 'the agent does not serve this model any more';
     // Touched when it goes, so that those who left last are forgotten last.
-    const { breaker, record } = candidate;
+    const { breaker, record, falls } = candidate;
     this.#remembered.set(`${presence.providerId} ${presence.nodeId} ${candidate.modelId}`, {
       breaker,
       record,
+      falls,
     });
   }
 
@@ -279,6 +305,14 @@ export class Registry {
       candidate.dataPolicy = provider.dataPolicy;
     }
     candidate.eligible = candidate.ineligibleBecause === undefined;
+    this.#place(candidate);
+  }
+
+  /** Said anew with each heartbeat, so that what is forgotten counts no longer. */
+  #place(candidate: PresentCandidate): void {
+    candidate.behind =
+      this.#behind.get(candidate.providerId) ??
+      (isFlapping(candidate.falls, this.#nowMs()) ? 'it came and went too often just now' : undefined);
   }
 }
 
@@ -290,6 +324,7 @@ function reasonOf(state: ProviderState | undefined): string | undefined {
 interface Measured {
   readonly breaker: Breaker;
   readonly record: ServiceRecord;
+  readonly falls: Falls;
 }
 
 /** A candidate with what the registry keeps beside it. */
@@ -298,6 +333,7 @@ interface PresentCandidate extends Candidate {
   /** The agent's own name of the model. */
   name: string;
   ready: boolean;
+  readonly falls: Falls;
 }
 
 /** What a node offers, as far as it is the same for all its models. */

@@ -38,26 +38,17 @@ export class ServiceBook implements Outcomes {
   readonly #fingerprints = new WeakMap<Order, string>();
   readonly #region: string | undefined;
   readonly #asked: ((modelId: string) => void) | undefined;
+  readonly #judged: ServiceBookParts['judged'];
   readonly #sticky: Stickiness;
 
-  constructor(parts: {
-    clock: Clock;
-    random: Randomness;
-    strategy: Strategy;
-    candidates: (modelId: string) => Candidate[];
-    /** Where this process is, as providers' regions are named; undefined: nowhere in particular. */
-    region?: string | undefined;
-    /** Hears of every model that is asked for. */
-    asked?: ((modelId: string) => void) | undefined;
-    /** How long a conversation keeps its node. Default 10 minutes. */
-    stickyIdleMs?: number;
-  }) {
+  constructor(parts: ServiceBookParts) {
     this.#clock = parts.clock;
     this.#random = parts.random;
     this.#strategy = parts.strategy;
     this.#candidates = parts.candidates;
     this.#region = parts.region;
     this.#asked = parts.asked;
+    this.#judged = parts.judged;
     this.#sticky = new Stickiness({
       idleMs: parts.stickyIdleMs ?? STICKY_IDLE_MS,
       sizeMax: CONVERSATIONS_MAX,
@@ -168,6 +159,8 @@ export class ServiceBook implements Outcomes {
 
   finished(candidate: Candidate, modelId: string, outcome: AttemptOutcome): void {
     const nowMs = this.#clock.nowMs();
+    if (outcome.judgement !== 'neutral')
+      this.#judged?.(candidate.providerId, modelId, outcome.judgement === 'served');
     endAttempt(
       candidate.breaker,
       candidate.record,
@@ -217,6 +210,21 @@ export class ServiceBook implements Outcomes {
     }
     return fingerprint;
   }
+}
+
+export interface ServiceBookParts {
+  readonly clock: Clock;
+  readonly random: Randomness;
+  readonly strategy: Strategy;
+  readonly candidates: (modelId: string) => Candidate[];
+  /** Where this process is, as providers' regions are named; undefined: nowhere in particular. */
+  readonly region?: string | undefined;
+  /** Hears of every model that is asked for. */
+  readonly asked?: ((modelId: string) => void) | undefined;
+  /** Hears of every attempt that says something about whoever made it. */
+  readonly judged?: ((providerId: string, modelId: string, served: boolean) => void) | undefined;
+  /** How long a conversation keeps its node. Default 10 minutes. */
+  readonly stickyIdleMs?: number;
 }
 
 /** The largest that the message to an agent can be. To a Swan agent a recording travels in base64. */

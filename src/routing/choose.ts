@@ -67,9 +67,9 @@ export interface Plan {
   readonly panic: boolean;
 }
 
-/** Lower comes first, whatever the score: agents before external endpoints, and in each healthy before degraded. */
-function tierOf(candidate: Candidate): number {
-  return (candidate.mode === 'external' ? 2 : 0) + (candidate.health === 'degraded' ? 1 : 0);
+/** Lower comes first, whatever the score: agents before external endpoints, and in each the sound before the degraded and those put behind. */
+function tierOf({ mode, health, behind }: Candidate): number {
+  return (mode === 'external' ? 2 : 0) + (health === 'degraded' || behind !== undefined ? 1 : 0);
 }
 
 /** The tier with what this request prefers: wishes, then the warm node, then the tier, then soft ranks. */

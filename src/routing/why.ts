@@ -55,6 +55,8 @@ export interface NodeStanding {
   /** Among all that may serve; 1 goes first. Undefined when it may not. */
   readonly rank: number | undefined;
   readonly score: number | undefined;
+  /** Why it stands behind others of its kind; undefined for most. */
+  readonly behind: string | undefined;
   /** It is only tried, as one whose circuit was open. */
   readonly trial: boolean;
   readonly figures: Figures;
@@ -126,6 +128,7 @@ export function whyOf(inquiry: Inquiry): ModelStanding {
       })),
       rank: row.rank,
       score: row.score,
+      behind: candidate.behind,
       trial: row.trial,
       figures: figuresOf(candidate, inquiry),
     };

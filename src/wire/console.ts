@@ -199,6 +199,7 @@ export const historyQuery = z.object({
 });
 /** Which series of batches: payouts of earnings, or with `SWAN` those of rewards. */
 export const settlementQuery = z.object({ asset: z.enum(['USD', 'SWAN']).default('USD') });
+export const healthQuery = z.object({ duration: z.enum(['24h', '7d', '30d']).default('24h') });
 export const whyQuery = z.object({ model: line(200).optional() });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
 
@@ -502,6 +503,51 @@ export const providerModelsAnswer = z.strictObject({
   ),
 });
 
+const share = z.number().min(0).max(1).nullable();
+/** How a provider fares: what it is judged by, model by model, and its latest sessions. */
+export const providerHealthAnswer = z.strictObject({
+  provider_id: z.string(),
+  uptime_7d: share,
+  uptime_30d: share,
+  /** Of attempts in 30 days; null where there were none, or nothing was judged yet. */
+  success_30d: share,
+  /** Success, the newer the heavier, times uptime. */
+  score: share,
+  /** It stands behind others because of `misses`, unless it is in its first week. */
+  behind: z.boolean(),
+  in_grace: z.boolean(),
+  misses: z.array(z.string()),
+  window_s: count,
+  models: z.array(
+    z.strictObject({
+      model_id: z.string(),
+      /** Attempts in whole days; requests in the window. */
+      attempts_served: count,
+      attempts_failed: count,
+      requests: count,
+      failures: count,
+      disconnects: count,
+      success_rate: share,
+      ttft_p50_ms: count.nullable(),
+      ttft_p95_ms: count.nullable(),
+      ttft_p99_ms: count.nullable(),
+      tokens_per_s: z.number().nonnegative().nullable(),
+    }),
+  ),
+  sessions: z.array(
+    z.strictObject({
+      node_id: z.string(),
+      mode: z.enum(['websocket', 'external']),
+      connected_at: time,
+      last_heard_at: time,
+      ended_at: time.nullable(),
+      why: z.string().nullable(),
+      requests_lost: count,
+    }),
+  ),
+});
+export type ProviderHealthAnswer = z.output<typeof providerHealthAnswer>;
+
 const gateView = z.strictObject({
   gate: z.string(),
   /** Null where an earlier step leaves nothing to look at. */
@@ -546,6 +592,8 @@ export const whyAnswer = z.strictObject({
           gates: z.array(gateView),
           rank: count.nullable(),
           score: z.number().nullable(),
+          /** Why it stands behind others of its kind. */
+          behind: z.string().nullable(),
           trial: z.boolean(),
           ...routingFigures,
           last_served_s_ago: z.number().nonnegative().nullable(),

@@ -15,6 +15,7 @@ import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
 import { providerRoutes } from './provider.ts';
+import { providerHealthRoutes } from './provider-health.ts';
 import { providerStatus } from './provider-status.ts';
 import { rewardRoutes } from './rewards.ts';
 import type { ConsoleRooms } from './rooms.ts';
@@ -100,6 +101,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...modelRoutes(rooms),
     ...statsRoutes(rooms, demand),
     ...whyRoutes(rooms, demand),
+    ...providerHealthRoutes(rooms),
     ...rewardRoutes(rooms),
     ...settlementRoutes(rooms),
     ...operatorRoutes(rooms),

@@ -16,6 +16,9 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Balance } from '#ledger/book.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
+import type { AttemptTable } from '#reliability/attempts.ts';
+import type { MinuteTable } from '#reliability/minute-table.ts';
+import type { Standings } from '#reliability/standings.ts';
 import type { RewardBook } from '#rewards/book.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import type { ClientAddresses } from '../client-address.ts';
@@ -48,6 +51,11 @@ export interface ConsoleRooms {
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
   readonly sessions: Pick<SessionBook, 'of'>;
+  readonly measured: {
+    readonly table: Pick<MinuteTable, 'figures'>;
+    readonly attempts: Pick<AttemptTable, 'byModel'>;
+    readonly standings: Pick<Standings, 'of'>;
+  };
   readonly routing: Pick<ServiceBook, 'inquiry'>;
   readonly funds: Funds;
   /** Undefined where the market settles on no chain. */

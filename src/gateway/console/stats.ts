@@ -16,6 +16,7 @@ export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly 
   const { clock, reading } = rooms;
   const open = { access: 'public', errors: 'object' } as const;
   const leaders = cached(clock, KEPT_MS, () => reading.leaders(clock.wallMs() - 30 * DAY_MS, LEADERS));
+  const uptimes = cached(clock, KEPT_MS, () => rooms.rewards.uptimes(clock.wallMs()));
   const scores = cached(clock, KEPT_MS, () => rooms.rewards.scores());
 
   const network = async () => {
@@ -52,7 +53,7 @@ export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly 
     route('GET /api/v1/stats/network', open, async () => enveloped(await network())),
     route('GET /api/v1/dashboard/summary', open, async () => enveloped(await network())),
     route('GET /api/v1/stats/leaderboard', open, async () => {
-      const [rows, scored] = await Promise.all([leaders(), scores()]);
+      const [rows, scored, there] = await Promise.all([leaders(), scores(), uptimes()]);
       return enveloped({
         window_days: 30,
         providers: rows.map((row, place) => ({
@@ -64,6 +65,9 @@ export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly 
           success_rate: row.requests === 0 ? null : row.succeeded / row.requests,
           avg_latency_ms: row.latencyMs,
           models_served: row.models,
+          uptime_7d: there.get(row.providerId)?.week ?? null,
+          uptime_30d: there.get(row.providerId)?.month ?? null,
+          reliability_score: rooms.measured.standings.of(row.providerId)?.score ?? null,
           // Of the last day that was rewarded, by the rules of rewards.
           contribution_score: scored.get(row.providerId) ?? null,
         })),

@@ -164,6 +164,7 @@ function modelBody(
       gates: [...node.gates],
       rank: node.rank ?? null,
       score: node.score ?? null,
+      behind: node.behind ?? null,
       trial: node.trial,
       ...figuresBody(node.figures),
       last_served_s_ago: secondsOf(node.figures.servedAgoMs),
@@ -191,6 +192,8 @@ function summaryOf(first: NodeStanding, { mayServe, toLead }: ModelStanding): st
   }
   const place = `It may serve, as number ${first.rank} of ${mayServe}`;
   if (first.trial) return `${place}: it failed lately and is tried by one request at a time.`;
+  if (first.behind !== undefined && toLead?.decides === 'order')
+    return `${place}: ${first.behind}, so others go before it.`;
   if (toLead?.decides === 'order') return `${place}: others go before it whatever their figures.`;
   if (toLead?.decides !== 'score') return `${place}.`;
   return toLead.ttftMs === undefined

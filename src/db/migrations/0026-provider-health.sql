@@ -1,9 +1,14 @@
--- Who was connected, from when to when, and why it ended: what a provider is shown when it asks where its uptime went.
+-- How providers fare: who was connected, from when to when, and why it ended; and how many attempts at requests each served
+-- and failed.
 --
--- Why it is shaped so. A row is written when an agent registers and written again while it is there, so that a process that
+-- Why it is shaped so. A session's row is written when an agent registers and written again while it is there, so that a process that
 -- dies leaves the last moment in which each agent was heard of: whoever finds such a row closes it at that moment and says
 -- so, and no provider is given time that nobody saw. Uptime in percent is not computed from here but from minutes
 -- (0019), which know in which minutes there was a market to be at.
+--
+-- Attempts are counted beside requests, because a request that another provider saved is no failure of the market and is
+-- one of whoever failed it. Each life of a process has rows of its own with its whole count, so that two never wait for
+-- each other and a row that is written twice is the same row.
 
 create table provider_sessions (
   -- The link's.
@@ -25,3 +30,15 @@ create table provider_sessions (
 );
 create index provider_sessions_of on provider_sessions (provider_id, connected_at desc);
 create index provider_sessions_open on provider_sessions (last_heard_at) where ended_at is null;
+
+create table provider_attempts (
+  day date not null,
+  -- The run of the process that counted.
+  life text not null,
+  provider_id text not null,
+  model_id text not null,
+  served bigint not null check (served >= 0),
+  -- By the provider's fault: an error, a missed deadline, a lost connection.
+  failed bigint not null check (failed >= 0),
+  primary key (day, provider_id, model_id, life)
+);
