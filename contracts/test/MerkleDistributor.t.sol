@@ -139,6 +139,14 @@ contract MerkleDistributorTest is Test {
         distributor.claim(token, CLEO, 400, Tree.proofOf(leaves, 2));
     }
 
+    function test_aLaterClaimIsAnnouncedWithWhatItPaysAndTheWhole() public {
+        claim(ANN, 100, publishInForce(1, 100, 0), 0);
+        bytes32[] memory leaves = publishInForce(2, 150, 100);
+        vm.expectEmit(true, true, true, true, address(distributor));
+        emit MerkleDistributor.Claimed(token, ANN, 50, 150);
+        claim(ANN, 150, leaves, 0);
+    }
+
     // --- publishing -----------------------------------------------------------------------------------------------
 
     function test_aBatchIsAnnouncedWithNumberIncreaseAndClaimsFile() public {
@@ -152,6 +160,10 @@ contract MerkleDistributorTest is Test {
         same(distributor.batchWaiting(token).number, 0, "nothing waits");
         same(distributor.batchInForce(token).number, 1, "in force");
         same(distributor.batchInForce(token).root, bytes32(uint256(7)), "root");
+        // Of a later batch the total and the increase are not the same.
+        vm.expectEmit(true, true, true, true, address(distributor));
+        emit MerkleDistributor.BatchPublished(token, 2, bytes32(uint256(8)), 95, 5, FILE, uint64(block.timestamp) + LOCK);
+        publishRoot(2, bytes32(uint256(8)), 5, 95);
     }
 
     function test_aBatchWithoutRootIsRefused() public {
@@ -412,6 +424,19 @@ contract MerkleDistributorTest is Test {
         yes(!calling.succeeded(), "no batch in the middle of a withdrawal");
     }
 
+    function test_afterARevocationWhatIsInForceStaysPromised() public {
+        publishInForce(1, 100, 0);
+        publish(2, 150, 0, 0, 100);
+        vm.prank(GUARDIAN);
+        distributor.revoke(token, 2);
+        vm.expectRevert(abi.encodeWithSelector(MerkleDistributor.NotSurplus.selector, 901, 900));
+        vm.prank(ADMIN);
+        distributor.withdrawSurplus(token, ADMIN, 901);
+        vm.prank(ADMIN);
+        distributor.withdrawSurplus(token, ADMIN, 900);
+        same(token.balanceOf(address(distributor)), 100, "what was promised is left");
+    }
+
     // --- the test token -------------------------------------------------------------------------------------------
 
     function test_onlyItsMakerMintsTheTestToken() public {
@@ -463,6 +488,11 @@ contract MerkleDistributorTest is Test {
         leaves = leavesOf(ann, ben, cleo);
         uint256 total = ann + ben + cleo;
         publishRoot(number, Tree.rootOf(leaves), total - before, total);
+    }
+
+    function publishInForce(uint64 number, uint256 ann, uint256 before) private returns (bytes32[] memory leaves) {
+        leaves = publish(number, ann, 0, 0, before);
+        unlock();
     }
 
     function publishRoot(uint64 number, bytes32 root, uint256 increase, uint256 total) private {

@@ -110,6 +110,7 @@ contract ProviderCollateralTest is Test {
         vm.expectRevert(ProviderCollateral.NothingWaiting.selector);
         refund(ANN);
         same(token.balanceOf(address(collateral)), 100, "the other's is untouched");
+        nothingWaits(ANN);
     }
 
     function test_onlyWhatIsLockedCanBeAskedBack() public {
@@ -147,6 +148,7 @@ contract ProviderCollateralTest is Test {
         vm.prank(ANN);
         collateral.cancelRefund(token);
         holds(ANN, 100, 0);
+        nothingWaits(ANN);
         vm.warp(block.timestamp + 7 days);
         vm.expectRevert(ProviderCollateral.NothingWaiting.selector);
         refund(ANN);
@@ -370,6 +372,9 @@ contract ProviderCollateralTest is Test {
         vm.stopPrank();
         yes(calling.called() && !calling.succeeded(), "the call back was refused");
         same(token.balanceOf(address(collateral)), 100, "the other's is untouched");
+        // It could deposit, were it not in the middle of another's deposit.
+        vm.prank(address(calling));
+        calling.approve(address(collateral), 1);
         calling.callOnTransfer(address(collateral), abi.encodeCall(collateral.deposit, (token, 1)));
         deposit(BEN, 10);
         yes(!calling.succeeded(), "no deposit within a deposit");
@@ -382,6 +387,23 @@ contract ProviderCollateralTest is Test {
         vm.prank(ADMIN);
         collateral.withdrawSlashed(token, ADMIN, 5);
         yes(!calling.succeeded(), "no withdrawal within a withdrawal");
+    }
+
+    function test_nothingIsDepositedInTheMiddleOfARefund() public {
+        CallingToken calling = new CallingToken();
+        accept(calling);
+        token.mint(address(calling), 100);
+        vm.startPrank(address(calling));
+        calling.approve(address(collateral), 100);
+        collateral.deposit(token, 99);
+        collateral.requestRefund(token, 99);
+        vm.warp(block.timestamp + 7 days);
+        calling.callOnTransfer(address(collateral), abi.encodeCall(collateral.deposit, (token, 1)));
+        collateral.refund(token);
+        vm.stopPrank();
+        yes(calling.called() && !calling.succeeded(), "the call back was refused");
+        holds(address(calling), 0, 0);
+        same(token.balanceOf(address(calling)), 100, "refunded once");
     }
 
     // --- what the tests share -------------------------------------------------------------------------------------
@@ -419,6 +441,12 @@ contract ProviderCollateralTest is Test {
         ProviderCollateral.Pledge memory pledge = collateral.pledgeOf(who, token);
         same(pledge.locked, locked, "locked");
         same(pledge.waiting, waiting, "waiting");
+    }
+
+    function nothingWaits(address who) private view {
+        ProviderCollateral.Pledge memory pledge = collateral.pledgeOf(who, token);
+        same(pledge.waiting, 0, "waiting");
+        same(pledge.refundableAt, 0, "no time is left over");
     }
 
     function missing(bytes32 role) private pure returns (bytes memory) {

@@ -16,13 +16,12 @@ export interface Pledge {
 export async function pledgeOf(
   chain: Chain,
   { collateral, token, account }: { collateral: Address; token: Address; account: Address },
+  at?: bigint,
 ): Promise<Pledge> {
-  const found = (await chain.read({
-    address: collateral,
-    abi,
-    name: 'pledgeOf',
-    args: [account, token],
-  })) as { locked: bigint; waiting: bigint; refundableAt: bigint };
+  const found = (await chain.read(
+    { address: collateral, abi, name: 'pledgeOf', args: [account, token] },
+    at,
+  )) as { locked: bigint; waiting: bigint; refundableAt: bigint };
   return { locked: found.locked, waiting: found.waiting, refundableAt: Number(found.refundableAt) };
 }
 

@@ -151,8 +151,9 @@ export async function claimFor(parts: {
 
 const seriesOf = (rewards: boolean | undefined): string => (rewards ? '?asset=SWAN' : '');
 
-function walletKey(
-  options: Options,
+/** The key of the wallet that a command works for: of a file, of the environment, or of the local chain. */
+export function walletKey(
+  options: { keyFile?: string; demo?: boolean },
   given: Sealed<Hex> | undefined,
   demo: Sealed<Hex> | undefined,
 ): Sealed<Hex> {
@@ -177,15 +178,28 @@ function walletKey(
   }
 }
 
-async function ask<T>(market: string, path: string): Promise<T> {
-  const answer = await request(new URL(path, market), { headersTimeout: 30_000 }).catch((error: Error) => {
+/** Asks a market over REST; with a body, as whoever has the key. Refuses, in the market's words, when it does. */
+export async function ask<T>(
+  market: string,
+  path: string,
+  sent?: { key: Sealed<string>; body: object },
+): Promise<T> {
+  const answer = await request(new URL(path, market), {
+    headersTimeout: 30_000,
+    ...(sent && {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${sent.key.open()}` },
+      body: JSON.stringify(sent.body),
+    }),
+  }).catch((error: Error) => {
     throw new Refusal(`The market at ${market} does not answer: ${error.message}`);
   });
   const body = (await answer.body.json().catch(() => undefined)) as
-    | { data?: T; error?: { message?: string } }
+    | { data?: T; error?: string | { message?: string } }
     | undefined;
   if (answer.statusCode !== 200 || !body?.data) {
-    throw new Refusal(body?.error?.message ?? `The market answered ${answer.statusCode}.`);
+    const said = typeof body?.error === 'string' ? body.error : body?.error?.message;
+    throw new Refusal(said ?? `The market answered ${answer.statusCode}.`);
   }
   return body.data;
 }

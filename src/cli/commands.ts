@@ -20,7 +20,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   demo: {
     summary:
-      'watch a market at work for a minute: agents, requests, a failure, the books; leaves nothing behind',
+      'watch a market at work for half a minute: agents, requests, a failure, the books; leaves nothing behind',
     load: async () => (await import('./demo.ts')).demo,
   },
   agent: {
@@ -66,6 +66,26 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'list the latest requests and what they cost',
     load: async () => (await import('./usage.ts')).usage,
   },
+  invoices: {
+    summary: 'issue, list and show invoices, credit notes and receipts (PDF, CSV)',
+    load: async () => (await import('./invoices.ts')).invoices,
+  },
+  earnings: {
+    summary: 'show what a provider earned by day, week or month (CSV)',
+    load: async () => (await import('./earnings.ts')).earnings,
+  },
+  revenue: {
+    summary: 'show paid, given and free volume by day, and revenue by node and GPU (CSV)',
+    load: async () => (await import('./revenue.ts')).revenue,
+  },
+  export: {
+    summary: "write the accountant's journal of a range of days (CSV)",
+    load: async () => (await import('./export.ts')).exportJournal,
+  },
+  treasury: {
+    summary: 'show the treasury and what is due to be burned; note burns',
+    load: async () => (await import('./treasury.ts')).treasury,
+  },
   audit: {
     summary: 'rebuild every balance from the entries, compare batches with the chain',
     load: async () => (await import('./audit.ts')).audit,
@@ -85,6 +105,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   claim: {
     summary: "collect what a provider's wallet was promised",
     load: async () => (await import('./claim.ts')).claim,
+  },
+  wallet: {
+    summary: "prove that a wallet is a provider's, by its signature",
+    load: async () => (await import('./wallet.ts')).wallet,
   },
   plan: {
     summary: 'plan capacity and cost, from figures or from what was measured',

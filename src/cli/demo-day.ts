@@ -4,16 +4,20 @@ import path from 'node:path';
 import { Agent, request } from 'undici';
 import { type RunningAgent, runAgent } from '#agent/run.ts';
 import { parseModel } from '#agent/settings.ts';
+import { Sender } from '#chain/client.ts';
 import { announcedBatch, tokenBalance } from '#chain/distributor.ts';
 import { addressOf } from '#chain/local-chain.ts';
 import { type MarketChain, openMarketChain } from '#chain/market-chain.ts';
+import { MemoryTransactionStore } from '#chain/transactions.ts';
+import { sendIntent } from '#chain/transfers.ts';
 import { readConfig } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { formatUsd, type Pico, parseUsd } from '#domain/money.ts';
-import { createConsumer } from '#identity/consumers.ts';
+import { auditFunds } from '#funds/audit.ts';
+import { Deposits } from '#funds/deposits.ts';
+import { consumersNamed } from '#identity/consumers.ts';
 import { keepKey, makeKey } from '#identity/keys.ts';
-import { ProviderDesk } from '#identity/provider-desk.ts';
 import { createProvider } from '#identity/providers.ts';
 import { type Clock, pause, systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -21,20 +25,22 @@ import { type IdMaker, idMaker } from '#kit/id.ts';
 import { silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { Book } from '#ledger/book.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { auditMarket } from '#settlement/audit.ts';
 import type { Settler } from '#settlement/day.ts';
 import { openSettlement } from '#settlement/open.ts';
 import { verifyClaims } from '#settlement/verify.ts';
 import { claimFor } from './claim.ts';
+import { demoInvoices } from './demo-invoice.ts';
 import { openStore } from './session.ts';
 import { tokens } from './settlements.ts';
+import { proveWallet } from './wallet.ts';
 
 /**
- * One day of a market's money, with everything real but the models: a consumer deposits, rehearsing agents answer its
- * requests, midnight comes, the day is settled on the local chain, wallets claim, and every figure is compared. Midnight
- * comes by handing settlement a clock that is a day ahead, the time lock ends by moving the chain's own time.
+ * One day of a market's money, with everything real but the models: a consumer signs up, asks for its address and sends
+ * tokens there, the market sees them on its chain and credits them, rehearsing agents answer the consumer's requests, midnight comes, the
+ * day is settled on the local chain, wallets claim, and every figure is compared. Midnight comes by handing settlement a
+ * clock that is a day ahead, the time lock ends by moving the chain's own time.
  */
 export interface DayFigures {
   readonly requests: number;
@@ -53,12 +59,15 @@ export interface DayFigures {
   readonly problems: readonly string[];
 }
 
-const PROVIDERS = 3;
+const PROVIDERS = 2;
 const AT_ONCE = 16;
 const DEPOSIT: Pico = parseUsd('25');
 const DAY_MS = 86_400_000;
 const ROUNDS_MAX = 200;
 const TOKEN_UNIT: Pico = 1_000_000n;
+/** The market looks at its chain every five seconds. */
+const CREDIT_WAIT_MS = 60_000;
+const LOOK_MS = 100;
 
 export async function demoDay(options: {
   requests: number;
@@ -104,21 +113,33 @@ export async function demoDay(options: {
       log: silentLog,
     });
     closing.push(() => market.close(5_000));
-    say(`A consumer deposits ${formatUsd(DEPOSIT)}; ${PROVIDERS} providers connect.`);
+    const url = `http://127.0.0.1:${market.gatewayPort}`;
+    const consumer = await signUp(url, store.database);
+    const deposited = await deposit({ chain, wallet: parties.consumerWallet, ...consumer.pays });
+    say(`A consumer sends ${tokens(deposited.units, deposited.decimals)} USDC to ${deposited.address}.`);
+    await credited(store.database, consumer.id);
+    say(
+      `The chain has them deep enough: ${formatUsd(DEPOSIT)} are credited. ${PROVIDERS} providers connect.`,
+    );
     const model = await dearestModel(store.database);
     for (const provider of parties.providers) {
       const agent = await rehearse(market, { ...provider, model, folder: path.join(folder, provider.id) });
       closing.push(() => agent.close());
       await agent.registered;
+      await proveWallet({
+        market: url,
+        providerKey: provider.key,
+        purpose: 'beneficiary',
+        key: provider.wallet,
+      });
     }
-    const url = `http://127.0.0.1:${market.gatewayPort}`;
-    const answered = await consume({ url, key: parties.consumerKey, model, requests: options.requests });
+    const answered = await consume({ url, key: consumer.key, model, requests: options.requests });
     while (market.underWay().requests > 0 || market.underWay().unpostedBytes > 0) await pause(clock, 20);
     say(`${answered} of ${options.requests} requests were answered and charged.`);
 
     const database = openDatabase({ url: databaseUrl, log: silentLog, clock, maxConnections: 3 });
     closing.push(() => database.close());
-    const sums = await sumsOf(database, parties.consumerId);
+    const sums = await sumsOf(database, consumer.id);
     // The market's own rounds settle too, on today's clock: they find nothing to do, or help.
     const tomorrow: Clock = { ...clock, wallMs: () => clock.wallMs() + DAY_MS };
     const {
@@ -162,17 +183,28 @@ export async function demoDay(options: {
       claimed += after - before;
     }
     await settler.carryOn();
-    const after = await sumsOf(database, parties.consumerId);
+    const after = await sumsOf(database, consumer.id);
     const paidOut = sums.earned - after.owed;
     if (sums.earned + sums.kept !== sums.charged) problems.push('What was charged was not all shared out.');
     if (sums.left + sums.charged !== DEPOSIT)
       problems.push('The deposit is not what was charged and what is left.');
+    const invoiced = await demoInvoices(database, config);
+    say(`The month ends: ${invoiced.numbers.join(', ')} of ${formatUsd(invoiced.total)}.`);
+    problems.push(...invoiced.problems);
+    if (invoiced.total !== sums.charged) problems.push('The invoice is not what was charged.');
     if (claimed * TOKEN_UNIT !== paidOut) {
       problems.push(`${claimed} units are in wallets, and the ledger paid out ${paidOut} pico-dollars.`);
     }
     if (after.claimable !== 0n) problems.push(`${after.claimable} pico-dollars are still claimable.`);
     if (answered !== options.requests) problems.push('Not every request was answered.');
-    const audit = await auditMarket({ database, store: settlements, chain, desk });
+    const lying = await tokenBalance(chain.chain, place.token, deposited.address);
+    if (lying !== deposited.units) {
+      problems.push(`${lying} units lie at the deposit address, and ${deposited.units} were sent.`);
+    }
+    const funds = () => auditFunds({ database, chain });
+    const audit = await auditMarket({ database, store: settlements, chain, desk, funds });
+    if (audit.checkedDeposits !== 1)
+      problems.push(`${audit.checkedDeposits} deposits are listed, and one was made.`);
     for (const { what, where } of audit.differences) problems.push(`The audit: ${what} (${where})`);
     return {
       requests: options.requests,
@@ -193,8 +225,7 @@ export async function demoDay(options: {
 }
 
 interface Parties {
-  readonly consumerId: string;
-  readonly consumerKey: Sealed<string>;
+  readonly consumerWallet: Sealed<Hex>;
   readonly providers: readonly { id: string; key: Sealed<string>; wallet: Sealed<Hex> }[];
 }
 
@@ -205,25 +236,86 @@ async function makeParties(
 ): Promise<Parties> {
   const clock = systemClock;
   const at = clock.wallMs();
-  const keyOf = async (kind: 'consumer' | 'provider', ownerId: string): Promise<Sealed<string>> => {
+  const kind = 'provider';
+  const keyOf = async (ownerId: string): Promise<Sealed<string>> => {
     const { secret, prefix, hash } = makeKey(kind, systemRandomness);
     await keepKey(database, { id: makeId('key'), kind, ownerId, name: 'day', prefix, hash, at });
     return secret;
   };
-  const consumerId = makeId('cons');
-  await createConsumer(database, { id: consumerId, name: 'day', at });
-  const book = new Book({ database, instance: 'day', clock, log: silentLog });
-  await book.deposit(consumerId, DEPOSIT, makeId('dep'));
+  const [consumerWallet, ...others] = wallets;
+  if (!consumerWallet) throw new Fault('internal', { inner: 'The local chain has no demo wallets.' });
   const providers = [];
-  for (const wallet of wallets.slice(0, PROVIDERS)) {
+  for (const wallet of others.slice(0, PROVIDERS)) {
     const id = makeId('prov');
     await createProvider(database, { id, name: id, state: 'active', at });
-    const beneficiaryAddress: Address = addressOf(wallet);
-    const nothing = { ownerAddress: undefined, workerAddress: undefined };
-    await new ProviderDesk(database).setAddresses({ id, ...nothing, beneficiaryAddress, actor: 'day', at });
-    providers.push({ id, wallet, key: await keyOf('provider', id) });
+    providers.push({ id, wallet, key: await keyOf(id) });
   }
-  return { consumerId, consumerKey: await keyOf('consumer', consumerId), providers };
+  return { consumerWallet, providers };
+}
+
+/** A consumer as it comes: an account, its first key, and where its money goes. */
+async function signUp(
+  market: string,
+  database: Database,
+): Promise<{
+  id: string;
+  key: Sealed<string>;
+  pays: { address: Address; token: Address; decimals: number };
+}> {
+  const call = async <T>(place: string, headers: Record<string, string>, body?: object): Promise<T> => {
+    const answer = await request(`${market}/api/v1${place}`, {
+      method: body ? 'POST' : 'GET',
+      headers: { 'content-type': 'application/json', ...headers },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    if (answer.statusCode === 200) return (await answer.body.json()) as T;
+    throw new Fault('internal', { inner: `${place} answered ${answer.statusCode}.` });
+  };
+  const signed = await call<{ token: string; api_key: string }>('/user/signup', {}, SIGN_UP);
+  const ways = await call<{
+    crypto: { address: Address; tokens: { symbol: string; address: Address; decimals: number }[] } | null;
+  }>('/user/me/topup', { authorization: `Bearer ${signed.token}` });
+  const usdc = ways.crypto?.tokens.find(({ symbol }) => symbol === 'USDC');
+  const [consumer] = await consumersNamed(database, SIGN_UP.display_name);
+  if (!ways.crypto || !usdc || !consumer) throw new Fault('internal', { inner: 'Nobody can deposit here.' });
+  const pays = { address: ways.crypto.address, token: usdc.address, decimals: usdc.decimals };
+  return { id: consumer.id, key: new Sealed(signed.api_key), pays };
+}
+
+const SIGN_UP = { email: 'day@example.org', password: 'a day that adds up', display_name: 'day' };
+
+/** The consumer's wallet sends tokens to the consumer's address. */
+async function deposit(about: {
+  chain: MarketChain;
+  wallet: Sealed<Hex>;
+  address: Address;
+  token: Address;
+  decimals: number;
+}): Promise<{ address: Address; units: bigint; decimals: number }> {
+  const { chain, wallet, address, token, decimals } = about;
+  const units = DEPOSIT / TOKEN_UNIT;
+  const sender = new Sender({
+    chain: chain.chain,
+    store: new MemoryTransactionStore(),
+    key: wallet,
+    clock: systemClock,
+    settings: { confirmations: 1, maxFeePerGas: chain.maxFeePerGas, replaceAfterMs: 30_000 },
+  });
+  const { id } = await sender.send(sendIntent('deposit', { token, to: address, units }));
+  const { status } = await sender.settled(id, 50, AbortSignal.timeout(CREDIT_WAIT_MS));
+  if (status !== 'done') throw new Fault('internal', { inner: `The transfer was ${status}.` });
+  return { address, units, decimals };
+}
+
+/** Waits until the open market has credited the deposit, as it does by itself. */
+async function credited(database: Database, consumerId: string): Promise<void> {
+  const deposits = new Deposits({ database, clock: systemClock });
+  for (let waited = 0; waited < CREDIT_WAIT_MS; waited += LOOK_MS) {
+    const [first] = await deposits.list({ consumerId, limit: 1 });
+    if (first?.state === 'booked' && first.value === DEPOSIT) return;
+    await pause(systemClock, LOOK_MS);
+  }
+  throw new Fault('internal', { inner: 'The deposit was not credited.' });
 }
 
 /** The language model whose answers cost most. */

@@ -1,12 +1,13 @@
 import { addressOf } from '#chain/local-chain.ts';
+import { signText } from '#chain/wallet-signature.ts';
 import type { Config } from '#config/config.ts';
 import type { Database } from '#db/database.ts';
 import type { Hex } from '#domain/hex.ts';
 import { least, parseUsd } from '#domain/money.ts';
+import { Wallets } from '#funds/wallets.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { consumersNamed, createConsumer } from '#identity/consumers.ts';
 import { keepKey, listKeys, makeKey, revokeKey } from '#identity/keys.ts';
-import { ProviderDesk } from '#identity/provider-desk.ts';
 import { createProvider, providersNamed } from '#identity/providers.ts';
 import { assert } from '#kit/assert.ts';
 import type { Clock } from '#kit/clock.ts';
@@ -55,22 +56,30 @@ export async function demoParties(parts: {
   const [provider] = await providersNamed(database, NAME);
   const providerId = provider?.id ?? makeId('prov');
   if (!provider) await createProvider(database, { id: providerId, name: NAME, state: 'active', at });
-  if (parts.wallet) {
-    await new ProviderDesk(database).setAddresses({
-      id: providerId,
-      ownerAddress: undefined,
-      workerAddress: undefined,
-      beneficiaryAddress: addressOf(parts.wallet),
-      actor: 'cli',
-      at,
-    });
-  }
+  if (parts.wallet) await payTo(parts, providerId, parts.wallet);
   return {
     consumerId,
     consumerKey: await freshKey(parts, 'consumer', consumerId),
     providerKey: await freshKey(parts, 'provider', providerId),
     firstTime: untouched,
   };
+}
+
+/** The demo wallet proves itself to be where the demo provider is paid, once. */
+async function payTo(
+  parts: { config: Config; database: Database; clock: Clock; randomness: Randomness },
+  providerId: string,
+  wallet: Sealed<Hex>,
+): Promise<void> {
+  const { config, database, clock, randomness: random } = parts;
+  const address = addressOf(wallet);
+  const { publicUrl: market } = config.funds;
+  const { chainId } = config.chain;
+  const wallets = new Wallets({ database, chain: undefined, chainId, market, clock, random });
+  const { payout, next } = await wallets.standing(providerId);
+  if (payout === address || next?.address === address) return;
+  const { nonce, message } = await wallets.challenge({ providerId, purpose: 'beneficiary', address });
+  await wallets.prove({ providerId, nonce, signature: await signText(wallet, message), actor: 'cli' });
 }
 
 const NAME = 'demo';

@@ -3,6 +3,7 @@ import type { ProviderState } from '#domain/party.ts';
 import { DATA_POLICIES } from '#domain/preferences.ts';
 import {
   createProvider,
+  endWithholding,
   firstState,
   listProviders,
   setProviderState,
@@ -43,18 +44,26 @@ export function providers(command: Command): void {
     .command('list')
     .description('list providers, oldest first')
     .action((_options: unknown, self: Command) =>
-      inSession(self, async ({ database }) => {
+      inSession(self, async ({ database, clock }) => {
         const all = await listProviders(database, LISTED);
         return {
-          value: all.map((each) => ({ ...each, since: iso(each.since), createdAt: iso(each.createdAt) })),
+          value: all.map((each) => ({
+            ...each,
+            since: iso(each.since),
+            createdAt: iso(each.createdAt),
+            ...(each.withheldUntil !== undefined && { withheldUntil: iso(each.withheldUntil) }),
+          })),
           lines: table(
-            ['id', 'name', 'state', 'since (UTC)', '>nodes', 'reason'],
+            ['id', 'name', 'state', 'since (UTC)', '>nodes', 'no requests until (UTC)', 'reason'],
             all.map((each) => [
               each.id,
               each.name,
               each.state,
               moment(each.since),
               `${each.nodes}`,
+              each.withheldUntil === undefined || each.withheldUntil <= clock.wallMs()
+                ? ''
+                : moment(each.withheldUntil),
               each.reason,
             ]),
           ),
@@ -63,7 +72,7 @@ export function providers(command: Command): void {
     );
   command
     .command('approve')
-    .description('let a provider serve; also ends a suspension')
+    .description('let a provider serve; also ends a suspension, and what a failure withholds')
     .argument('<provider>', 'its id or name')
     .option('--reason <text>', 'why', '')
     .action((name: string, { reason }: { reason: string }, self: Command) =>
@@ -134,8 +143,12 @@ async function move(
   if (typeof answer === 'object') {
     throw new Refusal(`The provider ${id} is ${answer.refused} and cannot become ${wish.to}.`);
   }
+  const lifted = wish.to === 'active' && (await endWithholding(database, { id, at: clock.wallMs() }));
   return {
-    value: { id, state: wish.to, changed: answer === 'moved' },
-    lines: [answer === 'moved' ? `${id} is now ${wish.to}.` : `${id} was ${wish.to} already.`],
+    value: { id, state: wish.to, changed: answer === 'moved', ...(lifted && { withheld: 'ended' }) },
+    lines: [
+      answer === 'moved' ? `${id} is now ${wish.to}.` : `${id} was ${wish.to} already.`,
+      ...(lifted ? ['Requests are routed to it again.'] : []),
+    ],
   };
 }

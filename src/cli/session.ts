@@ -38,6 +38,8 @@ export async function openStore(options: {
   log: Logger;
   progress?: Progress;
   maxConnections?: number;
+  /** How long one statement may take; the database's own default where it is left out. */
+  deadlineMs?: number;
 }): Promise<OpenStore> {
   const { config, clock, log } = options;
   const embedded = config.databaseUrl
@@ -53,6 +55,10 @@ export async function openStore(options: {
     log,
     clock,
     ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
+    ...(options.deadlineMs !== undefined && {
+      deadlineMs: options.deadlineMs,
+      statementTimeoutMs: options.deadlineMs,
+    }),
   });
   const close = async (): Promise<void> => {
     await database.close();
@@ -72,11 +78,13 @@ export async function openStore(options: {
 
 /**
  * Runs one command on the market's database and prints its report. Without a running server the embedded database is
- * started for the command and stopped after it.
+ * started for the command and stopped after it. A command that writes its answer itself returns none. `deadlineMs` is for
+ * those that read much of the ledger.
  */
 export async function inSession(
   command: Command,
-  work: (session: Session) => Promise<Report>,
+  work: (session: Session) => Promise<Report | undefined>,
+  options: { deadlineMs?: number } = {},
 ): Promise<void> {
   const { json } = command.optsWithGlobals<{ json?: boolean }>();
   const config = readConfig();
@@ -89,6 +97,7 @@ export async function inSession(
     clock,
     log,
     maxConnections: 2,
+    ...options,
     // Opening it takes a tenth of a second and happens with each command: no news.
     progress: (step, sentence) => {
       if (step !== 'open') process.stderr.write(`${sentence}\n`);
@@ -104,7 +113,7 @@ export async function inSession(
       makeId: idMaker(clock, randomness),
       database,
     });
-    writeReport(report, json ?? false);
+    if (report) writeReport(report, json ?? false);
   } finally {
     await store.close();
   }

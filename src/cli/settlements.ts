@@ -1,4 +1,7 @@
 import type { Command } from 'commander';
+import { wholeTokens as tokens } from '#domain/asset.ts';
+import { payoutsHeldBy } from '#funds/strangers.ts';
+import { auditHolds } from '#settlement/audit-runs.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
 import type { Settlement } from '#settlement/store.ts';
 import { theChain } from './chain-session.ts';
@@ -84,10 +87,10 @@ export function settlementRoom(
 ): SettlementRoom {
   const { config, database, clock, log } = session;
   const { dataFolder } = config;
-  if (!inRewards) {
-    return openSettlement({ database, chain, minimum: config.money.payoutMinimum, dataFolder, clock, log });
-  }
-  const room = openRewardSettlement({ database, chain, dataFolder, clock, log });
+  const heldBy = async () => (await payoutsHeldBy(database)) ?? (await auditHolds(database));
+  const common = { database, chain, dataFolder, clock, log, heldBy };
+  if (!inRewards) return openSettlement({ ...common, minimum: config.money.payoutMinimum });
+  const room = openRewardSettlement(common);
   if (room) return room;
   throw new Refusal('Rewards are paid in SWAN: name it with CYGNET_SWAN, and pay earnings in another token.');
 }
@@ -96,10 +99,4 @@ function valueOf(settlement: Settlement) {
   return { ...settlement, madeAt: iso(settlement.madeAt) };
 }
 
-/** An amount of a token as people read it, whole: `12.5`. */
-export function tokens(units: bigint, decimals: number): string {
-  const text = units.toString().padStart(decimals + 1, '0');
-  const whole = text.slice(0, text.length - decimals);
-  const rest = text.slice(text.length - decimals).replace(/0+$/, '');
-  return rest === '' ? whole : `${whole}.${rest}`;
-}
+export { wholeTokens as tokens } from '#domain/asset.ts';

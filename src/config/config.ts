@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { TokenAsset } from '#domain/asset.ts';
 import type { Address, Hex } from '#domain/hex.ts';
@@ -32,6 +33,7 @@ export interface Config {
   readonly money: MoneySettings;
   readonly chain: ChainSettings;
   readonly funds: FundsSettings;
+  readonly statements: StatementsSettings;
   /** For `cygnet claim`, which a provider runs. */
   readonly walletKey: Sealed<Hex> | undefined;
   readonly providers: ProviderSettings;
@@ -206,6 +208,17 @@ export interface FundsSettings {
   readonly collateralRequired: boolean;
 }
 
+/** What stands on invoices and receipts beside the facts. Issued ones keep what they were issued with. */
+export interface StatementsSettings {
+  readonly issuerName: string;
+  /** Line by line. */
+  readonly issuerAddress: readonly string[];
+  readonly issuerTaxId: string | undefined;
+  readonly note: string | undefined;
+  /** Absolute. Undefined: the font that comes with the market. */
+  readonly fontFile: string | undefined;
+}
+
 export interface ProviderSettings {
   readonly approval: 'automatic' | 'operator';
   readonly minVramGb: number;
@@ -353,6 +366,16 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       publicUrl: env.publicUrl ?? `http://127.0.0.1:${env.gatewayPort}`,
       collateralRequired: env.collateralRequired,
     },
+    statements: {
+      issuerName: env.issuerName,
+      issuerAddress: (env.issuerAddress ?? '')
+        .split('|')
+        .map((line) => line.trim())
+        .filter((line) => line !== ''),
+      issuerTaxId: env.issuerTaxId,
+      note: env.invoiceNote,
+      fontFile: env.invoiceFont === undefined ? undefined : path.resolve(env.invoiceFont),
+    },
     walletKey: env.walletKey,
     providers: {
       approval: env.providerApproval,
@@ -411,6 +434,10 @@ function crossChecks(config: Config): string[] {
   }
   if ((config.funds.stripeKey === undefined) !== (config.funds.stripeWebhookSecret === undefined)) {
     problems.push('CYGNET_STRIPE_KEY and CYGNET_STRIPE_WEBHOOK_SECRET go together: one of them is missing.');
+  }
+  const { fontFile } = config.statements;
+  if (fontFile !== undefined && !existsSync(fontFile)) {
+    problems.push(`CYGNET_INVOICE_FONT is ${JSON.stringify(fontFile)}: there is no such file.`);
   }
   if (money.exposureMax === 0n) problems.push('CYGNET_EXPOSURE_MAX_USD is 0: nothing could ever be served.');
   for (const [name, ms] of [

@@ -482,6 +482,20 @@ export const VARIABLES = {
     'Whether a provider is suspended while its collateral is below the minimum.',
   ),
 
+  issuerName: plain('CYGNET_ISSUER_NAME', text, 'Cygnet', 'Who issues invoices and receipts.'),
+  issuerAddress: optional('CYGNET_ISSUER_ADDRESS', text, 'Their address, with | between its lines.'),
+  issuerTaxId: optional('CYGNET_ISSUER_TAX_ID', text, 'Their tax number.'),
+  invoiceNote: optional(
+    'CYGNET_INVOICE_NOTE',
+    text,
+    'A sentence at the end of invoices and receipts, such as one that a tax law wants.',
+  ),
+  invoiceFont: optional(
+    'CYGNET_INVOICE_FONT',
+    text,
+    'A TrueType or OpenType file for PDF documents, where names need characters that DejaVu Sans lacks.',
+  ),
+
   walletKey: optional(
     'CYGNET_WALLET_KEY',
     privateKey,

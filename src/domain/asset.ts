@@ -18,3 +18,10 @@ export function valueOf(
 ): Pico {
   return (units * picoPerToken) / 10n ** BigInt(decimals);
 }
+
+/** What `units` (the smallest) are in whole tokens, in full: `100.5`. */
+export function wholeTokens(units: bigint, decimals: number): string {
+  const one = 10n ** BigInt(decimals);
+  const rest = (units % one).toString().padStart(decimals, '0').replace(/0+$/, '');
+  return rest === '' ? `${units / one}` : `${units / one}.${rest}`;
+}

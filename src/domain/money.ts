@@ -8,6 +8,7 @@
 export type Pico = bigint;
 
 export const PICO_PER_USD: Pico = 1_000_000_000_000n;
+const PICO_PER_CENT: Pico = PICO_PER_USD / 100n;
 
 /**
  * Reads a decimal amount of dollars such as `0.05` or `-3`. At most twelve decimals; no exponents, no separators.
@@ -27,6 +28,19 @@ export function formatUsd(amount: Pico): string {
   const size = amount < 0n ? -amount : amount;
   const decimals = (size % PICO_PER_USD).toString().padStart(12, '0').replace(/0+$/, '').padEnd(2, '0');
   return `${sign}$${size / PICO_PER_USD}.${decimals}`;
+}
+
+/** The same without the sign of the currency, for JSON and for tables of programs: `0.000000042`. */
+export function decimalUsd(amount: Pico): string {
+  return formatUsd(amount).replace('$', '');
+}
+
+/** The nearest whole cents, half a cent away from zero: for people who book in cents. Nothing is paid by it. */
+export function nearestCents(amount: Pico): Pico {
+  const half = PICO_PER_CENT / 2n;
+  const size = amount < 0n ? -amount : amount;
+  const cents = ((size + half) / PICO_PER_CENT) * PICO_PER_CENT;
+  return amount < 0n ? -cents : cents;
 }
 
 /** The smaller of two amounts. */

@@ -30,6 +30,8 @@ export interface Provider {
   /** Where its machines are, in the operator's words (`eu-west`); null when not noted. */
   readonly region: string | null;
   readonly dataPolicy: DataPolicy;
+  /** Wall milliseconds until which a failure keeps it from requests; absent when nothing does. */
+  readonly withheldUntil?: number;
 }
 
 /** A key as the house knows it: never the secret itself. */

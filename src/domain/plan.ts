@@ -2,8 +2,8 @@
  * Plans: what an account may ask for beside what each key may. The figures are data; `null` means that the plan sets no
  * limit of its own. Requests a minute, requests a day, requests at once and the tiers of models are enforced at admission,
  * whether there is a fallback by routing.
- * The token and image quotas belong to what a plan *covers*, and nothing is covered yet: every request is paid for from
- * the balance. They are kept here so that a price page and, later, the billing of plans read the same figures.
+ * The token and image quotas are what a plan *covers*: within them, requests to models of its `coveredTiers` cost the
+ * consumer nothing, and the plan's fees pay the providers (`gateway/plan-quotas.ts`). Beyond them the balance pays.
  */
 export interface Plan {
   readonly name: string;
@@ -15,7 +15,11 @@ export interface Plan {
   readonly concurrent: number | null;
   /** Tiers of the catalogue that may be called; null: all. */
   readonly modelTiers: readonly string[] | null;
+  /** Tiers of models that the quotas below are for; empty: the plan covers nothing. */
+  readonly coveredTiers: readonly string[];
+  /** Read and made together, of language models and embeddings, in a week from Monday (UTC). */
   readonly tokensPerWeek: number | null;
+  /** In a day (UTC). */
   readonly imagesPerDay: number | null;
   /** External endpoints may serve its requests: the fallback that paid plans have when agents cannot. */
   readonly fallback: boolean;
@@ -33,6 +37,7 @@ export const PLANS = {
     requestsPerDay: 100,
     concurrent: 2,
     modelTiers: ['free'],
+    coveredTiers: [],
     tokensPerWeek: 1_000_000,
     imagesPerDay: 10,
     fallback: false,
@@ -45,6 +50,7 @@ export const PLANS = {
     requestsPerDay: null,
     concurrent: null,
     modelTiers: null,
+    coveredTiers: [],
     tokensPerWeek: null,
     imagesPerDay: null,
     fallback: true,
@@ -58,6 +64,7 @@ export const PLANS = {
     concurrent: 8,
     // Premium models are paid for from the balance, so Pro may call them too.
     modelTiers: null,
+    coveredTiers: ['free', 'standard'],
     tokensPerWeek: 40_000_000,
     imagesPerDay: 75,
     fallback: true,

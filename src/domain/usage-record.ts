@@ -45,8 +45,13 @@ export interface UsageRecord {
   /** The price version it was charged at (the listed one, or the ask of who served), and the split policy. */
   readonly priceId: string;
   readonly policy: string;
-  /** The gross charge; zero when the outcome is `broken` or `failed`. */
+  /** The gross charge; zero when the outcome is `broken` or `failed`. What a plan covers is not in it. */
   readonly charge: Pico;
+  /** What the consumer's plan pays of it, at the same price; absent: nothing. */
+  readonly covered?: Pico;
+  /** What of the plan's quotas that took. */
+  readonly coveredTokens?: number;
+  readonly coveredUnits?: number;
 }
 
 /**
@@ -64,10 +69,16 @@ export interface CorrectionRecord {
   /** Exact counts. */
   readonly inputTokens: number;
   readonly outputTokens: number;
-  /** What the consumer gets back; more than zero. */
+  /** What the consumer gets back. With what the plan gets back, more than zero. */
   readonly refund: Pico;
   /** The gross charge that is corrected: legs are the difference of two splits, so rounding cannot drift. */
   readonly originalCharge: Pico;
+  /**
+   * What the plan gets back of what it paid, and what that was; absent: it paid nothing. Below zero where fewer tokens were
+   * read, so that more of those that were made are within the quota.
+   */
+  readonly coveredRefund?: Pico;
+  readonly originalCovered?: Pico;
 }
 
 /** A line of the usage journal. */

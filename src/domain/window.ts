@@ -25,6 +25,16 @@ export function parseDay(text: string): number | undefined {
   return dayName(dayOf(at)) === text ? dayOf(at) : undefined;
 }
 
+/** The week of an instant, from Monday, in weeks since Monday the 29th of December 1969. */
+export function weekOf(wallMs: number): number {
+  return Math.floor((dayOf(wallMs) + 3) / 7);
+}
+
+/** When a week (as `weekOf` counts) begins, in wall milliseconds. */
+export function weekStart(week: number): number {
+  return dayStart(week * 7 - 3);
+}
+
 /** The calendar month of an instant, in months since January 1970. */
 export function monthOf(wallMs: number): number {
   const date = new Date(wallMs);
@@ -34,6 +44,17 @@ export function monthOf(wallMs: number): number {
 /** When a month (as `monthOf` counts) begins, in wall milliseconds. */
 export function monthStart(month: number): number {
   return Date.UTC(1970, month, 1);
+}
+
+/** A month as it is written: `2026-11`. */
+export function monthName(month: number): string {
+  return new Date(monthStart(month)).toISOString().slice(0, 7);
+}
+
+/** Reads a month as `monthName` writes it; undefined when it is none. */
+export function parseMonth(text: string): number | undefined {
+  const match = /^(\d{4})-(0[1-9]|1[0-2])$/.exec(text);
+  return match ? (Number(match[1]) - 1970) * 12 + Number(match[2]) - 1 : undefined;
 }
 
 /**

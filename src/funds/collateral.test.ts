@@ -17,6 +17,7 @@ import { audit } from '#ledger/audit.ts';
 import { openTestChain, type TestChain } from '#support/chain.ts';
 import { makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { trustWallet } from '#support/settlement.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { Collateral, type CollateralChain } from './collateral.ts';
 import { REFUND_WAIT_MS } from './pledge.ts';
@@ -34,7 +35,8 @@ afterAll(async () => {
 async function makeProviderWith(owner: Address | null): Promise<string> {
   const id = makeId('prov');
   await createProvider(fresh.database, { id, name: id, state: 'active', at: systemClock.wallMs() });
-  if (owner) await fresh.database.sql`update providers set owner_address = ${owner} where id = ${id}`;
+  const purpose = 'owner';
+  if (owner) await trustWallet(fresh.database, { providerId: id, purpose, address: owner, at: 0 });
   return id;
 }
 const account = async (id: string) =>
@@ -64,6 +66,11 @@ describe('dollars', () => {
     await room.confirmDollars(id, { reference: makeId('ref') });
   };
   const pledge = async () => (await room.pledgesOf(provider))[0];
+  const withheldUntil = async () =>
+    (
+      await fresh.database.sql<{ until: Date | null }[]>`
+        select withheld_until as until from providers where id = ${provider}`
+    )[0]?.until?.getTime();
 
   test('count when the operator confirms them, once for each reference', async () => {
     const { id, state } = await room.announceDollars(provider, parseUsd('20'));
@@ -122,6 +129,17 @@ describe('dollars', () => {
     expect(await account(`collateral:${provider}`)).toBe(0n);
   });
 
+  test('a failure keeps requests away for a day from its judgement, once for each finding', async () => {
+    const finding = { id: makeId('find'), providerId: provider, failures: 1, reason: 'wrong answers' };
+    await room.slash(finding);
+    const until = clock.wallMs() + 86_400_000;
+    clock.jumpWall(3_600_000);
+    await room.slash(finding);
+    expect(await withheldUntil()).toBe(until);
+    await room.slash({ ...finding, id: makeId('find'), failures: 2 });
+    expect(await withheldUntil()).toBe(until + 3_600_000);
+  });
+
   test('the first failure warns, the third removes', async () => {
     await pledged();
     const slash = (failures: number) =>
@@ -129,6 +147,7 @@ describe('dollars', () => {
     expect((await slash(1)).shareBasisPoints).toBe(0);
     expect(await pledge()).toMatchObject({ slashed: 0n });
     expect(await stateOf(provider)).toBe('active');
+    expect(await withheldUntil()).toBe(clock.wallMs() + 86_400_000);
     expect((await slash(3)).removes).toBe(true);
     expect(await pledge()).toMatchObject({ slashed: parseUsd('6') });
     expect(await stateOf(provider)).toBe('removed');

@@ -10,7 +10,7 @@ import { COLLATERAL_REQUIRED, coverage, type HardwareClass, strongestClass } fro
 import type { Address, Hex } from '#domain/hex.ts';
 import type { Pico } from '#domain/money.ts';
 import { gpusOf } from '#identity/nodes.ts';
-import { listProviders, ownerAddressOf, setProviderState } from '#identity/providers.ts';
+import { listProviders, ownerAddressOf, setProviderState, withhold } from '#identity/providers.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -22,6 +22,7 @@ import { movePledge, NO_PLEDGE, type Pledge, type PledgeMove, type PledgeRefusal
 import { judgeProof } from './proof.ts';
 import { rateAt } from './rates.ts';
 import { SLASH_LADDER, type SlashLadder, slashAmount, slashStep } from './slash.ts';
+import { noteStranger } from './strangers.ts';
 
 /**
  * What providers pledge, in tokens and in dollars.
@@ -103,7 +104,7 @@ export class Collateral {
 
   /**
    * Takes a transaction as a proof of a deposit, and looks at it at once. The same one again answers what is known of it.
-   * Throws `conflict` where no owner address is set, and `thing-unknown` for another chain.
+   * Throws `conflict` where no owner address is proven, and `thing-unknown` for another chain.
    */
   async submit(
     providerId: string,
@@ -114,7 +115,9 @@ export class Collateral {
       throw new Fault('thing-unknown', { outer: 'This market takes no collateral on that chain.' });
     }
     if (!(await ownerAddressOf(this.#database, providerId))) {
-      throw new Fault('conflict', { outer: 'Set your owner address first: the deposit must come from it.' });
+      throw new Fault('conflict', {
+        outer: 'Prove your owner address first: the deposit must come from it.',
+      });
     }
     const transaction = proof.transaction.toLowerCase() as Hex;
     await this.#note(providerId, async (sql) => {
@@ -294,6 +297,14 @@ export class Collateral {
         const reference = event.eventName === 'Slashed' ? event.args.reason : event.transaction;
         const { amount } = await applyMove(sql, place, move, { id, at, reference });
         if (move.kind !== 'slashed') continue;
+        if (!(await this.#isOurFinding(sql, holder, asset, reference))) {
+          const detail = `a slash of ${amount} units of ${asset.asset} of ${holder}, for a reason that is no finding here`;
+          await noteStranger(sql, { id, what: 'slash', detail, foundAt: this.#clock.wallMs() });
+          this.#log.error(
+            { code: 'ledger-behind-chain', slash: id },
+            'The chain has a slash that is not ours.',
+          );
+        }
         // What the contract took it keeps for the market.
         const picoPerToken = await rateAt(sql, asset.asset, at);
         const worth = picoPerToken && valueOf(amount, { decimals: asset.decimals, picoPerToken });
@@ -301,6 +312,15 @@ export class Collateral {
       }
       return reading.behind > 0n;
     });
+  }
+
+  /** Whether the reason of a slash is a finding that we judged. The contract keeps its hash only. */
+  async #isOurFinding(sql: Sql, owner: string, asset: ChainAsset, reason: string): Promise<boolean> {
+    const findings = await sql<{ id: string }[]>`
+      select f.id from collateral_findings f
+      join wallet_proofs w on w.provider_id = f.provider_id and w.purpose = 'owner'
+      where w.address = ${owner} order by f.at desc`;
+    return findings.some(({ id }) => reasonOf(`${id}:${asset.token}`) === reason.toLowerCase());
   }
 
   async #moveOf(
@@ -384,8 +404,8 @@ export class Collateral {
 
   /**
    * Judges a finding: the `failures`-th failure in a row. Dollars are taken at once; for tokens a transaction is sent, and
-   * what it took is booked when it is deep enough. The same finding again changes nothing, and sends again what was not
-   * sent. Answers what the ladder says.
+   * what it took is booked when it is deep enough. From the judgement on the provider gets no requests for as long as the
+   * ladder says. The same finding again changes nothing, and sends again what was not sent. Answers what the ladder says.
    */
   async slash(finding: {
     id: string;
@@ -412,6 +432,7 @@ export class Collateral {
         }
         return { ...said, shareBasisPoints: first.share_bps, removes: first.removes };
       }
+      await withhold(sql, { id: providerId, until: at + said.withholdMs, because: reason });
       const place = dollarsOf(providerId);
       const amount = slashAmount(await lockPledge(sql, place), said);
       if (amount === 0n) return said;

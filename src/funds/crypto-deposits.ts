@@ -1,4 +1,5 @@
 import { cursorOf, moveCursor } from '#chain/cursor-table.ts';
+import type { AddressTree } from '#chain/derived-address.ts';
 import type { ChainAsset } from '#chain/market-chain.ts';
 import type { Chain } from '#chain/rpc.ts';
 import { transfersTo } from '#chain/transfers.ts';
@@ -7,9 +8,11 @@ import type { Database } from '#db/database.ts';
 import type { Address } from '#domain/hex.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
+import { nextIndex } from './deposit-addresses.ts';
 import { DEPOSIT_TERMS, type DepositTerms, judgeTransfer } from './deposit-rules.ts';
 import { receive } from './deposits.ts';
 import { rateAt } from './rates.ts';
+import { noteStranger } from './strangers.ts';
 
 /**
  * Tokens that consumers send to their addresses. Read in rounds, token by token, from blocks that are `confirmations` deep:
@@ -19,10 +22,15 @@ import { rateAt } from './rates.ts';
  * What was read is booked in one transaction with how far was read. A process that dies before it has read nothing; of two
  * processes one moves the mark, and the other finds it moved. And a deposit is named by its chain, transaction and place,
  * so that reading the same blocks again books nothing.
+ *
+ * The next addresses that nobody was given are watched too: tokens there say that this ledger has forgotten whom it gave
+ * them to (`strangers.ts`).
  */
 export class CryptoDeposits {
   readonly #database: Database;
   readonly #chain: Chain;
+  readonly #tree: AddressTree | undefined;
+  #derived: ReadonlyMap<number, Address> = new Map();
   readonly #assets: readonly ChainAsset[];
   readonly #confirmations: number;
   readonly #firstBlock: bigint;
@@ -34,6 +42,8 @@ export class CryptoDeposits {
   constructor(parts: {
     database: Database;
     chain: Chain;
+    /** Whose next addresses are watched as well. */
+    tree?: AddressTree;
     assets: readonly ChainAsset[];
     confirmations: number;
     /** Where reading begins the first time. */
@@ -45,6 +55,7 @@ export class CryptoDeposits {
   }) {
     this.#database = parts.database;
     this.#chain = parts.chain;
+    this.#tree = parts.tree;
     this.#assets = parts.assets;
     this.#confirmations = parts.confirmations;
     this.#firstBlock = parts.firstBlock;
@@ -105,7 +116,16 @@ export class CryptoDeposits {
       for (const transfer of read.transfers) {
         const [owner] = await sql<{ consumer_id: string }[]>`
           select consumer_id from deposit_addresses where address = ${transfer.to}`;
-        if (!owner) continue;
+        if (!owner) {
+          const id = `${this.#chain.id}:${transfer.id}`;
+          const detail = `${transfer.units} units of ${asset.asset} at ${transfer.to}, which was given to nobody`;
+          await noteStranger(sql, { id, what: 'deposit', detail, foundAt: at });
+          this.#log.error(
+            { code: 'ledger-behind-chain', deposit: id },
+            'Tokens are at an address that was given to nobody.',
+          );
+          continue;
+        }
         const receivedAt = sentAt.get(transfer.block) ?? at;
         const picoPerToken = await rateAt(sql, asset.asset, receivedAt);
         const verdict = judgeTransfer(
@@ -139,7 +159,21 @@ export class CryptoDeposits {
   }
 
   async #receivers(): Promise<Address[]> {
-    const rows = await this.#database.sql<{ address: Address }[]>`select address from deposit_addresses`;
-    return rows.map(({ address }) => address);
+    const { sql } = this.#database;
+    // First what is next, then what was given: whoever is given an address in between is among the second.
+    const next = this.#tree ? this.#ahead(this.#tree, await nextIndex(sql)) : [];
+    const rows = await sql<{ address: Address }[]>`select address from deposit_addresses`;
+    return [...new Set([...rows.map(({ address }) => address), ...next])];
+  }
+
+  /** Deriving an address takes a millisecond, so those of the last time are kept. */
+  #ahead(tree: AddressTree, first: number): Address[] {
+    const indices = Array.from({ length: LOOKED_AHEAD }, (_, i) => first + i);
+    const known = this.#derived;
+    this.#derived = new Map(indices.map((index) => [index, known.get(index) ?? tree.address(index)]));
+    return [...this.#derived.values()];
   }
 }
+
+/** How many addresses that nobody was given are watched. A backup of yesterday has forgotten no more than were given since. */
+const LOOKED_AHEAD = 20;

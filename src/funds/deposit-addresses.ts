@@ -1,5 +1,5 @@
 import type { AddressTree } from '#chain/derived-address.ts';
-import type { Database } from '#db/database.ts';
+import type { Database, Sql } from '#db/database.ts';
 import type { Address } from '#domain/hex.ts';
 import type { Clock } from '#kit/clock.ts';
 
@@ -36,6 +36,13 @@ export class DepositAddresses {
       select address from deposit_addresses where key_id = ${this.#tree.id} and consumer_id = ${consumerId}`;
     return row?.address;
   }
+}
+
+/** The index of the next address that will be given out; those from it on were given to nobody. */
+export async function nextIndex(sql: Sql): Promise<number> {
+  const [row] = await sql<{ next: bigint }[]>`
+    select case when is_called then last_value + 1 else last_value end as next from deposit_address_index`;
+  return Number(row?.next ?? 0n);
 }
 
 export interface DerivedAddress {

@@ -1,3 +1,4 @@
+import { type Cover, coveredOf, NO_COVER, uncovered } from '#domain/cover.ts';
 import type { Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
@@ -29,6 +30,7 @@ import {
 import { checkAddress, checkModel } from './key-scope.ts';
 import { capHeaders, placeHeaders, rateHeaders } from './limit-headers.ts';
 import type { Limits, PlaceVerdict, RateVerdict } from './limits.ts';
+import type { Quotas } from './plan-quotas.ts';
 import { readShortcut } from './preferences.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
@@ -44,7 +46,7 @@ import type { CapsLeft } from './spend-caps.ts';
  * Nothing between the key and the first token waits for a disk or a database, except a hold that outgrows what this
  * process has set aside for the consumer.
  *
- * Money: the hold is the most the request can cost. The charge follows from what was delivered (`bill.ts`), is never
+ * Money: the hold is the most the request can cost beyond what the consumer's plan covers of it. The charge follows from what was delivered (`bill.ts`), is never
  * more than the hold, and is in the journal before the consumer sees the end of the answer. An answer that the provider
  * broke costs nothing; one that the consumer left is charged for what was passed on. If the process dies in between, the
  * consumer was not told that the answer is complete, nothing is charged, and the hold dissolves with the lease.
@@ -58,6 +60,8 @@ export interface InferenceRooms {
   readonly models: { resolve(name: string): Model | undefined };
   readonly limits: Limits;
   readonly holds: Holds;
+  /** What consumers' plans cover; absent: nothing. */
+  readonly quotas?: Quotas;
   readonly journal: UsageJournal;
   readonly dispatcher: Dispatcher;
   /** Who should serve this first; the code of the refusal when nobody can. */
@@ -353,6 +357,7 @@ class PaidJob<A extends Ask> {
   readonly #text: DeliveredText | undefined;
   #outputCeiling: number;
   #reserved: Pico = 0n;
+  #cover: Cover = NO_COVER;
   #run: Run | undefined;
   #firstMs: number | undefined;
   #queueMs: number | undefined;
@@ -419,10 +424,20 @@ class PaidJob<A extends Ask> {
    * ledger has been asked. Throws 402 or 503. Without a limit of the caller's, what the balance buys.
    */
   hold(): undefined | Promise<undefined> {
+    this.#cover = this.#coverOfPlan();
     const ceiling = this.#costCeiling();
     // What cannot cost anything needs no money.
     const answer = ceiling === 0n || this.#rooms.holds.reserve(this.consumerId, ceiling, this.#caller.key);
     return answer === true ? this.#held(ceiling) : this.#holdLater(ceiling, answer);
+  }
+
+  /** What the consumer's plan covers of this at most. What costs nothing takes nothing of a quota. */
+  #coverOfPlan(): Cover {
+    const { quotas } = this.#rooms;
+    if (!quotas || this.#caller.key.plan === undefined || this.#costCeiling() === 0n) return NO_COVER;
+    const { inputTokens, units } = this.#ceiling;
+    const most = { tokens: inputTokens + this.#outputCeiling, units };
+    return quotas.reserve(this.#caller.key, this.model, most);
   }
 
   async #holdLater(first: Pico, answer: ReturnType<Holds['reserve']>): Promise<undefined> {
@@ -465,10 +480,13 @@ class PaidJob<A extends Ask> {
     this.#settle(0n);
   }
 
-  /** Ends the hold with a charge, once. */
-  #settle(charge: Pico): void {
+  /** Ends the hold with a charge, and what the plan covers with what it covered, once. */
+  #settle(charge: Pico, used: Cover = NO_COVER): void {
     const reserved = this.#reserved;
     this.#reserved = 0n;
+    const cover = this.#cover;
+    this.#cover = NO_COVER;
+    this.#rooms.quotas?.settle(this.consumerId, cover, used);
     if (reserved > 0n) this.#rooms.holds.settle(this.consumerId, reserved, charge, this.#caller.key);
   }
 
@@ -577,12 +595,13 @@ class PaidJob<A extends Ask> {
       this.#rooms.refused({ modelId: record.modelId, tier: this.#tier, code: 'ledger-unavailable' });
       return;
     }
-    this.#settle(record.charge);
+    const { covered = 0n, coveredTokens = 0, coveredUnits = 0 } = record;
+    this.#settle(record.charge, { tokens: coveredTokens, units: coveredUnits });
     this.#rooms.served(record, { candidate: end.candidate, tier: this.#tier, queueMs: this.#queueMs });
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
     else if (!this.#left) this.#answerFailure(end.errorCode ?? 'provider-failed');
-    if (record.charge > 0n && this.#text) this.#submitRecount(record);
+    if (record.charge + covered > 0n && this.#text) this.#submitRecount(record);
   }
 
   #billedUsage(end: DispatchEnd): Usage {
@@ -643,7 +662,9 @@ class PaidJob<A extends Ask> {
   #recordOf(end: DispatchEnd, usage: Usage): UsageRecord {
     const { key, requestId } = this.#caller;
     const { candidate } = end;
-    const cost = priceOf(usage, this.#price);
+    const price = this.#price;
+    const cost = priceOf(uncovered(usage, this.#cover), price);
+    const plan = coveredOf(usage, this.#cover);
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
@@ -672,6 +693,11 @@ class PaidJob<A extends Ask> {
       priceId: this.#price.id,
       policy: this.#rooms.settings.policy,
       charge: cost < this.#reserved ? cost : this.#reserved,
+      ...(plan.tokens + plan.units > 0 && {
+        covered: priceOf(usage, price) - cost,
+        coveredTokens: plan.tokens,
+        coveredUnits: plan.units,
+      }),
     };
   }
 
@@ -686,7 +712,8 @@ class PaidJob<A extends Ask> {
   }
 
   #costCeiling(): Pico {
-    return priceOf({ ...this.#ceiling, outputTokens: this.#outputCeiling }, this.model.price);
+    const most = { ...this.#ceiling, outputTokens: this.#outputCeiling };
+    return priceOf(uncovered(most, this.#cover), this.model.price);
   }
 
   #sinceAccepted(): number {
@@ -721,6 +748,7 @@ class PaidJob<A extends Ask> {
         inputTokens: record.inputTokens,
         outputTokens: record.outputTokens,
         chargePico: record.charge.toString(),
+        ...(record.covered !== undefined && { coveredPico: record.covered.toString() }),
       },
       'A request was served.',
     );

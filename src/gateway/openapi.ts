@@ -163,6 +163,7 @@ export const ROUTES: readonly Route[] = [
     tag: 'service',
     security: 'none',
   },
+  { method: 'get', path: '/', summary: 'Leads to /docs.', tag: 'service', security: 'none' },
   { method: 'get', path: '/openapi.json', summary: 'This document.', tag: 'service', security: 'none' },
   { method: 'get', path: '/docs', summary: 'This document, to read.', tag: 'service', security: 'none' },
 ];

@@ -170,6 +170,11 @@ export async function openGateway(
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    // Many clients name a type also where they send nothing; only what is sent must be of it.
+    const { headers } = request;
+    const empty = headers['content-length'] === '0' || headers['content-length'] === undefined;
+    if (request.method === 'DELETE' && empty && headers['transfer-encoding'] === undefined)
+      delete headers['content-type'];
     rooms.loops.pass(request.headers['cdn-loop']);
   });
   app.setNotFoundHandler((_request, reply) => {
@@ -207,6 +212,7 @@ export async function openGateway(
     const models = rooms.models.list().filter((model) => chat.categories.has(model.category));
     return { object: 'list', data: models.map((model) => modelBody(model, rooms.providersOf(model.id))) };
   });
+  app.get('/', async (_request, reply) => reply.redirect('/docs', 302));
   const document = openApi(rooms.version);
   const page = docsPage(document);
   app.get('/openapi.json', async () => document);
@@ -329,6 +335,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   '/v1/generation': ['GET', 'HEAD'],
   '/metrics': ['GET', 'HEAD'],
   '/openapi.json': ['GET', 'HEAD'],
+  '/': ['GET', 'HEAD'],
   '/docs': ['GET', 'HEAD'],
   '/api/v1/provider/status': ['GET', 'HEAD'],
 };

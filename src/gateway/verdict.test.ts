@@ -107,6 +107,27 @@ describe('the correction', () => {
     expect(correctionOf({ ...record, providerId: null }, price, exact(0, 0), 7)).toBeUndefined();
   });
 
+  test('gives the plan back what it paid too much, and the consumer first what the quota would have covered', () => {
+    // 120 of 160 tokens were covered: all that was read, and 20 of 60 that were made.
+    const covered = { ...record, charge: 120n, covered: 260n, coveredTokens: 120, coveredUnits: 0 };
+    const back = (input: number, output: number) => {
+      const { refund, coveredRefund } = correctionOf(covered, price, exact(input, output), 7) ?? {};
+      return [refund, coveredRefund];
+    };
+    expect(back(100, 59)).toEqual([undefined, undefined]);
+    expect(back(100, 49)).toEqual([30n, 0n]);
+    expect(back(100, 9)).toEqual([120n, 30n]);
+    // Thirty fewer read: the quota has room for thirty more of those made, which cost more.
+    expect(back(70, 59)).toEqual([90n, -30n]);
+    const whole = { ...covered, charge: 0n, covered: 380n, coveredTokens: 160 };
+    expect(correctionOf(whole, price, exact(100, 49), 7)).toMatchObject({
+      refund: 0n,
+      coveredRefund: 30n,
+      originalCharge: 0n,
+      originalCovered: 380n,
+    });
+  });
+
   test('judges the provider by its own claim, not by what was billed', () => {
     expect(claimOf(record)).toEqual({ inputTokens: 400, outputTokens: 60 });
   });

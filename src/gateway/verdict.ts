@@ -1,3 +1,4 @@
+import { uncovered } from '#domain/cover.ts';
 import { type Price, priceOf } from '#domain/price.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { CorrectionRecord, UsageRecord } from '#domain/usage-record.ts';
@@ -64,8 +65,12 @@ export function correctionOf(
 ): CorrectionRecord | undefined {
   if (record.providerId === null) return undefined;
   const { bill } = verdict(record, exact);
-  const refund = record.charge - priceOf(bill, price);
-  if (refund <= 0n) return undefined;
+  const { covered, coveredTokens: tokens = 0, coveredUnits: units = 0 } = record;
+  const cost = priceOf(bill, price);
+  const due = covered === undefined ? cost : priceOf(uncovered(bill, { tokens, units }), price);
+  const refund = due < record.charge ? record.charge - due : 0n;
+  const coveredRefund = (covered ?? 0n) - (cost - due);
+  if (refund + coveredRefund <= 0n) return undefined;
   return {
     id: `fix_${record.id}`,
     at: atMs,
@@ -76,6 +81,7 @@ export function correctionOf(
     ...bill,
     refund,
     originalCharge: record.charge,
+    ...(covered !== undefined && { coveredRefund, originalCovered: covered }),
   };
 }
 

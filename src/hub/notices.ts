@@ -1,4 +1,4 @@
-import type { ProviderState } from '#domain/party.ts';
+import type { Provider } from '#domain/party.ts';
 import type { Declaration } from './declaration.ts';
 
 /** A `notice`, as agents from generation B on show it to their operators (Swan contract 1.5). */
@@ -22,10 +22,11 @@ export const RESTARTING: Notice = {
 const DETAILS_MAX = 16;
 const DETAIL_CHARS_MAX = 200;
 
-/** What to tell a provider whose state changed; undefined when it means nothing to its agents. */
-export function noticeOfState(state: ProviderState | undefined): Notice | undefined {
-  switch (state) {
+/** What to tell a provider that changed; undefined when it means nothing to its agents. */
+export function noticeOfChange(provider: Provider | undefined): Notice | undefined {
+  switch (provider?.state) {
     case 'active':
+      if (provider.withheldUntil !== undefined) return withheld(provider.withheldUntil);
       return {
         event: 'activated',
         severity: 'info',
@@ -48,10 +49,21 @@ export function noticeOfState(state: ProviderState | undefined): Notice | undefi
   }
 }
 
+function withheld(until: number): Notice {
+  return {
+    event: 'traffic_withheld',
+    severity: 'warning',
+    message: `A failure was found: no requests are routed here until ${new Date(until).toISOString()}.`,
+  };
+}
+
 /** What to tell after a registration: why no traffic comes, and which models were not accepted. */
-export function noticesOfRegistration(declaration: Declaration, state: ProviderState | undefined): Notice[] {
+export function noticesOfRegistration(declaration: Declaration, provider: Provider | undefined): Notice[] {
   const notices: Notice[] = [];
-  if (state !== 'active') {
+  const state = provider?.state;
+  if (state === 'active' && provider?.withheldUntil !== undefined) {
+    notices.push(withheld(provider.withheldUntil));
+  } else if (state !== 'active') {
     notices.push({
       event: 'traffic_withheld',
       severity: 'warning',

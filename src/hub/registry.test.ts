@@ -37,7 +37,7 @@ function enters(name: string, node = name): Presence {
     connectedAtMs: nowMs - 60_000,
     evict: () => {},
     warmUp: () => Promise.resolve('unanswered'),
-    stateChanged: () => {},
+    providerChanged: () => {},
   });
   registry.enter(presence, new FakeLink(presence.linkId));
   registry.serve(

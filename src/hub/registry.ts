@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { ProviderState } from '#domain/party.ts';
+import type { Provider, ProviderState } from '#domain/party.ts';
 import type { Price } from '#domain/price.ts';
 import { newBreaker } from '#routing/breaker.ts';
 import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
@@ -66,6 +66,11 @@ export class Registry {
   /** What was measured of a node on a model, connected or not; undefined when nothing is remembered. */
   recordOf(providerId: string, nodeId: string, modelId: string): ServiceRecord | undefined {
     return this.#remembered.peek(`${providerId} ${nodeId} ${modelId}`)?.record;
+  }
+
+  /** A provider, as the house knows it. */
+  providerOf(providerId: string): Provider | undefined {
+    return this.#providers.find(providerId);
   }
 
   /** The state of a provider, as the house knows it. */
@@ -181,7 +186,7 @@ export class Registry {
   providerChanged(providerId: string): void {
     for (const presence of this.#byLink.values()) {
       if (presence.providerId !== providerId) continue;
-      presence.stateChanged(this.#providers.stateOf(providerId));
+      presence.providerChanged(this.#providers.find(providerId));
       for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
     }
   }
@@ -297,7 +302,7 @@ export class Registry {
   #refresh(presence: Presence, candidate: PresentCandidate): void {
     const provider = this.#providers.find(presence.providerId);
     candidate.ineligibleBecause = candidate.ready
-      ? reasonOf(provider?.state)
+      ? reasonOf(provider)
       : 'the agent does not list this model as ready';
     if (provider) {
       candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
@@ -316,9 +321,12 @@ export class Registry {
   }
 }
 
-function reasonOf(state: ProviderState | undefined): string | undefined {
-  if (state === 'active') return undefined;
-  return state === undefined ? 'the provider is not known' : `the provider is ${state.replace('_', ' ')}`;
+function reasonOf(provider: Provider | undefined): string | undefined {
+  if (!provider) return 'the provider is not known';
+  if (provider.state !== 'active') return `the provider is ${provider.state.replace('_', ' ')}`;
+  return provider.withheldUntil === undefined
+    ? undefined
+    : `no requests until ${new Date(provider.withheldUntil).toISOString()}, for a failure that was found`;
 }
 
 interface Measured {
@@ -361,7 +369,7 @@ export class Presence {
   /** Has the node load a model of its own by a small request that nobody pays for. */
   readonly warmUp: (modelId: string) => Promise<WarmUpAnswer>;
   /** Tells the session that its provider has another state. */
-  readonly stateChanged: (state: ProviderState | undefined) => void;
+  readonly providerChanged: (provider: Provider | undefined) => void;
   readonly serving = new Map<string, PresentCandidate>();
   /** Also those withdrawn: attempts of theirs may still run. Only models of the catalogue, so it is bounded. */
   readonly known = new Map<string, PresentCandidate>();
@@ -384,7 +392,7 @@ export class Presence {
       | 'connectedAtMs'
       | 'evict'
       | 'warmUp'
-      | 'stateChanged'
+      | 'providerChanged'
     >,
   ) {
     this.linkId = about.linkId;
@@ -396,7 +404,7 @@ export class Presence {
     this.heardAtMs = about.connectedAtMs;
     this.evict = about.evict;
     this.warmUp = about.warmUp;
-    this.stateChanged = about.stateChanged;
+    this.providerChanged = about.providerChanged;
   }
 
   /** The agent's own name of a model. */

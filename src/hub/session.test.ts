@@ -306,6 +306,26 @@ describe('a registered session', () => {
     expect(first()).toMatchObject({ eligible: false });
   });
 
+  it('gets no requests while a failure withholds them, and hears until when', async () => {
+    const { rooms, join, first, transports } = world();
+    const until = Date.UTC(2026, 10, 21);
+    await join({ generation: 'B' });
+    rooms.withheld.set('prov_one', until);
+    rooms.setState('prov_one', 'active');
+    expect(first()).toMatchObject({
+      eligible: false,
+      ineligibleBecause: 'no requests until 2026-11-21T00:00:00.000Z, for a failure that was found',
+    });
+    await join({ generation: 'B', nodeId: 'another' });
+    rooms.withheld.delete('prov_one');
+    rooms.setState('prov_one', 'active');
+    expect(first()).toMatchObject({ eligible: true, ineligibleBecause: undefined });
+    const heard = (index: number) => transports[index]?.messages('notice').map(({ payload }) => payload);
+    const withheld = { event: 'traffic_withheld', message: expect.stringContaining('2026-11-21') };
+    expect(heard(0)).toMatchObject([withheld, { event: 'activated' }]);
+    expect(heard(1)).toMatchObject([withheld, { event: 'activated' }]);
+  });
+
   it('hears by notice why no traffic comes, and when that changes; an agent of generation A knows no notices', async () => {
     const { join, rooms, transports } = world();
     rooms.setState('prov_one', 'pending');

@@ -24,7 +24,7 @@ import {
   registrationRefused,
 } from './events.ts';
 import type { Occupancy } from './link-attempt.ts';
-import { type Notice, noticeOfState, noticesOfRegistration } from './notices.ts';
+import { type Notice, noticeOfChange, noticesOfRegistration } from './notices.ts';
 import type { KeyFinder, ModelFinder, NodeBinder, SessionLog } from './ports.ts';
 import { Presence, type Registry } from './registry.ts';
 import type { HubSettings } from './settings.ts';
@@ -352,8 +352,8 @@ export class Session {
       connectedAtMs: clock.nowMs(),
       evict: (why) => this.#evict(why),
       warmUp: (modelId) => this.#warmUps.ask(this.#parts.ids(WARM_UP_ID), presence.nameOf(modelId)),
-      stateChanged: (state) => {
-        const notice = noticeOfState(state);
+      providerChanged: (provider) => {
+        const notice = noticeOfChange(provider);
         if (notice) this.notify(notice);
       },
     });
@@ -419,7 +419,7 @@ export class Session {
       ack['heartbeat_s'] = settings.heartbeatS;
     }
     this.#say('ack', message.request_id, ack);
-    for (const notice of noticesOfRegistration(declaration, registry.providerState(presence.providerId)))
+    for (const notice of noticesOfRegistration(declaration, registry.providerOf(presence.providerId)))
       this.notify(notice);
   }
 

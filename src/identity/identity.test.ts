@@ -11,10 +11,11 @@ import { KeyRing } from './key-ring.ts';
 import { type KeyKind, keepKey, listKeys, makeKey, revokeKey } from './keys.ts';
 import { bindNode, nodesOf } from './nodes.ts';
 import { ProviderBook } from './provider-book.ts';
-import { createProvider, listProviders, setProviderState } from './providers.ts';
+import { createProvider, endWithholding, listProviders, setProviderState, withhold } from './providers.ts';
 
 const makeId = idMaker(systemClock, systemRandomness);
 const at = Date.UTC(2026, 10, 20, 12);
+const DAY_MS = 86_400_000;
 let fresh: FreshDatabase;
 const rings: { close(): Promise<void> }[] = [];
 
@@ -222,6 +223,41 @@ describe('providers', () => {
       .toEqual(['suspended', 'suspended']);
     expect(told).toEqual([`${id} suspended`]);
     expect(await setProviderState(fresh.database, move)).toBe('unchanged');
+  });
+
+  test('what is withheld from a provider ends at its moment, and a restart does not end it', async () => {
+    const id = await provider();
+    const clock = new VirtualClock(at);
+    const open = async (): Promise<ProviderBook> => {
+      const book = await ProviderBook.open({ database: fresh.another(), clock, log: silentLog });
+      rings.push(book);
+      return book;
+    };
+    const book = await open();
+    const told: (number | undefined)[] = [];
+    book.watch((changed) => changed.id === id && told.push(changed.withheldUntil));
+    const until = at + DAY_MS;
+    await withhold(fresh.database.sql, { id, until, because: 'a wrong answer' });
+    // A shorter one that is found later takes nothing back.
+    await withhold(fresh.database.sql, { id, until: until - 1_000, because: 'a slow answer' });
+    await book.look(id);
+    expect(book.find(id)?.withheldUntil).toBe(until);
+    await clock.advance(DAY_MS - 1);
+    expect((await open()).find(id)?.withheldUntil).toBe(until);
+    expect(book.find(id)?.withheldUntil).toBe(until);
+    await clock.advance(1);
+    expect(book.find(id)).toMatchObject({ state: 'active' });
+    expect(book.find(id)?.withheldUntil).toBeUndefined();
+    expect((await open()).find(id)?.withheldUntil).toBeUndefined();
+    expect(told).toEqual([until, undefined]);
+  });
+
+  test("an operator ends what is withheld, and what is over is nobody's to end", async () => {
+    const id = await provider();
+    await withhold(fresh.database.sql, { id, until: at + DAY_MS, because: 'a wrong answer' });
+    expect(await endWithholding(fresh.database, { id, at: at + DAY_MS })).toBe(false);
+    expect(await endWithholding(fresh.database, { id, at })).toBe(true);
+    expect(await endWithholding(fresh.database, { id, at })).toBe(false);
   });
 
   test('a removed provider never comes back', async () => {

@@ -1,22 +1,26 @@
 import type { Database, Sql } from '#db/database.ts';
 import { type Change, type Follower, follow } from '#db/follower.ts';
 import type { Provider, ProviderState } from '#domain/party.ts';
-import type { Clock } from '#kit/clock.ts';
+import type { Clock, Timer } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 
 /**
  * Every provider and its state in memory, because the hub and routing ask at each registration and request. A change
- * made anywhere is known here as soon as PostgreSQL has announced it.
+ * made anywhere is known here as soon as PostgreSQL has announced it. What is withheld from a provider ends by itself: the
+ * book tells its watchers when the moment has come.
  */
 export class ProviderBook {
   readonly #database: Database;
+  readonly #clock: Clock;
   #providers = new Map<string, Provider>();
   #follower: Follower | undefined;
   readonly #watchers = new Set<(provider: Provider) => void>();
+  /** By provider: when to look again whether it is still withheld. */
+  readonly #timers = new Map<string, Timer>();
 
   /** Loads every provider and follows changes until `close`. Throws when the database cannot be reached. */
   static async open(options: { database: Database; clock: Clock; log: Logger }): Promise<ProviderBook> {
-    const book = new ProviderBook(options.database);
+    const book = new ProviderBook(options.database, options.clock);
     book.#follower = await follow(options.database, {
       channel: 'providers_changed',
       clock: options.clock,
@@ -26,8 +30,9 @@ export class ProviderBook {
     return book;
   }
 
-  private constructor(database: Database) {
+  private constructor(database: Database, clock: Clock) {
     this.#database = database;
+    this.#clock = clock;
   }
 
   find(id: string): Provider | undefined {
@@ -51,6 +56,8 @@ export class ProviderBook {
 
   async close(): Promise<void> {
     this.#watchers.clear();
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
     await this.#follower?.close();
   }
 
@@ -59,22 +66,46 @@ export class ProviderBook {
     // The table is small beside the keys: what is not a short list of ids is answered by all of it.
     const rows =
       typeof change === 'string'
-        ? await sql<Provider[]>`select ${columns(sql)} from providers`
-        : await sql<Provider[]>`select ${columns(sql)} from providers where id = any(${[...change]})`;
-    for (const row of rows) {
-      const before = this.#providers.get(row.id);
-      if (before && sameProvider(before, row)) continue;
-      const provider: Provider = Object.freeze({ ...row });
-      this.#providers.set(row.id, provider);
-      for (const changed of this.#watchers) changed(provider);
+        ? await sql<Row[]>`select ${columns(sql)} from providers`
+        : await sql<Row[]>`select ${columns(sql)} from providers where id = any(${[...change]})`;
+    for (const row of rows) this.#note(row);
+  }
+
+  #note({ withheld_until: until, ...row }: Row): void {
+    const before = this.#providers.get(row.id);
+    const leftMs = (until?.getTime() ?? 0) - this.#clock.wallMs();
+    const withheld = leftMs > 0;
+    const provider: Provider = Object.freeze({
+      ...row,
+      ...(until && withheld && { withheldUntil: until.getTime() }),
+    });
+    this.#timers.get(row.id)?.cancel();
+    this.#timers.delete(row.id);
+    if (withheld) {
+      // Looked at anew now and then: the wall clock may have jumped meanwhile.
+      const again = (): void => this.#note({ ...row, withheld_until: until });
+      this.#timers.set(row.id, this.#clock.after(Math.min(leftMs, LOOK_AGAIN_MS), again));
     }
+    if (before && sameProvider(before, provider)) return;
+    this.#providers.set(row.id, provider);
+    for (const changed of this.#watchers) changed(provider);
   }
 }
 
+const LOOK_AGAIN_MS = 3_600_000;
+
+type Row = Omit<Provider, 'withheldUntil'> & { withheld_until: Date | null };
+
 function columns(sql: Sql) {
-  return sql`id, name, state, region, data_policy as "dataPolicy"`;
+  return sql`id, name, state, region, data_policy as "dataPolicy", withheld_until`;
 }
 
 function sameProvider(a: Provider, b: Provider): boolean {
-  return a.name === b.name && a.state === b.state && a.region === b.region && a.dataPolicy === b.dataPolicy;
+  return (
+    a.name === b.name &&
+    a.state === b.state &&
+    a.region === b.region &&
+    a.dataPolicy === b.dataPolicy &&
+    a.withheldUntil === b.withheldUntil
+  );
 }

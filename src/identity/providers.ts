@@ -86,11 +86,11 @@ async function providerById(database: Database, id: string): Promise<Provider | 
   return found;
 }
 
-/** The owner address of a provider, in lower case; undefined where none is set. */
+/** The owner address that a provider has proven, in lower case. What it only says counts for nothing. */
 export async function ownerAddressOf(database: Database, id: string): Promise<Address | undefined> {
-  const [row] = await database.sql<{ owner_address: Address | null }[]>`
-    select owner_address from providers where id = ${id}`;
-  return row?.owner_address ?? undefined;
+  const [row] = await database.sql<{ address: Address }[]>`
+    select address from wallet_proofs where provider_id = ${id} and purpose = 'owner'`;
+  return row?.address;
 }
 
 /** The providers with this id or this name; at most 20. */
@@ -103,9 +103,15 @@ export async function providersNamed(database: Database, name: string): Promise<
 /** All providers, oldest first, at most `limit`. */
 export async function listProviders(database: Database, limit: number): Promise<ListedProvider[]> {
   const rows = await database.sql<
-    (Provider & { state_reason: string; state_since: Date; created_at: Date; nodes: number })[]
+    (Provider & {
+      state_reason: string;
+      state_since: Date;
+      created_at: Date;
+      nodes: number;
+      withheld_until: Date | null;
+    })[]
   >`
-    select id, name, state, region, data_policy as "dataPolicy", state_reason, state_since, created_at,
+    select id, name, state, region, data_policy as "dataPolicy", state_reason, state_since, created_at, withheld_until,
       (select count(*)::integer from nodes where provider_id = providers.id) as nodes
     from providers order by created_at, id limit ${limit}`;
   return rows.map((row) => ({
@@ -118,6 +124,7 @@ export async function listProviders(database: Database, limit: number): Promise<
     since: row.state_since.getTime(),
     createdAt: row.created_at.getTime(),
     nodes: row.nodes,
+    ...(row.withheld_until && { withheldUntil: row.withheld_until.getTime() }),
   }));
 }
 
@@ -137,6 +144,27 @@ export async function setProviderState(
   const provider = await providerById(database, move.id);
   if (!provider) return 'unknown';
   return provider.state === move.to ? 'unchanged' : { refused: provider.state };
+}
+
+/** Keeps requests from a provider until a moment, within the caller's transaction; a later moment noted before stays. */
+export async function withhold(
+  sql: Sql,
+  { id, until, because }: { id: string; until: number; because: string },
+): Promise<void> {
+  await sql`
+    update providers set withheld_until = ${new Date(until)}, withheld_because = ${because.slice(0, 1_000)}
+    where id = ${id} and (withheld_until is null or withheld_until < ${new Date(until)})`;
+}
+
+/** Ends what `withhold` began. False when nothing was withheld. */
+export async function endWithholding(
+  database: Database,
+  { id, at }: { id: string; at: number },
+): Promise<boolean> {
+  const [ended] = await database.sql`
+    update providers set withheld_until = null, withheld_because = ''
+    where id = ${id} and withheld_until > ${new Date(at)} returning id`;
+  return ended !== undefined;
 }
 
 /**

@@ -89,15 +89,17 @@ export async function audit(database: Database): Promise<AuditReport> {
       'A charged request and its charge differ.',
       await sql<Row[]>`
         select coalesce('charge:' || u.id, e.id) as "where", -e.amount as found, u.charge as expected
-        from (select * from usage where charge > 0) u
+        from (select * from usage where charge > 0 or covered > 0) u
         full join (
-          select id, sum(amount) filter (where account like 'consumer:%') as amount,
+          select id, coalesce(sum(amount) filter (where account like 'consumer:%'), 0) as amount,
+            coalesce(sum(amount) filter (where account = 'platform:plans'), 0) as covered,
             max(account) filter (where account like 'consumer:%') as consumer,
             max(account) filter (where account like 'provider:%') as provider
           from postings where kind = 'charge' group by id
         ) e on e.id = 'charge:' || u.id
         where -e.amount is distinct from u.charge
-          or e.consumer is distinct from 'consumer:' || u.consumer_id
+          or -e.covered is distinct from u.covered
+          or (u.charge > 0 and e.consumer is distinct from 'consumer:' || u.consumer_id)
           or e.provider <> 'provider:' || u.provider_id
         order by 1 limit ${LISTED + 1}`,
     );
@@ -107,10 +109,11 @@ export async function audit(database: Database): Promise<AuditReport> {
         select coalesce('correction:' || c.request_id, e.id) as "where", e.amount as found, c.refund as expected
         from corrections c
         full join (
-          select id, sum(amount) filter (where account like 'consumer:%') as amount
+          select id, coalesce(sum(amount) filter (where account like 'consumer:%'), 0) as amount,
+            coalesce(sum(amount) filter (where account = 'platform:plans'), 0) as covered
           from postings where kind = 'correction' group by id
         ) e on e.id = 'correction:' || c.request_id
-        where e.amount is distinct from c.refund
+        where e.amount is distinct from c.refund or e.covered is distinct from c.covered_refund
         order by 1 limit ${LISTED + 1}`,
     );
     return {

@@ -7,7 +7,7 @@ import { systemRandomness } from '#kit/random.ts';
 import { ledgerSuite } from '#support/ledger-suite.ts';
 import { MemoryLedger } from '#support/memory-ledger.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
-import { usageOf } from '#support/records.ts';
+import { correctionOf, usageOf } from '#support/records.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { audit } from './audit.ts';
 import { Book } from './book.ts';
@@ -170,4 +170,51 @@ describe('the audit', () => {
       },
     ]);
   });
+});
+
+test('what a plan covers leaves its account and no lease, once; a lie about it is rejected and moves nothing', async () => {
+  const [consumerId, providerId] = ['con_plan', 'prov_plan'];
+  const parties = { consumerId, providerId };
+  const about = { ...parties, charge: 0n, covered: 1_000n, coveredTokens: 30 };
+  const on = async (account: string) =>
+    (await fresh.database.sql<{ balance: Pico }[]>`select balance from accounts where id = ${account}`)[0]
+      ?.balance ?? 0n;
+  await bookOf('a').grant(consumerId, 5n, 'g_plan');
+  const plans = await on('platform:plans');
+  const served = usageOf({ ...about, id: 'req_plan' });
+  await Promise.all([bookOf('a').post([served]), bookOf('b').post([served]), bookOf('c').post([served])]);
+  expect(await on('platform:plans')).toBe(plans - 1_000n);
+  expect(await on(`provider:${providerId}`)).toBe(665n);
+  await bookOf('a').post([
+    correctionOf({
+      ...parties,
+      requestId: 'req_plan',
+      refund: 0n,
+      originalCharge: 0n,
+      coveredRefund: 400n,
+      originalCovered: 1_000n,
+    }),
+  ]);
+  expect(await on('platform:plans')).toBe(plans - 600n);
+  expect(await on(`consumer:${consumerId}`)).toBe(5n);
+  await bookOf('a').post([
+    usageOf({ ...about, id: 'req_lie_1', outcome: 'broken' }),
+    usageOf({ ...about, id: 'req_lie_2', providerId: null }),
+    usageOf({ ...about, id: 'req_lie_3', covered: -5n }),
+    usageOf({ ...about, id: 'req_lie_4', coveredTokens: 0.5 }),
+    correctionOf({
+      ...parties,
+      requestId: 'req_plan_2',
+      refund: 5n,
+      originalCharge: 1n,
+      coveredRefund: 1n,
+      originalCovered: 9n,
+    }),
+  ]);
+  expect(await on('platform:plans')).toBe(plans - 600n);
+  const rejected = await fresh.database.sql<{ id: string }[]>`
+    select id from rejected_usage where id like 'req_lie%' or id = 'fix_req_plan_2'`;
+  expect(rejected).toHaveLength(5);
+  const { differences } = await audit(fresh.database);
+  expect(differences.filter(({ where }) => where.includes('plan'))).toEqual([]);
 });

@@ -109,7 +109,7 @@ export class Book implements UsagePosting {
       requests.length === 0
         ? []
         : await sql<(CorrectedUsage & { id: string })[]>`
-            select id, consumer_id as "consumerId", provider_id as "providerId", policy, charge
+            select id, consumer_id as "consumerId", provider_id as "providerId", policy, charge, covered
             from usage where id = any(${requests}::text[])`;
 
     const plan = planPosting(records, {
@@ -315,6 +315,9 @@ function usageRow(record: UsageRecord): Record<string, unknown> {
     price_id: record.priceId,
     policy: record.policy,
     charge: record.charge.toString(),
+    covered: (record.covered ?? 0n).toString(),
+    covered_tokens: record.coveredTokens ?? 0,
+    covered_units: record.coveredUnits ?? 0,
   };
 }
 
@@ -330,6 +333,8 @@ function correctionRow(record: CorrectionRecord): Record<string, unknown> {
     output_tokens: record.outputTokens,
     refund: record.refund.toString(),
     original_charge: record.originalCharge.toString(),
+    covered_refund: (record.coveredRefund ?? 0n).toString(),
+    original_covered: (record.originalCovered ?? 0n).toString(),
   };
 }
 

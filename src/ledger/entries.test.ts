@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SPLIT_POLICIES } from '#domain/policy.ts';
 import { correctionRecord, usageRecord } from '#support/records.ts';
-import { BURN, consumerAccount, FEE, providerAccount, TREASURY } from './chart.ts';
+import { BURN, consumerAccount, FEE, PLANS, providerAccount, TREASURY } from './chart.ts';
 import { chargeEntry, correctionEntry, depositEntry, type Entry, grantEntry } from './entries.ts';
 
 const amount = fc.bigInt({ min: 1n, max: 10n ** 30n });
@@ -54,6 +54,23 @@ describe('a charge', () => {
       'platform:treasury': 190_001n,
       'platform:burn': 95_000n,
     });
+  });
+
+  test('pays provider, fee, treasury and burn the same, whoever pays: the consumer, its plan, or both', () => {
+    fc.assert(
+      fc.property(amount, amount, policy, (own, covered, version) => {
+        const whole = charge(own + covered, version);
+        const about = { policy: version, consumerId: 'c', providerId: 'p' };
+        const both = chargeEntry(usageRecord({ ...about, charge: own, covered }));
+        const plan = chargeEntry(usageRecord({ ...about, charge: 0n, covered: own + covered }));
+        for (const account of [providerAccount('p'), FEE, TREASURY, BURN]) {
+          expect([on(both, account), on(plan, account)]).toEqual([on(whole, account), on(whole, account)]);
+        }
+        expect([on(both, consumerAccount('c')), on(both, PLANS)]).toEqual([-own, -covered]);
+        expect([on(plan, consumerAccount('c')), on(plan, PLANS)]).toEqual([0n, -own - covered]);
+        expect(sum(both) + sum(plan)).toBe(0n);
+      }),
+    );
   });
 
   test('of one pico-dollar still balances', () => {

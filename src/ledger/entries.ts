@@ -2,7 +2,17 @@ import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy, shareOut } from '#domain/policy.ts';
 import type { CorrectionRecord, UsageRecord } from '#domain/usage-record.ts';
 import { assert } from '#kit/assert.ts';
-import { BURN, CASH, CLAIMABLE, consumerAccount, FEE, PROMO, providerAccount, TREASURY } from './chart.ts';
+import {
+  BURN,
+  CASH,
+  CLAIMABLE,
+  consumerAccount,
+  FEE,
+  PLANS,
+  PROMO,
+  providerAccount,
+  TREASURY,
+} from './chart.ts';
 
 /**
  * Business events as balanced entries. Pure: nothing here knows a database. An entry's legs add up to zero, none of them
@@ -33,7 +43,8 @@ export type EntryKind =
   | 'plan-fee'
   | 'collateral'
   | 'collateral-refund'
-  | 'slash';
+  | 'slash'
+  | 'burn';
 
 /** A credit when positive, a debit when negative (see `chart.ts`). */
 export interface Leg {
@@ -41,17 +52,22 @@ export interface Leg {
   readonly amount: Pico;
 }
 
-/** Charges a consumer for a served request and shares the money out under the policy it was admitted with. */
+/**
+ * Charges a served request and shares the money out under the policy it was admitted with. The consumer pays, its plan does,
+ * or each a part; whoever is paid gets the same.
+ */
 export function chargeEntry(record: UsageRecord): Entry {
-  assert(record.charge > 0n, 'a charge is more than zero');
+  const { covered = 0n } = record;
+  assert(record.charge >= 0n && covered >= 0n && record.charge + covered > 0n, 'a charge is more than zero');
   assert(record.providerId !== null, 'a charge names who is paid');
-  const parts = shareOut(record.charge, policyOf(record.policy));
+  const parts = shareOut(record.charge + covered, policyOf(record.policy));
   return entry({
     id: `charge:${record.id}`,
     kind: 'charge',
     at: record.at,
     legs: [
       { account: consumerAccount(record.consumerId), amount: -record.charge },
+      { account: PLANS, amount: -covered },
       { account: providerAccount(record.providerId), amount: parts.provider },
       { account: FEE, amount: parts.fee },
       { account: TREASURY, amount: parts.treasury },
@@ -66,16 +82,21 @@ export function chargeEntry(record: UsageRecord): Entry {
  * so that charge and correction together are exactly the entry of the right charge.
  */
 export function correctionEntry(record: CorrectionRecord): Entry {
-  assert(record.refund > 0n && record.refund <= record.originalCharge, 'a refund is part of its charge');
+  const { refund, originalCharge, coveredRefund = 0n, originalCovered = 0n } = record;
+  assert(refund >= 0n && refund <= originalCharge, 'a refund is part of its charge');
+  const back = refund + coveredRefund;
+  const gross = originalCharge + originalCovered;
+  assert(back > 0n && back <= gross, 'what goes back is part of what was paid');
   const policy = policyOf(record.policy);
-  const was = shareOut(record.originalCharge, policy);
-  const should = shareOut(record.originalCharge - record.refund, policy);
+  const was = shareOut(gross, policy);
+  const should = shareOut(gross - back, policy);
   return entry({
     id: `correction:${record.requestId}`,
     kind: 'correction',
     at: record.at,
     legs: [
-      { account: consumerAccount(record.consumerId), amount: record.refund },
+      { account: consumerAccount(record.consumerId), amount: refund },
+      { account: PLANS, amount: coveredRefund },
       { account: providerAccount(record.providerId), amount: should.provider - was.provider },
       { account: FEE, amount: should.fee - was.fee },
       { account: TREASURY, amount: should.treasury - was.treasury },

@@ -1,6 +1,15 @@
 import type { Pico } from '#domain/money.ts';
 import { assert } from '#kit/assert.ts';
-import { CASH, collateralAccount, consumerAccount, PLANS, PROMO, RECEIVABLE, SLASHED } from './chart.ts';
+import {
+  BURN,
+  CASH,
+  collateralAccount,
+  consumerAccount,
+  PLANS,
+  PROMO,
+  RECEIVABLE,
+  SLASHED,
+} from './chart.ts';
 import { type Entry, entry } from './entries.ts';
 
 /** What `src/funds` does with money, as entries. Pure, like `entries.ts`. Ids follow from the event's. */
@@ -82,6 +91,11 @@ export function slashEntry({
 }: Event & { providerId: string | undefined }): Entry {
   const from = providerId === undefined ? CASH : collateralAccount(providerId);
   return moved('slash', { id, at }, { from, to: SLASHED, amount });
+}
+
+/** What was spent to buy back SWAN and burn it, out of what is set aside for it. `id` names the transaction. */
+export function burnEntry({ id, at, amount }: Event): Entry {
+  return moved('burn', { id, at }, { from: BURN, to: CASH, amount });
 }
 
 function moved(

@@ -15,6 +15,23 @@ export class MarketReading {
     this.#database = database;
   }
 
+  /** What plans covered since the beginning of a week (tokens) and of a day (pieces), by consumer. */
+  async covered(window: {
+    weekSince: number;
+    daySince: number;
+  }): Promise<Map<string, { tokens: number; units: number }>> {
+    const rows = await this.#database.sql<{ consumer: string; tokens: bigint; units: bigint }[]>`
+      select consumer_id as consumer, sum(covered_tokens)::bigint as tokens,
+        coalesce(sum(covered_units) filter (where at >= ${new Date(window.daySince)}), 0)::bigint as units
+      from usage
+      where at >= ${new Date(Math.min(window.weekSince, window.daySince))}
+        and (covered_tokens > 0 or covered_units > 0)
+      group by consumer_id`;
+    return new Map(
+      rows.map(({ consumer, tokens, units }) => [consumer, { tokens: Number(tokens), units: Number(units) }]),
+    );
+  }
+
   /** What was charged through each of these keys since the beginning of a day and of a month, refunds taken off. */
   async spentByKeys(
     keyIds: readonly string[],

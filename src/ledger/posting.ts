@@ -2,7 +2,7 @@ import type { Pico } from '#domain/money.ts';
 import { OPERATIONS } from '#domain/operation.ts';
 import { SPLIT_POLICIES } from '#domain/policy.ts';
 import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage-record.ts';
-import { BURN, consumerAccount, FEE, providerAccount, TREASURY } from './chart.ts';
+import { BURN, consumerAccount, FEE, PLANS, providerAccount, TREASURY } from './chart.ts';
 import { chargeEntry, correctionEntry, type Entry } from './entries.ts';
 
 /**
@@ -39,7 +39,7 @@ export interface PostingView {
   originals: ReadonlyMap<string, CorrectedUsage>;
 }
 
-export type CorrectedUsage = Pick<UsageRecord, 'consumerId' | 'providerId' | 'policy' | 'charge'>;
+export type CorrectedUsage = Pick<UsageRecord, 'consumerId' | 'providerId' | 'policy' | 'charge' | 'covered'>;
 
 export function planPosting(records: readonly JournalRecord[], view: PostingView): PostingPlan {
   const plan: PostingPlan = { usage: [], corrections: [], entries: [], rejected: [], charged: new Map() };
@@ -54,6 +54,7 @@ export function planPosting(records: readonly JournalRecord[], view: PostingView
       plan.rejected.push({ id, reason: flaw, record: line });
     } else if (line.kind === 'usage') {
       const { record } = line;
+      const { covered = 0n } = record;
       if (record.charge > 0n) {
         const charged = (plan.charged.get(record.consumerId) ?? 0n) + record.charge;
         if (charged > (view.leased.get(record.consumerId) ?? 0n)) {
@@ -61,8 +62,8 @@ export function planPosting(records: readonly JournalRecord[], view: PostingView
           continue;
         }
         plan.charged.set(record.consumerId, charged);
-        plan.entries.push(chargeEntry(record));
       }
+      if (record.charge > 0n || covered > 0n) plan.entries.push(chargeEntry(record));
       fresh.set(id, record);
       plan.usage.push(record);
     } else {
@@ -92,7 +93,9 @@ export function partiesOf(records: readonly JournalRecord[]): {
   const consumers = new Set<string>();
   const providers = new Set<string>();
   let last: UsageRecord | CorrectionRecord | undefined;
+  let planPays = false;
   for (const { record } of records) {
+    planPays ||= 'covered' in record || 'coveredRefund' in record;
     // In a batch most neighbours have the same parties: two comparisons instead of two look-ups.
     if (last?.consumerId === record.consumerId && last.providerId === record.providerId) continue;
     if (!storable(record.consumerId) || record.providerId === null || !storable(record.providerId)) continue;
@@ -107,6 +110,7 @@ export function partiesOf(records: readonly JournalRecord[]): {
     FEE,
     TREASURY,
     BURN,
+    ...(planPays ? [PLANS] : []),
   ].toSorted();
   return { accounts, providers: providerAccounts, consumers: [...consumers].toSorted() };
 }
@@ -123,6 +127,7 @@ export function sumsOf(entries: readonly Pick<Entry, 'legs'>[]): Map<string, Pic
 function mismatchOf(record: CorrectionRecord, original: CorrectedUsage | undefined): string | undefined {
   if (!original) return 'the corrected request is not in the book';
   if (record.originalCharge !== original.charge) return 'the corrected charge is another';
+  if ((record.originalCovered ?? 0n) !== (original.covered ?? 0n)) return 'the corrected charge is another';
   if (record.consumerId !== original.consumerId) return 'the corrected request is of another consumer';
   if (record.providerId !== original.providerId) return 'the corrected request is of another provider';
   if (record.policy !== original.policy) return 'the corrected request has another policy';
@@ -157,13 +162,14 @@ function flawOf(line: JournalRecord): string | undefined {
       usage.attempts,
     );
     times.push(usage.ttftMs, usage.totalMs);
-    amounts.push(usage.charge);
+    amounts.push(usage.charge, usage.covered ?? 0n);
+    counts.push(usage.coveredTokens ?? 0, usage.coveredUnits ?? 0);
     if (!OPERATION_WORDS.has(usage.operation)) return 'the operation is not known';
     if (!OUTCOMES.has(usage.outcome)) return 'the outcome is not known';
     if (usage.mode !== null && usage.mode !== 'websocket' && usage.mode !== 'external')
       return 'the mode is not known';
     if (usage.totalMs === null || typeof usage.streamed !== 'boolean') return 'a field is missing';
-    if (usage.charge > 0n) {
+    if (usage.charge > 0n || (usage.covered ?? 0n) > 0n) {
       if (usage.outcome === 'broken' || usage.outcome === 'failed') return 'a broken answer is charged';
       if (usage.providerId === null) return 'a charge names nobody to be paid';
     }
@@ -173,8 +179,11 @@ function flawOf(line: JournalRecord): string | undefined {
     if (line.record.id !== `fix_${line.record.requestId}`)
       return 'the correction is not named after its request';
     if (line.record.providerId === null) return 'a field is missing';
-    if (line.record.refund <= 0n || line.record.refund > line.record.originalCharge)
+    const { refund, originalCharge, coveredRefund = 0n, originalCovered = 0n } = line.record;
+    const back = refund + coveredRefund;
+    if (refund < 0n || refund > originalCharge || back <= 0n || back > originalCharge + originalCovered)
       return 'the refund is not a part of the charge';
+    amounts.push(originalCovered);
   }
   if (record.inputTokens === null || record.outputTokens === null) return 'a field is missing';
   if (!texts.every((text) => text === null || storable(text))) return 'a text cannot be stored';

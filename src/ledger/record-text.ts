@@ -4,17 +4,28 @@ import type { JournalRecord } from '#domain/usage-record.ts';
 export function encodeRecord(line: JournalRecord): string {
   // Field by field: a replacer function would be called for every one of them, on the path of every request.
   if (line.kind === 'usage') {
-    return JSON.stringify({
-      kind: line.kind,
-      record: { ...line.record, charge: line.record.charge.toString() },
-    });
+    const { charge, covered } = line.record;
+    const record =
+      covered === undefined
+        ? { ...line.record, charge: charge.toString() }
+        : { ...line.record, charge: charge.toString(), covered: covered.toString() };
+    return JSON.stringify({ kind: line.kind, record });
   }
-  const { refund, originalCharge } = line.record;
+  const { refund, originalCharge, coveredRefund, originalCovered } = line.record;
   return JSON.stringify({
     kind: line.kind,
-    record: { ...line.record, refund: refund.toString(), originalCharge: originalCharge.toString() },
+    record: {
+      ...line.record,
+      refund: refund.toString(),
+      originalCharge: originalCharge.toString(),
+      ...(coveredRefund !== undefined && { coveredRefund: coveredRefund.toString() }),
+      ...(originalCovered !== undefined && { originalCovered: originalCovered.toString() }),
+    },
   });
 }
+
+/** Amounts that are there only where a plan paid. */
+const COVERED = ['covered', 'coveredRefund', 'originalCovered'] as const;
 
 const BEFORE_OPERATIONS = { operation: 'chat/completions', units: 0, seconds: 0 };
 
@@ -26,6 +37,9 @@ export function decodeRecord(text: string): JournalRecord {
   const line = JSON.parse(text) as { kind: string; record: Record<string, unknown> };
   const amounts = line.kind === 'usage' ? ['charge'] : ['refund', 'originalCharge'];
   for (const name of amounts) line.record[name] = BigInt(line.record[name] as string);
+  for (const name of COVERED) {
+    if (line.record[name] !== undefined) line.record[name] = BigInt(line.record[name] as string);
+  }
   // Written before there was anything but chat.
   if (line.kind === 'usage') line.record = { ...BEFORE_OPERATIONS, ...line.record };
   return line as unknown as JournalRecord;

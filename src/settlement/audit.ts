@@ -16,8 +16,16 @@ export interface MarketAuditReport extends AuditReport {
   readonly checkedSettlements: number;
   readonly checkedPayouts: number;
   readonly checkedClaims: number;
+  readonly checkedDeposits: number;
+  readonly checkedPledges: number;
   /** Whether the chain was asked. */
   readonly checkedChain: boolean;
+}
+
+export interface FundsFindings {
+  readonly checkedDeposits: number;
+  readonly checkedPledges: number;
+  readonly differences: readonly Difference[];
 }
 
 const LISTED = 100;
@@ -35,6 +43,8 @@ export async function auditMarket(parts: {
   store?: SettlementStore | undefined;
   chain?: MarketChain | undefined;
   desk?: ClaimsDesk | undefined;
+  /** The audit of money in and out (`funds/audit.ts`), which this room does not know. */
+  funds?: () => Promise<FundsFindings>;
 }): Promise<MarketAuditReport> {
   const ledger = await auditLedger(parts.database);
   const differences = [...ledger.differences, ...(await auditTokens(parts.database))];
@@ -48,9 +58,13 @@ export async function auditMarket(parts: {
     if (rewarded && parts.desk) await auditFiles(rewarded, parts.desk.of(rewarded), differences);
   }
   if (parts.store && parts.desk) await auditFiles(parts.store, parts.desk, differences);
+  const funds = await parts.funds?.();
+  differences.push(...(funds?.differences ?? []));
   return {
     ...ledger,
     ...counts,
+    checkedDeposits: funds?.checkedDeposits ?? 0,
+    checkedPledges: funds?.checkedPledges ?? 0,
     checkedChain: parts.chain !== undefined,
     balanced: differences.length === 0,
     differences: differences.slice(0, LISTED),

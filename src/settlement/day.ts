@@ -59,6 +59,8 @@ export interface SettlementParts {
   readonly log: Logger;
   /** Runs before what was read of the chain is kept: a local chain makes itself durable here. */
   readonly beforeFinal?: () => Promise<void>;
+  /** Why nothing may be paid out now, as a sentence: what other rooms found. Asked in each round. */
+  readonly heldBy?: (() => Promise<string | undefined>) | undefined;
   /** Makes a block. Only for a chain that makes none by itself: a local one, whose clock else stands still. */
   readonly makeBlock?: () => Promise<void>;
 }
@@ -170,6 +172,8 @@ export class Settler {
     if (decimals !== terms.decimals) {
       stop(`The token has ${decimals} decimals, and this market is set to ${terms.decimals}.`);
     }
+    const held = await this.#parts.heldBy?.();
+    if (held !== undefined) stop(held);
     const onChain = await lastBatchNumber(chain, this.#place);
     const last = await store.last();
     const known = last?.number ?? 0;
@@ -198,12 +202,12 @@ export class Settler {
   // --- making ---------------------------------------------------------------------------------------------------------
 
   async #plan(cut: bigint): Promise<{ batch: Batch; previous: Settlement | undefined; last: number }> {
-    const { store, terms } = this.#parts;
+    const { store, terms, clock } = this.#parts;
     const newest = await store.last();
     const last = newest?.number ?? 0;
     const previous = await store.before(last + 1);
     const before = await store.promisedBy(last);
-    return { batch: planBatch(await store.owedBy(cut), before, terms), previous, last };
+    return { batch: planBatch(await store.owedBy(cut, clock.wallMs()), before, terms), previous, last };
   }
 
   /** False when nothing is due. */
@@ -443,7 +447,7 @@ function noteCarriedOver(log: Logger, cut: Cut, carriedOver: readonly CarriedOve
   if (waiting.length === 0) return;
   log.warn(
     { day: cut.day, ...counts, providers: waiting.slice(0, 20).map(({ providerId }) => providerId) },
-    'Providers are owed a payout and have named no wallet.',
+    'Providers are owed a payout and have proven no wallet.',
   );
 }
 

@@ -15,6 +15,7 @@ import { Sealed } from '#kit/sealed.ts';
 import { writeTokenEntries } from '#ledger/token-book.ts';
 import { allotmentEntry, rewardEntry } from '#ledger/token-entries.ts';
 import { MemoryChain } from '#support/memory-chain.ts';
+import { Crash, type Crashing, immortal, mortal } from '#support/mortal.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { balanceOf, claimsFolder, earns, openSettler, providerWith } from '#support/settlement.ts';
 import { dollarBook, tokenBook } from './payout-book.ts';
@@ -50,32 +51,6 @@ afterAll(async () => {
   files.remove();
 });
 
-/** Thrown in the place of a crash. What was under way is dropped, and a new process begins. */
-class Crash extends Error {}
-
-interface Crashing {
-  at: number;
-  when: 'before' | 'after';
-  calls: number;
-}
-
-/** The same object, whose process dies at the n-th call of it and its like. */
-function mortal<T extends object>(object: T, crashing: Crashing): T {
-  return new Proxy(object, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name);
-      if (typeof value !== 'function') return value;
-      return async (...args: unknown[]) => {
-        const dies = ++crashing.calls === crashing.at;
-        if (dies && crashing.when === 'before') throw new Crash(String(name));
-        const answer: unknown = await Reflect.apply(value, target, args);
-        if (dies) throw new Crash(String(name));
-        return answer;
-      };
-    },
-  });
-}
-
 /** What a ledger is paid out of: dollars at their price, or units of a token as they are. */
 type Ledger = 'dollars' | 'tokens';
 const TOKEN_TERMS = { minimum: 1n, picoPerToken: 1_000_000n, decimals: 6 };
@@ -107,7 +82,7 @@ async function worldWith(
   }
   const scope = { chainId: chain.id, contract, token };
   const store = new SettlementStore(database, scope, ledger === 'dollars' ? dollarBook : tokenBook('SWAN'));
-  const open = (crashing: Crashing = { at: 0, when: 'before', calls: 0 }) =>
+  const open = (crashing: Crashing = immortal()) =>
     openSettler({
       database,
       chain: mortal(chain, crashing),
@@ -191,7 +166,7 @@ async function tokensOf(database: Database, account: string): Promise<bigint> {
 
 /** How many calls a day takes, when nothing dies. */
 async function callsOfADay(lane: FreshDatabase): Promise<number> {
-  const counting: Crashing = { at: 0, when: 'before', calls: 0 };
+  const counting = immortal();
   const world = await worldWith(lane, ['60', '75.25']);
   await toTheEnd(world, world.open(counting));
   await expectPaidOnce(world);

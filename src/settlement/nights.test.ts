@@ -23,7 +23,9 @@ test('after midnight the books are audited once, and a difference is one line fo
   await clock.advance(HOUR_MS / 2);
   expect(lines).toEqual([]);
   await clock.advance(12 * HOUR_MS);
-  expect(lines.map(({ level, msg }) => [level, msg])).toEqual([[50, 'The nightly audit found differences.']]);
+  expect(lines).toMatchObject([
+    { level: 50, code: 'audit-differences', msg: 'The nightly audit found differences.' },
+  ]);
   differences = [];
   await clock.advance(24 * HOUR_MS);
   expect(lines.slice(1).map(({ msg }) => msg)).toEqual(['The nightly audit found everything in order.']);
@@ -51,4 +53,58 @@ test('payouts that are stopped are an error each round; a chain that is away is 
   await clock.advance(15_000);
   expect(lines[2]).toMatchObject({ level: 40 });
   await nights.close();
+});
+
+test('what an audit finds and the next does not is no difference: the market goes on meanwhile', async () => {
+  const clock = new VirtualClock(Date.UTC(2026, 10, 20, 23, 59));
+  const { lines, log } = logged();
+  const answers = [
+    {
+      balanced: false,
+      differences: [{ what: 'A balance is wrong.', where: 'a', found: '1', expected: '2' }],
+    },
+    { balanced: true, differences: [] },
+  ];
+  const kept: boolean[] = [];
+  const nights = openNights({
+    settler: undefined,
+    audit: async () => answers.shift() ?? { balanced: true, differences: [] },
+    audited: async ({ balanced }) => void kept.push(balanced),
+    clock,
+    log,
+  });
+  expect(nights.standing()).toEqual({ at: undefined, balanced: undefined });
+  await clock.advance(120_000);
+  expect(lines.map(({ msg }) => msg)).toEqual(['The nightly audit found everything in order.']);
+  expect(kept).toEqual([true]);
+  expect(nights.standing()).toMatchObject({ balanced: true });
+  await nights.close();
+});
+
+test('a market that was closed at midnight makes up for the audit, and one that was not does not', async () => {
+  const noon = Date.UTC(2026, 10, 20, 12);
+  let audits = 0;
+  const open = (lastAudit: number | undefined, clock: VirtualClock) =>
+    openNights({
+      settler: undefined,
+      audit: async () => {
+        audits += 1;
+        return { balanced: true, differences: [] };
+      },
+      lastAudit: async () => lastAudit,
+      clock,
+      log: logged().log,
+    });
+  for (const [lastAudit, expected] of [
+    [noon - 24 * HOUR_MS, 1],
+    [noon - 11 * HOUR_MS, 0],
+    [undefined, 0],
+  ] as const) {
+    audits = 0;
+    const clock = new VirtualClock(noon);
+    const nights = open(lastAudit, clock);
+    await clock.advance(HOUR_MS);
+    expect(audits).toBe(expected);
+    await nights.close();
+  }
 });

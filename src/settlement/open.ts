@@ -25,6 +25,8 @@ export interface SettlementRoomParts {
   readonly dataFolder: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Why nothing may be paid out now; see `Settler`. */
+  readonly heldBy?: () => Promise<string | undefined>;
 }
 
 export interface SettlementRoom {
@@ -105,6 +107,7 @@ function roomOf(
     clock,
     log,
     beforeFinal: persist,
+    heldBy: parts.heldBy,
     ...(market.isLocal && { makeBlock: () => market.pass(0) }),
   });
   return { store, desk, settler, decimals };

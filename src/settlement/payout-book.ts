@@ -15,8 +15,12 @@ export interface PayoutBook {
   lock(sql: Sql): Promise<unknown>;
   /** The sequence of the newest entry that is labelled before an instant, among those after another. */
   newest(sql: Sql, window: { after: bigint; before: Date }): Promise<bigint | undefined>;
-  /** What each provider is owed by the entries up to `cut`, less everything that was ever paid out. */
-  owedBy(sql: Sql, cut: bigint): Promise<{ provider: string; owed: bigint; wallet: Address | null }[]>;
+  /** What each provider is owed by the entries up to `cut`, less everything that was ever paid out; with the wallet that counts at `at`. */
+  owedBy(
+    sql: Sql,
+    cut: bigint,
+    at: number,
+  ): Promise<{ provider: string; owed: bigint; wallet: Address | null }[]>;
   /** Writes entries of payouts and claims. */
   write(sql: Sql, entries: readonly Entry[]): Promise<void>;
 }
@@ -29,17 +33,16 @@ export const dollarBook: PayoutBook = {
       select seq from entries where seq > ${after} and at < ${before} order by seq desc limit 1`;
     return row?.seq;
   },
-  owedBy: async (sql, cut) =>
+  owedBy: async (sql, cut, at) =>
     await sql<{ provider: string; owed: bigint; wallet: Address | null }[]>`
       select substr(a.id, 10) as provider, (a.balance - coalesce(later.amount, 0)) as owed,
-        coalesce(p.beneficiary_address, p.owner_address) as wallet
+        payout_wallet(substr(a.id, 10), ${new Date(at)}) as wallet
       from accounts a
       left join (
         select account, sum(amount) as amount from postings
         where seq > ${cut} and account like 'provider:%' and kind not in ('payout', 'payout-revoked')
         group by account
       ) later on later.account = a.id
-      left join providers p on p.id = substr(a.id, 10)
       where a.kind = 'provider' and a.balance - coalesce(later.amount, 0) <> 0`,
   write: writeEntries,
 };
@@ -54,10 +57,10 @@ export function tokenBook(asset: BookedToken): PayoutBook {
         order by seq desc limit 1`;
       return row?.seq;
     },
-    owedBy: async (sql, cut) =>
+    owedBy: async (sql, cut, at) =>
       await sql<{ provider: string; owed: bigint; wallet: Address | null }[]>`
         select substr(a.id, 10) as provider, (a.balance - coalesce(later.amount, 0)) as owed,
-          coalesce(p.beneficiary_address, p.owner_address) as wallet
+          payout_wallet(substr(a.id, 10), ${new Date(at)}) as wallet
         from token_accounts a
         left join (
           select account, sum(amount) as amount from token_postings
@@ -65,7 +68,6 @@ export function tokenBook(asset: BookedToken): PayoutBook {
             and kind not in ('payout', 'payout-revoked')
           group by account
         ) later on later.account = a.id
-        left join providers p on p.id = substr(a.id, 10)
         where a.asset = ${asset} and a.id like 'provider:%' and a.balance - coalesce(later.amount, 0) <> 0`,
     write: (sql, entries) =>
       writeTokenEntries(

@@ -162,10 +162,10 @@ export class SettlementStore {
 
   /**
    * What each provider is owed by the entries up to `cut`, less everything that was ever paid out. Computed backwards from
-   * the balance, so that only what came after the cut is read.
+   * the balance, so that only what came after the cut is read. With the wallet that it has proven and that counts at `at`.
    */
-  async owedBy(cut: bigint): Promise<Owed[]> {
-    const rows = await this.#book.owedBy(this.#database.sql, cut);
+  async owedBy(cut: bigint, at: number): Promise<Owed[]> {
+    const rows = await this.#book.owedBy(this.#database.sql, cut, at);
     return rows.map(({ provider, owed, wallet }) => ({
       providerId: provider,
       owed,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseUsd } from '#domain/money.ts';
 import type { Amounts } from '#domain/price.ts';
+import { parseDay } from '#domain/window.ts';
 
 /**
  * The management API under `/api/v1`: what people's browsers, the Swan agent and our dashboard send, and what they get.
@@ -63,6 +64,21 @@ export const upgradeRequest = z.object({
   description: z.string().max(2_000).default(''),
 });
 export const providerKeyRequest = z.object({ name: line(64).default('Key') });
+/** A wallet's text is asked for, and then its signature is handed in. */
+export const walletChallengeRequest = z.object({
+  purpose: z.enum(['owner', 'beneficiary']),
+  address: address.transform((text) => text as `0x${string}`),
+});
+export const walletProofRequest = z.object({
+  nonce: z.string().regex(/^[0-9a-z]{16,64}$/),
+  // Of a key 65 bytes; a wallet that is a contract may want more.
+  signature: z
+    .string()
+    .max(8_194)
+    .regex(/^0x(?:[0-9a-fA-F]{2})+$/)
+    .transform((text) => text as `0x${string}`),
+});
+
 export const providerSignUpRequest = z.object({ name: line(64), owner_address: address });
 export const approvalRequest = z.object({
   provider_name: line(200),
@@ -202,6 +218,35 @@ export const settlementQuery = z.object({ asset: z.enum(['USD', 'SWAN']).default
 export const healthQuery = z.object({ duration: z.enum(['24h', '7d', '30d']).default('24h') });
 export const whyQuery = z.object({ model: line(200).optional() });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
+
+/** A day in UTC, such as `2026-11-26`; read as days since 1970. */
+const day = z.string().transform((text, context) => {
+  const read = parseDay(text);
+  if (read === undefined) context.addIssue({ code: 'custom', message: 'is not a day such as 2026-11-26' });
+  return read ?? 0;
+});
+const DAYS_MAX = 400;
+/** Days, both included; the last thirty where they are left out. */
+const range = { from: day.optional(), to: day.optional() };
+const ordered = ({ from, to }: { from?: number | undefined; to?: number | undefined }): boolean =>
+  from === undefined || to === undefined || (from <= to && to - from < DAYS_MAX);
+const RANGE_REFUSED = `is no range: from is not after to, and it has at most ${DAYS_MAX} days`;
+const tableFormat = { format: z.enum(['json', 'csv']).default('json') };
+
+export const documentQuery = z.object({ format: z.enum(['json', 'csv', 'pdf']).default('json') });
+const month = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'is not a month such as 2026-11');
+export const documentsQuery = z.object({ ...listQuery.shape, month: month.optional() });
+export const allDocumentsQuery = z.object({
+  ...documentsQuery.shape,
+  consumer: z.string().max(200).optional(),
+});
+export const rangeQuery = z.object(range).refine(ordered, RANGE_REFUSED);
+export const providerEarningsQuery = z
+  .object({ ...range, ...tableFormat, period: z.enum(['day', 'week', 'month']).default('day') })
+  .refine(ordered, RANGE_REFUSED);
+export const revenueQuery = z
+  .object({ ...range, ...tableFormat, by: z.enum(['day', 'node', 'gpu']).default('day') })
+  .refine(ordered, RANGE_REFUSED);
 
 export type KeyLimitsRequest = z.output<typeof someLimits>;
 

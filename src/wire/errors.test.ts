@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { packageRoot } from '#kit/package-root.ts';
@@ -20,6 +20,16 @@ test("a caller's mistake never spends our error budget", () => {
   const callers = Object.values(ERRORS).filter(({ whose }) => whose === 'caller');
   expect(callers.length).toBeGreaterThan(0);
   expect(callers.filter(({ spendsBudget }) => spendsBudget)).toEqual([]);
+});
+
+test('every code that the chain room throws is in the table', () => {
+  const folder = path.join(packageRoot(), 'src/chain');
+  const codes = readdirSync(folder)
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+    .flatMap((name) => [...readFileSync(path.join(folder, name), 'utf8').matchAll(/'(chain-[a-z-]+)'/g)])
+    .map(([, code = '']) => code);
+  expect(codes.length).toBeGreaterThan(4);
+  expect(codes.filter((code) => !Object.hasOwn(ERRORS, code))).toEqual([]);
 });
 
 test('a code that is not in the table reads as our own failure', () => {

@@ -89,5 +89,6 @@ test('GET /health says what is going on', async () => {
     agents: expect.any(Number),
     in_flight: 0,
     ledger: { behind_bytes: 0, behind_ms: 0, failures: 0 },
+    audit: { at: null, balanced: null },
   });
 });

@@ -43,7 +43,8 @@ describe('the document of the API', () => {
   });
 
   test('can be read as a page that loads nothing and runs nothing', async () => {
-    const answer = await fetch(`${market.url}/docs`);
+    const answer = await fetch(`${market.url}/`);
+    expect(answer.url).toBe(`${market.url}/docs`);
     const policy = answer.headers.get('content-security-policy') ?? '';
     expect(policy).toContain("default-src 'none'");
     expect(policy).not.toContain('unsafe');

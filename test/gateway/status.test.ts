@@ -442,6 +442,10 @@ test('every other row is of another address, of a journey (test/journeys), or a 
   expect(unmet.toSorted()).toEqual([
     'address-not-allowed',
     'card-unavailable',
+    'chain-disagrees',
+    'chain-reorganised',
+    'chain-reverted',
+    'chain-unreachable',
     'client-left',
     'client-too-slow',
     'conflict',

@@ -317,6 +317,16 @@ describe('rotation', () => {
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 409, 409]);
   });
 
+  test('a revocation may name the type of the body that it does not have, as many clients do', async () => {
+    const owner = await somebody();
+    const { id } = await newKey(owner);
+    const answer = await fetch(`${market.url}/api/v1/user/me/keys/${id}`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${owner.token}`, 'content-type': 'application/json' },
+    });
+    expect([answer.status, await answer.json()]).toEqual([200, { id, status: 'revoked' }]);
+  });
+
   test('a key that is revoked works no more when the answer comes', async () => {
     const owner = await somebody();
     const { id, secret } = await newKey(owner);

@@ -11,6 +11,7 @@ import { addressOf } from '#chain/local-chain.ts';
 import { type MarketChain, openMarketChain } from '#chain/market-chain.ts';
 import { MemoryTransactionStore } from '#chain/transactions.ts';
 import { sendIntent, unitsOf } from '#chain/transfers.ts';
+import { signText } from '#chain/wallet-signature.ts';
 import { readConfig } from '#config/config.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { addressesOf } from '#funds/deposit-addresses.ts';
@@ -201,6 +202,22 @@ test('collateral: the contract is named, a deposit told and confirmed, dollars a
     body: { name: 'pledger', wallet_address: addressOf(wallet) },
   });
   const key = provider.provider_api_key;
+  // What is only said of a wallet proves nothing: it signs.
+  const early = { token: key, body: { tx_hash: `0x${'0'.repeat(64)}` } };
+  expect((await visit(at('/provider/collateral/deposit'), early)).status).toBe(409);
+  const { json: asked } = await visit(at('/provider/wallet/challenge'), {
+    token: key,
+    body: { purpose: 'owner', address: addressOf(wallet) },
+  });
+  const { nonce, message } = asked.data;
+  const prove = async (signature: string) =>
+    await visit(at('/provider/wallet/prove'), { token: key, body: { nonce, signature } });
+  expect((await prove('0x12')).status).toBe(400);
+  expect((await prove(await signText(wallet, message))).json.data).toMatchObject({
+    owner_address: addressOf(wallet),
+    payout_address: addressOf(wallet),
+  });
+  expect((await prove(await signText(wallet, message))).status).toBe(409);
   const contract = usdcLine.contract_address as Address;
   const args = [contract, 20_000_000n] as const;
   await call(wallet, usdc(), encodeFunctionData({ abi: erc20Abi, functionName: 'approve', args }));

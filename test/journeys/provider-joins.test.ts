@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { setProviderState } from '#identity/providers.ts';
+import { Collateral } from '#funds/collateral.ts';
+import { endWithholding, setProviderState } from '#identity/providers.ts';
 import { systemClock } from '#kit/clock.ts';
+import { silentLog } from '#kit/log.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
 import type { TestModel } from '#support/parties.ts';
@@ -103,6 +105,27 @@ describe('who may not serve', () => {
     await setProviderState(database, { id: provider.id, to: 'suspended', at, reason: 'test' });
     await expect.poll(async () => (await ask(asked)).status, { interval: 20 }).toBe(503);
     await setProviderState(database, { id: provider.id, to: 'active', at, reason: 'test' });
+    await expect.poll(async () => (await ask(asked)).status, { interval: 20 }).toBe(200);
+  });
+
+  test('a provider with a failure gets no requests for the time the ladder says, or until the operator ends it', async () => {
+    const model = market.aModel();
+    const provider = await market.rehearsal(model, 'rehearsal:tokens=3');
+    const { database } = market.fresh;
+    const consumer = await market.consumer();
+    const asked = { url: market.url, key: consumer.key, body: { model: model.id, messages: HELLO } };
+    expect((await ask(asked)).status).toBe(200);
+    const room = new Collateral({
+      database,
+      chain: undefined,
+      clock: systemClock,
+      makeId: (prefix) => `${prefix}_${provider.id}`,
+      log: silentLog,
+    });
+    const finding = { id: `find_${provider.id}`, providerId: provider.id, failures: 1, reason: 'wrong' };
+    await room.slash(finding);
+    await expect.poll(async () => (await ask(asked)).status, { interval: 20 }).toBe(503);
+    expect(await endWithholding(database, { id: provider.id, at: systemClock.wallMs() })).toBe(true);
     await expect.poll(async () => (await ask(asked)).status, { interval: 20 }).toBe(200);
   });
 });

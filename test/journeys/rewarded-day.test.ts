@@ -9,6 +9,7 @@ import { type Config, readConfig } from '#config/config.ts';
 import type { Hex } from '#domain/hex.ts';
 import { PICO_PER_USD } from '#domain/money.ts';
 import { dayName, dayOf, dayStart } from '#domain/window.ts';
+import { Deposits } from '#funds/deposits.ts';
 import { systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
@@ -57,7 +58,8 @@ describe('a rewarded day', () => {
     const clock = { ...systemClock, wallMs: () => dayStart(yesterday) };
     const book = new Book({ database, instance: 'test', clock, log: silentLog });
     const { id: consumerId } = await makeConsumer(database, 0n);
-    await book.deposit(consumerId, PICO_PER_USD, 'pay_1');
+    const payment = { method: 'bank', consumerId, amount: PICO_PER_USD, reference: 'pay 1' } as const;
+    await new Deposits({ database, clock }).confirm(payment);
     await database.sql`select grow_lease('test', ${consumerId}, 1000000::numeric, 1000000::numeric, 'change_1')`;
     for (const [providerId, count] of [
       [providers[0], 200],

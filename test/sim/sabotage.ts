@@ -8,6 +8,7 @@ export const SABOTAGES = {
   'forgets-to-settle': ['I2', 'I8', 'liveness'],
   'answers-before-it-is-durable': ['I3'],
   'charges-another-price': ['I4'],
+  'takes-a-later-price': ['I4'],
   'retries-without-end': ['I7'],
   'loses-cancels': ['I8'],
   'never-looks-at-deadlines': ['I9', 'liveness'],

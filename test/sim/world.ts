@@ -1,3 +1,6 @@
+import { least } from '#domain/money.ts';
+import { priceOf } from '#domain/price.ts';
+import type { UsageRecord } from '#domain/usage-record.ts';
 import { readChatRequest } from '#gateway/body.ts';
 import { chat } from '#gateway/endpoints/chat.ts';
 import { admit, type InferenceRooms, serve } from '#gateway/inference.ts';
@@ -440,10 +443,7 @@ export class World implements NodeWorld {
         },
         append: async (line) => {
           if (line.kind !== 'usage') return rooms.journal.append(line);
-          const record =
-            sabotage === 'charges-another-price' && line.record.charge > 0n && request.n % 97 === 0
-              ? { ...line.record, charge: line.record.charge - 1n }
-              : line.record;
+          const record = this.#spoilt(line.record, request);
           request.records.push(record);
           if (sabotage === 'forgets-the-journal' && request.n % 97 === 0) return;
           const durable = rooms.journal.append({ kind: 'usage', record });
@@ -462,6 +462,18 @@ export class World implements NodeWorld {
         },
       },
     };
+  }
+
+  /** The record of a request, as a broken market would write it. */
+  #spoilt(record: UsageRecord, request: SimulatedRequest): UsageRecord {
+    const { sabotage } = this.#options;
+    if (record.charge === 0n) return record;
+    if (sabotage === 'charges-another-price' && request.n % 97 === 0)
+      return { ...record, charge: record.charge - 1n };
+    const price = this.#catalogue.resolve(request.drawn.modelId)?.price;
+    if (sabotage === 'takes-a-later-price' && price && price.id !== record.priceId)
+      return { ...record, priceId: price.id, charge: least(priceOf(record, price), request.heldMost) };
+    return record;
   }
 
   #overWith(request: SimulatedRequest, life: Life): void {

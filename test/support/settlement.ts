@@ -30,6 +30,7 @@ export function openSettler(parts: {
   folder: string;
   store?: SettlementStore;
   transactions?: TransactionStore;
+  heldBy?: () => Promise<string | undefined>;
   terms?: PayoutTerms;
   makeBlock?: () => Promise<void>;
 }): { settler: Settler; store: SettlementStore; sender: Sender } {
@@ -49,6 +50,7 @@ export function openSettler(parts: {
     folder,
     clock,
     log: silentLog,
+    heldBy: parts.heldBy,
     ...(parts.makeBlock && { makeBlock: parts.makeBlock }),
   });
   return { settler, store, sender };
@@ -58,9 +60,25 @@ export function openSettler(parts: {
 export async function providerWith(database: Database, wallet: Address | null, at: number): Promise<string> {
   const id = makeId('prov');
   await createProvider(database, { id, name: id, state: 'active', at });
-  await database.sql`update providers set beneficiary_address = ${wallet} where id = ${id}`;
+  if (wallet) await trustWallet(database, { providerId: id, purpose: 'beneficiary', address: wallet, at });
   await database.sql`insert into accounts (id, kind) values (${`provider:${id}`}, 'provider') on conflict do nothing`;
   return id;
+}
+
+/** A wallet that is good without a signature, as those are that were noted before signatures were asked for. */
+export async function trustWallet(
+  database: Database,
+  about: { providerId: string; purpose: 'owner' | 'beneficiary'; address: Address; at: number },
+): Promise<void> {
+  const { providerId, purpose, address, at } = about;
+  await database.sql`
+    update providers set
+      owner_address = case when ${purpose} = 'owner' then ${address} else owner_address end,
+      beneficiary_address = case when ${purpose} = 'owner' then beneficiary_address else ${address} end
+    where id = ${providerId}`;
+  await database.sql`
+    insert into wallet_proofs (nonce, provider_id, purpose, address, kind, message, signature, proven_at)
+    values (${makeId('before')}, ${providerId}, ${purpose}, ${address}, 'before', '', '0x', ${new Date(at)})`;
 }
 
 /** Money that a provider earned at an instant, by a charge that no request stands behind. */

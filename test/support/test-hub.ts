@@ -51,6 +51,8 @@ class TestRooms {
     ['prov_two', 'active'],
     ['prov_test', 'active'],
   ]);
+  /** By provider: until when (wall milliseconds) a failure keeps it from requests. */
+  readonly withheld = new Map<string, number>();
   readonly owners = new Map<string, string>();
   readonly models = new Map<string, Model>();
   /** Replaced by a test that wants the store slow or away. */
@@ -74,7 +76,15 @@ class TestRooms {
     find: (providerId) => {
       const state = this.states.get(providerId);
       if (state === undefined) return undefined;
-      return { id: providerId, name: providerId, state, region: null, dataPolicy: 'unstated' };
+      const withheldUntil = this.withheld.get(providerId);
+      return {
+        id: providerId,
+        name: providerId,
+        state,
+        region: null,
+        dataPolicy: 'unstated',
+        ...(withheldUntil !== undefined && { withheldUntil }),
+      };
     },
     stateOf: (providerId) => this.states.get(providerId),
     watch: (changed) => {

@@ -22,9 +22,11 @@ import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
 import { settlementRoutes } from './settlements.ts';
+import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
 import { usageRoutes } from './usage.ts';
+import { walletRoutes } from './wallets.ts';
 import { whyRoutes } from './why.ts';
 
 /**
@@ -96,6 +98,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
     ...collateralRoutes(rooms),
+    ...walletRoutes(rooms),
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
@@ -104,6 +107,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...providerHealthRoutes(rooms),
     ...rewardRoutes(rooms),
     ...settlementRoutes(rooms),
+    ...statementRoutes(rooms),
     ...operatorRoutes(rooms),
   ];
 }

@@ -15,7 +15,7 @@ import { type Route, route } from './route.ts';
 
 /**
  * What a provider did and earned: calls 16 to 18 of the Swan agent's contract. Earnings are the provider's legs of the
- * charges and corrections in the ledger, summed exactly. Nothing is paid out of subscriptions yet, so that part is zero.
+ * charges and corrections in the ledger, summed exactly. What plans covered is in them and not told apart: that part is zero.
  * Each is a long look at the ledger, so an answer is kept for ten seconds.
  */
 export function earningsRoutes(rooms: ConsoleRooms): Route[] {

@@ -3,7 +3,7 @@ import { providerMoveRequest } from '#wire/console.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
 
-/** What operators see and decide about providers. Every decision is written down with who took it. */
+/** What operators see of the books, and see and decide about providers. Every decision is written down with who took it. */
 export function operatorRoutes(rooms: ConsoleRooms): Route[] {
   const forOperator = { access: 'operator', errors: 'text' } as const;
   return [
@@ -18,6 +18,25 @@ export function operatorRoutes(rooms: ConsoleRooms): Route[] {
         nodes: provider.nodes,
       })),
     })),
+    route('GET /api/v1/operator/audits', forOperator, async () => {
+      const [runs, strangers] = await Promise.all([rooms.audits.list(), rooms.audits.strangers()]);
+      return {
+        audits: runs.map((run) => ({
+          at: new Date(run.at).toISOString(),
+          occasion: run.occasion,
+          balanced: run.balanced,
+          chain_asked: run.chainAsked,
+          took_ms: run.tookMs,
+          differences: run.differences,
+        })),
+        unknown_to_the_ledger: strangers.map(({ id, what, detail, foundAt }) => ({
+          id,
+          what,
+          detail,
+          found_at: new Date(foundAt).toISOString(),
+        })),
+      };
+    }),
     route(
       'POST /api/v1/operator/providers/:id/status',
       { ...forOperator, body: providerMoveRequest },

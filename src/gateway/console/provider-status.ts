@@ -9,7 +9,9 @@ import type { ProviderStatusAnswer } from '#wire/console.ts';
 export function providerStatus(
   rooms: {
     keys: { find(secret: string): KeyAnswer };
-    providers: { find(id: string): { name: string; state: ProviderState } | undefined };
+    providers: {
+      find(id: string): { name: string; state: ProviderState; withheldUntil?: number } | undefined;
+    };
     registry: { present(): Iterable<{ readonly providerId: string }> };
   },
   authorization: string | undefined,
@@ -41,7 +43,7 @@ export function providerStatus(
   }
   let connected = false;
   for (const presence of rooms.registry.present()) connected ||= presence.providerId === key.ownerId;
-  const { state } = provider;
+  const { state, withheldUntil } = provider;
   // Whoever is not connected yet is at the second step, whatever the operator has decided meanwhile.
   const step = connected || state === 'suspended' ? STAGES[state].step : 2;
   return {
@@ -54,6 +56,10 @@ export function providerStatus(
       api_key_valid: true,
       message: STAGES[state].message,
       ...(state === 'suspended' && { warning: 'No requests are routed to this provider.' }),
+      ...(state === 'active' &&
+        withheldUntil !== undefined && {
+          warning: `A failure was found: no requests are routed here until ${new Date(withheldUntil).toISOString()}.`,
+        }),
       next_steps: nextSteps(state, connected),
       step,
       total_steps: LABELS.length,

@@ -2,6 +2,7 @@ import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, ProviderState } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
 import type { Funds } from '#funds/open.ts';
+import type { Stranger } from '#funds/strangers.ts';
 import type { NetworkRules } from '#hub/external/endpoint-url.ts';
 import type { ExternalFleet } from '#hub/external/fleet.ts';
 import type { Registry } from '#hub/registry.ts';
@@ -20,8 +21,11 @@ import type { AttemptTable } from '#reliability/attempts.ts';
 import type { MinuteTable } from '#reliability/minute-table.ts';
 import type { Standings } from '#reliability/standings.ts';
 import type { RewardBook } from '#rewards/book.ts';
+import type { AuditRun } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
+import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
+import type { MemoryQuotas } from '../plan-quotas.ts';
 import type { SpendCaps } from '../spend-caps.ts';
 
 /** What the management API works with. */
@@ -42,6 +46,7 @@ export interface ConsoleRooms {
   readonly reading: MarketReading;
   readonly book: { balance(consumerId: string): Promise<Balance> };
   readonly caps: Pick<SpendCaps, 'left'>;
+  readonly quotas: Pick<MemoryQuotas, 'left'>;
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
   readonly keys: { find(secret: string): KeyAnswer; look(keyIds: readonly string[]): Promise<void> };
   readonly providers: {
@@ -60,6 +65,8 @@ export interface ConsoleRooms {
   readonly funds: Funds;
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
+  readonly statements: Statements;
+  readonly audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
   /** Likewise for rewards; undefined where they are not paid out. */
   readonly rewardClaims: ClaimsDesk | undefined;
   readonly rewards: RewardBook;

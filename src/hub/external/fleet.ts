@@ -140,7 +140,7 @@ class Member {
       evict: () => {},
       // Whoever runs a server that others reach as well keeps it warm himself.
       warmUp: () => Promise.resolve('unanswered'),
-      stateChanged: () => {},
+      providerChanged: () => {},
     });
     const place = readEndpointUrl(endpoint.url, parts.rules.allowed);
     const { key } = endpoint;

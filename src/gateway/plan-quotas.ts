@@ -1,0 +1,113 @@
+import { type Cover, NO_COVER } from '#domain/cover.ts';
+import type { Model } from '#domain/model.ts';
+import type { KeyRecord } from '#domain/party.ts';
+import { type Plan, planOf } from '#domain/plan.ts';
+import { dayOf, dayStart, weekOf, weekStart } from '#domain/window.ts';
+import type { Clock } from '#kit/clock.ts';
+
+/**
+ * What the plans of consumers still cover: tokens in the week, images in the day (UTC). A request reserves of its consumer's
+ * quota the most that it can use, before it is sent anywhere, and gives back what it did not use. So however many requests
+ * run at once, a quota covers no token twice: covered in the window + reserved ≤ quota, at every reservation. A request that
+ * reaches over the border is covered up to it, to the token, and pays for the rest.
+ *
+ * A reservation that was made before the week ends stays reserved across it, so it can overrun neither week. What was used
+ * before this process began is read from the usage list at its start. This is the memory of one process: several gateways
+ * over one database each count their own requests until a shared store implements the same face.
+ */
+export interface Quotas {
+  reserve(key: KeyRecord, model: Model, most: { tokens: number; units: number }): Cover;
+  /** Ends a reservation with what was used of it. */
+  settle(consumerId: string, reserved: Cover, used: Cover): void;
+}
+
+/** What was covered, by consumer, in the week and the day that hold an instant. */
+export type ReadCovered = (window: {
+  readonly weekSince: number;
+  readonly daySince: number;
+}) => Promise<ReadonlyMap<string, Cover>>;
+
+interface Used {
+  week: number;
+  day: number;
+  tokens: number;
+  images: number;
+  reservedTokens: number;
+  reservedImages: number;
+}
+
+export class MemoryQuotas implements Quotas {
+  readonly #clock: Clock;
+  readonly #used = new Map<string, Used>();
+
+  /** Reads what was covered in the week and the day that run. Throws when that cannot be read. */
+  static async open(parts: { clock: Clock; read: ReadCovered }): Promise<MemoryQuotas> {
+    const quotas = new MemoryQuotas(parts.clock);
+    const now = parts.clock.wallMs();
+    const covered = await parts.read({ weekSince: weekStart(weekOf(now)), daySince: dayStart(dayOf(now)) });
+    for (const [consumerId, { tokens, units }] of covered) {
+      const used = quotas.#of(consumerId, now);
+      used.tokens += tokens;
+      used.images += units;
+    }
+    return quotas;
+  }
+
+  private constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  reserve(key: KeyRecord, model: Model, most: { tokens: number; units: number }): Cover {
+    if (key.plan === undefined) return NO_COVER;
+    const plan = planOf(key.plan);
+    if (!plan.coveredTiers.includes(model.tier ?? '')) return NO_COVER;
+    const left = this.left(key.ownerId, plan);
+    const byToken = model.price.unit === 'token';
+    const tokens = byToken ? Math.min(most.tokens, left.tokens ?? 0) : 0;
+    const units = model.category === 'image' ? Math.min(most.units, left.images ?? 0) : 0;
+    if (tokens + units === 0) return NO_COVER;
+    const used = this.#of(key.ownerId, this.#clock.wallMs());
+    used.reservedTokens += tokens;
+    used.reservedImages += units;
+    return { tokens, units };
+  }
+
+  settle(consumerId: string, reserved: Cover, took: Cover): void {
+    if (reserved === NO_COVER) return;
+    const used = this.#of(consumerId, this.#clock.wallMs());
+    used.reservedTokens -= reserved.tokens;
+    used.reservedImages -= reserved.units;
+    used.tokens += took.tokens;
+    used.images += took.units;
+  }
+
+  /** What a plan covers for a consumer yet, with what running requests may still give back; null: no quota. */
+  left(consumerId: string, plan: Plan): { tokens: number | null; images: number | null } {
+    const used = this.#of(consumerId, this.#clock.wallMs());
+    const { tokensPerWeek, imagesPerDay, coveredTiers } = plan;
+    if (coveredTiers.length === 0) return { tokens: null, images: null };
+    return {
+      tokens: tokensPerWeek === null ? null : Math.max(0, tokensPerWeek - used.tokens - used.reservedTokens),
+      images: imagesPerDay === null ? null : Math.max(0, imagesPerDay - used.images - used.reservedImages),
+    };
+  }
+
+  #of(consumerId: string, now: number): Used {
+    const [week, day] = [weekOf(now), dayOf(now)];
+    let used = this.#used.get(consumerId);
+    if (!used) {
+      used = { week, day, tokens: 0, images: 0, reservedTokens: 0, reservedImages: 0 };
+      this.#used.set(consumerId, used);
+    }
+    // A clock that was set back stays in the later window: a quota is never given twice.
+    if (week > used.week) {
+      used.week = week;
+      used.tokens = 0;
+    }
+    if (day > used.day) {
+      used.day = day;
+      used.images = 0;
+    }
+    return used;
+  }
+}

@@ -1,0 +1,230 @@
+import type { Database } from '#db/database.ts';
+import type { Pico } from '#domain/money.ts';
+import { providerAccount } from './chart.ts';
+
+/**
+ * What was sold, from rows that were posted: what each provider earned, what came in by machine, and what of it was paid
+ * for. A request counts when it was served, corrections included. Everything here reads a whole range: give a database with
+ * a deadline of minutes.
+ */
+export type Period = 'day' | 'week' | 'month';
+
+/** From the beginning of one instant to before another, wall milliseconds. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface Earned {
+  /** `2026-11-26`, `2026-W48` (of ISO 8601, from Monday), `2026-11`; all in UTC. */
+  readonly period: string;
+  readonly modelId: string;
+  readonly requests: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** What consumers paid, and what of it is the provider's. */
+  readonly gross: Pico;
+  readonly earned: Pico;
+}
+
+export interface NodeRevenue {
+  readonly providerId: string;
+  readonly nodeId: string | null;
+  readonly mode: 'websocket' | 'external' | null;
+  /** As the machine last said; null where it said none. */
+  readonly gpu: string | null;
+  readonly gpus: number;
+  readonly requests: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly gross: Pico;
+  readonly earned: Pico;
+}
+
+/**
+ * Volume of a day, kept apart. *Paid* is money that consumers paid in; *given* is credit of the market's (demo credit,
+ * bonuses), which is always spent first; *free* is what was served without a charge. A request of which any part was paid
+ * counts as paid.
+ */
+export interface DayVolume {
+  readonly day: string;
+  readonly paidRequests: number;
+  readonly paidTokens: number;
+  readonly paid: Pico;
+  readonly givenRequests: number;
+  readonly givenTokens: number;
+  readonly given: Pico;
+  readonly freeRequests: number;
+  readonly freeTokens: number;
+}
+
+const LABELS = { day: 'YYYY-MM-DD', week: 'IYYY-"W"IW', month: 'YYYY-MM' } as const;
+
+export class RevenueReading {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** What a provider earned, by period and model; only where it did. */
+  async earned(providerId: string, period: Period, range: Range): Promise<Earned[]> {
+    const rows = await this.#database.sql<(Sums & { period: string; model_id: string })[]>`
+      with served as materialized (
+        select u.id, u.at, u.model_id, u.charge - coalesce(c.refund, 0) as gross,
+          coalesce(c.input_tokens, u.input_tokens) as input, coalesce(c.output_tokens, u.output_tokens) as output
+        from usage u left join corrections c on c.request_id = u.id
+        where u.provider_id = ${providerId} and u.at >= ${new Date(range.from)} and u.at < ${new Date(range.to)}
+          and u.outcome in ('completed', 'cancelled')
+      ), paid as (
+        select s.id, sum(leg.amount) as earned
+        from served s
+        join entries e on e.id = any(array['charge:' || s.id, 'correction:' || s.id])
+        cross join unnest(e.accounts, e.amounts) as leg(account, amount)
+        where leg.account = ${providerAccount(providerId)}
+        group by s.id
+      )
+      select to_char(s.at at time zone 'UTC', ${LABELS[period]}) as period, s.model_id,
+        count(*) as requests, sum(s.input)::bigint as input, sum(s.output)::bigint as output,
+        sum(s.gross)::numeric as gross, coalesce(sum(p.earned), 0)::numeric as earned
+      from served s left join paid p on p.id = s.id
+      group by 1, 2 order by 1, s.model_id collate "C"`;
+    return rows.map((row) => ({ period: row.period, modelId: row.model_id, ...sumsOf(row) }));
+  }
+
+  /** What each machine and each external endpoint brought in, most first. */
+  async byNode(range: Range): Promise<NodeRevenue[]> {
+    const rows = await this.#database.sql<
+      (Sums & {
+        provider_id: string;
+        node_id: string | null;
+        mode: NodeRevenue['mode'];
+        gpu: string | null;
+        gpus: string | null;
+      })[]
+    >`
+      with served as materialized (
+        select u.id, u.provider_id, u.node_id, u.mode, u.charge - coalesce(c.refund, 0) as gross,
+          coalesce(c.input_tokens, u.input_tokens) as input, coalesce(c.output_tokens, u.output_tokens) as output
+        from usage u left join corrections c on c.request_id = u.id
+        where u.provider_id is not null and u.at >= ${new Date(range.from)} and u.at < ${new Date(range.to)}
+          and u.outcome in ('completed', 'cancelled')
+      ), paid as (
+        select s.id, sum(leg.amount) as earned
+        from served s
+        join entries e on e.id = any(array['charge:' || s.id, 'correction:' || s.id])
+        cross join unnest(e.accounts, e.amounts) as leg(account, amount)
+        where leg.account = 'provider:' || s.provider_id
+        group by s.id
+      ), sums as (
+        select s.provider_id, s.node_id, s.mode, count(*) as requests, sum(s.input)::bigint as input,
+          sum(s.output)::bigint as output, sum(s.gross)::numeric as gross, coalesce(sum(p.earned), 0)::numeric as earned
+        from served s left join paid p on p.id = s.id group by 1, 2, 3
+      )
+      select s.*, nullif(coalesce(n.hardware->>'gpu_model', n.hardware->>'gpu_type'), '') as gpu,
+        n.hardware->>'gpu_count' as gpus
+      from sums s left join nodes n on n.node_id = s.node_id
+      order by s.gross desc, s.provider_id, s.node_id, s.mode`;
+    return rows.map((row) => ({
+      providerId: row.provider_id,
+      nodeId: row.node_id,
+      mode: row.mode,
+      gpu: row.gpu,
+      gpus: row.gpu === null ? 0 : countOf(row.gpus),
+      ...sumsOf(row),
+    }));
+  }
+
+  /** Volume day by day (UTC); only days on which something was served. */
+  async volume(range: Range): Promise<DayVolume[]> {
+    const [from, to] = [new Date(range.from), new Date(range.to)];
+    const rows = await this.#database.sql<
+      {
+        day: string;
+        paid_requests: bigint;
+        paid_tokens: bigint;
+        paid: Pico;
+        given_requests: bigint;
+        given_tokens: bigint;
+        given: Pico;
+        free_requests: bigint;
+        free_tokens: bigint;
+      }[]
+    >`
+      with active as materialized (
+        select distinct consumer_id from usage where at >= ${from} and at < ${to}
+      ), events as (
+        select substr(leg.account, 10) as consumer_id, e.seq, null::timestamptz as at, 0::numeric as charge,
+          0::bigint as tokens, -leg.amount as moved
+        from entries e cross join unnest(e.accounts, e.amounts) as leg(account, amount)
+        where e.kind in ('grant', 'bonus') and leg.account like 'consumer:%'
+          and substr(leg.account, 10) in (select consumer_id from active)
+        union all
+        select u.consumer_id, e.seq, u.at, u.charge - coalesce(c.refund, 0),
+          coalesce(c.input_tokens, u.input_tokens) + coalesce(c.output_tokens, u.output_tokens),
+          u.charge - coalesce(c.refund, 0)
+        from usage u join active a on a.consumer_id = u.consumer_id join entries e on e.id = 'charge:' || u.id
+        left join corrections c on c.request_id = u.id
+        where u.charge > 0 and u.at < ${to}
+      ), running as (
+        -- Charges less given credit, so far. Where it is higher than it ever was, money paid in was spent.
+        select *, sum(moved) over (partition by consumer_id order by seq) as spent from events
+      ), peaks as (
+        select *, greatest(0, max(spent) over (partition by consumer_id order by seq)) as paid_so_far from running
+      ), parts as (
+        select at, charge, tokens,
+          paid_so_far - coalesce(lag(paid_so_far) over (partition by consumer_id order by seq), 0) as paid
+        from peaks
+      ), served as (
+        select at, paid, charge - paid as given, tokens, charge > 0 as charged from parts where at >= ${from} and at < ${to}
+        union all
+        select at, 0, 0, input_tokens + output_tokens, false from usage
+        where charge = 0 and outcome in ('completed', 'cancelled') and at >= ${from} and at < ${to}
+      )
+      select to_char(at at time zone 'UTC', 'YYYY-MM-DD') as day,
+        count(*) filter (where paid > 0) as paid_requests,
+        coalesce(sum(tokens) filter (where paid > 0), 0)::bigint as paid_tokens,
+        coalesce(sum(paid), 0)::numeric as paid,
+        count(*) filter (where charged and paid = 0) as given_requests,
+        coalesce(sum(tokens) filter (where charged and paid = 0), 0)::bigint as given_tokens,
+        coalesce(sum(given), 0)::numeric as given,
+        count(*) filter (where not charged) as free_requests,
+        coalesce(sum(tokens) filter (where not charged), 0)::bigint as free_tokens
+      from served group by 1 order by 1`;
+    return rows.map((row) => ({
+      day: row.day,
+      paidRequests: Number(row.paid_requests),
+      paidTokens: Number(row.paid_tokens),
+      paid: row.paid,
+      givenRequests: Number(row.given_requests),
+      givenTokens: Number(row.given_tokens),
+      given: row.given,
+      freeRequests: Number(row.free_requests),
+      freeTokens: Number(row.free_tokens),
+    }));
+  }
+}
+
+interface Sums {
+  requests: bigint;
+  input: bigint;
+  output: bigint;
+  gross: Pico;
+  earned: Pico;
+}
+
+function sumsOf(row: Sums) {
+  return {
+    requests: Number(row.requests),
+    inputTokens: Number(row.input),
+    outputTokens: Number(row.output),
+    gross: row.gross,
+    earned: row.earned,
+  };
+}
+
+/** How many GPUs a machine says it has; one where it names a GPU and no count that could be. */
+function countOf(said: string | null): number {
+  const count = Number(said);
+  return Number.isInteger(count) && count >= 1 && count <= 1_024 ? count : 1;
+}

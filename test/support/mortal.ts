@@ -1,0 +1,28 @@
+/** Thrown in the place of a crash. What was under way is dropped, and a new process begins. */
+export class Crash extends Error {}
+
+/** When a process dies: at the `at`-th call (0 is never), before it or after it. Counts the calls. */
+export interface Crashing {
+  at: number;
+  when: 'before' | 'after';
+  calls: number;
+}
+
+export const immortal = (): Crashing => ({ at: 0, when: 'before', calls: 0 });
+
+/** The same object, whose process dies at the n-th call of it and its like. */
+export function mortal<T extends object>(object: T, crashing: Crashing): T {
+  return new Proxy(object, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== 'function') return value;
+      return async (...args: unknown[]) => {
+        const dies = ++crashing.calls === crashing.at;
+        if (dies && crashing.when === 'before') throw new Crash(String(name));
+        const answer: unknown = await Reflect.apply(value, target, args);
+        if (dies) throw new Crash(String(name));
+        return answer;
+      };
+    },
+  });
+}
