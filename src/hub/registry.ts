@@ -308,6 +308,8 @@ export class Registry {
       candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
       candidate.region = provider.region;
       candidate.dataPolicy = provider.dataPolicy;
+      // Endpoints have asks of their own.
+      if (presence.mode === 'websocket') candidate.ask = provider.asks?.get(candidate.modelId) ?? null;
     }
     candidate.eligible = candidate.ineligibleBecause === undefined;
     this.#place(candidate);

@@ -1,3 +1,4 @@
+import type { Provider } from '#domain/party.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -345,6 +346,8 @@ export class Session {
     }
     this.#transport.trust();
     const declaration = readDeclaration(register, this.#parts.models, this.#parts.settings);
+    const standing = (provider: Provider | undefined) => `${provider?.state} ${provider?.withheldUntil}`;
+    let known = standing(registry.providerOf(who.providerId));
     const presence = new Presence({
       linkId: this.id,
       ...who,
@@ -353,6 +356,9 @@ export class Session {
       evict: (why) => this.#evict(why),
       warmUp: (modelId) => this.#warmUps.ask(this.#parts.ids(WARM_UP_ID), presence.nameOf(modelId)),
       providerChanged: (provider) => {
+        // A new name or ask is no news.
+        if (standing(provider) === known) return;
+        known = standing(provider);
         const notice = noticeOfChange(provider);
         if (notice) this.notify(notice);
       },

@@ -113,6 +113,24 @@ test('while the table is away nobody waits and nothing is lost: what happened is
   await book.close();
 });
 
+test('hours of nodes are those within the window, node by node, and none of endpoints', async () => {
+  const book = await open();
+  began(book, 'link_1');
+  book.began({ id: 'ext_1', linkId: 'ext_1', providerId: 'prov_a', nodeId: 'ext_1', mode: 'external' });
+  await clock.advance(60_000);
+  began(book, 'link_2');
+  await clock.advance(60_000);
+  for (const id of ['link_1', 'link_2', 'ext_1'])
+    book.ended(id, { why: 'the socket closed', attemptsLost: 0 });
+  await book.keep();
+  const ms = (from: number, until: number) =>
+    book.nodeMs('prov_a', { from: START + from, until: START + until });
+  expect(await ms(0, 120_000)).toBe(180_000);
+  expect(await ms(90_000, 600_000)).toBe(60_000);
+  expect(await ms(600_000, 900_000)).toBe(0);
+  await book.close();
+});
+
 test('a session that ends twice, or never began here, ends once', async () => {
   const book = await open();
   began(book, 'link_1');

@@ -129,6 +129,18 @@ export class SessionBook {
     }));
   }
 
+  /** For how long nodes of a provider were connected in [from, until), added up; endpoints are no machines of its own. */
+  async nodeMs(providerId: string, { from, until }: { from: number; until: number }): Promise<number> {
+    const [start, end] = [new Date(from), new Date(until)];
+    const [row] = await this.#database.sql<{ ms: number | null }[]>`
+      select sum(extract(epoch from least(coalesce(ended_at, last_heard_at), ${end}) - greatest(connected_at, ${start})) * 1000
+        )::double precision as ms
+      from provider_sessions
+      where provider_id = ${providerId} and mode = 'websocket' and connected_at < ${end}
+        and coalesce(ended_at, last_heard_at) > ${start}`;
+    return row?.ms ?? 0;
+  }
+
   /** Ends every session of this process, and writes them. */
   async close(): Promise<void> {
     await this.#rounds.close();

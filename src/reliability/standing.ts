@@ -37,9 +37,9 @@ export interface Standing {
 }
 
 export const GRACE_MS = 7 * 86_400_000;
-export const SUCCESS_MIN = 0.8;
-export const UPTIME_MIN = 0.9;
-export const SCORE_HALF_LIFE_MS = 7 * 86_400_000;
+const SUCCESS_MIN = 0.8;
+const UPTIME_MIN = 0.9;
+const SCORE_HALF_LIFE_MS = 7 * 86_400_000;
 /** Fewer requests in a month say nothing about success. */
 export const REQUESTS_TO_JUDGE = 20;
 

@@ -134,7 +134,7 @@ describe('a verdict', () => {
       'asked for no more work',
       'its word is unhealthy',
       'takes 10 bytes',
-      'asks $0.05 / $0.4 per million tokens',
+      'asks $0.05 in, $0.40 out per million tokens',
       'open for another 5 s after 5 failures in a row',
       '8 under way of this model',
     ]);

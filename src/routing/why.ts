@@ -1,6 +1,6 @@
 import { OPERATIONS, type Operation, type OperationSet } from '#domain/operation.ts';
 import { NO_PREFERENCES, type Preferences } from '#domain/preferences.ts';
-import type { Price } from '#domain/price.ts';
+import { type Price, priceText } from '#domain/price.ts';
 import type { Candidate, Need } from './candidate.ts';
 import { type Bias, type Explained, explain, stateOf } from './choose.ts';
 import { GATES, type Reason, shutGates } from './eligible.ts';
@@ -173,8 +173,8 @@ const FIGURE_OF: Readonly<Record<StandingGate, (candidate: Candidate, inquiry: I
     wanted: `at least ${need.requestBytes} bytes, as a usual request has`,
   }),
   'asks-too-much': ({ ask }, { listed }) => ({
-    found: ask ? `asks ${priceWords(ask)}` : 'asks the listed price',
-    wanted: `at most ${priceWords(listed)}`,
+    found: ask ? `asks ${priceText(ask)}` : 'asks the listed price',
+    wanted: `at most ${priceText(listed)}`,
   }),
   'plan-without-fallback': ({ mode }) => ({
     found: mode === 'external' ? 'an external endpoint' : 'an agent',
@@ -281,7 +281,7 @@ function wishesOf(candidate: Candidate, { listed }: Inquiry): WishView[] {
           request: unit === 'request' ? listed.requestPico : undefined,
         },
       }),
-      found: priceWords(candidate.ask ?? listed),
+      found: priceText(candidate.ask ?? listed),
     },
   ];
 }
@@ -305,18 +305,6 @@ function figuresOf(candidate: Candidate, { nowMs, listed }: Inquiry): Figures {
 function wordsOf(set: OperationSet): string {
   const known: Operation[] = OPERATIONS.filter((_, index) => (set & (1 << index)) !== 0);
   return known.length === 0 ? 'nothing' : known.join(', ');
-}
-
-/** A price as people read it: dollars per million tokens, or per piece. */
-function priceWords(price: Price): string {
-  if (price.unit === 'token')
-    return `$${micros(price.inputPico)} / $${micros(price.outputPico)} per million tokens`;
-  return `$${Number(price.requestPico) / 1e12} per piece`;
-}
-
-/** Pico-dollars a token are micro-dollars per million tokens. */
-function micros(pico: bigint): number {
-  return Number(pico) / 1e6;
 }
 
 function seconds(ms: number): number {

@@ -216,6 +216,9 @@ export const historyQuery = z.object({
 /** Which series of batches: payouts of earnings, or with `SWAN` those of rewards. */
 export const settlementQuery = z.object({ asset: z.enum(['USD', 'SWAN']).default('USD') });
 export const healthQuery = z.object({ duration: z.enum(['24h', '7d', '30d']).default('24h') });
+export const economicsQuery = z.object({
+  gpus_per_node: z.coerce.number().int().min(1).max(1_024).default(1),
+});
 export const whyQuery = z.object({ model: line(200).optional() });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
 
@@ -261,6 +264,17 @@ const count = z.number().int().nonnegative();
 const usd = z.number().nonnegative();
 const time = z.iso.datetime();
 
+/** Decimal texts of dollars, per million tokens or per request. */
+const askAmounts = z.union([
+  z.strictObject({ input_price: z.string(), output_price: z.string() }),
+  z.strictObject({ request_price: z.string(), minute_price: z.string().optional() }),
+]);
+/** What the agents of a provider ask, where that is not the listed price. */
+export const asksAnswer = z.strictObject({
+  asks: z.array(z.strictObject({ model: z.string(), ask: askAmounts })),
+});
+export type AsksAnswer = z.infer<typeof asksAnswer>;
+
 /** One external endpoint. Its key is never in it. */
 export const endpointAnswer = z.strictObject({
   id: z.string(),
@@ -274,12 +288,7 @@ export const endpointAnswer = z.strictObject({
       upstream_name: z.string(),
       operations: z.array(z.string()),
       /** Decimal texts of dollars, per million tokens or per request; null: the listed price. */
-      ask: z
-        .union([
-          z.strictObject({ input_price: z.string(), output_price: z.string() }),
-          z.strictObject({ request_price: z.string(), minute_price: z.string().optional() }),
-        ])
-        .nullable(),
+      ask: askAmounts.nullable(),
       /** Whether the endpoint lists it; null while that is not known. */
       listed: z.boolean().nullable(),
     }),
@@ -547,6 +556,37 @@ export const providerModelsAnswer = z.strictObject({
     }),
   ),
 });
+
+/** What a provider's models bring, from real demand. Amounts are dollars, for display. */
+export const economicsAnswer = z.strictObject({
+  provider_id: z.string(),
+  /** Of the last 24 hours. */
+  earned_usd: usd,
+  gpu_hours: z.number().nonnegative(),
+  gpus_per_node: count,
+  usd_per_gpu_hour: usd.nullable(),
+  models: z.array(
+    z.strictObject({
+      model_id: z.string(),
+      offered: z.boolean(),
+      /** What consumers pay you for: your ask, else the list. */
+      price: z.strictObject({ input_price: usd, output_price: usd, request_price: usd }),
+      /** Of all providers of the model, and yours. */
+      requests_24h: count,
+      own_requests_24h: count,
+      paid_to_providers_24h_usd: usd,
+      own_earned_24h_usd: usd,
+      online_providers: count,
+      expected_daily_usd: usd,
+      expected_basis: z.enum(['own-share', 'even-share']),
+      demand_trend: z.enum(['up', 'down', 'stable']),
+      /** An hour of nothing but generating, at the speed measured: your part of it. Null where no speed is known. */
+      full_hour_usd: usd.nullable(),
+      tokens_per_s: z.number().nonnegative().nullable(),
+    }),
+  ),
+});
+export type EconomicsAnswer = z.output<typeof economicsAnswer>;
 
 const share = z.number().min(0).max(1).nullable();
 /** How a provider fares: what it is judged by, model by model, and its latest sessions. */

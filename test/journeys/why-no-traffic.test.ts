@@ -1,12 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { providers } from '#cli/providers.ts';
 import { setProviderState } from '#identity/providers.ts';
 import { systemClock } from '#kit/clock.ts';
 import { ask } from '#support/chat-client.ts';
+import { cygnetProviders as cygnet } from '#support/in-process-cli.ts';
 import { TestMarket } from '#support/market.ts';
 import type { TestParty } from '#support/parties.ts';
 import { visit } from '#support/visitor.ts';
@@ -117,20 +116,3 @@ describe('two providers of one model', () => {
     ).rejects.toThrow(/login/i);
   });
 });
-
-/** `cygnet providers …` in this process; what it prints. */
-async function cygnet(...words: string[]): Promise<string> {
-  const command = new Command('providers').option('--json').exitOverride();
-  providers(command);
-  let printed = '';
-  const written = vi.spyOn(process.stdout, 'write').mockImplementation((part) => {
-    printed += String(part);
-    return true;
-  });
-  try {
-    await command.parseAsync(words, { from: 'user' });
-  } finally {
-    written.mockRestore();
-  }
-  return printed;
-}

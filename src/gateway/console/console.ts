@@ -9,6 +9,7 @@ import { cached } from './cached.ts';
 import { cardWebhook } from './card-webhook.ts';
 import { collateralRoutes } from './collateral.ts';
 import { earningsRoutes } from './earnings.ts';
+import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { fundsRoutes } from './funds.ts';
 import { keyRoutes } from './keys.ts';
@@ -105,6 +106,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...statsRoutes(rooms, demand),
     ...whyRoutes(rooms, demand),
     ...providerHealthRoutes(rooms),
+    ...economicsRoutes(rooms, demand),
     ...rewardRoutes(rooms),
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),

@@ -1,5 +1,5 @@
 import type { Model } from '#domain/model.ts';
-import type { KeyAnswer, ProviderState } from '#domain/party.ts';
+import type { KeyAnswer, Provider } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
 import type { Funds } from '#funds/open.ts';
 import type { Stranger } from '#funds/strangers.ts';
@@ -50,12 +50,12 @@ export interface ConsoleRooms {
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
   readonly keys: { find(secret: string): KeyAnswer; look(keyIds: readonly string[]): Promise<void> };
   readonly providers: {
-    find(id: string): { name: string; state: ProviderState } | undefined;
+    find(id: string): Pick<Provider, 'name' | 'state' | 'asks'> | undefined;
     look(id: string): Promise<void>;
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
-  readonly sessions: Pick<SessionBook, 'of'>;
+  readonly sessions: Pick<SessionBook, 'of' | 'nodeMs'>;
   readonly measured: {
     readonly table: Pick<MinuteTable, 'figures'>;
     readonly attempts: Pick<AttemptTable, 'byModel'>;

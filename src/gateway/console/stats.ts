@@ -118,8 +118,8 @@ function demandEntry(
   const online = onlineProviders(rooms, modelId);
   const revenue = asked?.revenue ?? 0n;
   const earned = dollars(shareOut(revenue > 0n ? revenue : 0n, rooms.policy).provider);
-  const [now, before] = [asked?.requests ?? 0, asked?.requestsBefore ?? 0];
-  const change = before === 0 ? (now === 0 ? 0 : 100) : ((now - before) / before) * 100;
+  const now = asked?.requests ?? 0;
+  const { trend, change } = trendOf(asked);
   return {
     model_id: modelId,
     model_name: model.name,
@@ -131,7 +131,7 @@ function demandEntry(
     tokens_24h: asked?.tokens ?? 0,
     revenue_24h: dollars(revenue > 0n ? revenue : 0n),
     avg_latency_ms: asked?.latencyMs ?? null,
-    demand_trend: change > STEADY_PERCENT ? 'up' : change < -STEADY_PERCENT ? 'down' : 'stable',
+    demand_trend: trend,
     demand_change_pct: Math.round(change * 10) / 10,
     min_vram_gb: model.minVramGb,
     vram_known: model.minVramGb > 0,
@@ -147,4 +147,14 @@ function demandEntry(
     prompt_tokens_max: asked?.promptMax ?? null,
     total_tokens_p95: asked?.totalP95 ?? null,
   };
+}
+
+/** How the last day's requests compare with the day before's; the change in percent. */
+export function trendOf(asked: ModelDemand | undefined): {
+  trend: 'up' | 'down' | 'stable';
+  change: number;
+} {
+  const [now, before] = [asked?.requests ?? 0, asked?.requestsBefore ?? 0];
+  const change = before === 0 ? (now === 0 ? 0 : 100) : ((now - before) / before) * 100;
+  return { trend: change > STEADY_PERCENT ? 'up' : change < -STEADY_PERCENT ? 'down' : 'stable', change };
 }
