@@ -12,6 +12,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const PROGRAMS = { cygnet: 'src/cli/main.ts', agent: 'src/agent/main.ts' };
+/** What a build leaves behind that the next one may not write again: chunks, and workers that are no more. */
+const OURS = /^dist\/(?:[\w.]+-chunks\/[^/]+|[\w.-]+\.worker)\.mjs(?:\.map)?$/;
 const AGENT_ROOMS = ['src/kit/', 'src/domain/', 'src/wire/', 'src/agent/'];
 
 /**
@@ -98,10 +100,10 @@ async function buildAll(root, { verbose }) {
       if (verbose) console.log(`${outfile} ${Math.ceil((metafile.outputs[outfile]?.bytes ?? 0) / 1024)} KiB`);
     }),
   );
-  // Last, so that a program which is starting meanwhile finds its chunks: those of earlier builds go.
+  // Last, so that a program which is starting meanwhile finds its chunks: those of earlier builds go, and nobody else's files.
   for (const path of readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })) {
     const file = `dist/${path.replaceAll('\\', '/')}`;
-    if (/\.mjs(\.map)?$/.test(file) && !written.has(file)) rmSync(join(root, file), { force: true });
+    if (OURS.test(file) && !written.has(file)) rmSync(join(root, file), { force: true });
   }
 }
 

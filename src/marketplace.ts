@@ -19,6 +19,7 @@ import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
 import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
+import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
@@ -240,6 +241,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       await createConsumer(database, { id, name, at: clock.wallMs() });
     }
     const usage = new RecentUsage(database);
+    const waiting = new WaitingRoom({ clock });
     const reliability = openReliability({
       database,
       clock,
@@ -304,6 +306,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           dispatcher,
           pick: service.pick,
           isQuarantined: (order) => service.isQuarantined(order),
+          waiting,
           recounter,
           served: (record, about) => {
             usage.note(record);
@@ -395,6 +398,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       const untilMs = clock.nowMs() + graceMs;
       while (gateway.underWay > 0 && clock.nowMs() < untilMs) await pause(clock, DRAIN_LOOK_MS);
       // Whatever is left ends with an error that says why; only then do the agents leave.
+      waiting.close();
       dispatcher.close();
       await hubServer.close();
       await money.settled(LAST_POSTINGS_MS);

@@ -61,6 +61,7 @@ const DOORS: Record<string, readonly string[]> = {
 
 /** Library by library the rooms that may use it. `*` is every room that is not pure. */
 const LIBRARIES: Record<string, readonly string[]> = {
+  '@clack/prompts': ['agent'],
   '@fastify/busboy': ['gateway'],
   // The local chain's program: found and started, never imported.
   '@foundry-rs/anvil': ['chain'],
@@ -85,7 +86,8 @@ const LIBRARIES: Record<string, readonly string[]> = {
   'smol-toml': ['agent'],
   stripe: ['funds'],
   undici: ['hub', 'benchmark', 'reliability', 'gateway', 'agent', 'cli'],
-  viem: ['chain'],
+  // The agent signs a claim with it, where it is installed.
+  viem: ['chain', 'agent'],
   ws: ['hub', 'agent'],
   zod: ['*'],
 };

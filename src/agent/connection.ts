@@ -133,7 +133,7 @@ export class Connection {
     this.#line = new Line(this.#url, this.#settings, this.#parts, (outcome) => this.#lost(outcome));
   }
 
-  /** The health map has changed: the hub is told, and if the set of ready models has changed it is registered anew. */
+  /** What is offered has changed: the hub is told of the health, and of models or declarations by a new registration. */
   modelsChanged(): void {
     this.#line?.modelsChanged();
   }
@@ -213,6 +213,7 @@ class Line {
   #wasCongested = false;
   #registerId: string | undefined;
   #registeredModels = '';
+  #registeredAs = '';
   #unanswered = 0;
   #maskPool: Buffer | undefined;
   #maskAt = 0;
@@ -274,7 +275,8 @@ class Line {
   modelsChanged(): void {
     if (this.state !== 'registered') return;
     this.#sendHealth();
-    if (this.#readyModels().join('\n') !== this.#registeredModels) this.#register();
+    const models = this.#readyModels();
+    if (fingerprint(models, this.#parts.declarations(models)) !== this.#registeredAs) this.#register();
   }
 
   drain(): void {
@@ -293,11 +295,18 @@ class Line {
     if (this.state === 'closed') return Promise.resolve();
     return new Promise((resolve) => {
       this.#closed.push(resolve);
-      this.#streams?.outbox.flush();
-      this.#uncork();
-      this.#socket.close(1000);
       this.#timers.push(this.#parts.clock.after(FAREWELL_MS, () => this.#socket.terminate()));
+      void this.#sayTheRest();
     });
+  }
+
+  /** Whole answers leave in pieces: the last of them must be on its way before the line is closed behind it. */
+  async #sayTheRest(): Promise<void> {
+    const outbox = this.#streams?.outbox;
+    outbox?.flush();
+    await outbox?.emptied();
+    this.#uncork();
+    this.#socket.close(1000);
   }
 
   // --- the life of the line
@@ -463,6 +472,7 @@ class Line {
     this.#registerId = this.#parts.ids('reg');
     const { nodeId, nodeName, key, hardware, version } = this.#settings;
     const { hashes, declarations } = this.#parts.declarations(models);
+    this.#registeredAs = fingerprint(models, { hashes, declarations });
     const register: Register = {
       node_id: nodeId,
       provider_id: nodeId,
@@ -564,4 +574,9 @@ class Line {
     this.#maskPool.copy(mask, 0, this.#maskAt, this.#maskAt + MASK_BYTES);
     this.#maskAt += MASK_BYTES;
   }
+}
+
+/** Tells two registrations apart. */
+function fingerprint(models: readonly string[], said: object): string {
+  return JSON.stringify([models, said]);
 }

@@ -13,6 +13,10 @@ export const AGENT_VARIABLES = {
   CYGNET_AGENT_TLS_CA: 'A PEM file of the authorities to believe about the hub, in place of the public ones.',
   CYGNET_AGENT_TLS_CERT: "A PEM file with this agent's certificate, for hubs that ask for one.",
   CYGNET_AGENT_TLS_KEY: 'The PEM file with the key of that certificate.',
+  CYGNET_AGENT_SERVICE: "The market's REST address, for example https://market.example.",
+  CYGNET_AGENT_API: 'Where the local REST interface listens: a port, host:port, or off.',
+  CYGNET_AGENT_PASSWORD: 'The password for `setup`, where nobody is asked.',
+  CYGNET_WALLET_KEY: "The private key of the provider's wallet, for `claim` alone.",
   CYGNET_AGENT_LOG_LEVEL: 'trace, debug, info, warn, error or silent.',
 } as const;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findHardware, gpuFigures, type RunProgram } from './hardware.ts';
+import { findHardware, findProcessor, gpuFigures, type RunProgram } from './hardware.ts';
 
 const prints =
   (output: string | undefined): RunProgram =>
@@ -55,5 +55,13 @@ describe('the hardware of a machine', () => {
       gpu_1_temperature_c: 0,
     });
     expect(await gpuFigures(prints(undefined))).toEqual({});
+  });
+});
+
+it('has a processor to name where it has no GPU', () => {
+  expect(findProcessor()).toEqual({
+    model: expect.stringMatching(/\S/),
+    cores: expect.any(Number),
+    memoryGb: expect.any(Number),
   });
 });

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { availableParallelism, cpus, totalmem } from 'node:os';
 import { z } from 'zod';
 import type { Hardware } from '#wire/agent/messages.ts';
 
@@ -33,6 +34,22 @@ export async function findHardware(
 ): Promise<Hardware | undefined> {
   if (machine.platform === 'darwin') return machine.arch === 'arm64' ? apple(run) : undefined;
   return nvidia(run);
+}
+
+/** What a machine computes with where it has no GPU. The protocol has no word for it: it is for people alone. */
+export interface Processor {
+  readonly model: string;
+  /** That this program may use. */
+  readonly cores: number;
+  readonly memoryGb: number;
+}
+
+export function findProcessor(): Processor {
+  return {
+    model: cpus()[0]?.model.trim() || 'CPU',
+    cores: availableParallelism(),
+    memoryGb: Math.round(totalmem() / BYTES_PER_GIB),
+  };
 }
 
 /** The figures of the moment, for the heartbeat: percent, MiB, °C, W. Empty without an NVIDIA GPU. */

@@ -16,22 +16,17 @@ test('a model server that does not answer is a line of the log, from the first l
   let answers = false;
   const backendThat = (probe: () => boolean): Backend =>
     ({ probe: () => Promise.resolve(probe()) }) as unknown as Backend;
-  const watch = new HealthWatch({
-    models: [
-      { id: 'away', backend: backendThat(() => answers), concurrent: 1 },
-      { id: 'well', backend: backendThat(() => true), concurrent: 1 },
-    ],
-    clock,
-    log: openLog({ level: 'info', destination }),
-  });
+  const watch = new HealthWatch(clock, openLog({ level: 'info', destination }));
+  await watch.add({ id: 'away', backend: backendThat(() => answers), concurrent: 1 }, 'hopeful');
+  await watch.add({ id: 'well', backend: backendThat(() => true), concurrent: 1 }, 'hopeful');
   let changes = 0;
-  await watch.start(() => changes++);
+  watch.start(() => changes++);
   expect(lines).toEqual(['40 away the server of this model does not answer']);
   await clock.advance(120_000);
-  expect(watch.ready()).toEqual(['well']);
+  expect([watch.of('away'), watch.of('well')]).toEqual(['unhealthy', 'healthy']);
   answers = true;
   await clock.advance(60_000);
-  expect(watch.ready()).toEqual(['away', 'well']);
+  expect(watch.of('away')).toBe('healthy');
   // Each step once, however often it is looked at.
   expect(lines).toEqual([
     '40 away the server of this model does not answer',

@@ -13,22 +13,20 @@ const UNHEALTHY_AFTER = 3;
  * server is away would learn of it from missing earnings.
  */
 export class HealthWatch {
-  readonly #models: readonly ServedModel[];
+  readonly #models = new Map<string, ServedModel>();
   readonly #failures = new Map<string, number>();
   readonly #clock: Clock;
   readonly #log: Logger;
   #changed: () => void = () => {};
   #rounds: Rounds | undefined;
 
-  constructor(parts: { models: Iterable<ServedModel>; clock: Clock; log: Logger }) {
-    this.#models = [...parts.models];
-    this.#clock = parts.clock;
-    this.#log = parts.log;
+  constructor(clock: Clock, log: Logger) {
+    this.#clock = clock;
+    this.#log = log;
   }
 
-  /** Looks once at every backend, then every 30 seconds; `changed` is called when the map has changed. */
-  async start(changed: () => void): Promise<void> {
-    await this.#look();
+  /** Looks at every backend every 30 seconds; `changed` is called when the map has changed. */
+  start(changed: () => void): void {
     this.#changed = changed;
     this.#rounds = new Rounds(this.#clock, {
       periodMs: PROBE_EVERY_MS,
@@ -37,21 +35,29 @@ export class HealthWatch {
     });
   }
 
-  /** The health of every model. */
-  health(): Record<string, ModelHealth> {
-    return Object.fromEntries(this.#models.map(({ id }) => [id, this.#word(id)]));
+  /**
+   * Watches a model from now on, in place of whatever had its id; looks at it once before it resolves. If that look
+   * fails, the model is degraded for the hopeful, as at a start, and otherwise unhealthy until it first answers.
+   */
+  async add(model: ServedModel, mood: 'hopeful' | 'wary' = 'wary'): Promise<void> {
+    const good = await model.backend.probe();
+    this.#models.set(model.id, model);
+    this.#failures.set(model.id, good ? 0 : mood === 'hopeful' ? 1 : UNHEALTHY_AFTER);
+    this.#say(model.id, 'unknown', this.of(model.id));
   }
 
-  /** The models that may be sent work: all but the unhealthy ones. */
-  ready(): string[] {
-    return this.#models.map(({ id }) => id).filter((id) => this.#word(id) !== 'unhealthy');
+  /** Watches it no more. */
+  remove(id: string): void {
+    this.#models.delete(id);
+    this.#failures.delete(id);
   }
 
   async close(): Promise<void> {
     await this.#rounds?.close();
   }
 
-  #word(id: string): ModelHealth {
+  /** The health of one model. */
+  of(id: string): ModelHealth {
     const failures = this.#failures.get(id);
     if (failures === undefined) return 'unknown';
     if (failures === 0) return 'healthy';
@@ -68,15 +74,22 @@ export class HealthWatch {
   }
 
   async #look(): Promise<void> {
-    const before = JSON.stringify(this.health());
+    const before = this.#words();
     await Promise.all(
-      this.#models.map(async ({ id, backend }) => {
+      [...this.#models.values()].map(async (model) => {
+        const { id, backend } = model;
         const good = await backend.probe();
-        const was = this.#word(id);
+        // Replaced while it was looked at: the answer is another's.
+        if (this.#models.get(id) !== model) return;
+        const was = this.of(id);
         this.#failures.set(id, good ? 0 : Math.min(UNHEALTHY_AFTER, (this.#failures.get(id) ?? 0) + 1));
-        this.#say(id, was, this.#word(id));
+        this.#say(id, was, this.of(id));
       }),
     );
-    if (JSON.stringify(this.health()) !== before) this.#changed();
+    if (this.#words() !== before) this.#changed();
+  }
+
+  #words(): string {
+    return [...this.#models.keys()].map((id) => this.of(id)).join(' ');
   }
 }

@@ -51,6 +51,7 @@ export class Outbox {
   #at = 0;
   #flushing = false;
   #closed = false;
+  readonly #whenEmpty: (() => void)[] = [];
 
   /** The `data` frame that was written last, for as long as another event of its stream may join it. */
   #openStream = -1;
@@ -161,6 +162,12 @@ export class Outbox {
     }
   }
 
+  /** Resolves when all that was written is handed to the socket, answers included; or when nothing is sent any more. */
+  emptied(): Promise<void> {
+    if (this.#closed || this.idle) return Promise.resolve();
+    return new Promise((resolve) => this.#whenEmpty.push(resolve));
+  }
+
   /** True when nothing is packed and no answer is left to send. */
   get idle(): boolean {
     return this.#at === this.#start && this.#results.length === 0;
@@ -170,6 +177,7 @@ export class Outbox {
   close(): void {
     this.#closed = true;
     this.#results.length = 0;
+    this.#tellEmpty();
   }
 
   #openData(stream: number, bytes: number): void {
@@ -218,7 +226,12 @@ export class Outbox {
     }
     this.flush();
     this.#flushing = false;
+    if (this.#results.length === 0 && this.#whenEmpty.length > 0) this.#tellEmpty();
   };
+
+  #tellEmpty(): void {
+    for (const resolve of this.#whenEmpty.splice(0)) resolve();
+  }
 
   #fragment(result: Result): void {
     const to = Math.min(result.body.length, result.sent + MAX_FRAME_PAYLOAD_BYTES);

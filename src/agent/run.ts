@@ -1,22 +1,24 @@
 import { existsSync } from 'node:fs';
-import type { Operation } from '#domain/operation.ts';
 import type { Clock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
 import { Rounds } from '#kit/rounds.ts';
-import type { ModelDeclaration, ModelHash } from '#wire/agent/messages.ts';
+import type { Hardware } from '#wire/agent/messages.ts';
 import type { Backend } from './backends/backend.ts';
 import { EmbeddedBackend } from './backends/embedded.ts';
 import { OpenAiCompatibleBackend } from './backends/openai-compatible.ts';
 import { RehearsalBackend } from './backends/rehearsal.ts';
 import { Connection } from './connection.ts';
-import { findHardware, gpuFigures, type RunProgram } from './hardware.ts';
+import { findHardware, findProcessor, gpuFigures, type Processor, type RunProgram } from './hardware.ts';
 import { readTls } from './line-tls.ts';
 import { HealthWatch } from './model-health.ts';
 import { nodeId } from './node-key.ts';
-import { Desk, type ServedModel } from './serve.ts';
+import { pinLookUp } from './pin-look-up.ts';
+import { unmet } from './requirements.ts';
+import { Desk, type DeskFigures } from './serve.ts';
 import { type AgentSettings, type ModelSetting, SettingsError } from './settings.ts';
+import { type LimitChange, type ModelState, Shelf, type ShelfChange } from './shelf.ts';
 import { tellStanding } from './standing.ts';
 
 /**
@@ -43,6 +45,14 @@ export interface RunningAgent {
   readonly refused: Promise<string>;
   /** True while every hub has us registered. */
   readonly connected: boolean;
+  /** Everything that can be told of it now. */
+  state(): AgentState;
+  /** Serves these models from now on, without losing a request. */
+  apply(models: readonly ModelSetting[]): Promise<ShelfChange>;
+  /** Changes what may run and begin over all models, until the next start. */
+  limit(change: LimitChange): void;
+  /** The same for one model, until its own setting changes. False when it is not served here. */
+  limitModel(id: string, change: LimitChange): boolean;
   /** Takes no new work, finishes what is under way (for at most the drain time), and leaves. */
   drain(): Promise<void>;
   /** Leaves now. */
@@ -55,6 +65,28 @@ export interface Registration {
   readonly extension: boolean;
 }
 
+export interface AgentState extends DeskFigures {
+  readonly nodeId: string;
+  readonly name: string | undefined;
+  readonly version: string;
+  /** Wall time, milliseconds. */
+  readonly startedAt: number;
+  readonly draining: boolean;
+  readonly hubs: readonly {
+    readonly url: string;
+    readonly registered: boolean;
+    /** The models that the hub took. */
+    readonly accepted: readonly string[];
+    readonly refusal: string | undefined;
+  }[];
+  readonly hardware: Hardware | undefined;
+  readonly processor: Processor;
+  /** As in the heartbeat: percent, MiB, °C, W. */
+  readonly gpu: Readonly<Record<string, number>>;
+  readonly limits: { readonly concurrency: number; readonly requestsPerMinute: number | undefined };
+  readonly models: readonly ModelState[];
+}
+
 const WAITING = 256;
 const WAIT_MS_MAX = 30_000;
 const GPU_FIGURES_EVERY_MS = 30_000;
@@ -64,18 +96,45 @@ const SWAN_GENERATION = '0.6.0';
 /** Starts an agent. Rejects when a model cannot be opened or the folder cannot be used; a hub that is away is waited for. */
 export async function runAgent(settings: AgentSettings, parts: AgentParts): Promise<RunningAgent> {
   const { clock, randomness, log } = parts;
+  const startedAt = clock.wallMs();
   const node = nodeId(settings.folder, randomness);
-  const models = await openModels(settings, parts);
   const desk = new Desk({
-    models,
-    limits: { concurrent: settings.concurrency, waiting: WAITING, waitMsMax: WAIT_MS_MAX },
+    models: new Map(),
+    limits: {
+      concurrent: settings.concurrency,
+      perMinute: settings.requestsPerMinute,
+      waiting: WAITING,
+      waitMsMax: WAIT_MS_MAX,
+    },
     clock,
   });
   const [hardware] = await Promise.all([
     findHardware(parts.program, parts.machine),
     settings.serviceUrl === undefined ? undefined : tellStanding(settings.serviceUrl, settings.key, log),
   ]);
-  const watch = new HealthWatch({ models: models.values(), clock, log });
+  const processor = findProcessor();
+  const watch = new HealthWatch(clock, log);
+  const lookUp = pinLookUp({ program: parts.program, hardware });
+  const connections: Connection[] = [];
+  const announce = (): void => {
+    for (const connection of connections) connection.modelsChanged();
+  };
+  const shelf = new Shelf({
+    open: (setting) => openBackend(setting, parts),
+    unmet: async (setting, backend) =>
+      setting.requirements ? unmet(setting.requirements, await lookUp(setting, backend)) : [],
+    desk,
+    watch,
+    clock,
+    log,
+    announce,
+  });
+  try {
+    await shelf.open(settings.models);
+  } catch (error) {
+    desk.close();
+    throw error;
+  }
   let figures: Record<string, number> = {};
   const looks = hardware
     ? new Rounds(clock, {
@@ -95,6 +154,7 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
   const refused = new Promise<string>((resolve) => {
     sayRefused = resolve;
   });
+  const hubs = new Map<string, { accepted: readonly string[]; refusal: string | undefined }>();
 
   const open = (hubUrl: string): Connection =>
     new Connection(
@@ -113,33 +173,39 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
         randomness,
         ids: idMaker(clock, randomness),
         log,
-        readyModels: () => watch.ready(),
-        modelHealth: () => watch.health(),
-        declarations: (ids) => declarationsOf(ids, models, settings.models),
+        readyModels: () => shelf.ready(),
+        modelHealth: () => shelf.health(),
+        declarations: (ids) => shelf.declarations(ids),
         metrics: () => metricsOf(desk, figures),
         registered: ({ extension, models: accepted }) => {
-          const served = accepted ?? watch.ready();
+          const served = accepted ?? shelf.ready();
+          hubs.set(hubUrl, { accepted: served, refusal: undefined });
           log.info(
             { hub: hubUrl, models: served, extension, node: node.slice(0, 16) },
             'registered with the hub',
           );
           sayRegistered({ models: served, extension });
         },
-        refused: (message) => sayRefused(message),
+        refused: (message) => {
+          hubs.set(hubUrl, { accepted: [], refusal: message });
+          sayRefused(message);
+        },
       },
     );
-  const connections = settings.hubUrls.map(open);
-  await watch.start(() => {
-    for (const connection of connections) connection.modelsChanged();
+  connections.push(...settings.hubUrls.map(open));
+  watch.start(() => {
+    void shelf.checkPins().then(announce);
   });
   for (const connection of connections) connection.open();
 
+  let draining = false;
   let leaving: Promise<void> | undefined;
   const leave = async (): Promise<void> => {
+    draining = true;
     await Promise.all(connections.map((connection) => connection.close()));
     desk.close();
     await Promise.all([watch.close(), looks?.close()]);
-    await Promise.all([...models.values()].map(({ backend }) => backend.close()));
+    await shelf.close();
   };
   return {
     nodeId: node,
@@ -148,8 +214,40 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
     get connected() {
       return connections.every((connection) => connection.registered);
     },
+    state: () => ({
+      nodeId: node,
+      name: settings.name,
+      version: parts.version,
+      startedAt,
+      draining,
+      hubs: settings.hubUrls.map((url, index) => ({
+        url,
+        registered: connections[index]?.registered ?? false,
+        accepted: hubs.get(url)?.accepted ?? [],
+        refusal: hubs.get(url)?.refusal,
+      })),
+      hardware,
+      processor,
+      gpu: figures,
+      limits: {
+        concurrency: desk.limits.concurrent,
+        requestsPerMinute: desk.limits.perMinute,
+      },
+      ...desk.figures(),
+      models: shelf.states(),
+    }),
+    apply: (models) => shelf.apply(models),
+    limit(change) {
+      desk.limit({
+        ...(change.concurrency !== undefined && { concurrent: change.concurrency }),
+        ...(change.requestsPerMinute !== undefined && { perMinute: change.requestsPerMinute ?? undefined }),
+      });
+      shelf.limitsChanged();
+    },
+    limitModel: (id, change) => shelf.limit(id, change),
     drain() {
       leaving ??= (async () => {
+        draining = true;
         desk.refuseNewJobs();
         for (const connection of connections) connection.drain();
         let timer: { cancel(): void } | undefined;
@@ -169,66 +267,15 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
   };
 }
 
-async function openModels(settings: AgentSettings, parts: AgentParts): Promise<Map<string, ServedModel>> {
-  const models = new Map<string, ServedModel>();
-  try {
-    for (const model of settings.models) {
-      const backend = await openBackend(model, parts);
-      const parallel = backend.facts.parallel ?? settings.concurrency;
-      const concurrent = Math.min(settings.concurrency, model.concurrency ?? parallel);
-      models.set(model.id, { id: model.id, backend, concurrent });
-    }
-  } catch (error) {
-    await Promise.all([...models.values()].map(({ backend }) => backend.close()));
-    throw error;
-  }
-  return models;
-}
-
-async function openBackend({ source, contextLength }: ModelSetting, parts: AgentParts): Promise<Backend> {
+/** Opens what serves a model. Rejects, in a sentence, when it cannot be opened. */
+export async function openBackend(
+  { source, contextLength }: ModelSetting,
+  parts: Pick<AgentParts, 'clock' | 'randomness' | 'log'>,
+): Promise<Backend> {
   if (source.kind === 'openai-compatible') return new OpenAiCompatibleBackend(source, parts);
   if (source.kind === 'rehearsal') return new RehearsalBackend(source.plan, { clock: parts.clock });
   if (!existsSync(source.path)) throw new SettingsError(`There is no model file at ${source.path}.`);
   return EmbeddedBackend.open({ ...source, contextLength }, { log: parts.log });
-}
-
-function declarationsOf(
-  ids: readonly string[],
-  models: ReadonlyMap<string, ServedModel>,
-  settings: readonly ModelSetting[],
-): { hashes: ModelHash[]; declarations: ModelDeclaration[] } {
-  const hashes: ModelHash[] = [];
-  const declarations: ModelDeclaration[] = [];
-  for (const id of ids) {
-    const model = models.get(id);
-    const setting = settings.find((each) => each.id === id);
-    if (!model || !setting) continue;
-    const context = setting.contextLength ?? model.backend.facts.contextLength;
-    const source = setting.contextLength === undefined ? 'detected' : 'override';
-    const engine = model.backend.facts.engine;
-    hashes.push({
-      model_id: id,
-      ...(setting.format === undefined ? {} : { format: setting.format }),
-      ...(setting.quantization === undefined ? {} : { quantization: setting.quantization }),
-      ...(context === undefined ? {} : { context_length: context, context_source: source }),
-    });
-    declarations.push({
-      schema_version: '1',
-      model_id: id,
-      ...(context === undefined ? {} : { context_source: source }),
-      ...(engine === undefined || engine === 'rehearsal' ? {} : { engine }),
-      input_modalities: [
-        {
-          type: 'text',
-          ...(context === undefined ? {} : { max_context_length: { value: context, unit: 'token' } }),
-        },
-      ],
-      output_modalities: modalitiesOf(model.backend.operations),
-      operations: [...model.backend.operations],
-      capacity: [{ type: 'concurrency', unit: 'request', value: model.concurrent }],
-    });
-  }
-  return { hashes, declarations };
 }
 
 function metricsOf(desk: Desk, gpu: Record<string, number>): Record<string, number> {
@@ -245,17 +292,4 @@ function metricsOf(desk: Desk, gpu: Record<string, number>): Record<string, numb
     avg_latency_ms: figures.latencyMs,
     tokens_per_second: figures.tokensPerSecond,
   };
-}
-
-const MODALITY: Readonly<Record<Operation, string>> = {
-  'chat/completions': 'text',
-  completions: 'text',
-  embeddings: 'embeddings',
-  'images/generations': 'image',
-  'audio/transcriptions': 'transcription',
-};
-
-function modalitiesOf(operations: readonly Operation[]): { type: string; streaming?: boolean }[] {
-  const types = new Set(operations.map((operation) => MODALITY[operation]));
-  return [...types].map((type) => (type === 'text' ? { type, streaming: true } : { type }));
 }

@@ -1,3 +1,4 @@
+import type { Operation } from '#domain/operation.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import {
   type Backend,
@@ -7,6 +8,7 @@ import {
   ENDED,
   type Serving,
 } from './backends/backend.ts';
+import { Rate } from './rate.ts';
 
 /**
  * One job from offer to last token, whatever dialect it came in. The desk knows the models, keeps what runs at once within
@@ -17,11 +19,16 @@ import {
  *        └──cancel, deadline, no room──▶ over
  *
  * A job that was *dropped* (its connection is gone) goes through the same states, but says nothing any more.
+ *
+ * Models and limits may change at any time. What runs on a backend that was replaced or taken away goes on there; what waits
+ * is served by whatever serves its model when there is room; `free` tells when a backend has nobody left.
  */
 
 export interface DeskLimits {
   /** Jobs running at once, over all models. */
   readonly concurrent: number;
+  /** Jobs begun in a minute, over all models; undefined: as many as come. */
+  readonly perMinute?: number | undefined;
   /** Jobs that may wait for room, over all models. */
   readonly waiting: number;
   /** How long one may wait. */
@@ -33,6 +40,38 @@ export interface ServedModel {
   readonly backend: Backend;
   /** Jobs of this model running at once. */
   readonly concurrent: number;
+  /** Jobs of this model begun in a minute; undefined: as many as come. */
+  readonly perMinute?: number | undefined;
+  /** What it can be asked for, where that is less than its backend can do. */
+  readonly operations?: readonly Operation[] | undefined;
+}
+
+/** What came of the jobs of one model since the start. It stays when the model goes. */
+export interface ModelTally {
+  active: number;
+  waiting: number;
+  /** Jobs that came, those that were turned away included. */
+  total: number;
+  /** Jobs that ended with a failure of ours or of the backend. */
+  failed: number;
+  /** Jobs that found no room. */
+  refused: number;
+  tokensIn: number;
+  tokensOut: number;
+  /** Milliseconds of all jobs together, from offer to end. */
+  tookMs: number;
+}
+
+class Place {
+  model: ServedModel;
+  readonly rate: Rate;
+  readonly tally: ModelTally;
+
+  constructor(model: ServedModel, nowMs: number, tally: ModelTally) {
+    this.model = model;
+    this.rate = new Rate(model.perMinute, nowMs);
+    this.tally = tally;
+  }
 }
 
 /** What a hub asks for. */
@@ -68,16 +107,18 @@ export interface Job {
 }
 
 export class Desk {
-  readonly #models: ReadonlyMap<string, ServedModel>;
-  readonly #limits: DeskLimits;
+  readonly #places = new Map<string, Place>();
+  readonly #tallies = new Map<string, ModelTally>();
+  #limits: DeskLimits;
+  readonly #rate: Rate;
   readonly #clock: Clock;
   readonly #jobs = new Set<DeskJob>();
-  readonly #running = new Map<string, number>();
   readonly #queue: DeskJob[] = [];
   readonly #rounds: Timer;
   #runningAll = 0;
   #closed = false;
   #whenIdle: (() => void)[] = [];
+  #whenFree: { backend: Backend; resolve: () => void }[] = [];
 
   #total = 0;
   #failed = 0;
@@ -87,30 +128,73 @@ export class Desk {
   #recentAtMs: number;
 
   constructor(parts: { models: ReadonlyMap<string, ServedModel>; limits: DeskLimits; clock: Clock }) {
-    this.#models = parts.models;
     this.#limits = parts.limits;
     this.#clock = parts.clock;
     this.#recentAtMs = parts.clock.nowMs();
+    this.#rate = new Rate(parts.limits.perMinute, this.#recentAtMs);
+    for (const model of parts.models.values()) this.put(model);
     this.#rounds = parts.clock.every(DEADLINES_EVERY_MS, () => this.#checkDeadlines());
+  }
+
+  /** Serves `model` from now on, in place of whatever had its id. */
+  put(model: ServedModel): void {
+    const nowMs = this.#clock.nowMs();
+    const place = this.#places.get(model.id);
+    if (place) {
+      place.model = model;
+      place.rate.change(model.perMinute, nowMs);
+    } else this.#places.set(model.id, new Place(model, nowMs, this.#tallyOf(model.id)));
+    this.#runWaiting();
+  }
+
+  /** Takes a model away: new jobs for it are refused. Those it has go on, the waiting ones included. */
+  take(id: string): void {
+    this.#places.delete(id);
+  }
+
+  /** Resolves when no job runs on `backend` or waits for it. */
+  free(backend: Backend): Promise<void> {
+    if (!this.#isUsed(backend)) return Promise.resolve();
+    return new Promise((resolve) => this.#whenFree.push({ backend, resolve }));
+  }
+
+  /** How many jobs may run at once and begin in a minute, over all models, from now on. */
+  limit(change: { concurrent?: number; perMinute?: number | undefined }): void {
+    this.#limits = { ...this.#limits, ...change };
+    this.#rate.change(this.#limits.perMinute, this.#clock.nowMs());
+    this.#runWaiting();
+  }
+
+  get limits(): DeskLimits {
+    return this.#limits;
   }
 
   /** Takes a job on, or tells `sink` at once why not. `sink` may be called from within this call. */
   begin(ask: Ask, sink: BackendSink): Job {
     const nowMs = this.#clock.nowMs();
-    const job = new DeskJob(this, ask, sink, nowMs);
+    const place = this.#places.get(ask.modelId);
+    const job = new DeskJob(this, ask, sink, nowMs, place);
     this.#total++;
     this.#decayRecent(nowMs);
     this.#recent++;
-    const model = this.#models.get(ask.modelId);
+    if (place) place.tally.total++;
+    const operations = place?.model.operations ?? place?.model.backend.operations;
     if (this.#closed) job.end({ status: 503, error: 'The agent is leaving.' });
-    else if (!model) job.end({ status: 404, error: `The model ${ask.modelId} is not deployed here.` });
-    else if (!model.backend.operations.includes(ask.operation))
+    else if (!place) job.end({ status: 404, error: `The model ${ask.modelId} is not deployed here.` });
+    else if (!operations?.includes(ask.operation))
       job.end({ status: 501, error: `The model ${ask.modelId} does not serve ${ask.operation} here.` });
-    else if (this.#hasRoom(model)) this.#run(job, model);
-    else if (this.#queue.length < this.#limits.waiting) {
-      this.#jobs.add(job);
-      this.#queue.push(job);
-    } else job.end({ status: 429, error: 'The agent is busy.' });
+    else if (!this.#rate.hasRoom(nowMs) || !place.rate.hasRoom(nowMs))
+      job.end({ status: 429, error: 'The agent serves no more requests this minute.' });
+    else {
+      this.#rate.take();
+      place.rate.take();
+      if (this.#hasRoom(place)) this.#run(job, place);
+      else if (this.#queue.length < this.#limits.waiting) {
+        this.#jobs.add(job);
+        this.#queue.push(job);
+        place.tally.waiting++;
+      } else job.end({ status: 429, error: 'The agent is busy.' });
+    }
     return job;
   }
 
@@ -146,50 +230,99 @@ export class Desk {
     };
   }
 
-  #hasRoom(model: ServedModel): boolean {
-    return (
-      this.#runningAll < this.#limits.concurrent && (this.#running.get(model.id) ?? 0) < model.concurrent
-    );
+  /** By model, of all that were ever served. */
+  tallies(): ReadonlyMap<string, Readonly<ModelTally>> {
+    return this.#tallies;
   }
 
-  #run(job: DeskJob, model: ServedModel): void {
+  #tallyOf(id: string): ModelTally {
+    const known = this.#tallies.get(id);
+    if (known) return known;
+    const tally = {
+      active: 0,
+      waiting: 0,
+      total: 0,
+      failed: 0,
+      refused: 0,
+      tokensIn: 0,
+      tokensOut: 0,
+      tookMs: 0,
+    };
+    this.#tallies.set(id, tally);
+    return tally;
+  }
+
+  #hasRoom({ tally, model }: Place): boolean {
+    return this.#runningAll < this.#limits.concurrent && tally.active < model.concurrent;
+  }
+
+  #run(job: DeskJob, place: Place): void {
     this.#jobs.add(job);
     this.#runningAll++;
-    this.#running.set(model.id, (this.#running.get(model.id) ?? 0) + 1);
-    job.run(model.backend);
+    place.tally.active++;
+    job.run(place.model.backend);
   }
 
   /** A job is over: gives its place to one that waits. */
-  left(job: DeskJob, wasRunning: boolean, end: BackendEnd, tookMs: number): void {
+  left(job: DeskJob, was: { running: boolean; tookMs: number; tokensSaid: number }, end: BackendEnd): void {
+    const waited = !was.running && this.#jobs.has(job);
     this.#jobs.delete(job);
-    if (wasRunning) {
+    const tally = job.place?.tally;
+    if (tally) {
+      tally.tookMs += was.tookMs;
+      tally.tokensIn += end.usage?.prompt_tokens ?? 0;
+      tally.tokensOut += Math.max(0, (end.usage?.completion_tokens ?? 0) - was.tokensSaid);
+      if (end.status >= 500) tally.failed++;
+      if (end.status === 429) tally.refused++;
+    }
+    if (was.running) {
       this.#runningAll--;
-      this.#running.set(job.ask.modelId, (this.#running.get(job.ask.modelId) ?? 1) - 1);
-      this.#latencyMs += (tookMs - this.#latencyMs) * 0.1;
+      if (tally) tally.active--;
+      this.#latencyMs += (was.tookMs - this.#latencyMs) * 0.1;
       const tokens = end.usage?.completion_tokens ?? 0;
-      if (tokens > 0 && tookMs > 0) {
-        this.#tokensPerSecond += ((tokens * 1_000) / tookMs - this.#tokensPerSecond) * 0.1;
+      if (tokens > 0 && was.tookMs > 0) {
+        this.#tokensPerSecond += ((tokens * 1_000) / was.tookMs - this.#tokensPerSecond) * 0.1;
       }
       if (end.status >= 500) this.#failed++;
       this.#runWaiting();
-    } else {
+    } else if (waited) {
       const index = this.#queue.indexOf(job);
       if (index >= 0) this.#queue.splice(index, 1);
+      if (tally) tally.waiting--;
     }
+    this.#tellWaiters();
+  }
+
+  #tellWaiters(): void {
     if (this.#jobs.size === 0 && this.#whenIdle.length > 0) {
       const waiters = this.#whenIdle;
       this.#whenIdle = [];
       for (const resolve of waiters) resolve();
     }
+    if (this.#whenFree.length === 0) return;
+    const stay = this.#whenFree.filter(({ backend }) => this.#isUsed(backend));
+    const go = this.#whenFree.filter((waiter) => !stay.includes(waiter));
+    this.#whenFree = stay;
+    for (const { resolve } of go) resolve();
+  }
+
+  /** Whether a job runs on `backend`, or waits and would. */
+  #isUsed(backend: Backend): boolean {
+    for (const job of this.#jobs) {
+      if (job.backend === backend) return true;
+      if (job.backend === undefined && job.place?.model.backend === backend) return true;
+    }
+    return false;
   }
 
   #runWaiting(): void {
     for (let i = 0; i < this.#queue.length && this.#runningAll < this.#limits.concurrent; ) {
       const job = this.#queue[i] as DeskJob;
-      const model = this.#models.get(job.ask.modelId) as ServedModel;
-      if (this.#hasRoom(model)) {
+      const place = job.place as Place;
+      if (this.#hasRoom(place)) {
         this.#queue.splice(i, 1);
-        this.#run(job, model);
+        place.tally.waiting--;
+        this.#run(job, place);
       } else i++;
     }
   }
@@ -211,6 +344,10 @@ export class Desk {
 
 class DeskJob implements Job, BackendSink {
   readonly ask: Ask;
+  /** Where its model has its limits and its tally; undefined for a model that is not served. */
+  readonly place: Place | undefined;
+  /** What runs it, once something does. */
+  backend: Backend | undefined;
   readonly #desk: Desk;
   readonly #sink: BackendSink;
   readonly #beganMs: number;
@@ -218,8 +355,10 @@ class DeskJob implements Job, BackendSink {
   #serving: Serving = ENDED;
   #dropped = false;
   #expired = false;
+  #tokensSaid = 0;
 
-  constructor(desk: Desk, ask: Ask, sink: BackendSink, beganMs: number) {
+  constructor(desk: Desk, ask: Ask, sink: BackendSink, beganMs: number, place: Place | undefined) {
+    this.place = place;
     this.#desk = desk;
     this.ask = ask;
     this.#sink = sink;
@@ -228,6 +367,7 @@ class DeskJob implements Job, BackendSink {
 
   run(backend: Backend): void {
     this.#state = 'running';
+    this.backend = backend;
     let serving: Serving;
     try {
       serving = backend.serve(this.ask, this);
@@ -243,7 +383,10 @@ class DeskJob implements Job, BackendSink {
   }
 
   event(head: Buffer, tail: Buffer, tokens: number): boolean {
-    if (this.#state !== 'running' || this.#dropped) return true;
+    if (this.#state !== 'running') return true;
+    this.#tokensSaid += tokens;
+    if (this.place) this.place.tally.tokensOut += tokens;
+    if (this.#dropped) return true;
     return this.#sink.event(head, tail, tokens);
   }
 
@@ -256,7 +399,8 @@ class DeskJob implements Job, BackendSink {
     const wasRunning = this.#state === 'running';
     this.#state = 'over';
     this.#serving = ENDED;
-    this.#desk.left(this, wasRunning, end, this.#desk.nowMs() - this.#beganMs);
+    const tookMs = this.#desk.nowMs() - this.#beganMs;
+    this.#desk.left(this, { running: wasRunning, tookMs, tokensSaid: this.#tokensSaid }, end);
     if (this.#dropped) return;
     this.#sink.end(this.#expired ? { ...end, status: 504, error: 'The deadline passed.' } : end);
   }

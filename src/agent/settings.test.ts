@@ -53,7 +53,10 @@ describe('the settings of an agent', () => {
       serviceUrl: 'http://127.0.0.1:8100',
     });
     expect(settings.key.open()).toBe('sk-prov-env');
-    expect(settings.models.map(({ id }) => id)).toEqual(['org/model-a']);
+    expect(settings.models.map(({ id, operations }) => [id, operations])).toEqual([
+      ['org/model-a', ['chat/completions', 'completions']],
+      ['org/image', ['images/generations']],
+    ]);
     expect(settings.models[0]?.source).toMatchObject({ url: 'http://127.0.0.1:9', localName: 'local' });
     expect(JSON.stringify(settings)).not.toContain('sk-prov-env');
     expect(read({ name: 'mine', key: 'k' }, { CYGNET_AGENT_NAME: 'env' })).toMatchObject({ name: 'mine' });
@@ -73,10 +76,42 @@ describe('the settings of an agent', () => {
     ['an unknown rehearsal', { ...good, model: ['a=rehearsal:sing'] }, 'sing'],
     ['a file that is no model', { ...good, model: ['a=x.bin'] }, 'neither'],
     ['threads beyond reason', { ...good, threads: '0' }, '--threads'],
+    ['an address that is none', { ...good, api: 'here:there' }, '--api'],
+    ['a rate that is none', { ...good, requestsPerMinute: '0' }, '--requests-per-minute'],
     ['a log level that is none', { ...good, logLevel: 'loud' }, '--log-level'],
   ])('refuse %s, and say why', (_what, options, words) => {
     expect(() => read(options)).toThrow(SettingsError);
     expect(() => read(options)).toThrow(words);
+  });
+
+  it('read a model file and a rehearsal where the folder names one, with their limits and pins', () => {
+    writeFileSync(
+      path.join(folder, 'models.json'),
+      JSON.stringify({
+        'org/file': { endpoint: 'file:///models/a%20b.gguf', concurrency: 2, requests_per_minute: 30 },
+        'org/play': { endpoint: 'rehearsal:tokens=3', requirements: { min_vram_gb: 24 } },
+      }),
+    );
+    const { models } = read({ ...good, model: [], threads: '3' });
+    expect(models).toMatchObject([
+      {
+        source: { kind: 'embedded', path: '/models/a b.gguf', threads: 3 },
+        concurrency: 2,
+        requestsPerMinute: 30,
+      },
+      { source: { kind: 'rehearsal', plan: 'tokens=3' }, requirements: { min_vram_gb: 24 } },
+    ]);
+  });
+
+  it.each([
+    ['9100', { host: '127.0.0.1', port: 9_100 }],
+    ['0.0.0.0:9100', { host: '0.0.0.0', port: 9_100 }],
+    ['[::1]:9100', { host: '::1', port: 9_100 }],
+    ['off', undefined],
+  ])('know where %s listens', (text, api) => {
+    writeFileSync(path.join(folder, 'config.toml'), '[API]\nPort = 9085\n');
+    expect(read({ ...good, api: text }).api).toEqual(api);
+    expect(read(good).api).toEqual({ host: '127.0.0.1', port: 9_085 });
   });
 
   it('never quote a file that could hold a key', () => {

@@ -14,8 +14,15 @@ export function agent(command: Command): void {
     .allowExcessArguments()
     .argument('[words...]')
     .action(async (_words: readonly string[], _options: unknown, self: Command) => {
-      const child = spawn(process.execPath, [agentProgram(), ...self.args], { stdio: 'inherit' });
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+      // The option that all commands share was taken by `cygnet` itself.
+      const { json } = self.optsWithGlobals<{ json?: boolean }>();
+      const words = json ? [...self.args, '--json'] : self.args;
+      const child = spawn(process.execPath, [agentProgram(), ...words], { stdio: 'inherit' });
+      // Ctrl-C reaches everybody at the terminal by itself; passed on, it would be the second wish to stop, which is obeyed
+      // at once.
+      const atTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+        process.on(signal, () => (signal === 'SIGINT' && atTerminal) || child.kill(signal));
       process.exitCode = await new Promise<number>((resolve, reject) => {
         child.on('error', reject);
         child.on('exit', (code) => resolve(code ?? 1));

@@ -36,6 +36,7 @@ import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
 import { sendError } from './send-error.ts';
 import type { CapsLeft } from './spend-caps.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 /**
  * The journey of every paid request, in order, each refusal beside its step:
@@ -67,6 +68,8 @@ export interface InferenceRooms {
   /** Who should serve this first; the code of the refusal when nobody can. */
   readonly pick: PickNext;
   readonly isQuarantined: (order: Order) => boolean;
+  /** Where requests wait for a busy model; without it they are refused at once. */
+  readonly waiting?: WaitingRoom;
   readonly recounter: { has(modelId: string): boolean; submit(job: RecountJob): void };
   /** Told of each request that was dispatched, once, when it is over. `queueMs`: from acceptance until then. */
   readonly served: (
@@ -216,22 +219,29 @@ export async function serve<A extends Ask>(
       current = job;
       next = others.shift();
       if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
-      const picked = rooms.pick(job.order, NOBODY_TRIED);
-      if ('none' in picked) {
+      // Whoever waits for this model already goes first.
+      let picked = rooms.waiting?.isBusy(job.model.id) ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
+      if ('none' in picked && !(rooms.waiting && picked.none === 'providers-busy')) {
         if (next) continue;
         throw nobody(picked, job.model, caller.key);
       }
-      let first = picked.candidate;
       // Only now: a body that no agent could take is told so first.
       checkLength(rooms.settings.inputTokensMax, endpoint, ask);
       const holding = job.hold();
       if (holding) {
         await holding;
         // Many may have waited for the same answer, and whoever had room for one of them is full now.
-        const again = rooms.pick(job.order, NOBODY_TRIED);
-        if ('none' in again) throw nobody(again, job.model, caller.key);
-        first = again.candidate;
+        if (!('none' in picked)) picked = rooms.pick(job.order, NOBODY_TRIED);
       }
+      // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
+      if ('none' in picked && picked.none === 'providers-busy') picked = await job.turn(picked);
+      if ('none' in picked) {
+        job.release();
+        if (reply.gone) return;
+        if (next) continue;
+        throw nobody(picked, job.model, caller.key);
+      }
+      const first = picked.candidate;
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
       if ((await job.serve(first, next !== undefined)) === 'over') break;
     }
@@ -326,14 +336,18 @@ function checkLength<A extends Ask>(tokensMax: number, endpoint: Endpoint<A>, as
   });
 }
 
-function nobody({ none, filter, agentsOnly }: NobodyToPick, model: Model, key: KeyRecord): Fault {
+/** Everybody who could serve is at work. */
+const BUSY: NobodyToPick = { none: 'providers-busy' };
+
+function nobody(refusal: NobodyToPick & { retryAfterS?: number }, model: Model, key: KeyRecord): Fault {
+  const { none, filter, agentsOnly, retryAfterS = 5 } = refusal;
   if (agentsOnly && none === 'model-without-provider') {
     return new Fault(none, {
       outer: `No agent is serving ${model.id} now, and the plan ${planOf(key.plan).title} has no fallback beyond them.`,
       retryAfterS: 5,
     });
   }
-  if (filter === undefined) return new Fault(none, { retryAfterS: 5 });
+  if (filter === undefined) return new Fault(none, { retryAfterS });
   return new Fault(none, {
     outer: `No provider of ${model.id} is left by 'provider.${filter}'.`,
     param: `provider.${filter}`,
@@ -475,6 +489,29 @@ class PaidJob<A extends Ask> {
     answerMax.bytes = BYTES_PER_TOKEN_MAX * this.#outputCeiling + SPARE_BYTES;
   }
 
+  /**
+   * Waits for a turn while all providers are busy. Answers `busy` where nobody can wait, and when the client has left
+   * meanwhile.
+   */
+  turn(busy: NobodyToPick): Promise<{ candidate: Candidate } | NobodyToPick> {
+    const room = this.#rooms.waiting;
+    if (!room || this.#reply.gone) return Promise.resolve(busy);
+    return new Promise((resolve) => {
+      const { answer, leave } = room.wait({
+        modelId: this.model.id,
+        consumerId: this.consumerId,
+        tier: this.#tier,
+        pick: () => this.#rooms.pick(this.order, NOBODY_TRIED),
+      });
+      const left = (): void => {
+        leave();
+        resolve(busy);
+      };
+      this.#reply.onGone = left;
+      void answer.then(resolve);
+    });
+  }
+
   /** Ends the hold without a charge, once. Harmless when there is none. */
   release(): void {
     this.#settle(0n);
@@ -529,6 +566,7 @@ class PaidJob<A extends Ask> {
           this.#firstMs = this.#sinceAccepted();
         },
         ended: (end) => {
+          this.#rooms.waiting?.freed(this.model.id);
           if (hasNext && end.outcome === 'failed' && FALLS_BACK.has(end.errorCode ?? '') && !this.#left) {
             this.release();
             resolve('next');

@@ -10,13 +10,17 @@ export function packageRoot(): string {
   let folder = path.dirname(fileURLToPath(import.meta.url));
   for (;;) {
     const manifest = path.join(folder, 'package.json');
-    if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).name === 'cygnet') return folder;
+    if (existsSync(manifest) && NAMES.includes(JSON.parse(readFileSync(manifest, 'utf8')).name))
+      return folder;
     const parent = path.dirname(folder);
     if (parent === folder)
       throw new Error('The folder of the cygnet package was not found above this program.');
     folder = parent;
   }
 }
+
+/** The whole, and the agent as a package of its own. */
+const NAMES = ['cygnet', 'cygnet-agent'];
 
 /** Our own version, as the package has it. */
 export function packageVersion(): string {

@@ -121,4 +121,14 @@ describe('our agent at our hub', () => {
     await leaving;
     expect(hub.registry.inFlight).toBe(0);
   });
+
+  it('sends the whole of an unstreamed answer that ends last, before it hangs up', async () => {
+    const { ask, agent } = await connected('rehearsal:tokens=20,paced=10,giant=400000');
+    const { sink } = ask({ stream: false });
+    await expect.poll(() => agent.state().active).toBe(1);
+    const leaving = agent.drain();
+    expect(await sink.ended).toMatchObject({ outcome: 'completed' });
+    expect((sink.body as Buffer).length).toBeGreaterThan(0);
+    await leaving;
+  });
 });

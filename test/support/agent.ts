@@ -57,6 +57,10 @@ export async function startAgent(
     get connected() {
       return agent.connected;
     },
+    state: () => agent.state(),
+    apply: (next) => agent.apply(next),
+    limit: (change) => agent.limit(change),
+    limitModel: (id, change) => agent.limitModel(id, change),
     drain: () => tidy(() => agent.drain()),
     close: () => tidy(() => agent.close()),
   };

@@ -12,6 +12,8 @@ export class OpenAiBackend {
   readonly headers: IncomingMessage['headers'][] = [];
   /** What it answers; replaced by a test. */
   answer: (turn: Turn) => void = answerWords('Hello', ' there');
+  /** What it calls the models that it has. */
+  names = ['local-name'];
   readonly #server: Server;
 
   private constructor() {
@@ -23,7 +25,9 @@ export class OpenAiBackend {
       request.on('end', () => {
         if (request.method === 'GET') {
           response.setHeader('content-type', 'application/json');
-          response.end('{"object":"list","data":[{"id":"local-name","object":"model"}]}');
+          response.statusCode = request.url === '/v1/models' ? 200 : 404;
+          const data = this.names.map((id) => ({ id, object: 'model' }));
+          response.end(JSON.stringify({ object: 'list', data }));
           return;
         }
         this.asked.push(JSON.parse(text));
@@ -39,9 +43,13 @@ export class OpenAiBackend {
     return backend;
   }
 
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
   /** As `--model` wants it, with the name that the model has here. */
   get source(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1#local-name`;
+    return `${this.url}/v1#${this.names[0]}`;
   }
 
   async close(): Promise<void> {

@@ -76,7 +76,7 @@ export class Program {
 export async function run(
   words: readonly string[],
   env: Record<string, string>,
-  options: SpawnOptions = {},
+  options: SpawnOptions & { file?: string } = {},
 ): Promise<{ code: number | null; out: string; err: string }> {
   const program = await Program.start(words, env, options);
   const { code } = await program.ended;

@@ -103,36 +103,50 @@ export function eventHead(identity: Identity, operation: Operation): Buffer {
   );
 }
 
-/** The tail of an event with one choice. `delta` is JSON; `finish` is a finish reason or null. */
-export function eventTail(delta: string, finish: string | null): Buffer {
+/** The tail of an event with one choice. `delta` and `logprobs` are JSON; `finish` is a finish reason or null. */
+export function eventTail(delta: string, finish: string | null, logprobs = 'null'): Buffer {
   const reason = finish === null ? 'null' : JSON.stringify(finish);
-  return Buffer.from(`"choices":[{"index":0,"delta":${delta},"logprobs":null,"finish_reason":${reason}}]}`);
+  return Buffer.from(
+    `"choices":[{"index":0,"delta":${delta},"logprobs":${logprobs},"finish_reason":${reason}}]}`,
+  );
 }
 
 /** The tail of an event of a text completion with one choice. */
-export function textTail(text: string, finish: string | null): Buffer {
+export function textTail(text: string, finish: string | null, logprobs = 'null'): Buffer {
   const reason = finish === null ? 'null' : JSON.stringify(finish);
   return Buffer.from(
-    `"choices":[{"index":0,"text":${JSON.stringify(text)},"logprobs":null,"finish_reason":${reason}}]}`,
+    `"choices":[{"index":0,"text":${JSON.stringify(text)},"logprobs":${logprobs},"finish_reason":${reason}}]}`,
   );
 }
 
 /** A whole unstreamed text completion with one choice. */
-export function wholeText(identity: Identity, text: string, finish: string, usage: TokenUsage): Buffer {
+export function wholeText(
+  identity: Identity,
+  text: string,
+  finish: string,
+  usage: TokenUsage,
+  logprobs = 'null',
+): Buffer {
   return Buffer.from(
     JSON.stringify({
       id: identity.completion,
       object: 'text_completion',
       created: identity.createdS,
       model: identity.model,
-      choices: [{ index: 0, text, logprobs: null, finish_reason: finish }],
+      choices: [{ index: 0, text, logprobs: JSON.parse(logprobs) as unknown, finish_reason: finish }],
       usage: { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens },
     }),
   );
 }
 
 /** A whole unstreamed answer with one choice. */
-export function wholeAnswer(identity: Identity, text: string, finish: string, usage: TokenUsage): Buffer {
+export function wholeAnswer(
+  identity: Identity,
+  text: string,
+  finish: string,
+  usage: TokenUsage,
+  logprobs = 'null',
+): Buffer {
   return Buffer.from(
     JSON.stringify({
       id: identity.completion,
@@ -140,7 +154,12 @@ export function wholeAnswer(identity: Identity, text: string, finish: string, us
       created: identity.createdS,
       model: identity.model,
       choices: [
-        { index: 0, message: { role: 'assistant', content: text }, logprobs: null, finish_reason: finish },
+        {
+          index: 0,
+          message: { role: 'assistant', content: text },
+          logprobs: JSON.parse(logprobs) as unknown,
+          finish_reason: finish,
+        },
       ],
       usage: { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens },
     }),

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { type AnswerFormat, readAnswerFormat } from './answer-format.ts';
 
 /**
  * The part of an OpenAI chat request that a model run in this process understands. Text only: what cannot be honoured
- * (images, several choices, a forced tool, a forced format) is refused rather than ignored; what merely helps (logprobs,
- * penalties, offered tools) is ignored.
+ * (images, several choices, a forced tool, a schema beyond its grammars) is refused rather than ignored; what merely helps
+ * (offered tools, biases) is ignored.
  */
 
 const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
@@ -33,6 +34,8 @@ const sampling = {
   max_tokens: nothingOr(z.number().int().min(1)),
   max_completion_tokens: nothingOr(z.number().int().min(1)),
   stop: nothingOr(z.union([z.string(), z.array(z.string()).max(16)])),
+  frequency_penalty: nothingOr(z.number().min(-2).max(2)),
+  presence_penalty: nothingOr(z.number().min(-2).max(2)),
 };
 
 const chatRequestSchema = z.looseObject({
@@ -42,7 +45,9 @@ const chatRequestSchema = z.looseObject({
   tool_choice: nothingOr(
     z.custom((value) => value === 'auto' || value === 'none', 'this model cannot be made to call a tool'),
   ),
-  response_format: nothingOr(z.looseObject({ type: z.literal('text', 'this model answers in plain text') })),
+  logprobs: nothingOr(z.boolean()),
+  top_logprobs: nothingOr(z.number().int().min(0).max(20)),
+  response_format: z.unknown().optional(),
 });
 
 const textRequestSchema = z.looseObject({
@@ -56,6 +61,7 @@ const textRequestSchema = z.looseObject({
   best_of: nothingOr(z.literal(1, 'this model gives one choice')),
   echo: nothingOr(z.literal(false, 'this model does not repeat the prompt')),
   suffix: nothingOr(z.literal('', 'this model does not fill gaps')),
+  logprobs: nothingOr(z.number().int().min(0).max(20)),
 });
 
 export interface ChatTurn {
@@ -70,6 +76,11 @@ interface Sampling {
   readonly maxTokens: number | undefined;
   /** Texts that end the answer and are not part of it. */
   readonly stops: readonly string[];
+  readonly frequencyPenalty: number;
+  readonly presencePenalty: number;
+  /** How many other tokens are told with each; undefined: no likelihoods at all. */
+  readonly likelihoods: number | undefined;
+  readonly format: AnswerFormat | undefined;
 }
 
 export interface ChatRequest extends Sampling {
@@ -88,7 +99,15 @@ export function readChatRequest(body: unknown): ChatRequest | { refusal: string 
     const issue = parsed.error.issues[0];
     return { refusal: `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not valid'}` };
   }
-  return { turns: parsed.data.messages.map(turnOf), ...samplingOf(parsed.data) };
+  const format = readAnswerFormat(parsed.data.response_format);
+  if (format && 'refusal' in format) return format;
+  const { logprobs, top_logprobs: others = 0 } = parsed.data;
+  return {
+    turns: parsed.data.messages.map(turnOf),
+    ...samplingOf(parsed.data),
+    format,
+    likelihoods: logprobs ? others : undefined,
+  };
 }
 
 /** The same for a text completion. */
@@ -98,16 +117,21 @@ export function readTextRequest(body: unknown): TextRequest | { refusal: string 
     const issue = parsed.error.issues[0];
     return { refusal: `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not valid'}` };
   }
-  return { prompt: parsed.data.prompt, ...samplingOf(parsed.data) };
+  const { prompt, logprobs: likelihoods } = parsed.data;
+  return { prompt, ...samplingOf(parsed.data), format: undefined, likelihoods };
 }
 
-function samplingOf(request: z.output<z.ZodObject<typeof sampling>>): Sampling {
+function samplingOf(
+  request: z.output<z.ZodObject<typeof sampling>>,
+): Omit<Sampling, 'format' | 'likelihoods'> {
   const stop = request.stop ?? [];
   return {
     temperature: request.temperature,
     topP: request.top_p,
     seed: request.seed,
     maxTokens: request.max_completion_tokens ?? request.max_tokens,
+    frequencyPenalty: request.frequency_penalty ?? 0,
+    presencePenalty: request.presence_penalty ?? 0,
     stops: (typeof stop === 'string' ? [stop] : stop).filter((text) => text !== ''),
   };
 }

@@ -176,6 +176,78 @@ describe('the embedded model', () => {
     expect(one.said.text).toBe(two.said.text);
   });
 
+  it('tells how likely each token was, and what else it thought of, where it is asked to', async () => {
+    const body = { messages: ask('What is 17 + 25?'), logprobs: true, top_logprobs: 3 };
+    type Entry = {
+      token: string;
+      logprob: number;
+      bytes: number[];
+      top_logprobs: { token: string; logprob: number }[];
+    };
+    const [streamed, whole] = [serve(body), serve(body, { stream: false })];
+    const usage = (await streamed.ended).usage;
+    await whole.ended;
+    const entries = streamed.said.events.flatMap(
+      (event) =>
+        (event['choices'] as { logprobs: { content: Entry[] } | null }[])[0]?.logprobs?.content ?? [],
+    );
+    expect(entries.map(({ token }) => token).join('')).toBe('17 + 25 = 42.');
+    expect(entries.length).toBe(usage?.completion_tokens);
+    for (const { logprob, top_logprobs: top, token, bytes } of entries) {
+      expect(logprob).toBeLessThanOrEqual(0);
+      expect(top).toHaveLength(3);
+      expect(top[0]?.logprob).toBeGreaterThanOrEqual(top[1]?.logprob as number);
+      expect(Buffer.from(bytes).toString()).toBe(token);
+    }
+    expect(whole.said.answer).toMatchObject({ choices: [{ logprobs: { content: entries } }] });
+    const plain = serve({ messages: ask('What is 17 + 25?') }, { stream: false });
+    await plain.ended;
+    expect(plain.said.answer).toMatchObject({ choices: [{ logprobs: null }] });
+  });
+
+  it.each([
+    ['any JSON', { type: 'json_object' }, () => true],
+    [
+      'a schema',
+      {
+        type: 'json_schema',
+        json_schema: {
+          name: 'sum',
+          schema: {
+            type: 'object',
+            properties: { sum: { type: 'integer' }, sure: { enum: ['yes', 'no'] } },
+            required: ['sum', 'sure'],
+            additionalProperties: false,
+          },
+        },
+      },
+      (value: { sum: number; sure: string }) =>
+        Number.isInteger(value.sum) && ['yes', 'no'].includes(value.sure),
+    ],
+  ])('can be held to %s, and gives nothing else', async (_what, response_format, fits) => {
+    const { said, ended } = serve({ messages: ask('What is 17 + 25?'), response_format, max_tokens: 200 });
+    const { status, finishReason } = await ended;
+    expect(status).toBe(200);
+    // A small model may go on about spaces until its room ends; what it says until then is JSON still.
+    const isWhole = finishReason === 'stop';
+    const good = isWhole ? fits(JSON.parse(said.text) as never) : said.text.trimStart().startsWith('{');
+    expect(good).toBe(true);
+  });
+
+  it('says less of the same under penalties', async () => {
+    const distinct = async (more: object) => {
+      const { said, ended } = serve({ messages: ask('Tell me a story.'), max_tokens: 60, ...more });
+      await ended;
+      return new Set(said.text.split(' ')).size;
+    };
+    const [plain, punished] = [
+      await distinct({}),
+      await distinct({ frequency_penalty: 2, presence_penalty: 2 }),
+    ];
+    expect(punished).toBeGreaterThanOrEqual(plain);
+    expect(await distinct({ frequency_penalty: null, presence_penalty: 0 })).toBe(plain);
+  });
+
   it('understands system turns, earlier answers and content in parts', async () => {
     const { said, ended } = serve({
       messages: [

@@ -3,10 +3,13 @@ import type {
   ChatWrapper,
   LlamaContext,
   LlamaContextSequence,
+  LlamaGrammarEvaluationState,
   LlamaModel,
+  SequenceEvaluateOptions,
   Token,
 } from 'node-llama-cpp';
 import type { Logger } from '#kit/log.ts';
+import { schemaForGrammar } from './answer-format.ts';
 import {
   type Backend,
   type BackendFacts,
@@ -23,6 +26,7 @@ import {
 } from './backend.ts';
 import { type ChatRequest, readChatRequest, readTextRequest, type TextRequest } from './chat-request.ts';
 import { EmbeddedVectors } from './embedded-vectors.ts';
+import { chatLogprobs, type Likelihood, likelihood, textLogprobs } from './likelihoods.ts';
 import { StopTexts } from './stop-texts.ts';
 
 /**
@@ -143,7 +147,14 @@ export class EmbeddedBackend implements Backend {
       sink.end({ status: 429, error: 'All sequences are in use.' });
       return ENDED;
     }
-    const generation = new Generation({ model: this.#model, prompt, chat, request, sink });
+    const generation = new Generation({
+      library: this.#library,
+      model: this.#model,
+      prompt,
+      chat,
+      request,
+      sink,
+    });
     this.#waiting.push(generation);
     this.#startWaiting();
     return generation;
@@ -211,6 +222,7 @@ export class EmbeddedBackend implements Backend {
 
 /** One request being generated. */
 class Generation implements Serving {
+  readonly #library: typeof import('node-llama-cpp');
   readonly #model: LlamaModel;
   readonly #prompt: Token[];
   readonly #chat: ChatRequest | TextRequest;
@@ -219,6 +231,11 @@ class Generation implements Serving {
   readonly #head: Buffer;
   readonly #stops: StopTexts;
   #text = '';
+  /** Where the next likelihood's text begins, and likelihoods that no event has carried yet. */
+  #textAt = 0;
+  #likelihoods: Likelihood[] = [];
+  /** What penalties look at; empty without penalties. */
+  readonly #made: Token[] = [];
   #generated = 0;
   /** Tokens generated since the last event. */
   #unsaid = 0;
@@ -228,12 +245,14 @@ class Generation implements Serving {
   #goOn: (() => void) | undefined;
 
   constructor(parts: {
+    library: typeof import('node-llama-cpp');
     model: LlamaModel;
     prompt: Token[];
     chat: ChatRequest | TextRequest;
     request: BackendRequest;
     sink: BackendSink;
   }) {
+    this.#library = parts.library;
     this.#model = parts.model;
     this.#prompt = parts.prompt;
     this.#chat = parts.chat;
@@ -265,6 +284,8 @@ class Generation implements Serving {
   /** Generates until the end, a cancel or an error. Afterwards the sequence is free for another. */
   async run(sequence: LlamaContextSequence): Promise<void> {
     if (this.#over) return;
+    const options = await this.#sampling();
+    if (!options || this.#over) return;
     const rest = await this.#reusePrefix(sequence);
     // In batches, so that a cancel during a long prompt does not wait for all of it.
     let at = 0;
@@ -277,8 +298,9 @@ class Generation implements Serving {
     let finish = 'stop';
     let pending: Token[] = [];
     let before: Token[] = this.#prompt.slice(-TOKENS_BEFORE);
-    for await (const token of sequence.evaluate(rest.slice(at), this.#sampling())) {
+    for await (const token of this.#tokens(sequence, rest.slice(at), options)) {
       if (this.#over) return;
+      if (this.#chat.frequencyPenalty !== 0 || this.#chat.presencePenalty !== 0) this.#made.push(token);
       this.#generated++;
       this.#unsaid++;
       pending.push(token);
@@ -312,14 +334,68 @@ class Generation implements Serving {
     return this.#prompt.slice(sequence.nextTokenIndex);
   }
 
-  #sampling(): { temperature: number; topP?: number; seed?: number } {
-    const { temperature, topP, seed } = this.#chat;
+  /** The tokens one after the other; how likely each was is looked up only where it is asked for, since it is dear. */
+  async *#tokens(
+    sequence: LlamaContextSequence,
+    prompt: Token[],
+    options: SequenceEvaluateOptions,
+  ): AsyncGenerator<Token> {
+    const others = this.#chat.likelihoods;
+    if (others === undefined) {
+      yield* sequence.evaluate(prompt, options);
+      return;
+    }
+    for await (const { token, probabilities } of sequence.evaluateWithMetadata(
+      prompt,
+      { probabilities: true },
+      options,
+    )) {
+      const text = (each: Token): string => this.#model.detokenize([each]);
+      const top = [...probabilities.entries()]
+        .slice(0, others)
+        .map(([each, probability]) => ({ text: text(each), probability }));
+      this.#likelihoods.push(likelihood(text(token), probabilities.get(token) ?? 0, top));
+      yield token;
+    }
+  }
+
+  /** Undefined, and the request has ended, when the answer cannot be held to what was asked for. */
+  async #sampling(): Promise<SequenceEvaluateOptions | undefined> {
+    const { temperature, topP, seed, frequencyPenalty, presencePenalty } = this.#chat;
+    let grammarEvaluationState: LlamaGrammarEvaluationState | undefined;
+    try {
+      grammarEvaluationState = await this.#grammar();
+    } catch {
+      this.#refuse('response_format: this schema cannot be made a grammar');
+      return undefined;
+    }
     return {
       // Unlike OpenAI's default of 1: small models answer best when they do not gamble.
       temperature: temperature ?? 0,
       topP: topP ?? 1,
       ...(seed === undefined ? {} : { seed: seed >>> 0 }),
+      ...(grammarEvaluationState && { grammarEvaluationState }),
+      ...((frequencyPenalty !== 0 || presencePenalty !== 0) && {
+        repeatPenalty: { punishTokens: () => this.#made, penalty: 1, frequencyPenalty, presencePenalty },
+      }),
     };
+  }
+
+  async #grammar(): Promise<LlamaGrammarEvaluationState | undefined> {
+    const { format } = this.#chat;
+    if (!format) return undefined;
+    const { llama } = this.#model;
+    const grammar =
+      format.kind === 'json'
+        ? await llama.getGrammarFor('json')
+        : await llama.createGrammarForJsonSchema(schemaForGrammar(format.schema) as never);
+    return new this.#library.LlamaGrammarEvaluationState({ model: this.#model, grammar });
+  }
+
+  #refuse(error: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#sink.end({ status: 400, code: 'invalid_value', error, usage: this.#usage() });
   }
 
   #permission(): Promise<void> {
@@ -345,9 +421,21 @@ class Generation implements Serving {
   }
 
   #tail(text: string): Buffer {
-    if (this.#request.operation === 'completions') return textTail(text, null);
+    const logprobs = this.#logprobs();
+    if (this.#request.operation === 'completions') return textTail(text, null, logprobs);
     const delta = this.#said ? { content: text } : { role: 'assistant', content: text };
-    return eventTail(JSON.stringify(delta), null);
+    return eventTail(JSON.stringify(delta), null, logprobs);
+  }
+
+  /** The likelihoods that nothing has carried yet, as JSON. */
+  #logprobs(): string {
+    if (this.#chat.likelihoods === undefined) return 'null';
+    const tokens = this.#likelihoods;
+    this.#likelihoods = [];
+    if (this.#request.operation !== 'completions') return chatLogprobs(tokens);
+    const written = textLogprobs(tokens, this.#textAt);
+    for (const { token } of tokens) this.#textAt += token.length;
+    return written;
   }
 
   #finish(reason: string): void {
@@ -357,7 +445,10 @@ class Generation implements Serving {
     const { identity } = this.#request;
     if (this.#request.stream)
       this.#sink.event(this.#head, isText ? textTail('', reason) : eventTail('{}', reason), this.#unsaid);
-    else this.#sink.answer((isText ? wholeText : wholeAnswer)(identity, this.#text, reason, usage));
+    else {
+      const write = isText ? wholeText : wholeAnswer;
+      this.#sink.answer(write(identity, this.#text, reason, usage, this.#logprobs()));
+    }
     this.#sink.end({ status: 200, finishReason: reason, usage });
   }
 
