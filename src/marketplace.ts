@@ -37,7 +37,7 @@ import { NodeBook } from '#identity/node-book.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
-import { listProviders } from '#identity/providers.ts';
+import { activeProviders } from '#identity/providers.ts';
 import { secretBox } from '#identity/secret-file.ts';
 import { SessionBook } from '#identity/session-book.ts';
 import { type Clock, pause } from '#kit/clock.ts';
@@ -191,7 +191,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       clock,
       log: log.child({ room: 'reliability' }),
       attempts,
-      providers: () => listProviders(database, PROVIDERS_JUDGED_MAX),
+      providers: () => activeProviders(database),
       uptimes: (at) => rewards.book.uptimes(at),
       putBehind: (reasons) => hub.registry.putBehind(reasons),
     });
@@ -472,7 +472,6 @@ export interface UnderWay {
   readonly unpostedBytes: number;
 }
 
-const PROVIDERS_JUDGED_MAX = 100_000;
 /** How long the ledger may stand still before a statement of its is given up. */
 const LEDGER_DEADLINE_MS = 120_000;
 /** How long settlement waits for its database: it reads the whole day, and the audit the whole ledger. */

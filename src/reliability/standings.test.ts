@@ -30,7 +30,7 @@ const judging = (attempts: AttemptTable, since = 0) =>
     clock,
     log: silentLog,
     attempts,
-    providers: async () => ['prov_good', 'prov_poor'].map((id) => ({ id, state: 'active', since })),
+    providers: async () => ['prov_good', 'prov_poor'].map((id) => ({ id, since })),
     uptimes: async () => uptime,
     putBehind: (reasons) => {
       behind = reasons;

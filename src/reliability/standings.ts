@@ -60,8 +60,7 @@ export class Standings {
     }
     const known = new Map<string, Standing>();
     const behind = new Map<string, string>();
-    for (const { id, state, since } of all) {
-      if (state !== 'active') continue;
+    for (const { id, since } of all) {
       const standing = standingOf({
         uptime: there.get(id)?.month,
         stretches: stretches.get(id) ?? [],
@@ -93,8 +92,8 @@ export interface StandingsParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly attempts: AttemptTable;
-  /** Every provider, and since when (wall milliseconds) it is in its state. */
-  readonly providers: () => Promise<readonly { id: string; state: string; since: number }[]>;
+  /** Every provider that may serve, and when (wall milliseconds) it could for the first time. */
+  readonly providers: () => Promise<readonly { id: string; since: number }[]>;
   /** The shares of the market's minutes in which providers were there, 0 to 1. */
   readonly uptimes: (at: number) => Promise<ReadonlyMap<string, { readonly month: number | undefined }>>;
   /** Learns who stands behind from now on, and why. */

@@ -42,3 +42,17 @@ create table provider_attempts (
   failed bigint not null check (failed >= 0),
   primary key (day, provider_id, model_id, life)
 );
+
+-- When a provider became active for the first time: its first week is counted from there, and no suspension begins it anew.
+alter table providers add column first_active_at timestamptz;
+update providers set first_active_at = case when state = 'active' then state_since else created_at end
+where state in ('active', 'suspended', 'removed');
+create function note_first_activation() returns trigger language plpgsql as $$
+begin
+  if new.state = 'active' and new.first_active_at is null then
+    new.first_active_at := new.state_since;
+  end if;
+  return new;
+end $$;
+create trigger note_first_activation before insert or update on providers
+  for each row execute function note_first_activation();
