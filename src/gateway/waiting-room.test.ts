@@ -14,6 +14,11 @@ function busyModel(sizeMax = 100) {
   let free = 0;
   const served: string[] = [];
   const refused: { who: string; retryAfterS: number }[] = [];
+  const seen = async (who: string, answer: Promise<TurnAnswer>): Promise<void> => {
+    const found = await answer;
+    if ('candidate' in found) served.push(who);
+    else refused.push({ who, retryAfterS: found.retryAfterS });
+  };
   const ask = (who: string, tier: TierName = 'pro'): (() => void) => {
     const { answer, leave } = room.wait({
       modelId: MODEL,
@@ -25,10 +30,7 @@ function busyModel(sizeMax = 100) {
         return { candidate };
       },
     });
-    void answer.then((found: TurnAnswer) => {
-      if ('candidate' in found) served.push(who);
-      else refused.push({ who, retryAfterS: found.retryAfterS });
-    });
+    void seen(who, answer);
     return leave;
   };
   const end = async (): Promise<void> => {

@@ -18,7 +18,7 @@ export interface WaitingTerms {
   readonly lookMs: number;
 }
 
-export const WAITING_TERMS: WaitingTerms = { sizeMax: 1_000, lookMs: 50 };
+const WAITING_TERMS: WaitingTerms = { sizeMax: 1_000, lookMs: 50 };
 
 export interface Turn {
   readonly modelId: string;

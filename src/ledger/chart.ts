@@ -23,7 +23,10 @@ export const CHART = {
     raisedBy: 'debit',
     meaning: 'card money that went back and that consumers still owe',
   },
-  'platform:plans': { raisedBy: 'credit', meaning: 'monthly fees of plans' },
+  'platform:plans': {
+    raisedBy: 'credit',
+    meaning: 'monthly fees of plans, less what plans paid for requests; below zero where they paid more',
+  },
   'platform:slashed': { raisedBy: 'credit', meaning: 'collateral taken from providers that failed' },
   'platform:cash': { raisedBy: 'debit', meaning: 'money received outside the ledger' },
 } as const satisfies Record<string, AccountType>;
