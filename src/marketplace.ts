@@ -38,7 +38,9 @@ import { NodeBook } from '#identity/node-book.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
+import { activeProviders } from '#identity/providers.ts';
 import { secretBox } from '#identity/secret-file.ts';
+import { SessionBook } from '#identity/session-book.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -55,9 +57,11 @@ import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
+import { AttemptTable } from '#reliability/attempts.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
+import { Standings } from '#reliability/standings.ts';
 import { StatusReader } from '#reliability/status-reader.ts';
 import { openWatching, type Watching } from '#reliability/watching.ts';
 import { openRewards } from '#rewards/open.ts';
@@ -119,6 +123,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       database,
       chain: parts.chain,
       settings: { ...config.funds, chainId: config.chain.chainId },
+      policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
       clock,
       random,
       makeId: ids,
@@ -132,7 +137,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const caps = await openCaps(keys, { reading, clock, log });
     const quotas = await MemoryQuotas.open({ clock, read: (window) => reading.covered(window) });
 
-    const hub = new Hub(
+    const sessions = await SessionBook.open({
+      database,
+      clock,
+      log: log.child({ room: 'identity' }),
+      instance: instanceOf(config.dataFolder, ids),
+      heard: () => hub.registry.present(),
+    });
+    closing.push(() => sessions.close());
+    const hub: Hub = new Hub(
       {
         clock,
         random,
@@ -142,6 +155,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         providers,
         nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
+        sessions,
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
       {
@@ -170,6 +184,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hub,
       endpoints,
       models: catalogue,
+      sessions,
       rules,
       marketName: box.marketName,
     });
@@ -194,6 +209,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       shutOut: (candidate, modelId) => service.shutOut(candidate, modelId),
     });
     closing.push(() => watching.close());
+    const attempts = new AttemptTable({ database, clock, life: ids('life') });
+    const standings = new Standings({
+      clock,
+      log: log.child({ room: 'reliability' }),
+      attempts,
+      providers: () => activeProviders(database),
+      uptimes: (at) => rewards.book.uptimes(at),
+      putBehind: (reasons) => hub.registry.putBehind(reasons),
+    });
+    closing.push(() => standings.close());
     const service = new ServiceBook({
       clock,
       random,
@@ -202,6 +227,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       candidates: (modelId) => hub.candidates(modelId),
       avoid: (modelId) => watching.incidents.postureOf(modelId)?.avoidRegions ?? NOWHERE,
       asked: (modelId) => warmUps?.asked(modelId),
+      judged: (...attempt) => attempts.note(...attempt),
     });
     const warmUps = config.routing.warmUp
       ? new WarmUps({
@@ -375,6 +401,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           statements,
           models: catalogue,
           registry: hub.registry,
+          routing: service,
+          measured: { table: reliability.table, attempts, standings },
+          sessions,
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,

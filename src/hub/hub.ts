@@ -7,7 +7,7 @@ import type { Candidate } from '#routing/candidate.ts';
 import { type HubCounters, hubCounters } from './counters.ts';
 import type { Link } from './link.ts';
 import { RESTARTING } from './notices.ts';
-import type { KeyFinder, ModelFinder, NodeBinder, ProviderStates } from './ports.ts';
+import type { KeyFinder, ModelFinder, NodeBinder, ProviderStates, SessionLog } from './ports.ts';
 import { Registry } from './registry.ts';
 import { Session, type SessionParts } from './session.ts';
 import { DEFAULT_HUB_SETTINGS, type HubSettings } from './settings.ts';
@@ -33,7 +33,11 @@ export class Hub {
   constructor(parts: HubParts, settings: Partial<HubSettings> = {}) {
     this.#parts = parts;
     this.settings = { ...DEFAULT_HUB_SETTINGS, ...settings };
-    this.registry = new Registry({ providers: parts.providers, ...this.settings });
+    this.registry = new Registry({
+      nowMs: () => parts.clock.nowMs(),
+      providers: parts.providers,
+      ...this.settings,
+    });
     this.#watch = parts.clock.every(TICK_MS, () => this.#tick());
     this.#stopWatching = parts.providers.watch((provider) => this.registry.providerChanged(provider.id));
   }
@@ -129,6 +133,8 @@ export interface HubParts {
   readonly providers: ProviderStates;
   readonly nodes: NodeBinder;
   readonly models: ModelFinder;
+  /** Undefined: nobody writes sessions down. */
+  readonly sessions?: SessionLog | undefined;
   /** Is this key revoked? Asked about once a second for every registered session, so it answers from memory. */
   readonly isRevoked?: (keyId: string) => boolean;
 }
