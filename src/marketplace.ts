@@ -1,14 +1,19 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { openBenchmarks } from '#benchmark/open.ts';
+import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
+import { isAsked } from '#benchmark/tasks/paper.ts';
+import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
-import type { Config, StrategyName } from '#config/config.ts';
+import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
 import { auditFunds } from '#funds/audit.ts';
 import { openFunds, openFundsRounds } from '#funds/open.ts';
+import { slashLadder } from '#funds/slash.ts';
 import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
@@ -124,6 +129,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       chain: parts.chain,
       settings: { ...config.funds, chainId: config.chain.chainId },
       policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
+      ladder: slashLadder(config.benchmarks.slashPercents),
       clock,
       random,
       makeId: ids,
@@ -145,6 +151,25 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       heard: () => hub.registry.present(),
     });
     closing.push(() => sessions.close());
+    const { slashPercents, ...held } = config.benchmarks;
+    const benchmarkSettings = {
+      ...DEFAULT_BENCHMARK_SETTINGS,
+      ...held,
+      ladder: slashLadder(slashPercents),
+    };
+    const benchmarkLog = log.child({ room: 'benchmark' });
+    const { validMs } = benchmarkSettings;
+    const turns = await TurnBook.open({
+      database,
+      clock,
+      log: benchmarkLog,
+      validMs,
+      asks: (modelId) => {
+        const model = catalogue.resolve(modelId);
+        return model !== undefined && isAsked(model);
+      },
+    });
+    closing.push(() => turns.close());
     const hub: Hub = new Hub(
       {
         clock,
@@ -156,6 +181,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
         sessions,
+        standings: held.mode === 'enforce' ? turns : undefined,
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
       {
@@ -173,6 +199,22 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         unknownHardwareAllowed: config.providers.allowUnknownHardware,
       },
     );
+    const life = lifeTerms(config);
+    const benchmarks = openBenchmarks({
+      database,
+      clock,
+      random,
+      ids,
+      log: benchmarkLog,
+      hub,
+      models: catalogue,
+      collateral: funds.collateral,
+      book: turns,
+      settings: benchmarkSettings,
+      terms: life,
+      look: (providerId) => providers.look(providerId),
+    });
+    closing.push(() => benchmarks.close());
     const rewards = openRewardRounds(parts, payouts.rewards, hub);
     closing.push(() => rewards.close());
     const rules = networkRules(config.external.allowNetworks);
@@ -376,7 +418,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             makeId: ids,
             randomness: random,
             passwords: new Passwords(random),
-            approval: config.providers.approval,
+            life,
             sessionMs: config.access.sessionMs,
           }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
@@ -394,6 +436,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           keys,
           providers,
           funds,
+          benchmarks,
+          life,
           claims: payouts.desk,
           audits: payouts.audits,
           rewardClaims: payouts.rewards?.desk,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { ProviderState } from '#domain/party.ts';
+import { lifeTerms } from '#config/config.ts';
+import { approvedState, firstState } from '#domain/lifecycle.ts';
 import { DATA_POLICIES } from '#domain/preferences.ts';
 import { type Amounts, priceText } from '#domain/price.ts';
 import { refusalOfAsk } from '#hub/external/registration.ts';
@@ -7,7 +8,6 @@ import { setProviderAsk } from '#identity/asks.ts';
 import {
   createProvider,
   endWithholding,
-  firstState,
   listProviders,
   setProviderState,
   setProviderTerms,
@@ -33,7 +33,7 @@ export function providers(command: Command): void {
         const provider = {
           id: makeId('prov'),
           name: properName(given),
-          state: firstState(config.providers.approval),
+          state: firstState(lifeTerms(config)),
         };
         await createProvider(database, { ...provider, at: clock.wallMs() });
         return {
@@ -77,11 +77,13 @@ export function providers(command: Command): void {
     );
   command
     .command('approve')
-    .description('let a provider serve; also ends a suspension, and what a failure withholds')
+    .description(
+      'let a provider in, or end a suspension and what a failure withholds; what the market demands besides must still be there',
+    )
     .argument('<provider>', 'its id or name')
     .option('--reason <text>', 'why', '')
     .action((name: string, { reason }: { reason: string }, self: Command) =>
-      inSession(self, (session) => move(session, { name, to: 'active', reason })),
+      inSession(self, (session) => move(session, { name, to: 'approved', reason })),
     );
   command
     .command('suspend')
@@ -172,25 +174,26 @@ async function noteTerms(
 }
 
 async function move(
-  { database, clock }: Session,
-  wish: { name: string; to: ProviderState; reason: string },
+  { config, database, clock }: Session,
+  wish: { name: string; to: 'approved' | 'suspended'; reason: string },
 ): Promise<Report> {
   if (wish.reason.length > 1_000) throw new Refusal('A reason has at most 1,000 characters.');
-  const { id } = await theProvider(database, wish.name);
+  const { id, state } = await theProvider(database, wish.name);
+  const to = wish.to === 'approved' ? approvedState(state, lifeTerms(config)) : wish.to;
   const answer = await setProviderState(database, {
     id,
-    to: wish.to,
+    to,
     reason: wish.reason,
     at: clock.wallMs(),
   });
   if (typeof answer === 'object') {
-    throw new Refusal(`The provider ${id} is ${answer.refused} and cannot become ${wish.to}.`);
+    throw new Refusal(`The provider ${id} is ${answer.refused} and cannot become ${to}.`);
   }
-  const lifted = wish.to === 'active' && (await endWithholding(database, { id, at: clock.wallMs() }));
+  const lifted = wish.to === 'approved' && (await endWithholding(database, { id, at: clock.wallMs() }));
   return {
-    value: { id, state: wish.to, changed: answer === 'moved', ...(lifted && { withheld: 'ended' }) },
+    value: { id, state: to, changed: answer === 'moved', ...(lifted && { withheld: 'ended' }) },
     lines: [
-      answer === 'moved' ? `${id} is now ${wish.to}.` : `${id} was ${wish.to} already.`,
+      answer === 'moved' ? `${id} is now ${to}.` : `${id} was ${to} already.`,
       ...(lifted ? ['Requests are routed to it again.'] : []),
     ],
   };

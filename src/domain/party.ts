@@ -33,6 +33,8 @@ export interface Provider {
   readonly dataPolicy: DataPolicy;
   /** What its agents ask for models, by model, where that is not the listed price. */
   readonly asks?: ReadonlyMap<string, Price>;
+  /** Why it is in its state, for its own eyes; absent or empty when nothing was said. */
+  readonly reason?: string;
   /** Wall milliseconds until which a failure keeps it from requests; absent when nothing does. */
   readonly withheldUntil?: number;
 }

@@ -19,6 +19,7 @@ import { DepositAddresses } from './deposit-addresses.ts';
 import { type DepositTerms, termsUnder } from './deposit-rules.ts';
 import { Deposits } from './deposits.ts';
 import { PlanFees } from './plan-fees.ts';
+import type { SlashLadder } from './slash.ts';
 import { Wallets } from './wallets.ts';
 
 /** Money in and out, as a market has it. What its operator did not set up is undefined. */
@@ -59,6 +60,8 @@ export async function openFunds(parts: {
   settings: FundsSettings;
   /** How payments are shared out: it bounds what is given on top of deposits. */
   policy: SplitPolicy;
+  /** What failures take; the usual one when absent. */
+  ladder?: SlashLadder;
   clock: Clock;
   random: Randomness;
   makeId: IdMaker;
@@ -76,6 +79,7 @@ export async function openFunds(parts: {
       clock,
       makeId,
       log,
+      ...(parts.ladder && { ladder: parts.ladder }),
     }),
     collateralRequired: settings.collateralRequired,
     burns: new Burns({ database, chain: market, clock }),

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { StatedHardware } from '#domain/hardware-tier.ts';
 import type { Provider, ProviderState } from '#domain/party.ts';
 import type { Price } from '#domain/price.ts';
 import { newBreaker } from '#routing/breaker.ts';
@@ -7,7 +8,8 @@ import { type Falls, isFlapping, noFalls, noteFall } from '#routing/flapping.ts'
 import { newRecord } from '#routing/score.ts';
 import type { DeclaredModel } from './declaration.ts';
 import type { Link } from './link.ts';
-import type { ProviderStates } from './ports.ts';
+import type { Notice } from './notices.ts';
+import type { ProviderStates, Standings } from './ports.ts';
 import type { WarmUpAnswer } from './warm-up-desk.ts';
 
 /**
@@ -19,6 +21,7 @@ import type { WarmUpAnswer } from './warm-up-desk.ts';
  */
 export class Registry {
   readonly #providers: ProviderStates;
+  readonly #standings: Pick<Standings, 'against'> | undefined;
   readonly #byModel = new Map<string, PresentCandidate[]>();
   readonly #byLink = new Map<string, Presence>();
   readonly #byNode = new Map<string, Presence>();
@@ -33,12 +36,14 @@ export class Registry {
     /** Monotonic milliseconds. */
     nowMs: () => number;
     providers: ProviderStates;
+    standings?: Pick<Standings, 'against'> | undefined;
     recordsMax: number;
     linkBufferBytesMax: number;
     hubBufferBytesMax: number;
   }) {
     this.#nowMs = parts.nowMs;
     this.#providers = parts.providers;
+    this.#standings = parts.standings;
     this.#remembered = new LRUCache({ max: parts.recordsMax });
     this.#bufferBytesMax = { link: parts.linkBufferBytesMax, hub: parts.hubBufferBytesMax };
   }
@@ -197,6 +202,19 @@ export class Registry {
     for (const list of this.#byModel.values()) for (const candidate of list) this.#place(candidate);
   }
 
+  /** Something that keeps a node from serving came or went. */
+  standingChanged(nodeId: string): void {
+    const presence = this.#byNode.get(nodeId);
+    if (!presence) return;
+    for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
+  }
+
+  /** Tells the operators of a provider's agents something, as far as they are here and understand. */
+  tell(providerId: string, notice: Notice): void {
+    for (const presence of this.#byLink.values())
+      if (presence.providerId === providerId) presence.tell?.(notice);
+  }
+
   began(presence: Presence, modelId: string): void {
     const candidate = presence.known.get(modelId);
     if (candidate) candidate.inFlight += 1;
@@ -302,7 +320,7 @@ export class Registry {
   #refresh(presence: Presence, candidate: PresentCandidate): void {
     const provider = this.#providers.find(presence.providerId);
     candidate.ineligibleBecause = candidate.ready
-      ? reasonOf(provider)
+      ? (reasonOf(provider) ?? this.#standingAgainst(presence, candidate))
       : 'the agent does not list this model as ready';
     if (provider) {
       candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
@@ -320,6 +338,12 @@ export class Registry {
     candidate.behind =
       this.#behind.get(candidate.providerId) ??
       (isFlapping(candidate.falls, this.#nowMs()) ? 'it came and went too often just now' : undefined);
+  }
+
+  /** External endpoints are looked at in their own way (`external/check.ts`). */
+  #standingAgainst(presence: Presence, candidate: PresentCandidate): string | undefined {
+    if (presence.mode === 'external') return undefined;
+    return this.#standings?.against(presence.nodeId, candidate.modelId);
   }
 }
 
@@ -372,6 +396,8 @@ export class Presence {
   readonly warmUp: (modelId: string) => Promise<WarmUpAnswer>;
   /** Tells the session that its provider has another state. */
   readonly providerChanged: (provider: Provider | undefined) => void;
+  /** Tells the agent's operator something; undefined where nobody could hear it. */
+  readonly tell: ((notice: Notice) => void) | undefined;
   readonly serving = new Map<string, PresentCandidate>();
   /** Also those withdrawn: attempts of theirs may still run. Only models of the catalogue, so it is bounded. */
   readonly known = new Map<string, PresentCandidate>();
@@ -380,6 +406,8 @@ export class Presence {
   bufferedBytes = 0;
   linkCapacity = 0;
   vramGb: number | null = null;
+  /** What its agent says of its GPU; undefined when nothing. */
+  hardware: StatedHardware | undefined;
   /** What its agent last said of the machine, by the agent protocol's names of figures: its own word, unchecked. */
   readonly reported = new Map<string, number>();
 
@@ -395,7 +423,7 @@ export class Presence {
       | 'evict'
       | 'warmUp'
       | 'providerChanged'
-    >,
+    > & { tell?: (notice: Notice) => void },
   ) {
     this.linkId = about.linkId;
     this.nodeId = about.nodeId;
@@ -407,6 +435,7 @@ export class Presence {
     this.evict = about.evict;
     this.warmUp = about.warmUp;
     this.providerChanged = about.providerChanged;
+    this.tell = about.tell;
   }
 
   /** The agent's own name of a model. */

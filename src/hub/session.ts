@@ -329,7 +329,8 @@ export class Session {
       }
       this.#replay();
     };
-    nodes.bind(who.nodeId, who.providerId, who.keyId).then(answered, () => answered('unanswered'));
+    const about = { name: register.node_name ?? null, hardware: register.hardware ?? null };
+    nodes.bind(who.nodeId, who.providerId, who.keyId, about).then(answered, () => answered('unanswered'));
   }
 
   #enter(message: Envelope, register: RegisterRead, who: Who): void {
@@ -362,7 +363,9 @@ export class Session {
         const notice = noticeOfChange(provider);
         if (notice) this.notify(notice);
       },
+      tell: (notice) => this.notify(notice),
     });
+    presence.hardware = register.hardware;
     this.#presence = presence;
     this.#link = this.#openLink(declaration, presence);
     this.#state = 'registered';

@@ -104,7 +104,7 @@ type Row = Omit<Provider, 'withheldUntil' | 'asks'> & {
 
 function columns(sql: Sql) {
   return sql`
-    id, name, state, region, data_policy as "dataPolicy", withheld_until,
+    id, name, state, region, data_policy as "dataPolicy", state_reason as reason, withheld_until,
     (
       select json_agg(
         json_build_object(
@@ -139,6 +139,7 @@ function sameProvider(a: Provider, b: Provider): boolean {
   return (
     a.name === b.name &&
     a.state === b.state &&
+    a.reason === b.reason &&
     a.region === b.region &&
     a.dataPolicy === b.dataPolicy &&
     a.withheldUntil === b.withheldUntil &&

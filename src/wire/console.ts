@@ -120,6 +120,16 @@ export const providerMoveRequest = z.object({
   reason: z.string().max(1_000).default(''),
 });
 
+/** What the operator decides about a failed benchmark. */
+export const appealRequest = z.object({
+  decision: z.enum(['granted', 'rejected']),
+  reason: z.string().max(1_000),
+});
+/** Whose turns come now: of one node or model, or all of them. */
+export const benchmarkRequest = z.object({
+  node_id: z.string().max(200).optional(),
+  model_id: z.string().max(200).optional(),
+});
 /** Dollars per million tokens, in whole pico-dollars per token. */
 const perMillion = dollars
   .transform((text) => parseUsd(text))

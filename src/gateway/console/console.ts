@@ -5,6 +5,7 @@ import { errorBody, errorRow } from '#wire/errors.ts';
 import { FIRST_ISSUE } from '#wire/first-issue.ts';
 import { checkAddress } from '../key-scope.ts';
 import { accountRoutes } from './accounts.ts';
+import { benchmarkRoutes } from './benchmarks.ts';
 import { cached } from './cached.ts';
 import { cardWebhook } from './card-webhook.ts';
 import { collateralRoutes } from './collateral.ts';
@@ -58,7 +59,10 @@ export function openConsole(app: FastifyInstance, rooms: ConsoleRooms): void {
       return reply.code(errorRow(fault.code).status).send(shaped(fault, shape));
     });
     inner.get('/api/v1/provider/status', async (request, reply) => {
-      const { status, body } = providerStatus(rooms, request.headers.authorization);
+      const { status, body } = providerStatus(
+        { ...rooms, standings: rooms.benchmarks.book, life: rooms.life },
+        request.headers.authorization,
+      );
       return reply.code(status).send(body);
     });
     cardWebhook(inner, rooms);
@@ -111,6 +115,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
     ...operatorRoutes(rooms),
+    ...benchmarkRoutes(rooms),
   ];
 }
 

@@ -1,3 +1,5 @@
+import type { Benchmarks } from '#benchmark/open.ts';
+import type { LifeTerms } from '#domain/lifecycle.ts';
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, Provider } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
@@ -50,7 +52,7 @@ export interface ConsoleRooms {
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
   readonly keys: { find(secret: string): KeyAnswer; look(keyIds: readonly string[]): Promise<void> };
   readonly providers: {
-    find(id: string): Pick<Provider, 'name' | 'state' | 'asks'> | undefined;
+    find(id: string): Pick<Provider, 'name' | 'state' | 'asks' | 'reason'> | undefined;
     look(id: string): Promise<void>;
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
@@ -63,6 +65,9 @@ export interface ConsoleRooms {
   };
   readonly routing: Pick<ServiceBook, 'inquiry'>;
   readonly funds: Funds;
+  readonly benchmarks: Benchmarks;
+  /** What a provider must have before it is active. */
+  readonly life: LifeTerms;
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
   readonly statements: Statements;
