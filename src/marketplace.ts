@@ -486,6 +486,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const close = async (graceMs: number, noticeMs: number): Promise<void> => {
       // Whoever asks is told that we leave, and everything else goes on: a balancer needs a moment to notice.
       phase = 'leaving';
+      watching.leave();
       hub.refuseNewLinks();
       gateway.leave();
       if (noticeMs > 0) await pause(clock, noticeMs);

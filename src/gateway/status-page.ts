@@ -233,7 +233,7 @@ dt { font-size: .75rem; color: var(--soft); } dd { margin: 0; font-variant-numer
 .chart { display: block; width: 100%; height: 5rem; }
 .chart path { fill: none; stroke: var(--calm); stroke-width: 2; } .chart circle { fill: var(--calm); }
 .incident { border-left: .3rem solid var(--fair); } .incident.critical, .incident.major { border-left-color: var(--poor); } .incident.over { border-left-color: var(--none); }
-ol { list-style: none; margin: .5rem 0 0; padding: 0; } li { padding: .25rem 0; border-top: 1px solid var(--line); font-size: .9rem; }
+ol { list-style: none; margin: .5rem 0 0; padding: 0; } li { padding: .25rem 0; border-top: 1px solid var(--line); font-size: .9rem; white-space: pre-line; }
 li time { white-space: nowrap; }
 footer { margin: 2rem 0 1rem; font-size: .85rem; }
 @media (max-width: 30rem) { article.region { margin-left: .5rem; } .bars { height: 1.6rem; } }

@@ -142,7 +142,7 @@ function mailText(to: string, { step, incident }: Notice): string {
   const subject = `[cygnet] ${incident.severity} incident ${step.kind}: ${where}`;
   return [
     `To: ${oneLine(to)}`,
-    'From: cygnet',
+    'From: Cygnet <cygnet@localhost>',
     `Date: ${new Date(step.atMs).toUTCString().replace('GMT', '+0000')}`,
     `Subject: ${oneLine(subject)}`,
     `Message-ID: <step-${step.seq}.${incident.id}@cygnet>`,

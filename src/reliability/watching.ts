@@ -45,6 +45,8 @@ export interface Watching {
   refused(about: { modelId: string; tier: TierName; code: string }): void;
   /** The public door is open: probing begins. */
   opened(door: { host: string; port: number; tls: boolean }): void;
+  /** This process leaves: that its agents do, too, is no outage, and nobody looks any more. */
+  leave(): void;
   close(): Promise<void>;
 }
 
@@ -99,6 +101,10 @@ export function openWatching(parts: {
     log.warn({ err: error }, 'The allowance for probes could not be given.');
   const pay = async (): Promise<void> =>
     await fillAllowance(parts.book, { daily: settings.probesDaily, atMs: clock.wallMs() });
+  const leave = (): void => {
+    probes?.close();
+    void looking.close();
+  };
   return {
     incidents,
     book,
@@ -143,8 +149,9 @@ export function openWatching(parts: {
         }),
       );
     },
+    leave,
     close: async () => {
-      probes?.close();
+      leave();
       await Promise.all(rounds.map((each) => each.close()));
       await door.close();
       await notices.close();
