@@ -10,6 +10,7 @@ import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
+import { PROBER } from '#domain/prober.ts';
 import { auditFunds } from '#funds/audit.ts';
 import { openFunds, openFundsRounds } from '#funds/open.ts';
 import { slashLadder } from '#funds/slash.ts';
@@ -42,7 +43,9 @@ import { NodeBook } from '#identity/node-book.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
+import { activeProviders } from '#identity/providers.ts';
 import { secretBox } from '#identity/secret-file.ts';
+import { SessionBook } from '#identity/session-book.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -59,9 +62,13 @@ import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
+import { AttemptTable } from '#reliability/attempts.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
+import { Standings } from '#reliability/standings.ts';
+import { StatusReader } from '#reliability/status-reader.ts';
+import { openWatching, type Watching } from '#reliability/watching.ts';
 import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { leastConnections } from '#routing/strategies/least-connections.ts';
@@ -121,6 +128,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       database,
       chain: parts.chain,
       settings: { ...config.funds, chainId: config.chain.chainId },
+      policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
       ladder: slashLadder(config.benchmarks.slashPercents),
       clock,
       random,
@@ -135,6 +143,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const caps = await openCaps(keys, { reading, clock, log });
     const quotas = await MemoryQuotas.open({ clock, read: (window) => reading.covered(window) });
 
+    const sessions = await SessionBook.open({
+      database,
+      clock,
+      log: log.child({ room: 'identity' }),
+      instance: instanceOf(config.dataFolder, ids),
+      heard: () => hub.registry.present(),
+    });
+    closing.push(() => sessions.close());
     const { slashPercents, ...held } = config.benchmarks;
     const benchmarkSettings = {
       ...DEFAULT_BENCHMARK_SETTINGS,
@@ -154,7 +170,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       },
     });
     closing.push(() => turns.close());
-    const hub = new Hub(
+    const hub: Hub = new Hub(
       {
         clock,
         random,
@@ -164,6 +180,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         providers,
         nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
+        sessions,
         standings: held.mode === 'enforce' ? turns : undefined,
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
@@ -209,17 +226,50 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hub,
       endpoints,
       models: catalogue,
+      sessions,
       rules,
       marketName: box.marketName,
     });
     closing.push(() => fleet.close());
+    const watching = openWatching({
+      settings: {
+        ...config.watch,
+        mail:
+          config.watch.mailTo === undefined
+            ? undefined
+            : { folder: path.join(config.dataFolder, 'mail'), to: config.watch.mailTo },
+      },
+      database,
+      clock,
+      random,
+      ids,
+      log: log.child({ room: 'reliability' }),
+      hub,
+      models: catalogue,
+      book: money.book,
+      rules,
+      shutOut: (candidate, modelId) => service.shutOut(candidate, modelId),
+    });
+    closing.push(() => watching.close());
+    const attempts = new AttemptTable({ database, clock, life: ids('life') });
+    const standings = new Standings({
+      clock,
+      log: log.child({ room: 'reliability' }),
+      attempts,
+      providers: () => activeProviders(database),
+      uptimes: (at) => rewards.book.uptimes(at),
+      putBehind: (reasons) => hub.registry.putBehind(reasons),
+    });
+    closing.push(() => standings.close());
     const service = new ServiceBook({
       clock,
       random,
       strategy: STRATEGIES[config.routing.strategy](),
       region: config.routing.region,
       candidates: (modelId) => hub.candidates(modelId),
+      avoid: (modelId) => watching.incidents.postureOf(modelId)?.avoidRegions ?? NOWHERE,
       asked: (modelId) => warmUps?.asked(modelId),
+      judged: (...attempt) => attempts.note(...attempt),
     });
     const warmUps = config.routing.warmUp
       ? new WarmUps({
@@ -256,6 +306,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       const { ownerId: id, name } = PLAYGROUND;
       await createConsumer(database, { id, name, at: clock.wallMs() });
     }
+    if (config.watch.probes) {
+      const { ownerId: id, name } = PROBER;
+      await createConsumer(database, { id, name, at: clock.wallMs() });
+    }
     const usage = new RecentUsage(database);
     const waiting = new WaitingRoom({ clock });
     const reliability = openReliability({
@@ -263,7 +317,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       clock,
       log: log.child({ room: 'reliability' }),
       life: ids('life'),
-      gauges: [...marketGauges({ clock, hub, dispatcher, money }), auditGauge(() => payouts.standing())],
+      gauges: [
+        ...marketGauges({ clock, hub, dispatcher, money }),
+        ...watching.gauges,
+        auditGauge(() => payouts.standing()),
+      ],
     });
     closing.push(() => reliability.close());
     const bodies = new BodyPool({ clock, limits: config.limits });
@@ -313,7 +371,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             outputTokensDefault: Math.min(4_096, config.limits.outputTokensMax),
             recountBytesMax: 262_144,
           },
-          keys,
+          keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
           limits: new MemoryLimits(config.limits),
           holds: new CappedHolds(money.holds, caps),
@@ -327,9 +385,18 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           served: (record, about) => {
             usage.note(record);
             const { candidate, tier, queueMs } = about;
-            reliability.served(record, { tier, region: candidate?.region ?? null, queueMs });
+            // What the market asks itself says nothing of what others get.
+            if (record.consumerId === PROBER.ownerId) return;
+            const region = candidate?.region ?? null;
+            reliability.served(record, { tier, region, queueMs });
+            watching.served(record, { tier, region });
           },
-          refused: (about) => reliability.refused(about),
+          refused: (about) => {
+            if (about.consumerId === PROBER.ownerId) return;
+            reliability.refused(about);
+            watching.refused(about);
+          },
+          posture: watching.incidents.postureOf,
         },
         bodies,
         loops: new LoopGuard(box.marketNames),
@@ -378,10 +445,23 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           statements,
           models: catalogue,
           registry: hub.registry,
+          routing: service,
+          measured: { table: reliability.table, attempts, standings },
+          sessions,
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
         },
+        status: new StatusReader({
+          database,
+          clock,
+          log: log.child({ room: 'reliability' }),
+          table: reliability.table,
+          incidents: watching.book,
+          models: () => catalogue.list(),
+          ready: watching.readyRegions,
+          frozen: () => watching.incidents.posture.freeze,
+        }),
         metrics: { page: reliability.metrics, token: config.access.metricsToken },
         health: () => {
           // Once ready it stays so: what happens to agents later is no reason to send consumers elsewhere.
@@ -401,10 +481,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       throw error;
     });
 
+    watching.opened({ host: config.host, port: gateway.port, tls: gatewayTls !== undefined });
     let closed: Promise<void> | undefined;
     const close = async (graceMs: number, noticeMs: number): Promise<void> => {
       // Whoever asks is told that we leave, and everything else goes on: a balancer needs a moment to notice.
       phase = 'leaving';
+      watching.leave();
       hub.refuseNewLinks();
       gateway.leave();
       if (noticeMs > 0) await pause(clock, noticeMs);
@@ -426,6 +508,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hub,
       fleet,
       gateway,
+      watching,
       underWay: () => ({
         requests: dispatcher.active,
         attempts: hub.registry.inFlight,
@@ -465,6 +548,7 @@ export interface Marketplace {
   readonly hub: Hub;
   readonly fleet: ExternalFleet;
   readonly gateway: Gateway;
+  readonly watching: Pick<Watching, 'incidents' | 'door'>;
   /** What is not over yet. All zero is a market at rest. */
   underWay(): UnderWay;
   /** Reads certificates and keys again. */
@@ -487,6 +571,7 @@ export interface UnderWay {
   readonly unpostedBytes: number;
 }
 
+const NOWHERE: readonly string[] = [];
 /** How long the ledger may stand still before a statement of its is given up. */
 const LEDGER_DEADLINE_MS = 120_000;
 /** How long settlement waits for its database: it reads the whole day, and the audit the whole ledger. */

@@ -31,7 +31,7 @@ const DOORS: Record<string, readonly string[]> = {
   statements: ['kit', 'domain', 'wire', 'db', 'identity', 'ledger', 'funds'],
   hub: ['kit', 'domain', 'wire', 'identity', 'catalogue', 'routing'],
   benchmark: ['kit', 'domain', 'wire', 'db', 'identity', 'funds', 'hub'],
-  reliability: ['kit', 'domain', 'wire', 'db', 'ledger', 'hub'],
+  reliability: ['kit', 'domain', 'wire', 'db', 'routing', 'ledger', 'hub'],
   rewards: ['kit', 'domain', 'db', 'ledger', 'reliability'],
   settlement: ['kit', 'domain', 'wire', 'db', 'identity', 'ledger', 'chain'],
   // Every room above that answers questions; the database and the chain only through the rooms that own their records.

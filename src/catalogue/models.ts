@@ -95,7 +95,7 @@ export class CatalogueView {
     // The price in force, those to come, and (for a clock that is set back a little) those of the last day.
     const rows = await sql<Row[]>`
       select m.id, m.slug, m.aliases, m.name, m.category, m.context_tokens, m.max_output_tokens, m.min_vram_gb, m.tier,
-        m.canary_version, m.canary_share,
+        m.canary_version, m.canary_share, m.stand_in,
         p.id as price_id, p.effective_from, p.unit, p.input_pico, p.output_pico, p.request_pico,
         p.minute_pico
       from models m
@@ -147,6 +147,7 @@ interface Row {
   tier: string;
   canary_version: string | null;
   canary_share: number | null;
+  stand_in: string | null;
   price_id: string;
   effective_from: Date;
   unit: 'token' | 'request';
@@ -170,6 +171,7 @@ function modelOf(row: Row): Omit<Model, 'price'> {
     tier: row.tier,
     canary:
       row.canary_version === null ? null : { version: row.canary_version, share: row.canary_share ?? 0 },
+    ...(row.stand_in !== null && { standIn: row.stand_in }),
   };
 }
 
@@ -201,4 +203,23 @@ export async function setCanary(
     update models set canary_version = ${canary?.version ?? null}, canary_share = ${canary?.share ?? null}
     where id = ${name} or slug = ${name} returning id`;
   return model?.id;
+}
+
+/**
+ * Names the smaller model that may answer in a model's place while that is in trouble, or (null) none. Answers both ids;
+ * undefined when either is no model.
+ */
+export async function setStandIn(
+  database: Database,
+  wish: { name: string; by: string | null },
+): Promise<{ modelId: string; by: string | null } | undefined> {
+  const { name, by } = wish;
+  const [row] = await database.sql<{ id: string; stand_in: string | null }[]>`
+    update models set stand_in = small.id
+    from (
+      select id from models where id = ${by} or slug = ${by} union all select null where ${by}::text is null
+    ) small
+    where (models.id = ${name} or models.slug = ${name}) and models.id is distinct from small.id
+    returning models.id, models.stand_in`;
+  return row && { modelId: row.id, by: row.stand_in };
 }

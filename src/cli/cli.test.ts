@@ -292,6 +292,25 @@ describe('external endpoints', () => {
   });
 });
 
+test("what a provider's agents ask is set and given up, and refused above the list", async () => {
+  await answer('providers', 'create', 'Agents');
+  const words = ['providers', 'ask', 'Agents', 'glm-4.7-flash'];
+  const asks = await cygnet([...words, '--input', '0.01', '--output', '0.02']);
+  expect(asks.out).toContain('asks $0.01 in, $0.02 out per million tokens for zai-org/GLM-4.7-Flash');
+  expect(await refusal(1, ...words, '--input', '900', '--output', '0')).toContain('may not be above');
+  expect(await answer(...words, '--listed')).toMatchObject({ modelId: 'zai-org/GLM-4.7-Flash', ask: null });
+});
+
+test('asking a market that is not there, or with a key that cannot be read, is refused in a sentence', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-cli-'));
+  const keyFile = path.join(folder, 'key');
+  expect(await refusal(1, 'providers', 'why', '--key-file', keyFile)).toContain('ENOENT');
+  writeFileSync(keyFile, 'sk-prov-nobody');
+  const nowhere = ['providers', 'why', '--key-file', keyFile, '--market', 'http://127.0.0.1:9'];
+  expect(await refusal(1, ...nowhere)).toContain('does not answer');
+  rmSync(folder, { recursive: true, force: true });
+});
+
 test('whoever puts a consumer on a plan with a fee is told that it costs', async () => {
   await answer('consumers', 'create', 'Charged');
   const { out } = await cygnet(['consumers', 'plan', 'Charged', 'pro']);
@@ -485,6 +504,66 @@ function usageRecord(given: Partial<UsageRecord>): UsageRecord {
     ...given,
   };
 }
+
+describe('incidents', () => {
+  let id = '';
+
+  test('one is opened by hand, annotated and silenced', async () => {
+    ({ id = '' } = await answer('incidents', 'open', 'Racks are hot.', '--model', 'cygnet-nano'));
+    expect(await refusal(1, 'incidents', 'open', 'Again.', '--model', 'cygnet-nano')).toContain('note');
+    await answer('incidents', 'note', id, 'Fans are on.');
+    await answer('incidents', 'note', id, 'Call Kim.', '--internal');
+    await answer('incidents', 'silence', id, '--minutes', '5');
+    expect((await cygnet(['incidents', 'list'])).out).toContain('open, silenced');
+  });
+
+  test('one is ended, and its post-mortem drafted and published', async () => {
+    expect(await refusal(1, 'incidents', 'post-mortem', id, '--publish', 'package.json')).toContain(
+      'not over',
+    );
+    await answer('incidents', 'resolve', id, 'Cooled down.');
+    expect(await refusal(1, 'incidents', 'resolve', id, 'Again.')).toContain('over already');
+    expect((await cygnet(['incidents', 'list'])).out).toContain('post-mortem due');
+    const shown = await cygnet(['incidents', 'show', id]);
+    expect(shown.out).toContain('note (internal), operator: Call Kim.');
+    const draft = await cygnet(['incidents', 'post-mortem', id]);
+    expect(draft.out).toContain('# major incident: cygnet/cygnet-nano');
+    expect(draft.out).toContain('**resolved** (operator) Cooled down.');
+    await answer('incidents', 'post-mortem', id, '--publish', 'package.json');
+    expect((await cygnet(['incidents', 'list'])).out).toContain('post-mortem published');
+  });
+
+  test('a slip is refused in a sentence', async () => {
+    expect(await refusal(1, 'incidents', 'show', 'inc_none')).toContain('no incident');
+    expect(await refusal(2, 'incidents', 'open', 'Hot.', '--severity', 'huge')).toContain('critical');
+    expect(await refusal(2, 'incidents', 'open', '  ')).toContain('Words');
+    expect(await refusal(1, 'incidents', 'open', 'Hot.', '--model', 'none')).toContain('no model');
+    expect(await refusal(2, 'incidents', 'list', '--days', '-1')).toContain('--days');
+  });
+
+  test('maintenance is announced, listed and called off', async () => {
+    const from = '2099-01-01T22:00Z';
+    const until = '2099-01-01T23:30Z';
+    const words = ['maintenance', 'add', 'New switches.', '--from', from, '--until', until];
+    const made = await answer<Record<string, unknown>>(...words);
+    expect(made).toMatchObject({ modelId: '', excludes: true });
+    expect((await cygnet(['maintenance', 'list'])).out).toContain('New switches.');
+    await answer('maintenance', 'remove', made['id'] as string);
+    expect(await answer<unknown[]>('maintenance', 'list')).toEqual([]);
+    expect(await refusal(1, 'maintenance', 'remove', made['id'] as string)).toContain('called off');
+    const add = (...times: string[]) => refusal(2, 'maintenance', 'add', 'X', ...times);
+    expect(await add('--from', until, '--until', from)).toContain('after');
+    expect(await add('--from', 'tomorrow', '--until', until)).toContain('zone');
+  });
+
+  test('a smaller model is named as stand-in, never a model its own', async () => {
+    const set = await answer('models', 'stand-in', 'zai-org/GLM-4.7-Flash', '--by', 'cygnet-nano');
+    expect(set).toEqual({ modelId: 'zai-org/GLM-4.7-Flash', by: 'cygnet/cygnet-nano' });
+    expect(await answer('models', 'stand-in', 'glm-4.7-flash', '--none')).toMatchObject({ by: null });
+    expect(await refusal(1, 'models', 'stand-in', 'cygnet-nano', '--by', 'cygnet-nano')).toContain('same');
+    expect(await refusal(2, 'models', 'stand-in', 'cygnet-nano')).toContain('--by');
+  });
+});
 
 describe('the program', () => {
   test('ends with 2 for a command line that means nothing', async () => {

@@ -118,6 +118,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'plan capacity and cost, from figures or from what was measured',
     load: async () => (await import('./plan.ts')).plan,
   },
+  incidents: {
+    summary: 'list, open, annotate, silence and end incidents; draft post-mortems',
+    load: async () => (await import('./incidents.ts')).incidents,
+  },
+  maintenance: {
+    summary: 'announce, list and call off maintenance',
+    load: async () => (await import('./maintenance.ts')).maintenance,
+  },
   verify: {
     summary: 'check a published claims file, by itself and against the chain',
     load: async () => (await import('./verify.ts')).verify,

@@ -43,7 +43,11 @@ export function demo(command: Command): void {
     let running: RunningMarket | undefined;
     try {
       // The environment's settings are for the operator's own market, not for this one.
-      const config = readConfig({}, { dataFolder: folder, gatewayPort: 0, hubPort: 0, logLevel: 'info' });
+      const config = readConfig(
+        {},
+        // The books that are shown are those of its own requests.
+        { dataFolder: folder, gatewayPort: 0, hubPort: 0, logLevel: 'info', watch: { probes: false } },
+      );
       running = await openRunningMarket({ config, destination, progress: say, localChain: false });
       const touring = tour(running, folder, agents);
       const stopped = stop.then(() => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { CatalogueView, setCanary } from '#catalogue/models.ts';
+import { CatalogueView, setCanary, setStandIn } from '#catalogue/models.ts';
 import type { Canary } from '#domain/model.ts';
 import { priceText } from '#domain/price.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
@@ -8,6 +8,7 @@ import { inSession } from './session.ts';
 
 /** `cygnet models` */
 export function models(command: Command): void {
+  standIn(command);
   command
     .command('list')
     .description('list the models on sale with their prices in force')
@@ -52,6 +53,30 @@ export function models(command: Command): void {
             canary
               ? `${modelId}: ${canary.version} leads ${canary.share * 100} % of requests.`
               : `${modelId}: no version is on trial.`,
+          ],
+        };
+      });
+    });
+}
+
+/** `cygnet models stand-in` */
+function standIn(command: Command): void {
+  command
+    .command('stand-in')
+    .description('name the smaller model that may answer while a model is in trouble')
+    .argument('<model>', 'its id or short name')
+    .option('--by <model>', 'the smaller one; no dearer, or it is not used')
+    .option('--none', 'no model may')
+    .action((name: string, { by, none = false }: { by?: string; none?: boolean }, self: Command) => {
+      if ((by === undefined) !== none)
+        throw new WrongUsage('Name the smaller model with --by, or say --none.');
+      return inSession(self, async (session) => {
+        const set = await setStandIn(session.database, { name, by: by ?? null });
+        if (!set) throw new Refusal('Both must be models, and not the same.');
+        return {
+          value: set,
+          lines: [
+            set.by === null ? `${set.modelId}: no model stands in.` : `${set.modelId}: ${set.by} stands in.`,
           ],
         };
       });

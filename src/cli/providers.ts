@@ -2,6 +2,9 @@ import type { Command } from 'commander';
 import { lifeTerms } from '#config/config.ts';
 import { approvedState, firstState } from '#domain/lifecycle.ts';
 import { DATA_POLICIES } from '#domain/preferences.ts';
+import { type Amounts, priceText } from '#domain/price.ts';
+import { refusalOfAsk } from '#hub/external/registration.ts';
+import { setProviderAsk } from '#identity/asks.ts';
 import {
   createProvider,
   endWithholding,
@@ -9,10 +12,13 @@ import {
   setProviderState,
   setProviderTerms,
 } from '#identity/providers.ts';
+import { economics } from './economics.ts';
 import { properName, theProvider } from './parties.ts';
+import { type AmountOptions, amountsOf, theModel } from './price.ts';
 import { Refusal } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';
 import { inSession, type Session } from './session.ts';
+import { why } from './why.ts';
 
 const LISTED = 1_000;
 
@@ -96,6 +102,50 @@ export function providers(command: Command): void {
     .action((name: string, wish: { region?: string; dataPolicy?: string }, self: Command) =>
       inSession(self, (session) => noteTerms(session, name, wish)),
     );
+  command
+    .command('ask')
+    .description("set what a provider's agents want for a model from now on, at most the listed price")
+    .argument('<provider>', 'its id or name')
+    .argument('<model>', 'its id or short name')
+    .option('--input <usd>', 'dollars per million tokens of prompt')
+    .option('--output <usd>', 'dollars per million tokens of answer')
+    .option('--request <usd>', 'dollars per request (image and audio models)')
+    .option('--minute <usd>', 'with --request: dollars per minute of sound, where that is more')
+    .option('--listed', 'go back to the listed price')
+    .action((name: string, model: string, options: AmountOptions & { listed?: boolean }, self: Command) => {
+      const amounts = options.listed ? undefined : amountsOf(options);
+      return inSession(self, (session) => setTheAsk(session, { name, model, amounts }));
+    });
+  economics(
+    command
+      .command('economics')
+      .description("ask a running market what a provider's models bring, and what others would"),
+  );
+  why(
+    command
+      .command('why')
+      .description('ask a running market why a provider gets traffic, or none')
+      .argument('[model]', 'one model; by default those that it offers'),
+  );
+}
+
+async function setTheAsk(
+  session: Session,
+  wish: { name: string; model: string; amounts: Amounts | undefined },
+): Promise<Report> {
+  const { database, clock, makeId } = session;
+  const { amounts } = wish;
+  const { id: providerId } = await theProvider(database, wish.name);
+  const model = await theModel(session, wish.model);
+  const tooDear = amounts && refusalOfAsk(amounts, model);
+  if (tooDear !== undefined) throw new Refusal(tooDear);
+  const id = makeId('ask');
+  const ask = { id, providerId, modelId: model.id, amounts };
+  await setProviderAsk(database, { ...ask, actor: 'cli', at: clock.wallMs() });
+  return {
+    value: { id, providerId, modelId: model.id, ask: amounts ?? null },
+    lines: [`${providerId} asks ${priceText(amounts ?? model.price)} for ${model.id} from now on.`],
+  };
 }
 
 async function noteTerms(

@@ -28,6 +28,7 @@ export interface Config {
   readonly logLevel: string;
   readonly limits: Limits;
   readonly playground: PlaygroundSettings;
+  readonly watch: WatchSettings;
   readonly access: AccessSettings;
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
@@ -99,6 +100,16 @@ export type LimitClass = 'llm' | 'image' | 'embedding' | 'other';
 export function limitClassOf(category: Category): LimitClass {
   if (category === 'llm' || category === 'multimodal') return 'llm';
   return category === 'audio' ? 'other' : category;
+}
+
+/** How the market watches itself. */
+export interface WatchSettings {
+  readonly probes: boolean;
+  /** What probes may cost the platform a day. */
+  readonly probesDaily: Pico;
+  readonly webhook: { readonly url: string; readonly secret: Sealed<string> } | undefined;
+  /** Whom mail about incidents is for; undefined: there is none. */
+  readonly mailTo: string | undefined;
 }
 
 /** Who gets in, and from where. */
@@ -326,6 +337,15 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       requestTimeoutMs: env.requestTimeoutMs,
       headTimeoutMs: 20_000,
       bodyTimeoutMs: 60_000,
+    },
+    watch: {
+      probes: env.probes,
+      probesDaily: env.probesDaily,
+      webhook:
+        env.incidentWebhook === undefined || env.incidentWebhookSecret === undefined
+          ? undefined
+          : { url: env.incidentWebhook, secret: env.incidentWebhookSecret },
+      mailTo: env.incidentMailTo,
     },
     playground: { enabled: env.playground, requestsPerHour: 5, outputTokensMax: 100 },
     access: {

@@ -273,6 +273,34 @@ export const VARIABLES = {
     'The longest a request may take from beginning to end, in milliseconds.',
   ),
 
+  probes: plain(
+    'CYGNET_PROBES',
+    yesOrNo,
+    'yes',
+    'Whether the market asks its own models every 30 to 60 seconds. The consumer con_probes pays, with money of the platform.',
+  ),
+  probesDaily: plain(
+    'CYGNET_PROBES_DAILY_USD',
+    dollars,
+    '0.25',
+    'What those probes may cost the platform a day. Used up, they wait for the next.',
+  ),
+  incidentWebhook: optional(
+    'CYGNET_INCIDENT_WEBHOOK',
+    text,
+    'Where the steps of incidents are posted, signed. Judged like the URL of an external endpoint.',
+  ),
+  incidentWebhookSecret: optional(
+    'CYGNET_INCIDENT_WEBHOOK_SECRET',
+    anySecret,
+    'What those posts are signed with (HMAC-SHA256).',
+    true,
+  ),
+  incidentMailTo: optional(
+    'CYGNET_INCIDENT_MAIL_TO',
+    text,
+    'Whom mail about incidents is for. It is put down as files in the folder mail of the data folder.',
+  ),
   metricsToken: optional(
     'CYGNET_METRICS_TOKEN',
     anySecret,

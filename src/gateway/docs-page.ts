@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { escaped } from './markup.ts';
 
 /**
  * The OpenAPI document as a page to read: written once, without scripts, and without a request to anywhere else, which its
@@ -139,14 +140,6 @@ function named(schema: Json, depth = 0): string {
 
 function anchor(method: string, path: string): string {
   return `${method}${path.replaceAll(/[^a-z]+/g, '-')}`;
-}
-
-function escaped(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
 }
 
 const STYLE = `

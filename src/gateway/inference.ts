@@ -4,7 +4,7 @@ import type { Pico } from '#domain/money.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
 import { planOf } from '#domain/plan.ts';
 import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
-import { type Price, priceOf } from '#domain/price.ts';
+import { asksMore, type Price, priceOf } from '#domain/price.ts';
 import { type TierName, tierOfPlan } from '#domain/tier.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
@@ -15,6 +15,7 @@ import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import { RecordInDoubt, type UsageJournal } from '#ledger/ports.ts';
+import type { ModelPosture } from '#reliability/posture.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { type ErrorCode, errorBody, errorRow } from '#wire/errors.ts';
 import { BYTES_PER_TOKEN_GUESS, BYTES_PER_TOKEN_MOST, billedUsage } from './bill.ts';
@@ -31,6 +32,7 @@ import { checkAddress, checkModel } from './key-scope.ts';
 import { capHeaders, placeHeaders, rateHeaders } from './limit-headers.ts';
 import type { Limits, PlaceVerdict, RateVerdict } from './limits.ts';
 import type { Quotas } from './plan-quotas.ts';
+import { outputCap, postureHeaders, shed, standInPlace } from './posture.ts';
 import { readShortcut } from './preferences.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
@@ -47,8 +49,9 @@ import type { WaitingRoom } from './waiting-room.ts';
  * Nothing between the key and the first token waits for a disk or a database, except a hold that outgrows what this
  * process has set aside for the consumer.
  *
- * Money: the hold is the most the request can cost beyond what the consumer's plan covers of it. The charge follows from what was delivered (`bill.ts`), is never
- * more than the hold, and is in the journal before the consumer sees the end of the answer. An answer that the provider
+ * Money: the hold is the most the request can cost beyond what the consumer's plan covers of it. The charge follows from
+ * what was delivered (`bill.ts`), is never more than the hold, and is in the journal before the consumer sees the end of
+ * the answer. An answer that the provider
  * broke costs nothing; one that the consumer left is charged for what was passed on. If the process dies in between, the
  * consumer was not told that the answer is complete, nothing is charged, and the hold dissolves with the lease.
  */
@@ -77,7 +80,9 @@ export interface InferenceRooms {
     about: { candidate: Candidate | undefined; tier: TierName; queueMs: number | undefined },
   ) => void;
   /** Told of each request for a model that was refused before anybody was asked. */
-  readonly refused: (about: { modelId: string; tier: TierName; code: string }) => void;
+  readonly refused: (about: { consumerId: string; modelId: string; tier: TierName; code: string }) => void;
+  /** What is different for a model while something is wrong with it; absent: nothing ever is. */
+  readonly posture?: (modelId: string) => ModelPosture | undefined;
 }
 
 /** The hold book (`ledger/holds.ts`) with the spend caps of keys in front (`spend-caps.ts`). */
@@ -111,6 +116,8 @@ export interface Caller {
   readonly rate?: RateVerdict;
   /** The markets that the request has passed on its way here. */
   readonly via?: string;
+  /** The one candidate that may serve it, by its id. */
+  readonly to?: string;
   /** What a balance that does not suffice is called, where it is not the caller's. */
   readonly whenShort?: ErrorCode;
 }
@@ -208,25 +215,34 @@ export async function serve<A extends Ask>(
     if (ask instanceof Fault) throw ask;
     const wanted = wantedModel(rooms, endpoint, caller, ask, ask.model);
     // All names are judged before anything is tried: a slip in the last is told at once, not on the day it is needed.
-    const others = otherModels(rooms, endpoint, caller, ask, wanted);
+    const journey = inTrouble(rooms, endpoint, caller, ask, [
+      wanted,
+      ...otherModels(rooms, endpoint, caller, ask, wanted),
+    ]);
     modelId = wanted.model.id;
     const taken =
       caller.rate ?? rooms.limits.takeRequest(caller.key, wanted.model.category, rooms.clock.nowMs());
     rate = taken instanceof Promise ? await taken : taken;
     if (!rate.allowed) throw overRate(rate, wanted.model.category);
-    for (let next: Wanted | undefined = wanted; next; ) {
+    // Who asks for one candidate does not stand in the line of all.
+    const waiting = caller.to === undefined ? rooms.waiting : undefined;
+    for (let next = journey.shift(); next; ) {
       const job = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
       current = job;
-      next = others.shift();
+      next = journey.shift();
       if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
-      // Whoever waits for this model already goes first.
-      let picked = rooms.waiting?.isBusy(job.model.id) ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
-      if ('none' in picked && !(rooms.waiting && picked.none === 'providers-busy')) {
+      // Whoever waits for this model already goes first; whoever named another model need not wait.
+      let picked = waiting?.isBusy(job.model.id) ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
+      if ('none' in picked) {
         if (next) continue;
-        throw nobody(picked, job.model, caller.key);
+        if (!waiting || picked.none !== 'providers-busy') throw nobody(picked, job.model, caller.key);
       }
       // Only now: a body that no agent could take is told so first.
       checkLength(rooms.settings.inputTokensMax, endpoint, ask);
+      const { tier } = job;
+      const waits = shed(rooms.posture?.(job.model.id), { endpoint, ask, tier });
+      if (waits && next) continue;
+      if (waits) throw waits;
       const holding = job.hold();
       if (holding) {
         await holding;
@@ -234,7 +250,8 @@ export async function serve<A extends Ask>(
         if (!('none' in picked)) picked = rooms.pick(job.order, NOBODY_TRIED);
       }
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
-      if ('none' in picked && picked.none === 'providers-busy') picked = await job.turn(picked);
+      if (waiting && !next && 'none' in picked && picked.none === 'providers-busy')
+        picked = await job.turn(picked);
       if ('none' in picked) {
         job.release();
         if (reply.gone) return;
@@ -253,8 +270,10 @@ export async function serve<A extends Ask>(
     sendError(reply, fault, rate && rateHeaders(rate));
     logRefusal(rooms, caller, fault);
     modelId = current?.model.id ?? modelId;
-    if (modelId !== undefined)
-      rooms.refused({ modelId, tier: tierOfPlan(caller.key.plan), code: fault.code });
+    if (modelId !== undefined) {
+      const { ownerId: consumerId, plan } = caller.key;
+      rooms.refused({ consumerId, modelId, tier: tierOfPlan(plan), code: fault.code });
+    }
   } finally {
     caller.leave();
   }
@@ -264,6 +283,35 @@ export async function serve<A extends Ask>(
 interface Wanted {
   readonly model: Model;
   readonly wish: Wish | undefined;
+  /** It is the smaller model, in the place of the one that was asked for. */
+  readonly standsIn?: boolean;
+}
+
+/** The models of a request with the smaller one among them, where the first is in trouble and its consumer may get it. */
+function inTrouble<A extends Ask>(
+  rooms: InferenceRooms,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  ask: A,
+  models: Wanted[],
+): Wanted[] {
+  const [first] = models as [Wanted];
+  const name = rooms.posture?.(first.model.id)?.fallbackModel;
+  if (name === undefined || caller.to !== undefined) return models;
+  const place = standInPlace(endpoint, ask, tierOfPlan(caller.key.plan));
+  if (place === 'never') return models;
+  let smaller: Wanted;
+  try {
+    smaller = wantedModel(rooms, endpoint, caller, ask, name);
+  } catch (error) {
+    // Off sale, or not this caller's to ask: then there is none for it.
+    if (error instanceof Fault) return models;
+    throw error;
+  }
+  if (asksMore(smaller.model.price, first.model.price)) return models;
+  if (models.some(({ model }) => model.id === smaller.model.id)) return models;
+  const standIn = { ...smaller, standsIn: true };
+  return place === 'before' ? [standIn, ...models] : [...models, standIn];
 }
 
 /** The model that `name` means, if this caller may ask it this. Throws a `Fault` (400, 403, 404). */
@@ -365,8 +413,12 @@ class PaidJob<A extends Ask> {
   readonly #caller: Caller;
   readonly #ask: A;
   readonly model: Model;
+  readonly tier: TierName;
   readonly #rate: RateVerdict;
   readonly #reply: Reply;
+  readonly #standsIn: string | undefined;
+  /** The most tokens of an answer while the model is in trouble. */
+  readonly #cap: number | undefined;
   readonly #ceiling: Ceiling;
   readonly #text: DeliveredText | undefined;
   #outputCeiling: number;
@@ -392,7 +444,7 @@ class PaidJob<A extends Ask> {
     endpoint: Endpoint<A>,
     caller: Caller,
     ask: A,
-    { model, wish }: Wanted,
+    { model, wish, standsIn }: Wanted,
     rate: RateVerdict,
     bytes: Buffer,
     reply: Reply,
@@ -405,7 +457,14 @@ class PaidJob<A extends Ask> {
     this.#rate = rate;
     this.#reply = reply;
     this.#ceiling = endpoint.ceiling(ask, model, rooms.settings);
+    this.tier = tierOfPlan(caller.key.plan);
+    this.#standsIn = standsIn ? model.id : undefined;
     this.#outputCeiling = this.#ceiling.outputTokens;
+    const cap = outputCap(rooms.posture?.(model.id), this.tier);
+    if (cap !== undefined && cap * ask.n < this.#outputCeiling) {
+      this.#cap = cap;
+      this.#outputCeiling = cap * ask.n;
+    }
     const set: Record<string, unknown> = endpoint.set?.(ask) ?? {};
     if (ask.model !== model.id) set['model'] = model.id;
     const completionId = `chatcmpl-${caller.requestId.slice(4)}`;
@@ -429,6 +488,7 @@ class PaidJob<A extends Ask> {
       price: model.price,
       agentsOnly: !planOf(caller.key.plan).fallback,
       ...(wish && { wish }),
+      ...(caller.to !== undefined && { to: caller.to }),
     };
     this.#price = model.price;
   }
@@ -500,7 +560,7 @@ class PaidJob<A extends Ask> {
       const { answer, leave } = room.wait({
         modelId: this.model.id,
         consumerId: this.consumerId,
-        tier: this.#tier,
+        tier: this.tier,
         pick: () => this.#rooms.pick(this.order, NOBODY_TRIED),
       });
       const left = (): void => {
@@ -525,10 +585,6 @@ class PaidJob<A extends Ask> {
     this.#cover = NO_COVER;
     this.#rooms.quotas?.settle(this.consumerId, cover, used);
     if (reserved > 0n) this.#rooms.holds.settle(this.consumerId, reserved, charge, this.#caller.key);
-  }
-
-  get #tier(): TierName {
-    return tierOfPlan(this.#caller.key.plan);
   }
 
   get consumerId(): string {
@@ -630,12 +686,13 @@ class PaidJob<A extends Ask> {
       if (!(error instanceof RecordInDoubt)) this.release();
       this.#rooms.log.error({ request: record.id, err: error }, 'The usage of a request could not be kept.');
       this.#answerFailure('ledger-unavailable');
-      this.#rooms.refused({ modelId: record.modelId, tier: this.#tier, code: 'ledger-unavailable' });
+      const { consumerId, modelId } = record;
+      this.#rooms.refused({ consumerId, modelId, tier: this.tier, code: 'ledger-unavailable' });
       return;
     }
     const { covered = 0n, coveredTokens = 0, coveredUnits = 0 } = record;
     this.#settle(record.charge, { tokens: coveredTokens, units: coveredUnits });
-    this.#rooms.served(record, { candidate: end.candidate, tier: this.#tier, queueMs: this.#queueMs });
+    this.#rooms.served(record, { candidate: end.candidate, tier: this.tier, queueMs: this.#queueMs });
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
     else if (!this.#left) this.#answerFailure(end.errorCode ?? 'provider-failed');
@@ -763,6 +820,7 @@ class PaidJob<A extends Ask> {
     return [
       'x-swan-connection-mode',
       this.#mode,
+      ...postureHeaders({ standsIn: this.#standsIn, cap: this.#cap }),
       ...rateHeaders(this.#rate),
       ...placeHeaders(place),
       ...capHeaders(key, this.#rooms.holds.capsLeft?.(key)),

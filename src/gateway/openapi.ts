@@ -12,6 +12,7 @@ import { embeddingListSchema, embeddingRequestSchema } from '#wire/openai/embedd
 import { imageListSchema, imageRequestSchema } from '#wire/openai/images.ts';
 import { generationSchema, modelListSchema, modelSchema } from '#wire/openai/models.ts';
 import { responseSchema, responsesRequestSchema } from '#wire/openai/responses.ts';
+import { statusSchema } from '#wire/status.ts';
 
 /**
  * The OpenAPI 3.1 document of the consumer's API, made from the schemas that validate. Each route is a row of the table
@@ -160,6 +161,28 @@ export const ROUTES: readonly Route[] = [
     method: 'get',
     path: '/metrics',
     summary: 'Figures for Prometheus. For this machine alone, or with the token for metrics.',
+    tag: 'service',
+    security: 'none',
+  },
+  {
+    method: 'get',
+    path: '/status',
+    summary: 'How every model is and was, as a page.',
+    tag: 'service',
+    security: 'none',
+  },
+  {
+    method: 'get',
+    path: '/status.json',
+    summary: 'How every model is and was: state, 90 days, figures of the last, incidents, maintenance.',
+    tag: 'service',
+    security: 'none',
+    answer: statusSchema,
+  },
+  {
+    method: 'get',
+    path: '/status.atom',
+    summary: 'Incidents as a feed.',
     tag: 'service',
     security: 'none',
   },

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PROBER } from '#domain/prober.ts';
 import { Fault } from '#kit/fault.ts';
+import { PROBE_HEADER } from '#reliability/probe-door.ts';
 import { type BodiesInHand, noRoom, type Room } from './bodies-in-hand.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { Ask, Endpoint } from './endpoint.ts';
@@ -105,6 +107,10 @@ function open<A extends Ask>(
       ? route.admit(request, requestId)
       : admit(rooms, request.headers.authorization, requestId, () => addresses.of(request));
     const caller = via === undefined ? admitted : { ...admitted, via };
+    if (caller.key.id === PROBER.id) {
+      const to = request.headers[PROBE_HEADER];
+      if (typeof to === 'string') return { caller: { ...caller, to }, reply, translated };
+    }
     return { caller, reply, translated };
   } catch (error) {
     refuse(request, translated ?? reply, asFault(error));

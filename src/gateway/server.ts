@@ -12,6 +12,7 @@ import type { Model } from '#domain/model.ts';
 import { Fault } from '#kit/fault.ts';
 import type { TlsFiles } from '#kit/tls-files.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
+import type { StatusBody } from '#wire/status.ts';
 import { BodiesInHand } from './bodies-in-hand.ts';
 import type { BodyPool } from './body-pool.ts';
 import { openConsole } from './console/console.ts';
@@ -31,6 +32,7 @@ import { modelBody } from './model-body.ts';
 import { openApi } from './openapi.ts';
 import { formRoute, type Handler, jsonRoute, type RouteParts } from './paid-route.ts';
 import { PLAYGROUND_BODY_BYTES_MAX, Playground, type PlaygroundSettings } from './playground.ts';
+import { STATUS_PAGE_HEADERS, statusFeed, statusPage } from './status-page.ts';
 import { messages } from './translate/chat-to-messages.ts';
 import { responses } from './translate/chat-to-responses.ts';
 
@@ -200,6 +202,18 @@ export async function openGateway(
     mayReadMetrics(request.raw, rooms.metrics.token, rooms.console.addresses);
     return reply.type(rooms.metrics.page.contentType).send(await rooms.metrics.page.text());
   });
+  app.get('/status', async (_request, reply) =>
+    reply.headers(STATUS_PAGE_HEADERS).send(statusPage(await rooms.status.report())),
+  );
+  app.get('/status.json', async (_request, reply) =>
+    reply.headers(STATUS_HEADERS).send(await rooms.status.report()),
+  );
+  app.get('/status.atom', async (_request, reply) =>
+    reply
+      .headers(STATUS_HEADERS)
+      .type('application/atom+xml; charset=utf-8')
+      .send(statusFeed(await rooms.status.report())),
+  );
   app.get('/v1/models', async () => ({
     object: 'list',
     data: rooms.models
@@ -296,6 +310,8 @@ export interface GatewayRooms {
   readonly playground: PlaygroundSettings;
   readonly console: ConsoleRooms;
   readonly metrics: MetricsRooms;
+  /** What everybody may know of how it goes. */
+  readonly status: { report(): Promise<StatusBody> };
   readonly health: () => Health;
 }
 
@@ -322,6 +338,13 @@ const IDLE_SWEEP_MS = 20;
 /** How long the last answers may take to reach their readers: all work is over when the gateway closes. */
 const LAST_ANSWERS_MS = 2_000;
 
+/** Anybody's page may read these: there is nothing private in them. */
+const STATUS_HEADERS = {
+  'cache-control': 'public, max-age=15',
+  'access-control-allow-origin': '*',
+  'x-content-type-options': 'nosniff',
+};
+
 const CHAT_PATH = '/v1/chat/completions';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
@@ -334,6 +357,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   '/v1/playground/models': ['GET', 'HEAD'],
   '/v1/generation': ['GET', 'HEAD'],
   '/metrics': ['GET', 'HEAD'],
+  '/status': ['GET', 'HEAD'],
+  '/status.json': ['GET', 'HEAD'],
+  '/status.atom': ['GET', 'HEAD'],
   '/openapi.json': ['GET', 'HEAD'],
   '/': ['GET', 'HEAD'],
   '/docs': ['GET', 'HEAD'],

@@ -161,6 +161,8 @@ export interface Order {
   readonly price?: Price;
   /** Its consumer's plan has no fallback: no external endpoint is tried. */
   readonly agentsOnly?: boolean;
+  /** The one candidate that may serve it, by its id; absent: whoever routing chooses. For probes. */
+  readonly to?: string;
   /** What the consumer and the house prefer for this request; absent: nothing in particular. */
   readonly wish?: Wish;
 }

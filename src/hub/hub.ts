@@ -7,7 +7,7 @@ import type { Candidate } from '#routing/candidate.ts';
 import { type HubCounters, hubCounters } from './counters.ts';
 import type { Link } from './link.ts';
 import { RESTARTING } from './notices.ts';
-import type { KeyFinder, ModelFinder, NodeBinder, ProviderStates, Standings } from './ports.ts';
+import type { KeyFinder, ModelFinder, NodeBinder, ProviderStates, SessionLog, Standings } from './ports.ts';
 import { Registry } from './registry.ts';
 import { Session, type SessionParts } from './session.ts';
 import { DEFAULT_HUB_SETTINGS, type HubSettings } from './settings.ts';
@@ -34,6 +34,7 @@ export class Hub {
     this.#parts = parts;
     this.settings = { ...DEFAULT_HUB_SETTINGS, ...settings };
     this.registry = new Registry({
+      nowMs: () => parts.clock.nowMs(),
       providers: parts.providers,
       standings: parts.standings,
       ...this.settings,
@@ -136,6 +137,8 @@ export interface HubParts {
   readonly providers: ProviderStates;
   readonly nodes: NodeBinder;
   readonly models: ModelFinder;
+  /** Undefined: nobody writes sessions down. */
+  readonly sessions?: SessionLog | undefined;
   /** What else a node must meet to be routed to; undefined where nothing else is asked. */
   readonly standings?: Standings | undefined;
   /** Is this key revoked? Asked about once a second for every registered session, so it answers from memory. */

@@ -42,6 +42,19 @@ export interface Standings {
   watch(changed: (nodeId: string) => void): () => void;
 }
 
+/** Writes down who was connected. Tells return at once and never throw. */
+export interface SessionLog {
+  began(session: {
+    id: string;
+    linkId: string;
+    providerId: string;
+    nodeId: string;
+    mode: 'websocket' | 'external';
+  }): void;
+  /** `heardAgoMs` is the time since a sign of life, where silence ended it. */
+  ended(id: string, about: { why: string; attemptsLost: number; heardAgoMs?: number }): void;
+}
+
 /** The catalogue: finds a model by id, slug or alias. */
 export interface ModelFinder {
   resolve(name: string): Model | undefined;

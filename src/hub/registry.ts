@@ -4,6 +4,7 @@ import type { Provider, ProviderState } from '#domain/party.ts';
 import type { Price } from '#domain/price.ts';
 import { newBreaker } from '#routing/breaker.ts';
 import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
+import { type Falls, isFlapping, noFalls, noteFall } from '#routing/flapping.ts';
 import { newRecord } from '#routing/score.ts';
 import type { DeclaredModel } from './declaration.ts';
 import type { Link } from './link.ts';
@@ -21,20 +22,26 @@ import type { WarmUpAnswer } from './warm-up-desk.ts';
 export class Registry {
   readonly #providers: ProviderStates;
   readonly #standings: Pick<Standings, 'against'> | undefined;
-  readonly #byModel = new Map<string, Candidate[]>();
+  readonly #byModel = new Map<string, PresentCandidate[]>();
   readonly #byLink = new Map<string, Presence>();
   readonly #byNode = new Map<string, Presence>();
   readonly #remembered: LRUCache<string, Measured>;
   readonly #bufferBytesMax: { readonly link: number; readonly hub: number };
   #bufferedBytes = 0;
+  readonly #nowMs: () => number;
+  /** Why candidates of a provider stand behind others, by provider. */
+  #behind: ReadonlyMap<string, string> = new Map();
 
   constructor(parts: {
+    /** Monotonic milliseconds. */
+    nowMs: () => number;
     providers: ProviderStates;
     standings?: Pick<Standings, 'against'> | undefined;
     recordsMax: number;
     linkBufferBytesMax: number;
     hubBufferBytesMax: number;
   }) {
+    this.#nowMs = parts.nowMs;
     this.#providers = parts.providers;
     this.#standings = parts.standings;
     this.#remembered = new LRUCache({ max: parts.recordsMax });
@@ -137,7 +144,11 @@ export class Registry {
 
   /** A node has left: none of its candidates is offered any more. */
   leave(presence: Presence): void {
-    for (const candidate of presence.serving.values()) this.#withdraw(presence, candidate);
+    for (const candidate of presence.serving.values()) {
+      // Whoever asked for no more work first leaves in order.
+      if (!presence.draining) noteFall(candidate.falls, this.#nowMs());
+      this.#withdraw(presence, candidate);
+    }
     this.#byLink.delete(presence.linkId);
     if (this.#byNode.get(presence.nodeId) === presence) this.#byNode.delete(presence.nodeId);
   }
@@ -145,7 +156,12 @@ export class Registry {
   /** The agent's word on the health of the models it serves; of others it has none. */
   health(presence: Presence, words: Readonly<Record<string, Candidate['health']>>): void {
     for (const candidate of presence.serving.values()) {
-      if (Object.hasOwn(words, candidate.name)) candidate.health = words[candidate.name] ?? 'unknown';
+      if (!Object.hasOwn(words, candidate.name)) continue;
+      const word = words[candidate.name] ?? 'unknown';
+      if (word === 'unhealthy' && candidate.health !== 'unhealthy' && candidate.health !== 'unknown')
+        noteFall(candidate.falls, this.#nowMs());
+      candidate.health = word;
+      this.#place(candidate);
     }
   }
 
@@ -178,6 +194,12 @@ export class Registry {
       presence.providerChanged(this.#providers.find(providerId));
       for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
     }
+  }
+
+  /** Providers whose candidates stand behind others from now on, each with the reason; everybody else no longer does. */
+  putBehind(reasons: ReadonlyMap<string, string>): void {
+    this.#behind = reasons;
+    for (const list of this.#byModel.values()) for (const candidate of list) this.#place(candidate);
   }
 
   /** Something that keeps a node from serving came or went. */
@@ -224,7 +246,7 @@ export class Registry {
   }
 
   #candidate(presence: Presence, modelId: string): PresentCandidate {
-    const { breaker, record } = this.#measured(presence, modelId);
+    const { breaker, record, falls } = this.#measured(presence, modelId);
     const candidate: PresentCandidate = {
       id: `${presence.linkId}/${modelId}`,
       modelId,
@@ -238,6 +260,7 @@ export class Registry {
       health: 'unknown',
       eligible: false,
       ineligibleBecause: undefined,
+      behind: undefined,
       draining: presence.draining,
       inFlight: 0,
       linkInFlight: presence.inFlight,
@@ -255,6 +278,7 @@ export class Registry {
       connectedAtMs: presence.connectedAtMs,
       breaker,
       record,
+      falls,
     };
     presence.known.set(modelId, candidate);
     return candidate;
@@ -264,7 +288,7 @@ export class Registry {
     const key = `${presence.providerId} ${presence.nodeId} ${modelId}`;
     const known = this.#remembered.get(key);
     if (known) return known;
-    const fresh: Measured = { breaker: newBreaker(), record: newRecord() };
+    const fresh: Measured = { breaker: newBreaker(), record: newRecord(), falls: noFalls() };
     this.#remembered.set(key, fresh);
     return fresh;
   }
@@ -274,6 +298,7 @@ export class Registry {
     candidate.linkInFlight = presence.inFlight;
     candidate.draining = presence.draining;
     candidate.health = 'unknown';
+    this.#place(candidate);
     const list = this.#byModel.get(candidate.modelId);
     if (list) list.push(candidate);
     else this.#byModel.set(candidate.modelId, [candidate]);
@@ -288,10 +313,11 @@ export class Registry {
     candidate.eligible = false;
     candidate.ineligibleBecause = 'the agent does not serve this model any more';
     // Touched when it goes, so that those who left last are forgotten last.
-    const { breaker, record } = candidate;
+    const { breaker, record, falls } = candidate;
     this.#remembered.set(`${presence.providerId} ${presence.nodeId} ${candidate.modelId}`, {
       breaker,
       record,
+      falls,
     });
   }
 
@@ -304,8 +330,18 @@ export class Registry {
       candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
       candidate.region = provider.region;
       candidate.dataPolicy = provider.dataPolicy;
+      // Endpoints have asks of their own.
+      if (presence.mode === 'websocket') candidate.ask = provider.asks?.get(candidate.modelId) ?? null;
     }
     candidate.eligible = candidate.ineligibleBecause === undefined;
+    this.#place(candidate);
+  }
+
+  /** Said anew with each heartbeat, so that what is forgotten counts no longer. */
+  #place(candidate: PresentCandidate): void {
+    candidate.behind =
+      this.#behind.get(candidate.providerId) ??
+      (isFlapping(candidate.falls, this.#nowMs()) ? 'it came and went too often just now' : undefined);
   }
 
   /** External endpoints are looked at in their own way (`external/check.ts`). */
@@ -326,6 +362,7 @@ function reasonOf(provider: Provider | undefined): string | undefined {
 interface Measured {
   readonly breaker: Breaker;
   readonly record: ServiceRecord;
+  readonly falls: Falls;
 }
 
 /** A candidate with what the registry keeps beside it. */
@@ -334,6 +371,7 @@ interface PresentCandidate extends Candidate {
   /** The agent's own name of the model. */
   name: string;
   ready: boolean;
+  readonly falls: Falls;
 }
 
 /** What a node offers, as far as it is the same for all its models. */
@@ -352,6 +390,8 @@ export class Presence {
   /** The key that it registered with; an external endpoint has none. */
   readonly keyId: string | null;
   readonly connectedAtMs: number;
+  /** Its last sign of life, in monotonic milliseconds. */
+  heardAtMs: number;
   /** Set once the node has entered. */
   link: Link | undefined;
   /** Ends the session of this node. */
@@ -395,6 +435,7 @@ export class Presence {
     this.mode = about.mode;
     this.keyId = about.keyId;
     this.connectedAtMs = about.connectedAtMs;
+    this.heardAtMs = about.connectedAtMs;
     this.evict = about.evict;
     this.warmUp = about.warmUp;
     this.providerChanged = about.providerChanged;

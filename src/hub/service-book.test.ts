@@ -44,7 +44,7 @@ function order(wish: Wish, consumerId = 'con_1'): Order {
   };
 }
 
-function bookOf(fleet: Candidate[], region?: string) {
+function bookOf(fleet: Candidate[], region?: string, avoid?: (modelId: string) => readonly string[]) {
   const clock = new VirtualClock();
   const book = new ServiceBook({
     clock,
@@ -52,6 +52,7 @@ function bookOf(fleet: Candidate[], region?: string) {
     strategy: leastConnections(),
     candidates: () => fleet,
     region,
+    avoid,
   });
   const pick = (wish: Wish, tried: string[] = [], consumerId?: string): unknown => {
     const picked = book.pick(order(wish, consumerId), new Set(tried));
@@ -87,6 +88,55 @@ describe('a conversation', () => {
     pick({ conversation: 'the same words' });
     a.inFlight = 3;
     expect(pick({ conversation: 'the same words' }, [], 'con_2')).toBe('node-b');
+  });
+});
+
+describe('a region in trouble', () => {
+  const near = candidate('near', { region: 'eu' });
+  const far = candidate('far', { region: 'us', inFlight: 3 });
+  const avoiding = (fleet: Candidate[], regions: string[]) => bookOf(fleet, 'eu', () => regions);
+
+  test('is left alone as long as another can serve, warm or near as it may be', () => {
+    const { pick } = avoiding([near, far], []);
+    expect(pick({ conversation: 'c' })).toBe('node-near');
+    const { pick: pickNow } = avoiding([near, far], ['eu']);
+    expect(pickNow({ conversation: 'c' })).toBe('node-far');
+    expect(pickNow({ conversation: 'c' })).toBe('node-far');
+    expect(pickNow({}, ['provider-far'])).toBe('node-near');
+  });
+
+  test('serves when nobody else is there', () => {
+    const { pick } = avoiding([near, candidate('other', { region: 'eu', inFlight: 2 })], ['eu']);
+    expect(pick({})).toBe('node-near');
+  });
+});
+
+describe('an order for one candidate', () => {
+  test('goes there or nowhere, and is not tried again', () => {
+    const [a, b] = [candidate('a'), candidate('b')];
+    const { book } = bookOf([a, b]);
+    const to = (id: string, tried: string[] = []) => book.pick({ ...order({}), to: id }, new Set(tried));
+    expect(to(b.id)).toEqual({ candidate: b });
+    expect(to('gone')).toEqual({ none: 'model-without-provider' });
+    expect(to(b.id, ['provider-b'])).toEqual({ none: 'provider-failed' });
+    b.inFlight = b.capacity;
+    expect(to(b.id)).toEqual({ none: 'providers-busy' });
+  });
+
+  test('is the trial of a circuit whose time is over: answered, it closes', () => {
+    const [a, b] = [candidate('a'), candidate('b')];
+    const { book, clock } = bookOf([a, b]);
+    book.shutOut(b, 'model');
+    expect(b.breaker.state).toBe('open');
+    // One of two may be shut out, and no more.
+    book.shutOut(a, 'model');
+    expect(a.breaker.state).toBe('closed');
+    void clock.advance(6_000);
+    expect(book.pick({ ...order({}), to: b.id }, new Set())).toEqual({ candidate: b });
+    const trial = book.started(b);
+    expect(trial).toBe(true);
+    book.finished(b, 'model', { trial, judgement: 'served', ttftMs: 10, durationMs: 20, tokens: 1 });
+    expect(b.breaker.state).toBe('closed');
   });
 });
 

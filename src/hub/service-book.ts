@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { Model } from '#domain/model.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
-import { beginAttempt, endAttempt, mayEvict } from '#routing/breaker.ts';
+import { beginAttempt, endAttempt, mayEvict, shutOut } from '#routing/breaker.ts';
 import type { Candidate, Need } from '#routing/candidate.ts';
 import { type Bias, type Choice, choose, isFallback, whyEmpty } from '#routing/choose.ts';
 import { isOrdered, narrow, ranks, wishedRank } from '#routing/narrow.ts';
@@ -11,10 +12,11 @@ import { softRank } from '#routing/soft-rank.ts';
 import { Stickiness } from '#routing/stickiness.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
+import type { Inquiry } from '#routing/why.ts';
 import type { AttemptOutcome, Order, Outcomes, PickNext } from './dispatch.ts';
 
 /** Beside the body, a message to an agent carries names and numbers. */
-const MESSAGE_OVERHEAD_BYTES = 2_048;
+export const MESSAGE_OVERHEAD_BYTES = 2_048;
 const STICKY_IDLE_MS = 600_000;
 const CONVERSATIONS_MAX = 50_000;
 const NO_RANK = (): number => 0;
@@ -36,26 +38,19 @@ export class ServiceBook implements Outcomes {
   readonly #fingerprints = new WeakMap<Order, string>();
   readonly #region: string | undefined;
   readonly #asked: ((modelId: string) => void) | undefined;
+  readonly #avoid: ServiceBookParts['avoid'];
+  readonly #judged: ServiceBookParts['judged'];
   readonly #sticky: Stickiness;
 
-  constructor(parts: {
-    clock: Clock;
-    random: Randomness;
-    strategy: Strategy;
-    candidates: (modelId: string) => Candidate[];
-    /** Where this process is, as providers' regions are named; undefined: nowhere in particular. */
-    region?: string | undefined;
-    /** Hears of every model that is asked for. */
-    asked?: ((modelId: string) => void) | undefined;
-    /** How long a conversation keeps its node. Default 10 minutes. */
-    stickyIdleMs?: number;
-  }) {
+  constructor(parts: ServiceBookParts) {
     this.#clock = parts.clock;
     this.#random = parts.random;
     this.#strategy = parts.strategy;
     this.#candidates = parts.candidates;
     this.#region = parts.region;
     this.#asked = parts.asked;
+    this.#avoid = parts.avoid;
+    this.#judged = parts.judged;
     this.#sticky = new Stickiness({
       idleMs: parts.stickyIdleMs ?? STICKY_IDLE_MS,
       sizeMax: CONVERSATIONS_MAX,
@@ -65,6 +60,7 @@ export class ServiceBook implements Outcomes {
   /** The best candidate for an order whose provider is not in `tried`, or why there is none. */
   readonly pick: PickNext = (order, tried, last) => {
     // Between two tries of a request, others like it may have shown what it does.
+    if (order.to !== undefined) return this.#pickOne(order, order.to, tried);
     if (tried.size === 0) this.#asked?.(order.modelId);
     else if (this.isQuarantined(order)) return { none: 'request-quarantined' };
     const { preferences, model } = order.wish ?? {};
@@ -113,21 +109,69 @@ export class ServiceBook implements Outcomes {
     return { candidate };
   };
 
+  /** The candidate that an order is meant for, and nobody else: no second try, and no circuit is a reason. */
+  #pickOne(order: Order, id: string, tried: ReadonlySet<string>): ReturnType<PickNext> {
+    if (tried.size > 0) return { none: 'provider-failed' };
+    const candidate = this.#candidates(order.modelId).find((each) => each.id === id);
+    if (!candidate) return { none: 'model-without-provider' };
+    const need: Need = {
+      modelId: order.modelId,
+      operations: order.needs,
+      requestBytes: messageBytes(order),
+      price: order.price,
+    };
+    const plan = choose(need, [candidate], {
+      strategy: this.#strategy,
+      nowMs: this.#clock.nowMs(),
+      random: this.#random,
+    });
+    return plan.picks[0] ? { candidate: plan.picks[0] } : { none: whyEmpty(plan) };
+  }
+
+  /** What to ask of routing about a provider and a usual request for a model (`routing/why.ts`), as everything stands now. */
+  inquiry(providerId: string, model: Model, need: Omit<Need, 'price' | 'modelId'>): Inquiry {
+    const candidates = this.#candidates(model.id);
+    const { canary, price } = model;
+    const isBiased = candidates.length > 1 && (this.#region !== undefined || canary !== null);
+    return {
+      providerId,
+      need: { ...need, modelId: model.id, price },
+      candidates,
+      strategy: this.#strategy,
+      bias: isBiased
+        ? {
+            wished: NO_RANK,
+            soft: softRank({
+              region: this.#region,
+              // As most requests have it.
+              canary: canary ? { version: canary.version, leads: canary.share > 0.5 } : undefined,
+            }),
+            warmNodeId: undefined,
+          }
+        : undefined,
+      listed: price,
+      nowMs: this.#clock.nowMs(),
+    };
+  }
+
   /** Who goes before whom, beyond the strategy; undefined when nobody does. */
   #biasOf(order: Order, conversation: string | undefined, nowMs: number): Bias | undefined {
     const { preferences, model } = order.wish ?? {};
     // A consumer who sorts wants that order, not the house's.
     const sorted = preferences?.sort !== undefined;
+    const avoid = sorted ? undefined : this.#avoid?.(order.modelId);
+    const avoids = avoid !== undefined && avoid.length > 0;
     const warmNodeId =
-      conversation === undefined || sorted ? undefined : this.#sticky.nodeOf(conversation, nowMs);
+      conversation === undefined || sorted || avoids ? undefined : this.#sticky.nodeOf(conversation, nowMs);
     const region = sorted ? undefined : this.#region;
     const canary = model?.canary;
     const wishes = preferences !== undefined && ranks(preferences);
-    if (warmNodeId === undefined && region === undefined && !canary && !wishes) return undefined;
+    if (warmNodeId === undefined && region === undefined && !canary && !wishes && !avoids) return undefined;
     return {
       wished: wishes ? (candidate) => wishedRank(candidate, preferences) : NO_RANK,
       soft: softRank({
         region,
+        avoid,
         canary: canary ? { version: canary.version, leads: this.#random.float() < canary.share } : undefined,
       }),
       warmNodeId,
@@ -140,6 +184,8 @@ export class ServiceBook implements Outcomes {
 
   finished(candidate: Candidate, modelId: string, outcome: AttemptOutcome): void {
     const nowMs = this.#clock.nowMs();
+    if (outcome.judgement !== 'neutral')
+      this.#judged?.(candidate.providerId, modelId, outcome.judgement === 'served');
     endAttempt(
       candidate.breaker,
       candidate.record,
@@ -162,6 +208,15 @@ export class ServiceBook implements Outcomes {
       ttftMs: undefined,
       durationMs: 0,
       tokens: 0,
+    });
+  }
+
+  /** Probes found that a candidate cannot be relied on: its circuit opens, if the cap on evictions allows it. */
+  shutOut(candidate: Candidate, modelId: string): void {
+    shutOut(candidate.breaker, {
+      nowMs: this.#clock.nowMs(),
+      random: this.#random,
+      mayOpen: () => mayEvict(this.#candidates(modelId), candidate),
     });
   }
 
@@ -189,6 +244,23 @@ export class ServiceBook implements Outcomes {
     }
     return fingerprint;
   }
+}
+
+export interface ServiceBookParts {
+  readonly clock: Clock;
+  readonly random: Randomness;
+  readonly strategy: Strategy;
+  readonly candidates: (modelId: string) => Candidate[];
+  /** Where this process is, as providers' regions are named; undefined: nowhere in particular. */
+  readonly region?: string | undefined;
+  /** The regions of a model that are left alone as long as another can serve. */
+  readonly avoid?: ((modelId: string) => readonly string[]) | undefined;
+  /** Hears of every model that is asked for. */
+  readonly asked?: ((modelId: string) => void) | undefined;
+  /** Hears of every attempt that says something about whoever made it. */
+  readonly judged?: ((providerId: string, modelId: string, served: boolean) => void) | undefined;
+  /** How long a conversation keeps its node. Default 10 minutes. */
+  readonly stickyIdleMs?: number;
 }
 
 /** The largest that the message to an agent can be. To a Swan agent a recording travels in base64. */

@@ -132,6 +132,13 @@ export async function listProviders(database: Database, limit: number): Promise<
   }));
 }
 
+/** The providers that may serve, with when each became active for the first time (wall milliseconds). */
+export async function activeProviders(database: Database): Promise<{ id: string; since: number }[]> {
+  const rows = await database.sql<{ id: string; since: Date }[]>`
+    select id, coalesce(first_active_at, state_since) as since from providers where state = 'active'`;
+  return rows.map(({ id, since }) => ({ id, since: since.getTime() }));
+}
+
 /**
  * Moves a provider to another state. `unchanged` when it is there already; `refused` when no move leads there, told with
  * the state it is in. Of two moves at once, the second sees what the first has done.

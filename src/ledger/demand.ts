@@ -1,4 +1,5 @@
 import type { Database } from '#db/database.ts';
+import { PROBER } from '#domain/prober.ts';
 
 /** What a model was asked for and what one node of it made, measured from the usage of a stretch of time. */
 export interface MeasuredDemand {
@@ -17,7 +18,7 @@ export interface MeasuredDemand {
   readonly averageNodeTokensPerS: number;
 }
 
-/** Requests that were answered or cut short by their client, from `since` to `until` (wall milliseconds). */
+/** Requests that were answered or cut short by their client (and were not the market's own probes), from `since` to `until` (wall milliseconds). */
 export async function measuredDemand(
   database: Database,
   about: { modelId: string; since: number; until: number },
@@ -25,7 +26,7 @@ export async function measuredDemand(
   const [row] = await database.sql<Row[]>`
     with served as (
       select date_trunc('minute', at) as minute, node_id, input_tokens, output_tokens from usage
-      where model_id = ${about.modelId} and at >= ${new Date(about.since)} and at < ${new Date(about.until)}
+      where model_id = ${about.modelId} and consumer_id <> ${PROBER.ownerId} and at >= ${new Date(about.since)} and at < ${new Date(about.until)}
         and outcome in ('completed', 'cancelled')
     ),
     by_minute as (select count(*) as requests from served group by minute),

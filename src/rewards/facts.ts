@@ -1,4 +1,5 @@
 import type { Sql } from '#db/database.ts';
+import { PROBER } from '#domain/prober.ts';
 import { dayName, dayStart } from '#domain/window.ts';
 import { type Market, WHOLE, type Work } from './score.ts';
 
@@ -7,7 +8,7 @@ import { type Market, WHOLE, type Work } from './score.ts';
  * from noted minutes; nothing is estimated, and nothing that an agent says of itself counts.
  *
  * An inference counts when it was completed over an agent's connection, cost something after corrections, and was paid for
- * by somebody else: not by the provider's own user, and not by a consumer who was given more than it paid in. So a reward
+ * by somebody else: not by the provider's own user, not by the market's probes, and not by a consumer who was given more than it paid in. So a reward
  * costs whoever wants to buy it the market's share of every request.
  *
  * Usage that is posted late (out of the journal of a process that died) is missing in its own day and counts in the six that
@@ -49,6 +50,7 @@ export async function factsOf(sql: Sql, day: number): Promise<Facts> {
       left join corrections c on c.request_id = u.id
       left join received r on r.consumer_id = u.consumer_id
       where u.at >= ${from} and u.at < ${to} and u.provider_id is not null and u.mode = 'websocket'
+        and u.consumer_id <> ${PROBER.ownerId}
         and not exists (
           select from users own where own.consumer_id = u.consumer_id and own.provider_id = u.provider_id
         )

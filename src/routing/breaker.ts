@@ -93,6 +93,14 @@ export function endAttempt(
   }
 }
 
+/** Opens a closed circuit on other evidence than attempts: what it answers is wrong, say. */
+export function shutOut(
+  breaker: Breaker,
+  at: { nowMs: number; random: Randomness; mayOpen: () => boolean },
+): void {
+  if (breaker.state === 'closed' && at.mayOpen()) open(breaker, at);
+}
+
 /** `openUntilMs` keeps the end of the last opening while the circuit is closed: the healthy while is counted from it. */
 function open(breaker: Breaker, at: { nowMs: number; random: Randomness }): void {
   const healthyWhiles = Math.max(0, Math.floor((at.nowMs - breaker.openUntilMs) / HEALTHY_WHILE_MS));

@@ -377,6 +377,15 @@ export const ERRORS = {
     true,
     'All providers of this model are busy.',
   ),
+  'prompt-shed': row(
+    503,
+    'server_error',
+    'prompt_shed',
+    'platform',
+    true,
+    true,
+    'The model is in trouble, and prompts of this length wait until it is over.',
+  ),
   'playground-empty': row(
     503,
     'server_error',

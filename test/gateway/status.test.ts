@@ -462,6 +462,7 @@ test('every other row is of another address, of a journey (test/journeys), or a 
     'model-not-allowed',
     'playground-empty',
     'preferences-unmet',
+    'prompt-shed',
     'request-loops',
     'request-quarantined',
     'role-missing',

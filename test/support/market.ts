@@ -349,6 +349,8 @@ export class TestMarket {
         ...this.#changes,
         // Its own tests turn it on: everywhere else an agent hears of nothing but requests.
         routing: { warmUp: false, ...this.#changes.routing },
+        // Their own tests turn probes on.
+        watch: { probes: false, ...this.#changes.watch },
         benchmarks: { mode: 'off', ...this.#changes.benchmarks },
         // All agents of a test come from one address.
         hub: { upgradeBurst: 1_000, ...this.#changes.hub },

@@ -6,8 +6,8 @@ import { askDesk } from './desk.ts';
 
 /**
  * The real program, built as it ships, in a process of its own. What it says is kept; `ended` resolves with how it ended.
- * Its environment holds nothing of ours but PATH and what is given; its agents are asked no questions of the market's own
- * unless the test wants it.
+ * Its environment holds nothing of ours but PATH and what is given; the market neither probes itself nor asks its agents
+ * questions of its own unless the test wants it.
  */
 export class Program {
   readonly child: ChildProcess;
@@ -43,7 +43,7 @@ export class Program {
     const { program } = await askDesk<{ program: string }>(inject('programDeskPort'));
     return new Program(file ?? program, words, {
       ...spawning,
-      env: { PATH: process.env['PATH'], CYGNET_BENCHMARKS: 'off', ...env },
+      env: { PATH: process.env['PATH'], CYGNET_PROBES: 'no', CYGNET_BENCHMARKS: 'off', ...env },
     });
   }
 

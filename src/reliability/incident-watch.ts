@@ -1,0 +1,174 @@
+import type { Clock } from '#kit/clock.ts';
+import type { Logger } from '#kit/log.ts';
+import type { BurnWatch, TierAlert } from './burn-watch.ts';
+import { type IncidentState, nextStep, QUIET_MS } from './incident.ts';
+import { type Incident, type IncidentBook, RULE } from './incident-book.ts';
+import type { ComponentLook, LiveSignals, PoolMember } from './live-signals.ts';
+import { type ModelPosture, type Posture, postureOf } from './posture.ts';
+import { rank, type Trigger, triggersOf } from './triggers.ts';
+
+/**
+ * The round that turns figures into incidents and incidents into a posture: looks at every component, opens, changes and
+ * resolves what the rules say, and keeps what serving is to heed in memory. Every process of a market looks for itself; they
+ * meet in the book, where a component has one open incident, and one that any process still has a reason for is not over.
+ *
+ * A database that is away changes nothing about serving: the last posture holds until it is back.
+ */
+export class IncidentWatch {
+  readonly #parts: IncidentWatchParts;
+  #posture: Posture = { freeze: false, models: new Map() };
+  #alerts: readonly TierAlert[] = [];
+  #open: readonly Incident[] = [];
+  #first = true;
+
+  constructor(parts: IncidentWatchParts) {
+    this.#parts = parts;
+  }
+
+  get posture(): Posture {
+    return this.#posture;
+  }
+
+  /** What is different for a model now; undefined when nothing is. */
+  readonly postureOf = (modelId: string): ModelPosture | undefined => this.#posture.models.get(modelId);
+
+  /** The budgets that burn, as of the last look. */
+  get alerts(): readonly TierAlert[] {
+    return this.#alerts;
+  }
+
+  /** The incidents that were open at the last look. */
+  get open(): readonly Incident[] {
+    return this.#open;
+  }
+
+  /** One round. Rejects when the book cannot be read or written. */
+  async look(): Promise<void> {
+    const { book, signals, pool, models, clock, burn } = this.#parts;
+    this.#hearBurning(burn.alerts());
+    const open = await book.open();
+    if (this.#first) {
+      for (const { modelId, region, triggers } of open)
+        if (triggers.includes('no-provider')) signals.remember(modelId, region);
+      this.#first = false;
+    }
+    const names = new Set([...models(), ...signals.models()]);
+    const held: string[] = [];
+    const nowMs = clock.wallMs();
+    for (const modelId of names) {
+      const found = judged(signals.look(modelId, pool(modelId)));
+      for (const { look, triggers } of found) {
+        const incident = open.find((each) => each.modelId === modelId && each.region === look.region);
+        if (incident && triggers.length > 0) held.push(incident.id);
+        // oxlint-disable-next-line no-await-in-loop -- rare, and in the order of the models.
+        await this.#step(look, triggers, incident, nowMs);
+      }
+    }
+    await this.#endOrphans(open, names, nowMs);
+    await book.held(held, nowMs);
+    this.#open = await book.open();
+    this.#posture = this.#postureNow(nowMs);
+  }
+
+  async #step(
+    look: ComponentLook,
+    triggers: readonly Trigger[],
+    incident: Incident | undefined,
+    nowMs: number,
+  ): Promise<void> {
+    const { book, makeId, log } = this.#parts;
+    const { modelId, region } = look;
+    // What an operator opened, an operator ends.
+    if (incident?.openedBy === 'operator' && triggers.length === 0) return;
+    const step = nextStep(incident && stateOf(incident), triggers, nowMs);
+    if (!step) return;
+    if (step.kind === 'resolved') {
+      const words = `Nothing was wrong for ${Math.round(step.quietMs / 60_000)} minutes.`;
+      const about = { atMs: nowMs, actor: RULE, words, quietSinceMs: nowMs - QUIET_MS };
+      if (await book.resolve((incident as Incident).id, about))
+        log.info({ incident: incident?.id, model: modelId, region }, 'An incident is over.');
+      return;
+    }
+    const because = sentence(triggers);
+    const names = triggers.map(({ name }) => name);
+    const change = { severity: step.severity, triggers: names, because, atMs: nowMs };
+    if (step.kind === 'changed') {
+      await book.change((incident as Incident).id, change);
+      log.warn({ incident: incident?.id, model: modelId, region, because }, 'An incident changed.');
+      return;
+    }
+    const id = makeId('inc');
+    if (await book.begin({ id, modelId, region, actor: RULE, ...change }))
+      log.warn({ incident: id, model: modelId, region, because }, 'An incident was opened.');
+  }
+
+  /** Incidents of components that nobody looks at any more: a model was taken off, or the process began anew. */
+  async #endOrphans(open: readonly Incident[], names: ReadonlySet<string>, nowMs: number): Promise<void> {
+    const { book } = this.#parts;
+    for (const { id, modelId, openedBy, lastHeldMs } of open) {
+      if (openedBy === 'operator' || names.has(modelId) || nowMs - lastHeldMs < QUIET_MS) continue;
+      const words = 'Nothing was asked of it any more.';
+      // oxlint-disable-next-line no-await-in-loop -- rare.
+      await book.resolve(id, { atMs: nowMs, actor: RULE, words, quietSinceMs: nowMs - QUIET_MS });
+    }
+  }
+
+  #postureNow(nowMs: number): Posture {
+    const incidents = this.#open.map((incident) => ({
+      ...incident,
+      silenced: incident.silencedUntilMs !== null && incident.silencedUntilMs > nowMs,
+    }));
+    return postureOf(incidents, this.#alerts, this.#parts.standInOf);
+  }
+
+  #hearBurning(alerts: readonly TierAlert[]): void {
+    const name = ({ tier, rule }: TierAlert): string => `${tier}/${rule.name}`;
+    const before = new Set(this.#alerts.map(name));
+    for (const alert of alerts) {
+      if (before.has(name(alert))) continue;
+      const { tier, rule, longRate, shortRate } = alert;
+      this.#parts.log.warn({ tier, rule: rule.name, longRate, shortRate }, 'An error budget burns.');
+    }
+    this.#alerts = alerts;
+  }
+}
+
+export interface IncidentWatchParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly makeId: (prefix: string) => string;
+  readonly book: IncidentBook;
+  readonly signals: LiveSignals;
+  readonly burn: BurnWatch;
+  /** The models that somebody is connected for. */
+  readonly models: () => Iterable<string>;
+  readonly pool: (modelId: string) => readonly PoolMember[];
+  /** The smaller model that may stand in for one. */
+  readonly standInOf: (modelId: string) => string | undefined;
+}
+
+/** Each component with its triggers. What is as bad everywhere is one incident, not one more for each region. */
+function judged(looks: readonly ComponentLook[]): { look: ComponentLook; triggers: readonly Trigger[] }[] {
+  const all = looks.map((look) => ({ look, triggers: triggersOf(look.figures, look.objectives) }));
+  const everywhere = all.find(({ look }) => look.region === '')?.triggers ?? [];
+  return all.map(({ look, triggers }) => ({
+    look,
+    triggers:
+      look.region === ''
+        ? triggers
+        : triggers.filter(
+            ({ name, severity }) =>
+              !everywhere.some((each) => each.name === name && rank(each.severity) >= rank(severity)),
+          ),
+  }));
+}
+
+function stateOf(incident: Incident): IncidentState {
+  const { id, openedMs, worst, severity, triggers, lastHeldMs } = incident;
+  return { id, openedMs, worst, severity, triggers: new Set(triggers), lastHeldMs };
+}
+
+function sentence(triggers: readonly Trigger[]): string {
+  const all = triggers.map(({ because }) => because).join('; ');
+  return `${all.charAt(0).toUpperCase()}${all.slice(1)}.`;
+}

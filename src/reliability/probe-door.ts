@@ -1,0 +1,137 @@
+import { timingSafeEqual } from 'node:crypto';
+import { Agent, request } from 'undici';
+import { PROBER } from '#domain/prober.ts';
+import { type Clock, pause } from '#kit/clock.ts';
+import type { Randomness } from '#kit/random.ts';
+import { Sealed } from '#kit/sealed.ts';
+import { SseReader } from '#kit/sse-reader.ts';
+import type { ProbeAnswer, ProbeQuestion } from './probe-check.ts';
+
+/** Names the one candidate that is meant. It is read for the prober's key alone. */
+export const PROBE_HEADER = 'x-cygnet-probe';
+
+/** Longer than a probe may take, so that being late and being gone look the same only at the very end. */
+const ANSWER_MS_MAX = 45_000;
+/** Longer than any other key's, so that one glance tells them apart. */
+const SECRET_BYTES = 48;
+const EVENT_BYTES_MAX = 1_048_576;
+const TEXT_CHARS_MAX = 10_000;
+
+/**
+ * Asks through the market's own public door, as a client would: a socket, a key, a stream. The key's secret is made for this
+ * process and is known only here and to the lookup of keys (`knows`).
+ */
+export class ProbeDoor {
+  readonly #clock: Clock;
+  readonly #secret: Sealed<string>;
+  // Whoever listens at our own port is us; its certificate is for the name that others call.
+  readonly #agent = new Agent({ connect: { rejectUnauthorized: false, timeout: 5_000 } });
+  #origin: string | undefined;
+
+  constructor(parts: { clock: Clock; random: Randomness }) {
+    this.#clock = parts.clock;
+    this.#secret = new Sealed(`sk-swan-${parts.random.bytes(SECRET_BYTES).toString('base64url')}`);
+  }
+
+  /** The door is open. `host` is where the market listens. */
+  opened(door: { host: string; port: number; tls: boolean }): void {
+    const any: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' };
+    const host = any[door.host] ?? (door.host.includes(':') ? `[${door.host}]` : door.host);
+    this.#origin = `${door.tls ? 'https' : 'http'}://${host}:${door.port}`;
+  }
+
+  /** The prober's record, where `secret` is its key's. */
+  knows(secret: string): typeof PROBER | undefined {
+    const ours = this.#secret.open();
+    if (secret.length !== ours.length) return undefined;
+    const given = Buffer.from(secret);
+    const same = given.length === ours.length && timingSafeEqual(given, Buffer.from(ours));
+    return same ? PROBER : undefined;
+  }
+
+  /** Asks, and answers what came. Never rejects. `to` names the one candidate that is meant. */
+  async ask(modelId: string, question: ProbeQuestion, to?: string): Promise<ProbeAnswer> {
+    const beganMs = this.#clock.nowMs();
+    const late = new AbortController();
+    const over = new AbortController();
+    void pause(this.#clock, ANSWER_MS_MAX, over.signal).then(() => late.abort());
+    const answer = { status: 0, code: null as string | null, text: '', ttftMs: null as number | null };
+    const since = (): number => this.#clock.nowMs() - beganMs;
+    try {
+      const response = await request(`${this.#origin}/v1/chat/completions`, {
+        method: 'POST',
+        dispatcher: this.#agent,
+        signal: late.signal,
+        headers: {
+          authorization: `Bearer ${this.#secret.open()}`,
+          'content-type': 'application/json',
+          ...(to !== undefined && { [PROBE_HEADER]: to }),
+        },
+        body: JSON.stringify({
+          model: modelId,
+          messages: [{ role: 'user', content: question.prompt }],
+          max_tokens: question.outputTokensMax,
+          temperature: 0,
+          stream: true,
+        }),
+      });
+      answer.status = response.statusCode;
+      if (response.statusCode !== 200) {
+        answer.code = codeOf((await response.body.text()).slice(0, TEXT_CHARS_MAX)) ?? 'unreadable';
+        return { ...answer, ttltMs: since() };
+      }
+      const reader = new SseReader(
+        (data) => {
+          const event = eventOf(data);
+          if (event.code !== undefined) answer.code = event.code;
+          if (event.text === '' || answer.text.length > TEXT_CHARS_MAX) return;
+          answer.ttftMs ??= since();
+          answer.text += event.text;
+        },
+        { eventBytesMax: EVENT_BYTES_MAX },
+      );
+      for await (const piece of response.body as AsyncIterable<Buffer>) if (!reader.push(piece)) break;
+    } catch {
+      // Late, cut off or not there: the status says which.
+      if (answer.status === 200) answer.code = 'cut_off';
+    } finally {
+      over.abort();
+      late.abort();
+    }
+    return { ...answer, ttltMs: since() };
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+}
+
+function codeOf(body: string): string | undefined {
+  try {
+    const { error } = JSON.parse(body) as { error?: { code?: unknown } };
+    return typeof error?.code === 'string' ? error.code : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The text of an event, reasoning included: a model that thinks answers. */
+function eventOf(data: Buffer): { text: string; code?: string } {
+  const line = data.toString();
+  if (line === '[DONE]') return { text: '' };
+  try {
+    const event = JSON.parse(line) as {
+      error?: { code?: unknown };
+      choices?: { delta?: { content?: unknown; reasoning_content?: unknown } }[];
+    };
+    if (event.error) {
+      const { code } = event.error;
+      return { text: '', code: typeof code === 'string' ? code : 'unreadable' };
+    }
+    const delta = event.choices?.[0]?.delta ?? {};
+    const text = [delta.reasoning_content, delta.content].filter((part) => typeof part === 'string').join('');
+    return { text };
+  } catch {
+    return { text: '' };
+  }
+}

@@ -1,0 +1,221 @@
+import { PROBER } from '#domain/prober.ts';
+import type { Clock, Timer } from '#kit/clock.ts';
+import type { Logger } from '#kit/log.ts';
+import type { Randomness } from '#kit/random.ts';
+import type { Candidate } from '#routing/candidate.ts';
+import {
+  isRight,
+  judgeProbe,
+  makeQuestion,
+  type ProbeAnswer,
+  type ProbeQuestion,
+  Rightness,
+} from './probe-check.ts';
+
+/**
+ * The market asking itself. Every 30 to 60 seconds each model that somebody serves is asked through the public door as a
+ * consumer would, and straight to its candidates, a few at each turn, with jobs that look like any other. Two probes that
+ * fail in a row take a candidate out of rotation by its circuit, and it comes back by the circuit's trials, of which the
+ * next probe is one.
+ *
+ * A probe is a request like any other and is paid for by the platform (`domain/prober.ts`). What it can cost is bounded:
+ * so many a minute, so few tokens, and a daily allowance; when that is used up, probing waits.
+ */
+export class Probes {
+  readonly #parts: ProbeParts;
+  readonly #rounds: Timer;
+  readonly #turns = new Map<string, Turn>();
+  readonly #rightness = new Map<string, Rightness>();
+  /** By candidate, which lives as long as its connection. */
+  readonly #notes = new WeakMap<Candidate, Note>();
+  readonly #counts = new Map<string, number>();
+  #sentThisMinute: { minute: number; count: number } = { minute: 0, count: 0 };
+  #underWay = 0;
+  #notBeforeMs = 0;
+
+  constructor(parts: ProbeParts) {
+    this.#parts = parts;
+    this.#rounds = parts.clock.every(LOOK_MS, () => this.#look());
+  }
+
+  close(): void {
+    this.#rounds.cancel();
+  }
+
+  /** Probes since the start by model, kind and verdict, for the metrics. */
+  *counts(): Generator<[{ model: string; kind: string; verdict: string }, number]> {
+    for (const [key, count] of this.#counts) {
+      const [model = '', kind = '', verdict = ''] = key.split('\n');
+      yield [{ model, kind, verdict }, count];
+    }
+  }
+
+  #look(): void {
+    const { clock, models, candidates } = this.#parts;
+    const nowMs = clock.nowMs();
+    for (const modelId of models()) {
+      const turn = this.#turns.get(modelId) ?? { dueMs: nowMs + this.#pauseMs(), next: 0, under: false };
+      this.#turns.set(modelId, turn);
+      if (turn.under || nowMs < turn.dueMs || nowMs < this.#notBeforeMs || this.#underWay >= AT_ONCE_MAX)
+        continue;
+      const present = candidates(modelId).filter((each) => each.eligible && !each.draining);
+      turn.dueMs = nowMs + this.#pauseMs();
+      // Nobody to look at: the rules see that without asking.
+      if (present.length === 0) continue;
+      turn.under = true;
+      this.#underWay += 1;
+      void this.#turn(modelId, turn, present).finally(() => {
+        turn.under = false;
+        this.#underWay -= 1;
+      });
+    }
+  }
+
+  async #turn(modelId: string, turn: Turn, present: readonly Candidate[]): Promise<void> {
+    if (this.#mayAsk()) await this.#askDoor(modelId);
+    const testable = present.filter((candidate) => isTestable(candidate, this.#parts.clock.nowMs()));
+    for (let i = 0; i < Math.min(testable.length, STRAIGHT_PER_TURN); i++) {
+      if (!this.#mayAsk()) return;
+      const candidate = testable[turn.next % testable.length] as Candidate;
+      turn.next += 1;
+      // oxlint-disable-next-line no-await-in-loop -- one after the other: probes are no load test.
+      await this.#askOne(modelId, candidate);
+    }
+  }
+
+  async #askDoor(modelId: string): Promise<void> {
+    const { ask, random, signals, keep } = this.#parts;
+    const question = makeQuestion(random);
+    const answer = await ask(modelId, question);
+    const verdict = judgeProbe(question, answer, { one: false, rightIsUsual: this.#usual(modelId).isUsual });
+    this.#heed(modelId, 'door', answer, verdict.verdict);
+    if (verdict.verdict === 'neutral') return;
+    const ok = verdict.verdict === 'ok';
+    if (verdict.verdict === 'failed') this.#tell({ model: modelId, because: verdict.because });
+    signals.probed({ modelId, region: '', ok });
+    keep({ modelId, region: '', ok });
+  }
+
+  async #askOne(modelId: string, candidate: Candidate): Promise<void> {
+    const { ask, random, signals, keep, shutOut, candidates } = this.#parts;
+    const question = makeQuestion(random);
+    const answer = await ask(modelId, question, candidate.id);
+    const usual = this.#usual(modelId);
+    const verdict = judgeProbe(question, answer, { one: true, rightIsUsual: usual.isUsual });
+    this.#heed(modelId, 'straight', answer, verdict.verdict);
+    if (verdict.verdict === 'neutral') return;
+    const note = this.#notes.get(candidate) ?? { failures: 0, wrong: 0 };
+    this.#notes.set(candidate, note);
+    this.#learn(usual, note, { question, answer, failed: verdict.verdict === 'failed' });
+    const ok = verdict.verdict === 'ok';
+    note.failures = ok ? 0 : note.failures + 1;
+    if (verdict.verdict === 'failed') {
+      this.#tell({ model: modelId, provider: candidate.providerId, because: verdict.because });
+      if (note.failures >= FAILURES_TO_SHUT) shutOut(candidate, modelId);
+    }
+    const region = candidate.region ?? '';
+    if (region === '') return;
+    // A region fails when everybody in it does.
+    const peers = candidates(modelId).filter((each) => each.region === region);
+    const regionOk = peers.some((each) => (this.#notes.get(each)?.failures ?? 0) === 0);
+    signals.probed({ modelId, region, ok: regionOk });
+    keep({ modelId, region, ok });
+  }
+
+  /** What an answer says of how right this model usually is. */
+  #learn(
+    usual: Rightness,
+    note: Note,
+    about: { question: ProbeQuestion; answer: ProbeAnswer; failed: boolean },
+  ): void {
+    const { question, answer, failed } = about;
+    if (answer.status !== 200 || answer.code !== null || answer.ttftMs === null) return;
+    const right = isRight(question, answer.text);
+    if (!right && failed) {
+      note.wrong += 1;
+      return;
+    }
+    if (right) for (; note.wrong > 0; note.wrong--) usual.note(false);
+    usual.note(right);
+  }
+
+  #heed(modelId: string, kind: 'door' | 'straight', answer: ProbeAnswer, verdict: string): void {
+    const key = `${modelId}\n${kind}\n${verdict}`;
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+    if (answer.code !== 'insufficient_balance') return;
+    this.#notBeforeMs = this.#parts.clock.nowMs() + BROKE_MS;
+    this.#parts.log.warn({ consumer: PROBER.ownerId }, 'The allowance for probes is used up; they wait.');
+  }
+
+  #tell(about: Record<string, unknown>): void {
+    this.#parts.log.warn(about, 'A probe failed.');
+  }
+
+  #usual(modelId: string): Rightness {
+    let usual = this.#rightness.get(modelId);
+    if (!usual) {
+      usual = new Rightness();
+      this.#rightness.set(modelId, usual);
+    }
+    return usual;
+  }
+
+  /** Takes one of this minute's probes, if any is left. */
+  #mayAsk(): boolean {
+    const nowMs = this.#parts.clock.nowMs();
+    if (nowMs < this.#notBeforeMs) return false;
+    const minute = Math.floor(nowMs / 60_000);
+    if (this.#sentThisMinute.minute !== minute) this.#sentThisMinute = { minute, count: 0 };
+    this.#sentThisMinute.count += 1;
+    return this.#sentThisMinute.count <= PER_MINUTE_MAX;
+  }
+
+  #pauseMs(): number {
+    return PAUSE_MS.least + this.#parts.random.float() * (PAUSE_MS.most - PAUSE_MS.least);
+  }
+}
+
+/** May it be asked by itself: in rotation, or out of it for long enough that a trial is due. */
+function isTestable(candidate: Candidate, nowMs: number): boolean {
+  const { breaker, health } = candidate;
+  if (health === 'unhealthy') return false;
+  return breaker.state === 'closed' || (breaker.trialsUnderWay === 0 && nowMs >= breaker.openUntilMs);
+}
+
+interface Turn {
+  dueMs: number;
+  /** Which candidate is next. */
+  next: number;
+  under: boolean;
+}
+
+interface Note {
+  /** In a row, up to now. */
+  failures: number;
+  /** Wrong answers that were held against it and not noted as the model's yet. */
+  wrong: number;
+}
+
+export interface ProbeParts {
+  readonly clock: Clock;
+  readonly random: Randomness;
+  readonly log: Logger;
+  /** Models that can be chatted with and have somebody connected. */
+  readonly models: () => Iterable<string>;
+  readonly candidates: (modelId: string) => readonly Candidate[];
+  /** Asks through the public door; with `to`, that one candidate. Never rejects. */
+  readonly ask: (modelId: string, question: ProbeQuestion, to?: string) => Promise<ProbeAnswer>;
+  readonly signals: { probed(about: { modelId: string; region: string; ok: boolean }): void };
+  /** Keeps what was found, for the months. Never throws. */
+  readonly keep: (about: { modelId: string; region: string; ok: boolean }) => void;
+  readonly shutOut: (candidate: Candidate, modelId: string) => void;
+}
+
+const LOOK_MS = 1_000;
+const PAUSE_MS = { least: 30_000, most: 60_000 } as const;
+/** Turns at once, straight probes in a turn, and probes in a minute: with more candidates each is looked at less often. */
+const AT_ONCE_MAX = 4;
+const STRAIGHT_PER_TURN = 3;
+const PER_MINUTE_MAX = 40;
+const FAILURES_TO_SHUT = 2;
+const BROKE_MS = 600_000;

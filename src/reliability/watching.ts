@@ -1,0 +1,202 @@
+import type { Database } from '#db/database.ts';
+import type { Category, Model } from '#domain/model.ts';
+import type { Pico } from '#domain/money.ts';
+import type { TierName } from '#domain/tier.ts';
+import type { UsageRecord } from '#domain/usage-record.ts';
+import type { NetworkRules } from '#hub/external/endpoint-url.ts';
+import type { Hub } from '#hub/hub.ts';
+import type { Clock } from '#kit/clock.ts';
+import type { IdMaker } from '#kit/id.ts';
+import type { Logger } from '#kit/log.ts';
+import type { Randomness } from '#kit/random.ts';
+import { Rounds } from '#kit/rounds.ts';
+import type { Book } from '#ledger/book.ts';
+import type { Candidate } from '#routing/candidate.ts';
+import { errorRow } from '#wire/errors.ts';
+import { BurnWatch } from './burn-watch.ts';
+import { IncidentBook } from './incident-book.ts';
+import { IncidentWatch } from './incident-watch.ts';
+import { LiveSignals, type PoolMember } from './live-signals.ts';
+import type { GaugeReading } from './metrics.ts';
+import { type NoticeSettings, Notices } from './notices.ts';
+import { fillAllowance, ProbeBook } from './probe-book.ts';
+import { ProbeDoor } from './probe-door.ts';
+import { Probes } from './probes.ts';
+
+/** How often components are judged, and how often it is seen to that probes can pay. */
+const LOOK_EVERY_MS = 10_000;
+const ALLOWANCE_EVERY_MS = 3_600_000;
+
+export interface WatchSettings extends NoticeSettings {
+  readonly probes: boolean;
+  /** What probes may cost the platform a day. */
+  readonly probesDaily: Pico;
+}
+
+/** Everything that watches an open market: live signals, probes, incidents and their notices. */
+export interface Watching {
+  readonly incidents: IncidentWatch;
+  readonly book: IncidentBook;
+  /** The region of each provider that could serve a model now; `''` where it is not known. */
+  readonly readyRegions: (modelId: string) => string[];
+  readonly door: ProbeDoor;
+  readonly gauges: readonly GaugeReading[];
+  served(record: UsageRecord, about: { tier: TierName; region: string | null }): void;
+  refused(about: { modelId: string; tier: TierName; code: string }): void;
+  /** The public door is open: probing begins. */
+  opened(door: { host: string; port: number; tls: boolean }): void;
+  /** This process leaves: that its agents do, too, is no outage, and nobody looks any more. */
+  leave(): void;
+  close(): Promise<void>;
+}
+
+export function openWatching(parts: {
+  settings: WatchSettings;
+  database: Database;
+  clock: Clock;
+  random: Randomness;
+  ids: IdMaker;
+  log: Logger;
+  hub: Hub;
+  models: { resolve(name: string): Model | undefined };
+  book: Pick<Book, 'balance' | 'grant'>;
+  rules: NetworkRules;
+  shutOut: (candidate: Candidate, modelId: string) => void;
+}): Watching {
+  const { settings, database, clock, random, log, hub, models } = parts;
+  const about = { nowMs: () => clock.nowMs(), blameOf: errorRow };
+  const signals = new LiveSignals(about);
+  const burn = new BurnWatch(about);
+  const book = new IncidentBook(database);
+  const pool = (modelId: string): PoolMember[] =>
+    hub
+      .candidates(modelId)
+      .filter(({ eligible }) => eligible)
+      .map(poolMember);
+  const incidents = new IncidentWatch({
+    clock,
+    log,
+    makeId: parts.ids,
+    book,
+    signals,
+    burn,
+    models: () => hub.registry.models(),
+    pool,
+    standInOf: (modelId) => models.resolve(modelId)?.standIn,
+  });
+  const notices = new Notices({ book, clock, log, settings, rules: parts.rules });
+  const looking = new Rounds(clock, {
+    periodMs: LOOK_EVERY_MS,
+    work: async () => {
+      await incidents.look();
+      await notices.tell();
+    },
+    failed: (error) => log.warn({ err: error }, 'Incidents could not be looked at; the last posture holds.'),
+  });
+  const door = new ProbeDoor({ clock, random });
+  const probeBook = new ProbeBook(database);
+  let probes: Probes | undefined;
+  const rounds: Rounds[] = [looking];
+  const unpaid = (error: unknown): void =>
+    log.warn({ err: error }, 'The allowance for probes could not be given.');
+  const pay = async (): Promise<void> =>
+    await fillAllowance(parts.book, { daily: settings.probesDaily, atMs: clock.wallMs() });
+  const leave = (): void => {
+    probes?.close();
+    void looking.close();
+  };
+  return {
+    incidents,
+    book,
+    readyRegions: (modelId) => [
+      ...new Map(
+        pool(modelId)
+          .filter(({ ready }) => ready)
+          .map(({ providerId, region }) => [providerId, region]),
+      ).values(),
+    ],
+    door,
+    gauges: gaugesOf(incidents, () => probes),
+    served: (record, { tier, region }) => {
+      signals.served(record, { tier, region });
+      burn.note(tier, record.errorCode);
+    },
+    refused: ({ modelId, tier, code }) => {
+      signals.refused({ modelId, code });
+      burn.note(tier, code);
+    },
+    opened: (at) => {
+      if (!settings.probes) return;
+      door.opened(at);
+      probes = new Probes({
+        clock,
+        random,
+        log,
+        models: () => [...hub.registry.models()].filter((id) => CHATS.has(models.resolve(id)?.category)),
+        candidates: (modelId) => hub.candidates(modelId),
+        ask: (...question) => door.ask(...question),
+        signals,
+        keep: (found) => probeBook.note(clock.wallMs(), found),
+        shutOut: parts.shutOut,
+      });
+      void pay().catch(unpaid);
+      rounds.push(
+        new Rounds(clock, { periodMs: ALLOWANCE_EVERY_MS, work: pay, failed: unpaid }),
+        new Rounds(clock, {
+          periodMs: LOOK_EVERY_MS,
+          work: () => probeBook.keepAll(),
+          failed: (error) => log.warn({ err: error }, 'What probes found could not be kept; it waits.'),
+        }),
+      );
+    },
+    leave,
+    close: async () => {
+      leave();
+      await Promise.all(rounds.map((each) => each.close()));
+      await door.close();
+      await notices.close();
+    },
+  };
+}
+
+const CHATS: ReadonlySet<Category | undefined> = new Set<Category>(['llm', 'multimodal']);
+
+function poolMember(candidate: Candidate): PoolMember {
+  const { region, providerId, draining, health, breaker } = candidate;
+  const ready = !draining && health !== 'unhealthy' && breaker.state !== 'open';
+  return { region: region ?? '', providerId, ready };
+}
+
+function gaugesOf(incidents: IncidentWatch, probes: () => Probes | undefined): GaugeReading[] {
+  return [
+    {
+      name: 'cygnet_incidents_open',
+      help: 'Incidents that are not over, by how bad they are.',
+      labels: ['severity'],
+      *read() {
+        for (const severity of ['minor', 'major', 'critical'])
+          yield [{ severity }, incidents.open.filter((each) => each.severity === severity).length];
+      },
+    },
+    {
+      name: 'cygnet_burn_alerts',
+      help: '1 for each error budget that burns, by the rule that says so.',
+      labels: ['tier', 'rule'],
+      *read() {
+        for (const { tier, rule } of incidents.alerts) yield [{ tier, rule: rule.name }, 1];
+      },
+    },
+    {
+      name: 'cygnet_freeze',
+      help: '1 while changes to the market should wait.',
+      labels: [],
+      read: () => [[{}, incidents.posture.freeze ? 1 : 0]],
+    },
+    {
+      name: 'cygnet_probes',
+      help: 'Probes since the start, through the public door and straight to a candidate.',
+      labels: ['model', 'kind', 'verdict'],
+      read: () => probes()?.counts() ?? [],
+    },
+  ];
+}

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+
+/** What `/status.json` says. Public: nothing of a consumer, and of providers only how many there are. */
+const severity = z.enum(['minor', 'major', 'critical']);
+const share = z.number().nullable();
+const milliseconds = z.number().nullable();
+
+export const statusSchema = z
+  .object({
+    at: z.string(),
+    state: z
+      .enum(['operational', 'degraded', 'outage', 'maintenance'])
+      .describe('Of the worst component that is not under maintenance.'),
+    changes_frozen: z.boolean().describe('An error budget burns, or an incident is severe: changes wait.'),
+    components: z.array(
+      z.object({
+        model: z.string(),
+        name: z.string(),
+        region: z.string().describe('Empty: everywhere.'),
+        state: z.enum(['operational', 'degraded', 'outage', 'maintenance', 'unserved']),
+        providers: z.int().describe('Who could serve it now.'),
+        availability_90d: share.describe(
+          'The share of requests that our side did not fail; null: nothing was asked.',
+        ),
+        days: z.array(
+          z.object({
+            day: z.string(),
+            requests: z.int(),
+            failures: z.int(),
+            probes: z.int(),
+            probe_failures: z.int(),
+            availability: share,
+          }),
+        ),
+        last_24h: z
+          .object({
+            ttft_p50_ms: milliseconds,
+            ttft_p95_ms: milliseconds,
+            ttlt_256_p95_ms: milliseconds,
+            server_errors: share,
+            too_many_requests: share,
+            tokens_per_second: z.number().nullable(),
+            ttft_p95_ms_by_hour: z.array(milliseconds).describe('Oldest first.'),
+          })
+          .nullable()
+          .describe('Of a model everywhere; null of a region.'),
+      }),
+    ),
+    incidents: z.array(
+      z.object({
+        id: z.string(),
+        model: z.string().describe('Empty: the whole market.'),
+        region: z.string(),
+        severity: severity.describe('Now, or at its end.'),
+        worst: severity,
+        opened_at: z.string(),
+        resolved_at: z.string().nullable(),
+        because: z.string(),
+        steps: z.array(z.object({ at: z.string(), kind: z.string(), words: z.string() })),
+      }),
+    ),
+    maintenance: z.array(
+      z.object({
+        id: z.string(),
+        model: z.string(),
+        words: z.string(),
+        announced_at: z.string(),
+        from: z.string(),
+        until: z.string(),
+      }),
+    ),
+  })
+  .meta({ id: 'Status' });
+
+export type StatusBody = z.output<typeof statusSchema>;
