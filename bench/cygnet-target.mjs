@@ -35,6 +35,7 @@ const serveSettings = ({ dataDir, gatewayPort, hubPort, databaseUrl }) => ({
   CYGNET_HUB_PORT: String(hubPort),
   CYGNET_LOG_LEVEL: 'info',
   CYGNET_PROBES: 'no',
+  CYGNET_BENCHMARKS: 'off',
   CYGNET_LLM_REQUESTS_PER_MINUTE: '100000000',
   CYGNET_EMBEDDING_REQUESTS_PER_MINUTE: '100000000',
   CYGNET_CONCURRENT_PER_KEY: '100000',

@@ -1,14 +1,19 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { openBenchmarks } from '#benchmark/open.ts';
+import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
+import { isAsked } from '#benchmark/tasks/paper.ts';
+import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
-import type { Config, StrategyName } from '#config/config.ts';
+import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
 import { auditFunds } from '#funds/audit.ts';
 import { openFunds, openFundsRounds } from '#funds/open.ts';
+import { slashLadder } from '#funds/slash.ts';
 import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
@@ -38,7 +43,9 @@ import { NodeBook } from '#identity/node-book.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
+import { activeProviders } from '#identity/providers.ts';
 import { secretBox } from '#identity/secret-file.ts';
+import { SessionBook } from '#identity/session-book.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -55,9 +62,11 @@ import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
+import { AttemptTable } from '#reliability/attempts.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
+import { Standings } from '#reliability/standings.ts';
 import { StatusReader } from '#reliability/status-reader.ts';
 import { openWatching, type Watching } from '#reliability/watching.ts';
 import { openRewards } from '#rewards/open.ts';
@@ -119,6 +128,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       database,
       chain: parts.chain,
       settings: { ...config.funds, chainId: config.chain.chainId },
+      policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
+      ladder: slashLadder(config.benchmarks.slashPercents),
       clock,
       random,
       makeId: ids,
@@ -132,7 +143,34 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const caps = await openCaps(keys, { reading, clock, log });
     const quotas = await MemoryQuotas.open({ clock, read: (window) => reading.covered(window) });
 
-    const hub = new Hub(
+    const sessions = await SessionBook.open({
+      database,
+      clock,
+      log: log.child({ room: 'identity' }),
+      instance: instanceOf(config.dataFolder, ids),
+      heard: () => hub.registry.present(),
+    });
+    closing.push(() => sessions.close());
+    const { slashPercents, ...held } = config.benchmarks;
+    const benchmarkSettings = {
+      ...DEFAULT_BENCHMARK_SETTINGS,
+      ...held,
+      ladder: slashLadder(slashPercents),
+    };
+    const benchmarkLog = log.child({ room: 'benchmark' });
+    const { validMs } = benchmarkSettings;
+    const turns = await TurnBook.open({
+      database,
+      clock,
+      log: benchmarkLog,
+      validMs,
+      asks: (modelId) => {
+        const model = catalogue.resolve(modelId);
+        return model !== undefined && isAsked(model);
+      },
+    });
+    closing.push(() => turns.close());
+    const hub: Hub = new Hub(
       {
         clock,
         random,
@@ -142,6 +180,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         providers,
         nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
+        sessions,
+        standings: held.mode === 'enforce' ? turns : undefined,
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
       {
@@ -159,6 +199,22 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         unknownHardwareAllowed: config.providers.allowUnknownHardware,
       },
     );
+    const life = lifeTerms(config);
+    const benchmarks = openBenchmarks({
+      database,
+      clock,
+      random,
+      ids,
+      log: benchmarkLog,
+      hub,
+      models: catalogue,
+      collateral: funds.collateral,
+      book: turns,
+      settings: benchmarkSettings,
+      terms: life,
+      look: (providerId) => providers.look(providerId),
+    });
+    closing.push(() => benchmarks.close());
     const rewards = openRewardRounds(parts, payouts.rewards, hub);
     closing.push(() => rewards.close());
     const rules = networkRules(config.external.allowNetworks);
@@ -170,6 +226,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       hub,
       endpoints,
       models: catalogue,
+      sessions,
       rules,
       marketName: box.marketName,
     });
@@ -194,6 +251,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       shutOut: (candidate, modelId) => service.shutOut(candidate, modelId),
     });
     closing.push(() => watching.close());
+    const attempts = new AttemptTable({ database, clock, life: ids('life') });
+    const standings = new Standings({
+      clock,
+      log: log.child({ room: 'reliability' }),
+      attempts,
+      providers: () => activeProviders(database),
+      uptimes: (at) => rewards.book.uptimes(at),
+      putBehind: (reasons) => hub.registry.putBehind(reasons),
+    });
+    closing.push(() => standings.close());
     const service = new ServiceBook({
       clock,
       random,
@@ -202,6 +269,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       candidates: (modelId) => hub.candidates(modelId),
       avoid: (modelId) => watching.incidents.postureOf(modelId)?.avoidRegions ?? NOWHERE,
       asked: (modelId) => warmUps?.asked(modelId),
+      judged: (...attempt) => attempts.note(...attempt),
     });
     const warmUps = config.routing.warmUp
       ? new WarmUps({
@@ -350,7 +418,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             makeId: ids,
             randomness: random,
             passwords: new Passwords(random),
-            approval: config.providers.approval,
+            life,
             sessionMs: config.access.sessionMs,
           }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
@@ -368,6 +436,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           keys,
           providers,
           funds,
+          benchmarks,
+          life,
           claims: payouts.desk,
           audits: payouts.audits,
           rewardClaims: payouts.rewards?.desk,
@@ -375,6 +445,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           statements,
           models: catalogue,
           registry: hub.registry,
+          routing: service,
+          measured: { table: reliability.table, attempts, standings },
+          sessions,
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,

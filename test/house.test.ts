@@ -67,6 +67,8 @@ const LIBRARIES: Record<string, readonly string[]> = {
   '@foundry-rs/anvil': ['chain'],
   '@huggingface/tokenizers': ['catalogue', 'hub', 'benchmark', 'reliability', 'gateway', 'agent'],
   // The verifier's own hash function, so that it shares none with the builder.
+  // The engine that strangers' code runs in: WebAssembly, which is given nothing but the language.
+  '@jitl/quickjs-wasmfile-release-sync': ['benchmark'],
   '@noble/hashes': ['settlement'],
   '@node-rs/argon2': ['identity'],
   commander: ['agent', 'cli'],
@@ -84,6 +86,7 @@ const LIBRARIES: Record<string, readonly string[]> = {
   postgres: ['db'],
   'prom-client': ['reliability'],
   'smol-toml': ['agent'],
+  'quickjs-emscripten-core': ['benchmark'],
   stripe: ['funds'],
   undici: ['hub', 'benchmark', 'reliability', 'gateway', 'agent', 'cli'],
   // The agent signs a claim with it, where it is installed.

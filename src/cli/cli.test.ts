@@ -263,6 +263,25 @@ describe('external endpoints', () => {
   });
 });
 
+test("what a provider's agents ask is set and given up, and refused above the list", async () => {
+  await answer('providers', 'create', 'Agents');
+  const words = ['providers', 'ask', 'Agents', 'glm-4.7-flash'];
+  const asks = await cygnet([...words, '--input', '0.01', '--output', '0.02']);
+  expect(asks.out).toContain('asks $0.01 in, $0.02 out per million tokens for zai-org/GLM-4.7-Flash');
+  expect(await refusal(1, ...words, '--input', '900', '--output', '0')).toContain('may not be above');
+  expect(await answer(...words, '--listed')).toMatchObject({ modelId: 'zai-org/GLM-4.7-Flash', ask: null });
+});
+
+test('asking a market that is not there, or with a key that cannot be read, is refused in a sentence', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-cli-'));
+  const keyFile = path.join(folder, 'key');
+  expect(await refusal(1, 'providers', 'why', '--key-file', keyFile)).toContain('ENOENT');
+  writeFileSync(keyFile, 'sk-prov-nobody');
+  const nowhere = ['providers', 'why', '--key-file', keyFile, '--market', 'http://127.0.0.1:9'];
+  expect(await refusal(1, ...nowhere)).toContain('does not answer');
+  rmSync(folder, { recursive: true, force: true });
+});
+
 test('whoever puts a consumer on a plan with a fee is told that it costs', async () => {
   await answer('consumers', 'create', 'Charged');
   const { out } = await cygnet(['consumers', 'plan', 'Charged', 'pro']);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { formatUsd } from '#domain/money.ts';
 import { Collateral } from '#funds/collateral.ts';
 import { pledgedOn } from '#funds/open.ts';
+import { slashLadder } from '#funds/slash.ts';
 import { anyChain } from './chain-session.ts';
 import { dollars } from './credit.ts';
 import { referenceOf } from './deposits.ts';
@@ -163,7 +164,8 @@ async function withRoom(
     const market = await anyChain(config);
     try {
       const chain = market && pledgedOn(market, session);
-      const room = new Collateral({ database, chain, clock, makeId, log });
+      const ladder = slashLadder(config.benchmarks.slashPercents);
+      const room = new Collateral({ database, chain, clock, makeId, log, ladder });
       return await work(room, session);
     } finally {
       await market?.close();

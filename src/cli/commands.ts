@@ -62,6 +62,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'see, confirm, refund and slash what providers pledge',
     load: async () => (await import('./collateral.ts')).collateral,
   },
+  benchmarks: {
+    summary: 'see what nodes answered, let them be asked now, decide appeals',
+    load: async () => (await import('./benchmarks.ts')).benchmarks,
+  },
   usage: {
     summary: 'list the latest requests and what they cost',
     load: async () => (await import('./usage.ts')).usage,

@@ -89,6 +89,8 @@ export async function demoDay(options: {
         ...(options.databaseUrl !== undefined && { databaseUrl: new Sealed(options.databaseUrl) }),
         gatewayPort: 0,
         hubPort: 0,
+        // Every row of this day is a consumer's.
+        benchmarks: { mode: 'off' },
         limits: { requestsPerMinute: { llm: rate, image: rate, embedding: rate, other: rate } },
         money: { payoutMinimum: parseUsd('0.0001') },
         // Every request of the day is one that the audit can name.

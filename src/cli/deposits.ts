@@ -4,8 +4,9 @@ import { depositKeyFrom, xpubOf } from '#chain/derived-address.ts';
 import { TransactionTable } from '#chain/transaction-table.ts';
 import { parseAddress } from '#domain/hex.ts';
 import { formatUsd } from '#domain/money.ts';
+import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { addressesOf, DepositAddresses } from '#funds/deposit-addresses.ts';
-import { properReference } from '#funds/deposit-rules.ts';
+import { properReference, termsUnder } from '#funds/deposit-rules.ts';
 import { type Deposit, Deposits } from '#funds/deposits.ts';
 import { addressTree } from '#funds/open.ts';
 import { rateHistory, setRate } from '#funds/rates.ts';
@@ -250,8 +251,9 @@ export function deposits(command: Command): void {
 const NO_KEY =
   'There is no key for deposit addresses: set CYGNET_DEPOSIT_XPUB (npx cygnet deposits keygen makes one).';
 
-function roomOf({ database, clock }: Session): Deposits {
-  return new Deposits({ database, clock });
+function roomOf({ config, database, clock }: Session): Deposits {
+  const policy = SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy;
+  return new Deposits({ database, clock, terms: termsUnder(policy) });
 }
 
 function sweptReport(

@@ -1,18 +1,24 @@
 import type { Command } from 'commander';
-import type { ProviderState } from '#domain/party.ts';
+import { lifeTerms } from '#config/config.ts';
+import { approvedState, firstState } from '#domain/lifecycle.ts';
 import { DATA_POLICIES } from '#domain/preferences.ts';
+import { type Amounts, priceText } from '#domain/price.ts';
+import { refusalOfAsk } from '#hub/external/registration.ts';
+import { setProviderAsk } from '#identity/asks.ts';
 import {
   createProvider,
   endWithholding,
-  firstState,
   listProviders,
   setProviderState,
   setProviderTerms,
 } from '#identity/providers.ts';
+import { economics } from './economics.ts';
 import { properName, theProvider } from './parties.ts';
+import { type AmountOptions, amountsOf, theModel } from './price.ts';
 import { Refusal } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';
 import { inSession, type Session } from './session.ts';
+import { why } from './why.ts';
 
 const LISTED = 1_000;
 
@@ -27,7 +33,7 @@ export function providers(command: Command): void {
         const provider = {
           id: makeId('prov'),
           name: properName(given),
-          state: firstState(config.providers.approval),
+          state: firstState(lifeTerms(config)),
         };
         await createProvider(database, { ...provider, at: clock.wallMs() });
         return {
@@ -71,11 +77,13 @@ export function providers(command: Command): void {
     );
   command
     .command('approve')
-    .description('let a provider serve; also ends a suspension, and what a failure withholds')
+    .description(
+      'let a provider in, or end a suspension and what a failure withholds; what the market demands besides must still be there',
+    )
     .argument('<provider>', 'its id or name')
     .option('--reason <text>', 'why', '')
     .action((name: string, { reason }: { reason: string }, self: Command) =>
-      inSession(self, (session) => move(session, { name, to: 'active', reason })),
+      inSession(self, (session) => move(session, { name, to: 'approved', reason })),
     );
   command
     .command('suspend')
@@ -94,6 +102,50 @@ export function providers(command: Command): void {
     .action((name: string, wish: { region?: string; dataPolicy?: string }, self: Command) =>
       inSession(self, (session) => noteTerms(session, name, wish)),
     );
+  command
+    .command('ask')
+    .description("set what a provider's agents want for a model from now on, at most the listed price")
+    .argument('<provider>', 'its id or name')
+    .argument('<model>', 'its id or short name')
+    .option('--input <usd>', 'dollars per million tokens of prompt')
+    .option('--output <usd>', 'dollars per million tokens of answer')
+    .option('--request <usd>', 'dollars per request (image and audio models)')
+    .option('--minute <usd>', 'with --request: dollars per minute of sound, where that is more')
+    .option('--listed', 'go back to the listed price')
+    .action((name: string, model: string, options: AmountOptions & { listed?: boolean }, self: Command) => {
+      const amounts = options.listed ? undefined : amountsOf(options);
+      return inSession(self, (session) => setTheAsk(session, { name, model, amounts }));
+    });
+  economics(
+    command
+      .command('economics')
+      .description("ask a running market what a provider's models bring, and what others would"),
+  );
+  why(
+    command
+      .command('why')
+      .description('ask a running market why a provider gets traffic, or none')
+      .argument('[model]', 'one model; by default those that it offers'),
+  );
+}
+
+async function setTheAsk(
+  session: Session,
+  wish: { name: string; model: string; amounts: Amounts | undefined },
+): Promise<Report> {
+  const { database, clock, makeId } = session;
+  const { amounts } = wish;
+  const { id: providerId } = await theProvider(database, wish.name);
+  const model = await theModel(session, wish.model);
+  const tooDear = amounts && refusalOfAsk(amounts, model);
+  if (tooDear !== undefined) throw new Refusal(tooDear);
+  const id = makeId('ask');
+  const ask = { id, providerId, modelId: model.id, amounts };
+  await setProviderAsk(database, { ...ask, actor: 'cli', at: clock.wallMs() });
+  return {
+    value: { id, providerId, modelId: model.id, ask: amounts ?? null },
+    lines: [`${providerId} asks ${priceText(amounts ?? model.price)} for ${model.id} from now on.`],
+  };
 }
 
 async function noteTerms(
@@ -122,25 +174,26 @@ async function noteTerms(
 }
 
 async function move(
-  { database, clock }: Session,
-  wish: { name: string; to: ProviderState; reason: string },
+  { config, database, clock }: Session,
+  wish: { name: string; to: 'approved' | 'suspended'; reason: string },
 ): Promise<Report> {
   if (wish.reason.length > 1_000) throw new Refusal('A reason has at most 1,000 characters.');
-  const { id } = await theProvider(database, wish.name);
+  const { id, state } = await theProvider(database, wish.name);
+  const to = wish.to === 'approved' ? approvedState(state, lifeTerms(config)) : wish.to;
   const answer = await setProviderState(database, {
     id,
-    to: wish.to,
+    to,
     reason: wish.reason,
     at: clock.wallMs(),
   });
   if (typeof answer === 'object') {
-    throw new Refusal(`The provider ${id} is ${answer.refused} and cannot become ${wish.to}.`);
+    throw new Refusal(`The provider ${id} is ${answer.refused} and cannot become ${to}.`);
   }
-  const lifted = wish.to === 'active' && (await endWithholding(database, { id, at: clock.wallMs() }));
+  const lifted = wish.to === 'approved' && (await endWithholding(database, { id, at: clock.wallMs() }));
   return {
-    value: { id, state: wish.to, changed: answer === 'moved', ...(lifted && { withheld: 'ended' }) },
+    value: { id, state: to, changed: answer === 'moved', ...(lifted && { withheld: 'ended' }) },
     lines: [
-      answer === 'moved' ? `${id} is now ${wish.to}.` : `${id} was ${wish.to} already.`,
+      answer === 'moved' ? `${id} is now ${to}.` : `${id} was ${to} already.`,
       ...(lifted ? ['Requests are routed to it again.'] : []),
     ],
   };

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { TokenAsset } from '#domain/asset.ts';
 import type { Address, Hex } from '#domain/hex.ts';
+import type { LifeTerms } from '#domain/lifecycle.ts';
 import type { Category } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES } from '#domain/policy.ts';
@@ -38,6 +39,7 @@ export interface Config {
   /** For `cygnet claim`, which a provider runs. */
   readonly walletKey: Sealed<Hex> | undefined;
   readonly providers: ProviderSettings;
+  readonly benchmarks: BenchmarkSettings;
   readonly external: ExternalSettings;
   readonly embeddedAgent: EmbeddedAgentSettings;
   /** Variables named `CYGNET_…` that mean nothing here, most likely misspelt: worth a warning at the start. */
@@ -236,6 +238,21 @@ export interface ProviderSettings {
   readonly allowUnknownHardware: boolean;
 }
 
+/** Questions with known answers, and what follows from the answers. */
+export interface BenchmarkSettings {
+  readonly mode: 'off' | 'watch' | 'enforce';
+  readonly everyMs: number;
+  /** A node's first turn comes within this time. */
+  readonly firstWithinMs: number;
+  readonly graceMs: number;
+  /** By failures in a row; the last step removes. */
+  readonly slashPercents: readonly [number, ...number[]];
+  /** How long an answer may take. */
+  readonly questionMs: number;
+  /** Between two questions: a pause of chance up to this. */
+  readonly pauseMsMax: number;
+}
+
 /** External endpoints: what seals their keys, and where they may be. */
 export interface ExternalSettings {
   /** Undefined: a secret of the data folder's own. */
@@ -252,6 +269,15 @@ export interface EmbeddedAgentSettings {
   readonly modelPath: string;
   readonly sequences: number;
   readonly threads: number;
+}
+
+/** What a provider must have before it is active. */
+export function lifeTerms(config: Pick<Config, 'providers' | 'funds' | 'benchmarks'>): LifeTerms {
+  return {
+    approval: config.providers.approval,
+    demandsCollateral: config.funds.collateralRequired,
+    demandsBenchmark: config.benchmarks.mode === 'enforce',
+  };
 }
 
 /** Settings that do not hold together. `problems` are all of them, one sentence each, without any secret. */
@@ -401,6 +427,16 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       approval: env.providerApproval,
       minVramGb: env.minVramGb,
       allowUnknownHardware: env.allowUnknownHardware,
+    },
+    benchmarks: {
+      mode: env.benchmarks,
+      everyMs: env.benchmarkEveryHours * 3_600_000,
+      // Where it is in the way of earning it comes at once; else when the newcomer has tried the market.
+      firstWithinMs: env.benchmarks === 'enforce' ? 5_000 : 600_000,
+      graceMs: env.graceDays * 86_400_000,
+      slashPercents: env.slashLadder,
+      questionMs: 60_000,
+      pauseMsMax: 1_500,
     },
     external: {
       secret: env.secret,

@@ -71,6 +71,14 @@ const yesOrNo: Parser<boolean> = (value) => {
   throw new RangeError('yes or no');
 };
 
+const percentages: Parser<readonly [number, ...number[]]> = (value) => {
+  const [first, ...rest] = value.split(',').map((each) => (/^ *\d{1,3} *$/.test(each) ? Number(each) : 101));
+  if (first === undefined || Math.max(first, ...rest) > 100 || rest.length > 9) {
+    throw new RangeError('one to ten whole percentages with commas between them, such as 0,10,30');
+  }
+  return [first, ...rest];
+};
+
 const dollars: Parser<bigint> = (value) => {
   const expected = 'an amount of dollars such as 5 or 0.25, not negative';
   let amount: bigint;
@@ -541,6 +549,30 @@ export const VARIABLES = {
     oneOf('automatic', 'operator'),
     'automatic',
     'Whether a new provider may serve at once or waits for the operator.',
+  ),
+  benchmarks: plain(
+    'CYGNET_BENCHMARKS',
+    oneOf('off', 'watch', 'enforce'),
+    'watch',
+    'Whether nodes are asked questions with known answers (watch), and whether who fails is kept from earning (enforce).',
+  ),
+  benchmarkEveryHours: plain(
+    'CYGNET_BENCHMARK_EVERY_HOURS',
+    whole(1, 720),
+    '24',
+    'How often a node is benchmarked on each of its models, in hours.',
+  ),
+  graceDays: plain(
+    'CYGNET_GRACE_DAYS',
+    whole(0, 365),
+    '7',
+    'For so many days after its first activation a provider loses no collateral by benchmarks.',
+  ),
+  slashLadder: plain(
+    'CYGNET_SLASH_LADDER',
+    percentages,
+    '0,10,30',
+    'What the first, the second … failed benchmark in a row takes of the collateral, in percent; the last one also removes the provider.',
   ),
   minVramGb: plain(
     'CYGNET_MIN_VRAM_GB',

@@ -1,5 +1,6 @@
 import type { KeyScope } from './key-scope.ts';
 import type { DataPolicy } from './preferences.ts';
+import type { Price } from './price.ts';
 
 /** The parties of the market. */
 
@@ -30,6 +31,10 @@ export interface Provider {
   /** Where its machines are, in the operator's words (`eu-west`); null when not noted. */
   readonly region: string | null;
   readonly dataPolicy: DataPolicy;
+  /** What its agents ask for models, by model, where that is not the listed price. */
+  readonly asks?: ReadonlyMap<string, Price>;
+  /** Why it is in its state, for its own eyes; absent or empty when nothing was said. */
+  readonly reason?: string;
   /** Wall milliseconds until which a failure keeps it from requests; absent when nothing does. */
   readonly withheldUntil?: number;
 }

@@ -72,6 +72,25 @@ describe('dollars', () => {
         select withheld_until as until from providers where id = ${provider}`
     )[0]?.until?.getTime();
 
+  test('that were slashed are given back by a new entry, once, however often it is asked', async () => {
+    await pledged();
+    const finding = { id: makeId('finding'), providerId: provider, failures: 2, reason: 'r' };
+    expect(await room.giveBack(finding.id)).toBeUndefined();
+    await room.slash(finding);
+    expect(await pledge()).toMatchObject({ locked: parseUsd('18'), slashed: parseUsd('2') });
+    const rooms = [1, 2, 3].map(() => open(fresh.another({ maxConnections: 1 })));
+    for (const answer of await Promise.all(rooms.map((each) => each.giveBack(finding.id))))
+      expect(answer).toEqual({ dollars: parseUsd('2'), tokens: [] });
+    expect(await pledge()).toMatchObject({ locked: parseUsd('20'), slashed: 0n });
+    expect(await account(`collateral:${provider}`)).toBe(parseUsd('20'));
+    const kinds = await fresh.database.sql`
+      select kind from entries where id like ${`%${finding.id}%`} order by kind`;
+    expect(kinds.map(({ kind }) => kind)).toEqual(['slash', 'slash-returned']);
+    // The finding stays judged: to judge it again takes nothing.
+    await room.slash(finding);
+    expect(await account(`collateral:${provider}`)).toBe(parseUsd('20'));
+  });
+
   test('count when the operator confirms them, once for each reference', async () => {
     const { id, state } = await room.announceDollars(provider, parseUsd('20'));
     expect(state).toBe('pending');

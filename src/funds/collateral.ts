@@ -17,7 +17,12 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import { openAccount, writeEntries } from '#ledger/book.ts';
 import { collateralAccount } from '#ledger/chart.ts';
-import { collateralEntry, collateralRefundEntry, slashEntry } from '#ledger/funds-entries.ts';
+import {
+  collateralEntry,
+  collateralRefundEntry,
+  slashEntry,
+  slashReturnedEntry,
+} from '#ledger/funds-entries.ts';
 import { movePledge, NO_PLEDGE, type Pledge, type PledgeMove, type PledgeRefusal } from './pledge.ts';
 import { judgeProof } from './proof.ts';
 import { rateAt } from './rates.ts';
@@ -51,6 +56,13 @@ export interface CollateralChain {
 export interface StandingPledge extends Pledge {
   readonly asset: Asset;
   readonly scope: string;
+}
+
+/** What the contract took from an account for one finding. */
+export interface SlashedTokens {
+  readonly asset: Asset;
+  readonly amount: bigint;
+  readonly account: string;
 }
 
 export interface CollateralDeposit {
@@ -466,6 +478,46 @@ export class Collateral {
       if (await chain.sender.knows(intent.id)) continue;
       await chain.sender.send(intent);
     }
+  }
+
+  /**
+   * Gives back what a finding took: dollars at once, by a new move and a new entry, to what is at work as collateral. Tokens
+   * are the contract's to hold: what it took is told, in the token's smallest unit, for the operator to pay. The same again
+   * gives nothing twice. Undefined when there is no such finding.
+   */
+  async giveBack(findingId: string): Promise<{ dollars: Pico; tokens: SlashedTokens[] } | undefined> {
+    const at = this.#clock.wallMs();
+    return await this.#database.transaction(async (sql) => {
+      const [finding] = await sql<{ provider_id: string }[]>`
+        select provider_id from collateral_findings where id = ${findingId}`;
+      if (!finding) return undefined;
+      const { provider_id: providerId } = finding;
+      const place = dollarsOf(providerId);
+      await lockPledge(sql, place);
+      const [taken] = await sql<{ amount: bigint }[]>`
+        select amount from collateral_moves where id = ${`slash:${findingId}`} and kind = 'slashed'`;
+      const about = { id: `slash-returned:${findingId}`, at, reference: findingId };
+      const [known] = await sql`select id from collateral_moves where id = ${about.id}`;
+      const dollars = taken?.amount ?? 0n;
+      if (dollars > 0n && !known) {
+        await applyMove(sql, place, { kind: 'slash-returned', amount: dollars }, about);
+        await writeEntries(sql, [
+          slashReturnedEntry({ id: `${findingId}:usd`, at, amount: dollars, providerId }),
+        ]);
+      }
+      return { dollars, tokens: await this.#tokensTakenFor(sql, findingId) };
+    });
+  }
+
+  async #tokensTakenFor(sql: Sql, findingId: string): Promise<SlashedTokens[]> {
+    const taken: SlashedTokens[] = [];
+    for (const { asset, token } of this.#chain?.assets ?? []) {
+      const reason = reasonOf(`${findingId}:${token}`);
+      const [move] = await sql<{ amount: bigint; holder: string }[]>`
+        select amount, holder from collateral_moves where kind = 'slashed' and reference = ${reason}`;
+      if (move) taken.push({ asset, amount: move.amount, account: move.holder });
+    }
+    return taken;
   }
 
   // --- standing --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 import { type Asset, valueOf } from '#domain/asset.ts';
 import { PICO_PER_USD, type Pico } from '#domain/money.ts';
+import type { SplitPolicy } from '#domain/policy.ts';
 
 /** What counts as a deposit and for how much. Pure. */
 export interface DepositTerms {
@@ -16,6 +17,18 @@ export const DEPOSIT_TERMS: DepositTerms = {
   cardMinimumCents: 500,
   swanBonusBasisPoints: 2_000,
 };
+
+/**
+ * The terms of a market that shares payments out under `policy`. Credit that was given on top must not come back as a
+ * provider's earnings: whoever buys from itself with it would be paid more than it brought. So the bonus is at most what
+ * the market keeps of such a round: (1 + bonus) × the provider's part stays below one.
+ */
+export function termsUnder(policy: SplitPolicy, terms: DepositTerms = DEPOSIT_TERMS): DepositTerms {
+  // In parts of 10^8, and at least one, so that nothing is divided by zero.
+  const provider = Math.max(1, (10_000 - policy.feeBasisPoints) * policy.shares.provider);
+  const most = Math.max(0, Math.ceil(1e12 / provider) - 10_000 - 1);
+  return { ...terms, swanBonusBasisPoints: Math.min(terms.swanBonusBasisPoints, most) };
+}
 
 /** The most that one card payment may be: what Stripe accepts. */
 export const CARD_MAXIMUM_CENTS = 99_999_999;

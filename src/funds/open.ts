@@ -3,6 +3,7 @@ import { AddressTree, xpubOf } from '#chain/derived-address.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { TransactionTable } from '#chain/transaction-table.ts';
 import type { Database } from '#db/database.ts';
+import type { SplitPolicy } from '#domain/policy.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -15,12 +16,15 @@ import type { CardDesk, CardSettings } from './card.ts';
 import { Collateral, type CollateralChain } from './collateral.ts';
 import { CryptoDeposits } from './crypto-deposits.ts';
 import { DepositAddresses } from './deposit-addresses.ts';
+import { type DepositTerms, termsUnder } from './deposit-rules.ts';
 import { Deposits } from './deposits.ts';
 import { PlanFees } from './plan-fees.ts';
+import type { SlashLadder } from './slash.ts';
 import { Wallets } from './wallets.ts';
 
 /** Money in and out, as a market has it. What its operator did not set up is undefined. */
 export interface Funds {
+  readonly terms: DepositTerms;
   readonly deposits: Deposits;
   readonly planFees: PlanFees;
   readonly collateral: Collateral;
@@ -54,14 +58,20 @@ export async function openFunds(parts: {
   database: Database;
   chain: MarketChain | undefined;
   settings: FundsSettings;
+  /** How payments are shared out: it bounds what is given on top of deposits. */
+  policy: SplitPolicy;
+  /** What failures take; the usual one when absent. */
+  ladder?: SlashLadder;
   clock: Clock;
   random: Randomness;
   makeId: IdMaker;
   log: Logger;
 }): Promise<Funds> {
   const { database, chain: market, settings, clock, random, makeId, log } = parts;
+  const terms = termsUnder(parts.policy);
   return {
-    deposits: new Deposits({ database, clock }),
+    terms,
+    deposits: new Deposits({ database, clock, terms }),
     planFees: new PlanFees({ database, clock, log }),
     collateral: new Collateral({
       database,
@@ -69,6 +79,7 @@ export async function openFunds(parts: {
       clock,
       makeId,
       log,
+      ...(parts.ladder && { ladder: parts.ladder }),
     }),
     collateralRequired: settings.collateralRequired,
     burns: new Burns({ database, chain: market, clock }),
@@ -81,7 +92,7 @@ export async function openFunds(parts: {
       random,
     }),
     card: await cardDesk(settings, { database, clock, makeId, log }),
-    crypto: market && crypto(settings, { database, market, clock, log }),
+    crypto: market && crypto(settings, { database, market, terms, clock, log }),
   };
 }
 
@@ -93,8 +104,9 @@ export function addressTree(settings: FundsSettings, market: MarketChain): Addre
 
 function crypto(
   settings: FundsSettings,
-  { database, market, clock, log }: { database: Database; market: MarketChain; clock: Clock; log: Logger },
+  parts: { database: Database; market: MarketChain; terms: DepositTerms; clock: Clock; log: Logger },
 ): Funds['crypto'] {
+  const { database, market, terms, clock, log } = parts;
   const tree = addressTree(settings, market);
   if (!tree || market.assets.length === 0) return undefined;
   return {
@@ -107,6 +119,7 @@ function crypto(
       assets: market.assets,
       confirmations: market.depositConfirmations,
       firstBlock: market.firstBlock,
+      terms,
       clock,
       log,
     }),

@@ -83,6 +83,20 @@ test.each<[string, Pledge, PledgeMove, number, Partial<Pledge> | string]>([
     'nothing-to-slash',
   ],
   [
+    'what was slashed can be given back, to what is at work',
+    pledge({ deposited: 5n, locked: 2n, slashed: 3n }),
+    { kind: 'slash-returned', amount: 2n },
+    0,
+    { locked: 4n, slashed: 1n },
+  ],
+  [
+    'no more is given back than was slashed',
+    pledge({ deposited: 5n, locked: 4n, slashed: 1n }),
+    { kind: 'slash-returned', amount: 2n },
+    0,
+    'not-slashed',
+  ],
+  [
     'what waits can go back to work',
     pledge({ deposited: 5n, locked: 3n, waiting: 2n, refundableAt: 100 }),
     { kind: 'cancelled' },
@@ -97,7 +111,7 @@ test.each<[string, Pledge, PledgeMove, number, Partial<Pledge> | string]>([
 test('whatever happens in whatever order, slashed and refunded are never more than deposited', () => {
   const amount = fc.bigInt(0n, 50n);
   const move = fc.oneof(
-    fc.record({ kind: fc.constantFrom('deposited', 'requested', 'slashed'), amount }),
+    fc.record({ kind: fc.constantFrom('deposited', 'requested', 'slashed', 'slash-returned'), amount }),
     fc.record({ kind: fc.constantFrom('cancelled', 'refunded') }),
   ) as fc.Arbitrary<PledgeMove>;
   const step = fc.tuple(move, fc.integer({ min: 0, max: 4 * 86_400_000 }));

@@ -31,7 +31,7 @@ export const NO_PLEDGE: Pledge = {
 export const REFUND_WAIT_MS = 7 * 86_400_000;
 
 export type PledgeMove =
-  | { readonly kind: 'deposited' | 'requested' | 'slashed'; readonly amount: bigint }
+  | { readonly kind: 'deposited' | 'requested' | 'slashed' | 'slash-returned'; readonly amount: bigint }
   /** All that waits. */
   | { readonly kind: 'cancelled' | 'refunded' };
 
@@ -40,7 +40,8 @@ export type PledgeRefusal =
   | 'not-enough-locked'
   | 'nothing-waiting'
   | 'still-waiting'
-  | 'nothing-to-slash';
+  | 'nothing-to-slash'
+  | 'not-slashed';
 
 /** What a move at an instant makes of a pledge, and how much it moved; or why it cannot be. */
 export function movePledge(
@@ -72,6 +73,12 @@ export function movePledge(
         { ...pledge, waiting: 0n, refunded: pledge.refunded + waiting, refundableAt: undefined },
         waiting,
       );
+    case 'slash-returned': {
+      const { amount } = move;
+      if (amount <= 0n) return { refused: 'amount-missing' };
+      if (amount > pledge.slashed) return { refused: 'not-slashed' };
+      return done({ ...pledge, locked: locked + amount, slashed: pledge.slashed - amount }, amount);
+    }
     default: {
       if (move.amount <= 0n) return { refused: 'amount-missing' };
       const fromLocked = move.amount < locked ? move.amount : locked;

@@ -22,6 +22,16 @@ export const SLASH_LADDER: SlashLadder = [
   { shareBasisPoints: 3_000, withholdMs: DAY_MS, removes: true },
 ];
 
+/** A ladder of these percentages, a day without requests at each step; the last one removes. */
+export function slashLadder([first, ...rest]: readonly [number, ...number[]]): SlashLadder {
+  const step = (percent: number, removes: boolean): SlashStep => ({
+    shareBasisPoints: percent * 100,
+    withholdMs: DAY_MS,
+    removes,
+  });
+  return [step(first, rest.length === 0), ...rest.map((percent, i) => step(percent, i === rest.length - 1))];
+}
+
 /** What follows from the `failures`-th failure in a row (1 is the first). */
 export function slashStep(failures: number, ladder: SlashLadder = SLASH_LADDER): SlashStep {
   return ladder[Math.min(failures, ladder.length) - 1] ?? ladder[0];

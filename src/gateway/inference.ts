@@ -49,8 +49,9 @@ import type { WaitingRoom } from './waiting-room.ts';
  * Nothing between the key and the first token waits for a disk or a database, except a hold that outgrows what this
  * process has set aside for the consumer.
  *
- * Money: the hold is the most the request can cost beyond what the consumer's plan covers of it. The charge follows from what was delivered (`bill.ts`), is never
- * more than the hold, and is in the journal before the consumer sees the end of the answer. An answer that the provider
+ * Money: the hold is the most the request can cost beyond what the consumer's plan covers of it. The charge follows from
+ * what was delivered (`bill.ts`), is never more than the hold, and is in the journal before the consumer sees the end of
+ * the answer. An answer that the provider
  * broke costs nothing; one that the consumer left is charged for what was passed on. If the process dies in between, the
  * consumer was not told that the answer is complete, nothing is charged, and the hold dissolves with the lease.
  */
@@ -230,11 +231,11 @@ export async function serve<A extends Ask>(
       current = job;
       next = journey.shift();
       if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
-      // Whoever waits for this model already goes first.
+      // Whoever waits for this model already goes first; whoever named another model need not wait.
       let picked = waiting?.isBusy(job.model.id) ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
-      if ('none' in picked && !(waiting && picked.none === 'providers-busy')) {
+      if ('none' in picked) {
         if (next) continue;
-        throw nobody(picked, job.model, caller.key);
+        if (!waiting || picked.none !== 'providers-busy') throw nobody(picked, job.model, caller.key);
       }
       // Only now: a body that no agent could take is told so first.
       checkLength(rooms.settings.inputTokensMax, endpoint, ask);
@@ -249,7 +250,8 @@ export async function serve<A extends Ask>(
         if (!('none' in picked)) picked = rooms.pick(job.order, NOBODY_TRIED);
       }
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
-      if (waiting && 'none' in picked && picked.none === 'providers-busy') picked = await job.turn(picked);
+      if (waiting && !next && 'none' in picked && picked.none === 'providers-busy')
+        picked = await job.turn(picked);
       if ('none' in picked) {
         job.release();
         if (reply.gone) return;

@@ -7,7 +7,7 @@ import type { Candidate } from '#routing/candidate.ts';
 import { type HubCounters, hubCounters } from './counters.ts';
 import type { Link } from './link.ts';
 import { RESTARTING } from './notices.ts';
-import type { KeyFinder, ModelFinder, NodeBinder, ProviderStates } from './ports.ts';
+import type { KeyFinder, ModelFinder, NodeBinder, ProviderStates, SessionLog, Standings } from './ports.ts';
 import { Registry } from './registry.ts';
 import { Session, type SessionParts } from './session.ts';
 import { DEFAULT_HUB_SETTINGS, type HubSettings } from './settings.ts';
@@ -27,15 +27,23 @@ export class Hub {
   readonly #parts: HubParts;
   readonly #sessions = new Set<Session>();
   readonly #watch: Timer;
-  readonly #stopWatching: () => void;
+  readonly #stopWatching: (() => void)[];
   #closing = false;
 
   constructor(parts: HubParts, settings: Partial<HubSettings> = {}) {
     this.#parts = parts;
     this.settings = { ...DEFAULT_HUB_SETTINGS, ...settings };
-    this.registry = new Registry({ providers: parts.providers, ...this.settings });
+    this.registry = new Registry({
+      nowMs: () => parts.clock.nowMs(),
+      providers: parts.providers,
+      standings: parts.standings,
+      ...this.settings,
+    });
     this.#watch = parts.clock.every(TICK_MS, () => this.#tick());
-    this.#stopWatching = parts.providers.watch((provider) => this.registry.providerChanged(provider.id));
+    this.#stopWatching = [parts.providers.watch((provider) => this.registry.providerChanged(provider.id))];
+    const { standings } = parts;
+    if (standings)
+      this.#stopWatching.push(standings.watch((nodeId) => this.registry.standingChanged(nodeId)));
   }
 
   /** Everybody who lists the model. */
@@ -101,7 +109,7 @@ export class Hub {
       await pause(this.#parts.clock, DRAIN_LOOK_MS);
     }
     this.#watch.cancel();
-    this.#stopWatching();
+    for (const stop of this.#stopWatching) stop();
     for (const session of this.#sessions) session.close(1001, 'restarting');
   }
 
@@ -129,6 +137,10 @@ export interface HubParts {
   readonly providers: ProviderStates;
   readonly nodes: NodeBinder;
   readonly models: ModelFinder;
+  /** Undefined: nobody writes sessions down. */
+  readonly sessions?: SessionLog | undefined;
+  /** What else a node must meet to be routed to; undefined where nothing else is asked. */
+  readonly standings?: Standings | undefined;
   /** Is this key revoked? Asked about once a second for every registered session, so it answers from memory. */
   readonly isRevoked?: (keyId: string) => boolean;
 }

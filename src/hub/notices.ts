@@ -19,11 +19,20 @@ export const RESTARTING: Notice = {
   message: 'This hub is about to restart: work under way may end, then dial again.',
 };
 
+const MESSAGE_CHARS_MAX = 1_000;
 const DETAILS_MAX = 16;
 const DETAIL_CHARS_MAX = 200;
 
-/** What to tell a provider that changed; undefined when it means nothing to its agents. */
+/** What to tell a provider that changed, and why; undefined when it means nothing to its agents. */
 export function noticeOfChange(provider: Provider | undefined): Notice | undefined {
+  const said = plainNotice(provider);
+  const reason = provider?.reason ?? '';
+  return said && reason !== ''
+    ? { ...said, message: `${said.message} ${reason}`.slice(0, MESSAGE_CHARS_MAX) }
+    : said;
+}
+
+function plainNotice(provider: Provider | undefined): Notice | undefined {
   switch (provider?.state) {
     case 'active':
       if (provider.withheldUntil !== undefined) return withheld(provider.withheldUntil);
@@ -36,7 +45,13 @@ export function noticeOfChange(provider: Provider | undefined): Notice | undefin
       return {
         event: 'suspended',
         severity: 'critical',
-        message: 'This provider is suspended: no requests are routed here until the operator lifts it.',
+        message: 'This provider is suspended: no requests are routed here until it is lifted.',
+      };
+    case 'approved':
+      return {
+        event: 'approved',
+        severity: 'info',
+        message: 'This provider is approved: what is still missing before it is active is in its status.',
       };
     case 'removed':
       return {

@@ -25,7 +25,34 @@ export interface ProviderStates {
  * agent is an impostor. Rejects when the store cannot be asked.
  */
 export interface NodeBinder {
-  bind(nodeId: string, providerId: string, keyId: string): Promise<'bound' | 'foreign'>;
+  bind(
+    nodeId: string,
+    providerId: string,
+    keyId: string,
+    /** What the agent says of itself. */
+    about?: { name: string | null; hardware: Readonly<Record<string, unknown>> | null },
+  ): Promise<'bound' | 'foreign'>;
+}
+
+/** What keeps a node from serving a model beside its provider's state: a benchmark that is not passed. From memory. */
+export interface Standings {
+  /** Why it may not; undefined when it may. */
+  against(nodeId: string, modelId: string): string | undefined;
+  /** Tells of each node of which that may have changed. Answers how to stop. */
+  watch(changed: (nodeId: string) => void): () => void;
+}
+
+/** Writes down who was connected. Tells return at once and never throw. */
+export interface SessionLog {
+  began(session: {
+    id: string;
+    linkId: string;
+    providerId: string;
+    nodeId: string;
+    mode: 'websocket' | 'external';
+  }): void;
+  /** `heardAgoMs` is the time since a sign of life, where silence ended it. */
+  ended(id: string, about: { why: string; attemptsLost: number; heardAgoMs?: number }): void;
 }
 
 /** The catalogue: finds a model by id, slug or alias. */

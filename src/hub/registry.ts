@@ -1,12 +1,15 @@
 import { LRUCache } from 'lru-cache';
+import type { StatedHardware } from '#domain/hardware-tier.ts';
 import type { Provider, ProviderState } from '#domain/party.ts';
 import type { Price } from '#domain/price.ts';
 import { newBreaker } from '#routing/breaker.ts';
 import type { Breaker, Candidate, ServiceRecord } from '#routing/candidate.ts';
+import { type Falls, isFlapping, noFalls, noteFall } from '#routing/flapping.ts';
 import { newRecord } from '#routing/score.ts';
 import type { DeclaredModel } from './declaration.ts';
 import type { Link } from './link.ts';
-import type { ProviderStates } from './ports.ts';
+import type { Notice } from './notices.ts';
+import type { ProviderStates, Standings } from './ports.ts';
 import type { WarmUpAnswer } from './warm-up-desk.ts';
 
 /**
@@ -18,20 +21,29 @@ import type { WarmUpAnswer } from './warm-up-desk.ts';
  */
 export class Registry {
   readonly #providers: ProviderStates;
-  readonly #byModel = new Map<string, Candidate[]>();
+  readonly #standings: Pick<Standings, 'against'> | undefined;
+  readonly #byModel = new Map<string, PresentCandidate[]>();
   readonly #byLink = new Map<string, Presence>();
   readonly #byNode = new Map<string, Presence>();
   readonly #remembered: LRUCache<string, Measured>;
   readonly #bufferBytesMax: { readonly link: number; readonly hub: number };
   #bufferedBytes = 0;
+  readonly #nowMs: () => number;
+  /** Why candidates of a provider stand behind others, by provider. */
+  #behind: ReadonlyMap<string, string> = new Map();
 
   constructor(parts: {
+    /** Monotonic milliseconds. */
+    nowMs: () => number;
     providers: ProviderStates;
+    standings?: Pick<Standings, 'against'> | undefined;
     recordsMax: number;
     linkBufferBytesMax: number;
     hubBufferBytesMax: number;
   }) {
+    this.#nowMs = parts.nowMs;
     this.#providers = parts.providers;
+    this.#standings = parts.standings;
     this.#remembered = new LRUCache({ max: parts.recordsMax });
     this.#bufferBytesMax = { link: parts.linkBufferBytesMax, hub: parts.hubBufferBytesMax };
   }
@@ -132,7 +144,11 @@ export class Registry {
 
   /** A node has left: none of its candidates is offered any more. */
   leave(presence: Presence): void {
-    for (const candidate of presence.serving.values()) this.#withdraw(presence, candidate);
+    for (const candidate of presence.serving.values()) {
+      // Whoever asked for no more work first leaves in order.
+      if (!presence.draining) noteFall(candidate.falls, this.#nowMs());
+      this.#withdraw(presence, candidate);
+    }
     this.#byLink.delete(presence.linkId);
     if (this.#byNode.get(presence.nodeId) === presence) this.#byNode.delete(presence.nodeId);
   }
@@ -140,7 +156,12 @@ export class Registry {
   /** The agent's word on the health of the models it serves; of others it has none. */
   health(presence: Presence, words: Readonly<Record<string, Candidate['health']>>): void {
     for (const candidate of presence.serving.values()) {
-      if (Object.hasOwn(words, candidate.name)) candidate.health = words[candidate.name] ?? 'unknown';
+      if (!Object.hasOwn(words, candidate.name)) continue;
+      const word = words[candidate.name] ?? 'unknown';
+      if (word === 'unhealthy' && candidate.health !== 'unhealthy' && candidate.health !== 'unknown')
+        noteFall(candidate.falls, this.#nowMs());
+      candidate.health = word;
+      this.#place(candidate);
     }
   }
 
@@ -175,6 +196,25 @@ export class Registry {
     }
   }
 
+  /** Providers whose candidates stand behind others from now on, each with the reason; everybody else no longer does. */
+  putBehind(reasons: ReadonlyMap<string, string>): void {
+    this.#behind = reasons;
+    for (const list of this.#byModel.values()) for (const candidate of list) this.#place(candidate);
+  }
+
+  /** Something that keeps a node from serving came or went. */
+  standingChanged(nodeId: string): void {
+    const presence = this.#byNode.get(nodeId);
+    if (!presence) return;
+    for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
+  }
+
+  /** Tells the operators of a provider's agents something, as far as they are here and understand. */
+  tell(providerId: string, notice: Notice): void {
+    for (const presence of this.#byLink.values())
+      if (presence.providerId === providerId) presence.tell?.(notice);
+  }
+
   began(presence: Presence, modelId: string): void {
     const candidate = presence.known.get(modelId);
     if (candidate) candidate.inFlight += 1;
@@ -202,7 +242,7 @@ export class Registry {
   }
 
   #candidate(presence: Presence, modelId: string): PresentCandidate {
-    const { breaker, record } = this.#measured(presence, modelId);
+    const { breaker, record, falls } = this.#measured(presence, modelId);
     const candidate: PresentCandidate = {
       id: `${presence.linkId}/${modelId}`,
       modelId,
@@ -216,6 +256,7 @@ export class Registry {
       health: 'unknown',
       eligible: false,
       ineligibleBecause: undefined,
+      behind: undefined,
       draining: presence.draining,
       inFlight: 0,
       linkInFlight: presence.inFlight,
@@ -233,6 +274,7 @@ export class Registry {
       connectedAtMs: presence.connectedAtMs,
       breaker,
       record,
+      falls,
     };
     presence.known.set(modelId, candidate);
     return candidate;
@@ -242,7 +284,7 @@ export class Registry {
     const key = `${presence.providerId} ${presence.nodeId} ${modelId}`;
     const known = this.#remembered.get(key);
     if (known) return known;
-    const fresh: Measured = { breaker: newBreaker(), record: newRecord() };
+    const fresh: Measured = { breaker: newBreaker(), record: newRecord(), falls: noFalls() };
     this.#remembered.set(key, fresh);
     return fresh;
   }
@@ -252,6 +294,7 @@ export class Registry {
     candidate.linkInFlight = presence.inFlight;
     candidate.draining = presence.draining;
     candidate.health = 'unknown';
+    this.#place(candidate);
     const list = this.#byModel.get(candidate.modelId);
     if (list) list.push(candidate);
     else this.#byModel.set(candidate.modelId, [candidate]);
@@ -266,24 +309,41 @@ export class Registry {
     candidate.eligible = false;
     candidate.ineligibleBecause = 'the agent does not serve this model any more';
     // Touched when it goes, so that those who left last are forgotten last.
-    const { breaker, record } = candidate;
+    const { breaker, record, falls } = candidate;
     this.#remembered.set(`${presence.providerId} ${presence.nodeId} ${candidate.modelId}`, {
       breaker,
       record,
+      falls,
     });
   }
 
   #refresh(presence: Presence, candidate: PresentCandidate): void {
     const provider = this.#providers.find(presence.providerId);
     candidate.ineligibleBecause = candidate.ready
-      ? reasonOf(provider)
+      ? (reasonOf(provider) ?? this.#standingAgainst(presence, candidate))
       : 'the agent does not list this model as ready';
     if (provider) {
       candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
       candidate.region = provider.region;
       candidate.dataPolicy = provider.dataPolicy;
+      // Endpoints have asks of their own.
+      if (presence.mode === 'websocket') candidate.ask = provider.asks?.get(candidate.modelId) ?? null;
     }
     candidate.eligible = candidate.ineligibleBecause === undefined;
+    this.#place(candidate);
+  }
+
+  /** Said anew with each heartbeat, so that what is forgotten counts no longer. */
+  #place(candidate: PresentCandidate): void {
+    candidate.behind =
+      this.#behind.get(candidate.providerId) ??
+      (isFlapping(candidate.falls, this.#nowMs()) ? 'it came and went too often just now' : undefined);
+  }
+
+  /** External endpoints are looked at in their own way (`external/check.ts`). */
+  #standingAgainst(presence: Presence, candidate: PresentCandidate): string | undefined {
+    if (presence.mode === 'external') return undefined;
+    return this.#standings?.against(presence.nodeId, candidate.modelId);
   }
 }
 
@@ -298,6 +358,7 @@ function reasonOf(provider: Provider | undefined): string | undefined {
 interface Measured {
   readonly breaker: Breaker;
   readonly record: ServiceRecord;
+  readonly falls: Falls;
 }
 
 /** A candidate with what the registry keeps beside it. */
@@ -306,6 +367,7 @@ interface PresentCandidate extends Candidate {
   /** The agent's own name of the model. */
   name: string;
   ready: boolean;
+  readonly falls: Falls;
 }
 
 /** What a node offers, as far as it is the same for all its models. */
@@ -324,6 +386,8 @@ export class Presence {
   /** The key that it registered with; an external endpoint has none. */
   readonly keyId: string | null;
   readonly connectedAtMs: number;
+  /** Its last sign of life, in monotonic milliseconds. */
+  heardAtMs: number;
   /** Set once the node has entered. */
   link: Link | undefined;
   /** Ends the session of this node. */
@@ -332,6 +396,8 @@ export class Presence {
   readonly warmUp: (modelId: string) => Promise<WarmUpAnswer>;
   /** Tells the session that its provider has another state. */
   readonly providerChanged: (provider: Provider | undefined) => void;
+  /** Tells the agent's operator something; undefined where nobody could hear it. */
+  readonly tell: ((notice: Notice) => void) | undefined;
   readonly serving = new Map<string, PresentCandidate>();
   /** Also those withdrawn: attempts of theirs may still run. Only models of the catalogue, so it is bounded. */
   readonly known = new Map<string, PresentCandidate>();
@@ -340,6 +406,8 @@ export class Presence {
   bufferedBytes = 0;
   linkCapacity = 0;
   vramGb: number | null = null;
+  /** What its agent says of its GPU; undefined when nothing. */
+  hardware: StatedHardware | undefined;
   /** What its agent last said of the machine, by the agent protocol's names of figures: its own word, unchecked. */
   readonly reported = new Map<string, number>();
 
@@ -355,7 +423,7 @@ export class Presence {
       | 'evict'
       | 'warmUp'
       | 'providerChanged'
-    >,
+    > & { tell?: (notice: Notice) => void },
   ) {
     this.linkId = about.linkId;
     this.nodeId = about.nodeId;
@@ -363,9 +431,11 @@ export class Presence {
     this.mode = about.mode;
     this.keyId = about.keyId;
     this.connectedAtMs = about.connectedAtMs;
+    this.heardAtMs = about.connectedAtMs;
     this.evict = about.evict;
     this.warmUp = about.warmUp;
     this.providerChanged = about.providerChanged;
+    this.tell = about.tell;
   }
 
   /** The agent's own name of a model. */

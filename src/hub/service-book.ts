@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Model } from '#domain/model.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
 import { beginAttempt, endAttempt, mayEvict, shutOut } from '#routing/breaker.ts';
@@ -11,10 +12,11 @@ import { softRank } from '#routing/soft-rank.ts';
 import { Stickiness } from '#routing/stickiness.ts';
 import { byLatency, byPrice, byThroughput } from '#routing/strategies/measured.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
+import type { Inquiry } from '#routing/why.ts';
 import type { AttemptOutcome, Order, Outcomes, PickNext } from './dispatch.ts';
 
 /** Beside the body, a message to an agent carries names and numbers. */
-const MESSAGE_OVERHEAD_BYTES = 2_048;
+export const MESSAGE_OVERHEAD_BYTES = 2_048;
 const STICKY_IDLE_MS = 600_000;
 const CONVERSATIONS_MAX = 50_000;
 const NO_RANK = (): number => 0;
@@ -36,23 +38,11 @@ export class ServiceBook implements Outcomes {
   readonly #fingerprints = new WeakMap<Order, string>();
   readonly #region: string | undefined;
   readonly #asked: ((modelId: string) => void) | undefined;
-  readonly #avoid: ((modelId: string) => readonly string[]) | undefined;
+  readonly #avoid: ServiceBookParts['avoid'];
+  readonly #judged: ServiceBookParts['judged'];
   readonly #sticky: Stickiness;
 
-  constructor(parts: {
-    clock: Clock;
-    random: Randomness;
-    strategy: Strategy;
-    candidates: (modelId: string) => Candidate[];
-    /** Where this process is, as providers' regions are named; undefined: nowhere in particular. */
-    region?: string | undefined;
-    /** The regions of a model that are left alone as long as another can serve. */
-    avoid?: ((modelId: string) => readonly string[]) | undefined;
-    /** Hears of every model that is asked for. */
-    asked?: ((modelId: string) => void) | undefined;
-    /** How long a conversation keeps its node. Default 10 minutes. */
-    stickyIdleMs?: number;
-  }) {
+  constructor(parts: ServiceBookParts) {
     this.#clock = parts.clock;
     this.#random = parts.random;
     this.#strategy = parts.strategy;
@@ -60,6 +50,7 @@ export class ServiceBook implements Outcomes {
     this.#region = parts.region;
     this.#asked = parts.asked;
     this.#avoid = parts.avoid;
+    this.#judged = parts.judged;
     this.#sticky = new Stickiness({
       idleMs: parts.stickyIdleMs ?? STICKY_IDLE_MS,
       sizeMax: CONVERSATIONS_MAX,
@@ -137,6 +128,32 @@ export class ServiceBook implements Outcomes {
     return plan.picks[0] ? { candidate: plan.picks[0] } : { none: whyEmpty(plan) };
   }
 
+  /** What to ask of routing about a provider and a usual request for a model (`routing/why.ts`), as everything stands now. */
+  inquiry(providerId: string, model: Model, need: Omit<Need, 'price' | 'modelId'>): Inquiry {
+    const candidates = this.#candidates(model.id);
+    const { canary, price } = model;
+    const isBiased = candidates.length > 1 && (this.#region !== undefined || canary !== null);
+    return {
+      providerId,
+      need: { ...need, modelId: model.id, price },
+      candidates,
+      strategy: this.#strategy,
+      bias: isBiased
+        ? {
+            wished: NO_RANK,
+            soft: softRank({
+              region: this.#region,
+              // As most requests have it.
+              canary: canary ? { version: canary.version, leads: canary.share > 0.5 } : undefined,
+            }),
+            warmNodeId: undefined,
+          }
+        : undefined,
+      listed: price,
+      nowMs: this.#clock.nowMs(),
+    };
+  }
+
   /** Who goes before whom, beyond the strategy; undefined when nobody does. */
   #biasOf(order: Order, conversation: string | undefined, nowMs: number): Bias | undefined {
     const { preferences, model } = order.wish ?? {};
@@ -167,6 +184,8 @@ export class ServiceBook implements Outcomes {
 
   finished(candidate: Candidate, modelId: string, outcome: AttemptOutcome): void {
     const nowMs = this.#clock.nowMs();
+    if (outcome.judgement !== 'neutral')
+      this.#judged?.(candidate.providerId, modelId, outcome.judgement === 'served');
     endAttempt(
       candidate.breaker,
       candidate.record,
@@ -225,6 +244,23 @@ export class ServiceBook implements Outcomes {
     }
     return fingerprint;
   }
+}
+
+export interface ServiceBookParts {
+  readonly clock: Clock;
+  readonly random: Randomness;
+  readonly strategy: Strategy;
+  readonly candidates: (modelId: string) => Candidate[];
+  /** Where this process is, as providers' regions are named; undefined: nowhere in particular. */
+  readonly region?: string | undefined;
+  /** The regions of a model that are left alone as long as another can serve. */
+  readonly avoid?: ((modelId: string) => readonly string[]) | undefined;
+  /** Hears of every model that is asked for. */
+  readonly asked?: ((modelId: string) => void) | undefined;
+  /** Hears of every attempt that says something about whoever made it. */
+  readonly judged?: ((providerId: string, modelId: string, served: boolean) => void) | undefined;
+  /** How long a conversation keeps its node. Default 10 minutes. */
+  readonly stickyIdleMs?: number;
 }
 
 /** The largest that the message to an agent can be. To a Swan agent a recording travels in base64. */

@@ -1,3 +1,4 @@
+import type { Provider } from '#domain/party.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
@@ -25,7 +26,7 @@ import {
 } from './events.ts';
 import type { Occupancy } from './link-attempt.ts';
 import { type Notice, noticeOfChange, noticesOfRegistration } from './notices.ts';
-import type { KeyFinder, ModelFinder, NodeBinder } from './ports.ts';
+import type { KeyFinder, ModelFinder, NodeBinder, SessionLog } from './ports.ts';
 import { Presence, type Registry } from './registry.ts';
 import type { HubSettings } from './settings.ts';
 import { StreamLink } from './stream-link.ts';
@@ -116,7 +117,7 @@ export class Session {
   /** Looks at the deadline. Called about once a second for every session: no session has a timer of its own. */
   tick(nowMs: number): void {
     if (this.#state === 'closed' || this.#state === 'registering' || nowMs < this.#deadlineMs) return;
-    if (this.#presence) this.close(1001, 'no heartbeat');
+    if (this.#presence) this.close(1001, NO_HEARTBEAT);
     else this.close(1008, 'not registered');
   }
 
@@ -328,7 +329,8 @@ export class Session {
       }
       this.#replay();
     };
-    nodes.bind(who.nodeId, who.providerId, who.keyId).then(answered, () => answered('unanswered'));
+    const about = { name: register.node_name ?? null, hardware: register.hardware ?? null };
+    nodes.bind(who.nodeId, who.providerId, who.keyId, about).then(answered, () => answered('unanswered'));
   }
 
   #enter(message: Envelope, register: RegisterRead, who: Who): void {
@@ -345,6 +347,8 @@ export class Session {
     }
     this.#transport.trust();
     const declaration = readDeclaration(register, this.#parts.models, this.#parts.settings);
+    const standing = (provider: Provider | undefined) => `${provider?.state} ${provider?.withheldUntil}`;
+    let known = standing(registry.providerOf(who.providerId));
     const presence = new Presence({
       linkId: this.id,
       ...who,
@@ -353,15 +357,27 @@ export class Session {
       evict: (why) => this.#evict(why),
       warmUp: (modelId) => this.#warmUps.ask(this.#parts.ids(WARM_UP_ID), presence.nameOf(modelId)),
       providerChanged: (provider) => {
+        // A new name or ask is no news.
+        if (standing(provider) === known) return;
+        known = standing(provider);
         const notice = noticeOfChange(provider);
         if (notice) this.notify(notice);
       },
+      tell: (notice) => this.notify(notice),
     });
+    presence.hardware = register.hardware;
     this.#presence = presence;
     this.#link = this.#openLink(declaration, presence);
     this.#state = 'registered';
     registry.enter(presence, this.#link);
     counters.registered += 1;
+    this.#parts.sessions?.began({
+      id: this.id,
+      linkId: this.id,
+      providerId: who.providerId,
+      nodeId: who.nodeId,
+      mode: 'websocket',
+    });
     this.#parts.onRegistered(this);
     this.#accept(message, presence, declaration);
     providerConnected(this.#parts.log, this.#facts(presence), {
@@ -495,7 +511,9 @@ export class Session {
   }
 
   #beat(): void {
-    this.#deadlineMs = this.#parts.clock.nowMs() + this.#parts.settings.heartbeatTimeoutMs;
+    const nowMs = this.#parts.clock.nowMs();
+    this.#deadlineMs = nowMs + this.#parts.settings.heartbeatTimeoutMs;
+    if (this.#presence) this.#presence.heardAtMs = nowMs;
   }
 
   #drain(): void {
@@ -526,6 +544,8 @@ export class Session {
     this.#warmUps.lost();
     this.#presence = undefined;
     this.#link = undefined;
+    const heardAgoMs = why === NO_HEARTBEAT ? this.#parts.clock.nowMs() - presence.heardAtMs : 0;
+    this.#parts.sessions?.ended(this.id, { why, attemptsLost, heardAgoMs });
     providerDisconnected(this.#parts.log, this.#facts(presence), {
       code,
       why,
@@ -559,6 +579,7 @@ export interface SessionParts {
   readonly keys: KeyFinder;
   readonly nodes: NodeBinder;
   readonly models: ModelFinder;
+  readonly sessions?: SessionLog | undefined;
   readonly onRegistered: (session: Session) => void;
   readonly onClosed: (session: Session) => void;
 }
@@ -573,6 +594,8 @@ interface Queued {
   readonly data: Buffer;
   readonly isBinary: boolean;
 }
+
+const NO_HEARTBEAT = 'no heartbeat';
 
 /** Swan's are 130 hex characters; ours and a stranger's may be another plain word. */
 const NODE_ID = /^[A-Za-z0-9._:-]{1,200}$/;

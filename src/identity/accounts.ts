@@ -1,4 +1,5 @@
 import type { Database, Sql } from '#db/database.ts';
+import { firstState, type LifeTerms } from '#domain/lifecycle.ts';
 import type { ProviderState } from '#domain/party.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -7,7 +8,7 @@ import type { Sealed } from '#kit/sealed.ts';
 import { noteEvent } from './account-events.ts';
 import { insertKey, makeKey } from './keys.ts';
 import type { Passwords } from './passwords.ts';
-import { firstState, insertProvider } from './providers.ts';
+import { insertProvider } from './providers.ts';
 import { hashSession, looksLikeSession, type Session, startSession } from './sessions.ts';
 
 /** Somebody who signs in: always a consumer, perhaps a provider, perhaps an operator. */
@@ -191,9 +192,9 @@ export class Accounts {
     at: number,
     actor: string,
   ): Promise<NewProvider | 'owner-taken'> {
-    const { makeId, randomness, approval } = this.#parts;
+    const { makeId, randomness, life } = this.#parts;
     const providerId = makeId('prov');
-    const state = firstState(approval);
+    const state = firstState(life);
     if (!(await insertProvider(sql, { id: providerId, state, at, ...about }))) return 'owner-taken';
     const { secret, prefix, hash } = makeKey('provider', randomness);
     const key = { id: makeId('key'), kind: 'provider' as const, ownerId: providerId };
@@ -215,7 +216,8 @@ export interface AccountParts {
   /** The cryptographic one. */
   readonly randomness: Randomness;
   readonly passwords: Passwords;
-  readonly approval: 'automatic' | 'operator';
+  /** What a provider must have before it is active. */
+  readonly life: LifeTerms;
   /** How long a session lasts. */
   readonly sessionMs: number;
 }

@@ -1,9 +1,10 @@
 import type { Database, Sql } from '#db/database.ts';
 import type { EndpointModel, ExternalEndpoint } from '#domain/external-endpoint.ts';
 import type { Operation } from '#domain/operation.ts';
-import type { Amounts, Price } from '#domain/price.ts';
+import type { Amounts } from '#domain/price.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import { noteEvent } from './account-events.ts';
+import { type AskRow, askIn, askJson, insertAsk } from './asks.ts';
 import type { SecretBox } from './secret-box.ts';
 
 /** Registering external endpoints: what is written, and what is read back of it. Keys go in and never come out. */
@@ -60,7 +61,7 @@ export async function addEndpoint(
       await sql`
         insert into external_models (endpoint_id, model_id, upstream_name, operations)
         values (${id}, ${modelId}, ${upstreamName}, ${[...operations]})`;
-      if (ask) await insertAsk(sql, { id: ask.id, endpointId: id, modelId, amounts: ask, at });
+      if (ask) await insertAsk(sql, { id: ask.id, owner: { endpointId: id }, modelId, amounts: ask, at });
     }
     await noteEvent(sql, {
       at,
@@ -99,7 +100,7 @@ export async function setAsk(
         and (${providerId}::text is null or e.provider_id = ${providerId})
       for update of e`;
     if (!known) return 'unknown';
-    await insertAsk(sql, { id: wish.id, endpointId, modelId, amounts, at });
+    await insertAsk(sql, { id: wish.id, owner: { endpointId }, modelId, amounts, at });
     await noteEvent(sql, {
       at,
       actor,
@@ -109,22 +110,6 @@ export async function setAsk(
     });
     return 'set';
   });
-}
-
-async function insertAsk(
-  sql: Sql,
-  ask: { id: string; endpointId: string; modelId: string; amounts: Amounts | undefined; at: number },
-): Promise<void> {
-  const { amounts } = ask;
-  const [input, output] = amounts?.unit === 'token' ? [amounts.inputPico, amounts.outputPico] : [null, null];
-  const [request, minute] =
-    amounts?.unit === 'request' ? [amounts.requestPico, amounts.minutePico ?? null] : [null, null];
-  await sql`
-    insert into asks (id, endpoint_id, model_id, unit, input_pico, output_pico, request_pico, minute_pico, created_at)
-    values (
-      ${ask.id}, ${ask.endpointId}, ${ask.modelId}, ${amounts?.unit ?? 'listed'},
-      ${input}, ${output}, ${request}, ${minute}, ${new Date(ask.at)}
-    )`;
 }
 
 /** Removes an endpoint of `providerId` (of anybody, when undefined), and its key for good. False when there is none. */
@@ -194,16 +179,6 @@ interface Row {
   models: { model_id: string; upstream_name: string; operations: Operation[]; ask: AskRow | null }[] | null;
 }
 
-/** Amounts come as texts: a number in JSON would round them. */
-interface AskRow {
-  id: string;
-  unit: 'token' | 'request' | 'listed';
-  input: string | null;
-  output: string | null;
-  request: string | null;
-  minute: string | null;
-}
-
 function columns(sql: Sql) {
   return sql`
     e.id, e.provider_id, e.name, e.url, e.secret_id, e.key_sealed, e.capacity, e.created_at, e.removed_at,
@@ -212,10 +187,7 @@ function columns(sql: Sql) {
         json_build_object(
           'model_id', m.model_id, 'upstream_name', m.upstream_name, 'operations', m.operations,
           'ask', (
-            select json_build_object(
-              'id', a.id, 'unit', a.unit, 'input', a.input_pico::text, 'output', a.output_pico::text,
-              'request', a.request_pico::text, 'minute', a.minute_pico::text
-            )
+            select ${askJson(sql)}
             from asks a where a.endpoint_id = m.endpoint_id and a.model_id = m.model_id
             order by a.number desc limit 1
           )
@@ -231,7 +203,7 @@ function plain(row: Row): ExternalEndpoint {
     modelId: model.model_id,
     upstreamName: model.upstream_name,
     operations: model.operations,
-    ...(model.ask && askIn(model.ask)),
+    ...(model.ask && { ask: askIn(model.ask) }),
   }));
   return {
     id: row.id,
@@ -241,12 +213,4 @@ function plain(row: Row): ExternalEndpoint {
     capacity: row.capacity,
     models,
   };
-}
-
-function askIn({ id, unit, ...ask }: AskRow): { ask: Price } | undefined {
-  if (unit === 'listed') return undefined;
-  if (unit === 'token')
-    return { ask: { id, unit, inputPico: BigInt(ask.input ?? 0), outputPico: BigInt(ask.output ?? 0) } };
-  const minute = ask.minute === null ? {} : { minutePico: BigInt(ask.minute) };
-  return { ask: { id, unit, requestPico: BigInt(ask.request ?? 0), ...minute } };
 }

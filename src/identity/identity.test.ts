@@ -11,7 +11,14 @@ import { KeyRing } from './key-ring.ts';
 import { type KeyKind, keepKey, listKeys, makeKey, revokeKey } from './keys.ts';
 import { bindNode, nodesOf } from './nodes.ts';
 import { ProviderBook } from './provider-book.ts';
-import { createProvider, endWithholding, listProviders, setProviderState, withhold } from './providers.ts';
+import {
+  activeProviders,
+  createProvider,
+  endWithholding,
+  listProviders,
+  setProviderState,
+  withhold,
+} from './providers.ts';
 
 const makeId = idMaker(systemClock, systemRandomness);
 const at = Date.UTC(2026, 10, 20, 12);
@@ -223,6 +230,15 @@ describe('providers', () => {
       .toEqual(['suspended', 'suspended']);
     expect(told).toEqual([`${id} suspended`]);
     expect(await setProviderState(fresh.database, move)).toBe('unchanged');
+  });
+
+  test('a first week is counted from the first day as active: no suspension begins it anew', async () => {
+    const id = await provider();
+    for (const to of ['suspended', 'active'] as const)
+      expect(await setProviderState(fresh.database, { id, to, reason: '', at: at + 86_400_000 })).toBe(
+        'moved',
+      );
+    expect((await activeProviders(fresh.database)).find((each) => each.id === id)?.since).toBe(at);
   });
 
   test('what is withheld from a provider ends at its moment, and a restart does not end it', async () => {

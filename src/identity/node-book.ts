@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Database } from '#db/database.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
-import { bindNode } from './nodes.ts';
+import { bindNode, type Hardware } from './nodes.ts';
 
 const NODES_REMEMBERED = 50_000;
 
@@ -24,10 +24,15 @@ export class NodeBook {
   }
 
   /** Binds a node to the provider that brings it. Rejects when the database cannot be asked about a node not seen yet. */
-  async bind(nodeId: string, providerId: string, keyId: string): Promise<'bound' | 'foreign'> {
+  async bind(
+    nodeId: string,
+    providerId: string,
+    keyId: string,
+    said: Said = { name: null, hardware: null },
+  ): Promise<'bound' | 'foreign'> {
     const owner = this.#owners.get(nodeId);
     if (owner !== undefined && owner !== providerId) return 'foreign';
-    const asked = this.#ask(nodeId, providerId, keyId);
+    const asked = this.#ask({ nodeId, providerId, keyId, ...said });
     if (owner === undefined) return await asked;
     asked.catch((error: unknown) => {
       this.#log.warn({ err: error, node: nodeId.slice(0, 20) }, 'A sign of life of a node was not noted.');
@@ -35,11 +40,18 @@ export class NodeBook {
     return 'bound';
   }
 
-  async #ask(nodeId: string, providerId: string, keyId: string): Promise<'bound' | 'foreign'> {
-    const at = this.#clock.wallMs();
-    const node = { nodeId, providerId, keyId, name: null, hardware: null, at };
-    if ((await bindNode(this.#database, node)) !== 'bound') return 'foreign';
-    this.#owners.set(nodeId, providerId);
+  async #ask(
+    node: { nodeId: string; providerId: string; keyId: string } & Said,
+  ): Promise<'bound' | 'foreign'> {
+    const bound = await bindNode(this.#database, { ...node, at: this.#clock.wallMs() });
+    if (bound !== 'bound') return 'foreign';
+    this.#owners.set(node.nodeId, node.providerId);
     return 'bound';
   }
+}
+
+/** What an agent says of itself. */
+interface Said {
+  readonly name: string | null;
+  readonly hardware: Hardware | null;
 }

@@ -1,6 +1,7 @@
 import type { Database } from '#db/database.ts';
 import type { Provider, ProviderState } from '#domain/party.ts';
 import { noteEvent } from './account-events.ts';
+import { setProviderAsk } from './asks.ts';
 import { type ListedProvider, listProviders, setProviderState } from './providers.ts';
 
 /** What a provider tells of itself, and when its agents were last seen. */
@@ -20,6 +21,11 @@ export class ProviderDesk {
 
   constructor(database: Database) {
     this.#database = database;
+  }
+
+  /** What the agents of a provider ask for a model from now on; without `amounts`, the listed price. */
+  async ask(wish: Parameters<typeof setProviderAsk>[1]): Promise<'set' | 'unknown'> {
+    return await setProviderAsk(this.#database, wish);
   }
 
   async details(id: string): Promise<ProviderDetails | undefined> {

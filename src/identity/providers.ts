@@ -5,8 +5,7 @@ import type { DataPolicy } from '#domain/preferences.ts';
 
 /**
  * Providers and their lives. `pending → under_review → approved → activating → active` is the way in; `suspended` can be
- * left again; `removed` is final. Benchmarks and collateral, which will stand between `approved` and `active`, come in
- * a later issue: until then an approved provider becomes active at once.
+ * left again; `removed` is final. Which of these moves come by themselves is told in `domain/lifecycle.ts`.
  */
 
 /** Where a provider may go from each state. */
@@ -23,11 +22,6 @@ const MOVES: Readonly<Record<ProviderState, readonly ProviderState[]>> = {
 /** Whether a provider may go from one state to another. */
 function mayMove(from: ProviderState, to: ProviderState): boolean {
   return MOVES[from].includes(to);
-}
-
-/** The state in which a new provider begins. */
-export function firstState(approval: 'automatic' | 'operator'): ProviderState {
-  return approval === 'automatic' ? 'active' : 'pending';
 }
 
 /** A provider in full, as an operator lists it. */
@@ -100,6 +94,16 @@ export async function providersNamed(database: Database, name: string): Promise<
   return [...rows];
 }
 
+/** The providers in one of these states. */
+export async function providersInStates(
+  database: Database,
+  states: readonly ProviderState[],
+): Promise<{ id: string; state: ProviderState; reason: string }[]> {
+  const rows = await database.sql<{ id: string; state: ProviderState; reason: string }[]>`
+    select id, state, state_reason as reason from providers where state = any(${[...states]}) order by id`;
+  return [...rows];
+}
+
 /** All providers, oldest first, at most `limit`. */
 export async function listProviders(database: Database, limit: number): Promise<ListedProvider[]> {
   const rows = await database.sql<
@@ -128,15 +132,31 @@ export async function listProviders(database: Database, limit: number): Promise<
   }));
 }
 
+/** The providers that may serve, with when each became active for the first time (wall milliseconds). */
+export async function activeProviders(database: Database): Promise<{ id: string; since: number }[]> {
+  const rows = await database.sql<{ id: string; since: Date }[]>`
+    select id, coalesce(first_active_at, state_since) as since from providers where state = 'active'`;
+  return rows.map(({ id, since }) => ({ id, since: since.getTime() }));
+}
+
 /**
  * Moves a provider to another state. `unchanged` when it is there already; `refused` when no move leads there, told with
  * the state it is in. Of two moves at once, the second sees what the first has done.
  */
 export async function setProviderState(
   database: Database,
-  move: { id: string; to: ProviderState; reason: string; at: number },
+  move: {
+    id: string;
+    to: ProviderState;
+    reason: string;
+    at: number;
+    /** Only from this state. */
+    from?: ProviderState;
+  },
 ): Promise<'moved' | 'unchanged' | 'unknown' | { refused: ProviderState }> {
-  const from = (Object.keys(MOVES) as ProviderState[]).filter((state) => mayMove(state, move.to));
+  const from = (Object.keys(MOVES) as ProviderState[]).filter(
+    (state) => mayMove(state, move.to) && (move.from ?? state) === state,
+  );
   const [moved] = await database.sql`
     update providers set state = ${move.to}, state_reason = ${move.reason}, state_since = ${new Date(move.at)}
     where id = ${move.id} and state = any(${from}) returning id`;

@@ -44,6 +44,7 @@ export type EntryKind =
   | 'collateral'
   | 'collateral-refund'
   | 'slash'
+  | 'slash-returned'
   | 'burn';
 
 /** A credit when positive, a debit when negative (see `chart.ts`). */

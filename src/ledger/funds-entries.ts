@@ -93,6 +93,11 @@ export function slashEntry({
   return moved('slash', { id, at }, { from, to: SLASHED, amount });
 }
 
+/** Slashed dollars that go back to a provider's pledge. `id` is the finding's. */
+export function slashReturnedEntry({ id, at, amount, providerId }: Event & { providerId: string }): Entry {
+  return moved('slash-returned', { id, at }, { from: SLASHED, to: collateralAccount(providerId), amount });
+}
+
 /** What was spent to buy back SWAN and burn it, out of what is set aside for it. `id` names the transaction. */
 export function burnEntry({ id, at, amount }: Event): Entry {
   return moved('burn', { id, at }, { from: BURN, to: CASH, amount });

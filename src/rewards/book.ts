@@ -1,7 +1,7 @@
 import type { Database } from '#db/database.ts';
 import { type TokenStanding, tokenStandingOf } from '#ledger/token-book.ts';
 import { type Phase, type Share, shareOutPool } from './pool.ts';
-import { uptimePercent } from './presence.ts';
+import { type Uptime, uptimePercent, uptimesOf } from './presence.ts';
 import { type Exclusion, WHOLE, type Work } from './score.ts';
 
 /** What the reward token is called, and how many of its units are a whole one. */
@@ -82,6 +82,11 @@ export class RewardBook {
   /** Of the last seven days; undefined when nothing was measured. */
   async uptimePercent(providerId: string, at: number): Promise<number | undefined> {
     return await uptimePercent(this.#database, { providerId, at });
+  }
+
+  /** Who was there how much of 7 and 30 days. */
+  async uptimes(at: number, providerId?: string): Promise<Map<string, Uptime>> {
+    return await uptimesOf(this.#database, { at, providerId });
   }
 
   /** Shares a kept day out again from what was kept of it. Answers the providers whose share comes out otherwise. */

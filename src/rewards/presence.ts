@@ -86,6 +86,45 @@ export async function notePresence(
   });
 }
 
+export interface Uptime {
+  /** Shares of the market's minutes, 0 to 1; undefined where there were none. */
+  readonly week: number | undefined;
+  readonly month: number | undefined;
+}
+
+/**
+ * How much of the last 7 and 30 days, today included, providers were there: of everybody who was there at all, or of one.
+ * Only days count that began after the provider came into its present state, so that nobody is blamed for the time before
+ * it joined, or while it was kept out.
+ */
+export async function uptimesOf(
+  database: Database,
+  { at, providerId }: { at: number; providerId?: string | undefined },
+): Promise<Map<string, Uptime>> {
+  const today = dayOf(at);
+  const [week, month, last] = [dayName(today - 6), dayName(today - 29), dayName(today)];
+  const one = providerId ?? null;
+  const rows = await database.sql<
+    (Record<'there7' | 'all7' | 'there30' | 'all30', bigint> & { id: string })[]
+  >`
+    select p.id,
+      coalesce(sum(bit_count(m.minutes & t.minutes)) filter (where m.day >= ${week}), 0)::bigint as "there7",
+      coalesce(sum(bit_count(m.minutes)) filter (where m.day >= ${week}), 0)::bigint as "all7",
+      coalesce(sum(bit_count(m.minutes & t.minutes)), 0)::bigint as "there30", sum(bit_count(m.minutes))::bigint as "all30"
+    from providers p
+    join market_minutes m on m.day >= ${month} and m.day <= ${last}
+      and m.day > to_char(p.state_since at time zone 'UTC', 'YYYY-MM-DD')
+    left join provider_minutes t on t.day = m.day and t.provider_id = p.id
+    where (${one}::text is null or p.id = ${one})
+      and exists (select from provider_minutes s where s.provider_id = p.id and s.day >= ${month})
+    group by p.id`;
+  const share = (there: bigint, all: bigint): number | undefined =>
+    all === 0n ? undefined : Number(there) / Number(all);
+  return new Map(
+    rows.map((row) => [row.id, { week: share(row.there7, row.all7), month: share(row.there30, row.all30) }]),
+  );
+}
+
 /** The share of the last seven days' minutes of the market, today's included, in which a provider was there, in percent. */
 export async function uptimePercent(
   database: Database,

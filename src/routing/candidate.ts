@@ -17,6 +17,11 @@ export interface Candidate {
   /** False while the provider's state, a benchmark or an operator keeps it from earning; `ineligibleBecause` says why. */
   eligible: boolean;
   ineligibleBecause: string | undefined;
+  /**
+   * Why it stands behind others of its kind, as a degraded one does: its provider's record of a month, or that it comes and
+   * goes. Undefined for most.
+   */
+  behind: string | undefined;
   draining: boolean;
   /** Attempts under way: of this model on this link, and of the link. */
   inFlight: number;

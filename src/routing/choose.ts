@@ -67,9 +67,9 @@ export interface Plan {
   readonly panic: boolean;
 }
 
-/** Lower comes first, whatever the score: agents before external endpoints, and in each healthy before degraded. */
-function tierOf(candidate: Candidate): number {
-  return (candidate.mode === 'external' ? 2 : 0) + (candidate.health === 'degraded' ? 1 : 0);
+/** Lower comes first, whatever the score: agents before external endpoints, and in each the sound before the degraded and those put behind. */
+function tierOf({ mode, health, behind }: Candidate): number {
+  return (mode === 'external' ? 2 : 0) + (health === 'degraded' || behind !== undefined ? 1 : 0);
 }
 
 /** The tier with what this request prefers: wishes, then the warm node, then the tier, then soft ranks. */
@@ -140,6 +140,7 @@ let able = new Int32Array(1_024);
 
 /** Sorts `candidates` by gate into `able` and `turnedAway`. How many may serve. */
 function sift(need: Need, candidates: readonly Candidate[], state: RoutingState, nowMs: number): number {
+  if (able.length < candidates.length) able = new Int32Array(2 * candidates.length);
   turnedAway.fill(0);
   let count = 0;
   for (let i = 0; i < candidates.length; i++) {
@@ -182,7 +183,6 @@ export function choose(need: Need, candidates: readonly Candidate[], choice: Cho
       ignoreCircuits: false,
     };
   }
-  if (able.length < candidates.length) able = new Int32Array(2 * candidates.length);
   let mayServe = sift(need, candidates, state, nowMs);
   // Where a sound external endpoint can serve, nobody needs an agent that has just failed.
   const panic = panics(mayServe) && !standsBy(candidates, mayServe);
@@ -283,6 +283,7 @@ export interface Explained {
   readonly reason: Reason | undefined;
   /** What the operator or a benchmark said, when the reason is `not-eligible`. */
   readonly because: string | undefined;
+  /** Lower comes first, whatever the score. With a bias, among the wishes of that request. */
   readonly tier: number;
   /** The strategy's score; undefined for one that may not serve. */
   readonly score: number | undefined;
@@ -292,27 +293,35 @@ export interface Explained {
   readonly trial: boolean;
 }
 
+/** What `choose` knows of the request and the fleet when it asks the gates: panic included. */
+export function stateOf(
+  need: Need,
+  candidates: readonly Candidate[],
+  choice: Omit<Choice, 'random'>,
+): RoutingState {
+  const calm: RoutingState = {
+    tried: choice.tried ?? FRESH.tried,
+    excluded: choice.excluded ?? FRESH.excluded,
+    ignoreCircuits: false,
+  };
+  const mayServe = sift(need, candidates, calm, choice.nowMs);
+  return panics(mayServe) && !standsBy(candidates, mayServe) ? { ...calm, ignoreCircuits: true } : calm;
+}
+
 /** Every candidate with what `choose` makes of it, best first, those that may not serve after them. */
 export function explain(
   need: Need,
   candidates: readonly Candidate[],
   choice: Omit<Choice, 'random'>,
 ): Explained[] {
-  const { strategy, nowMs } = choice;
-  const tried = choice.tried ?? FRESH.tried;
-  const excluded = choice.excluded ?? FRESH.excluded;
-  const gates = candidates.map((candidate) =>
-    gateOf(candidate, need, { tried, excluded, ignoreCircuits: false }, nowMs),
-  );
-  const fleet = gates.filter((gate) => gate === OPEN || gate >= CIRCUIT_GATE).length;
-  const shut = gates.filter((gate) => gate === CIRCUIT_GATE).length;
-  const covered = candidates.some((candidate, i) => gates[i] === OPEN && isFallback(candidate));
-  const state: RoutingState = { tried, excluded, ignoreCircuits: shut > fleet * PANIC_SHARE && !covered };
-  const bestTtftMs = Math.min(
-    ...candidates
-      .filter((_, i) => gates[i] === OPEN)
-      .map(({ record }) => record.ttftMs ?? Number.POSITIVE_INFINITY),
-  );
+  const { strategy, nowMs, bias } = choice;
+  const state = stateOf(need, candidates, choice);
+  let bestTtftMs = Number.POSITIVE_INFINITY;
+  for (const candidate of candidates) {
+    const { ttftMs } = candidate.record;
+    if (ttftMs !== null && ttftMs < bestTtftMs && whyNot(candidate, need, state, nowMs) === undefined)
+      bestTtftMs = ttftMs;
+  }
 
   const rows = candidates.map((candidate) => {
     const reason = whyNot(candidate, need, state, nowMs);
@@ -321,7 +330,7 @@ export function explain(
       providerId: candidate.providerId,
       reason,
       because: reason === 'not-eligible' ? candidate.ineligibleBecause : undefined,
-      tier: tierOf(candidate),
+      tier: bias === undefined ? tierOf(candidate) : biasedTier(candidate, bias),
       score: reason === undefined ? strategy.score(candidate, nowMs, bestTtftMs) : undefined,
       rank: undefined as number | undefined,
       trial: reason === undefined && candidate.breaker.state !== 'closed',

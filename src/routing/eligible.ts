@@ -1,4 +1,6 @@
 import { asksMore } from '#domain/price.ts';
+import { assert } from '#kit/assert.ts';
+import { newBreaker } from './breaker.ts';
 import type { Candidate, Need } from './candidate.ts';
 
 /**
@@ -72,4 +74,60 @@ export function whyNot(
   nowMs: number,
 ): Reason | undefined {
   return GATES[gateOf(candidate, need, state, nowMs)];
+}
+
+/**
+ * Every gate that is shut, in order: what a provider has to mend, not only what turned the last request away. Each shut
+ * gate is opened on a copy and `gateOf` is asked again, so that the rules stand in one place.
+ */
+export function shutGates(
+  candidate: Candidate,
+  need: Need,
+  state: RoutingState,
+  nowMs: number,
+): readonly Reason[] {
+  const shut: Reason[] = [];
+  let [subject, asked] = [candidate, state];
+  for (
+    let gate = gateOf(subject, need, asked, nowMs);
+    gate !== OPEN;
+    gate = gateOf(subject, need, asked, nowMs)
+  ) {
+    const reason = GATES[gate] as Reason;
+    assert(!shut.includes(reason), 'a gate that was opened is open');
+    shut.push(reason);
+    subject = { ...subject, ...opened(reason, need) };
+    if (reason === 'provider-tried') asked = { ...asked, tried: FRESH.tried };
+    if (reason === 'provider-excluded') asked = { ...asked, excluded: FRESH.excluded };
+  }
+  return shut;
+}
+
+/** What a candidate would have to be for one gate to be open. */
+function opened(gate: Reason, need: Need): Partial<Candidate> {
+  switch (gate) {
+    case 'not-eligible':
+      return { eligible: true };
+    case 'cannot-do-it':
+      return { operations: need.operations };
+    case 'draining':
+      return { draining: false };
+    case 'model-unhealthy':
+      return { health: 'healthy' };
+    case 'request-too-large':
+      return { maxRequestBytes: need.requestBytes };
+    case 'asks-too-much':
+      return { ask: null };
+    case 'plan-without-fallback':
+      return { mode: 'websocket' };
+    case 'circuit-open':
+      return { breaker: newBreaker() };
+    case 'model-full':
+      return { inFlight: 0, capacity: 1 };
+    case 'link-full':
+      return { linkInFlight: 0, linkCapacity: 1 };
+    default:
+      // Shut by the request, not by the candidate.
+      return {};
+  }
 }

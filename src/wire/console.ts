@@ -120,6 +120,16 @@ export const providerMoveRequest = z.object({
   reason: z.string().max(1_000).default(''),
 });
 
+/** What the operator decides about a failed benchmark. */
+export const appealRequest = z.object({
+  decision: z.enum(['granted', 'rejected']),
+  reason: z.string().max(1_000),
+});
+/** Whose turns come now: of one node or model, or all of them. */
+export const benchmarkRequest = z.object({
+  node_id: z.string().max(200).optional(),
+  model_id: z.string().max(200).optional(),
+});
 /** Dollars per million tokens, in whole pico-dollars per token. */
 const perMillion = dollars
   .transform((text) => parseUsd(text))
@@ -215,6 +225,11 @@ export const historyQuery = z.object({
 });
 /** Which series of batches: payouts of earnings, or with `SWAN` those of rewards. */
 export const settlementQuery = z.object({ asset: z.enum(['USD', 'SWAN']).default('USD') });
+export const healthQuery = z.object({ duration: z.enum(['24h', '7d', '30d']).default('24h') });
+export const economicsQuery = z.object({
+  gpus_per_node: z.coerce.number().int().min(1).max(1_024).default(1),
+});
+export const whyQuery = z.object({ model: line(200).optional() });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
 
 /** A day in UTC, such as `2026-11-26`; read as days since 1970. */
@@ -259,6 +274,17 @@ const count = z.number().int().nonnegative();
 const usd = z.number().nonnegative();
 const time = z.iso.datetime();
 
+/** Decimal texts of dollars, per million tokens or per request. */
+const askAmounts = z.union([
+  z.strictObject({ input_price: z.string(), output_price: z.string() }),
+  z.strictObject({ request_price: z.string(), minute_price: z.string().optional() }),
+]);
+/** What the agents of a provider ask, where that is not the listed price. */
+export const asksAnswer = z.strictObject({
+  asks: z.array(z.strictObject({ model: z.string(), ask: askAmounts })),
+});
+export type AsksAnswer = z.infer<typeof asksAnswer>;
+
 /** One external endpoint. Its key is never in it. */
 export const endpointAnswer = z.strictObject({
   id: z.string(),
@@ -272,12 +298,7 @@ export const endpointAnswer = z.strictObject({
       upstream_name: z.string(),
       operations: z.array(z.string()),
       /** Decimal texts of dollars, per million tokens or per request; null: the listed price. */
-      ask: z
-        .union([
-          z.strictObject({ input_price: z.string(), output_price: z.string() }),
-          z.strictObject({ request_price: z.string(), minute_price: z.string().optional() }),
-        ])
-        .nullable(),
+      ask: askAmounts.nullable(),
       /** Whether the endpoint lists it; null while that is not known. */
       listed: z.boolean().nullable(),
     }),
@@ -545,6 +566,149 @@ export const providerModelsAnswer = z.strictObject({
     }),
   ),
 });
+
+/** What a provider's models bring, from real demand. Amounts are dollars, for display. */
+export const economicsAnswer = z.strictObject({
+  provider_id: z.string(),
+  /** Of the last 24 hours. */
+  earned_usd: usd,
+  gpu_hours: z.number().nonnegative(),
+  gpus_per_node: count,
+  usd_per_gpu_hour: usd.nullable(),
+  models: z.array(
+    z.strictObject({
+      model_id: z.string(),
+      offered: z.boolean(),
+      /** What consumers pay you for: your ask, else the list. */
+      price: z.strictObject({ input_price: usd, output_price: usd, request_price: usd }),
+      /** Of all providers of the model, and yours. */
+      requests_24h: count,
+      own_requests_24h: count,
+      paid_to_providers_24h_usd: usd,
+      own_earned_24h_usd: usd,
+      online_providers: count,
+      expected_daily_usd: usd,
+      expected_basis: z.enum(['own-share', 'even-share']),
+      demand_trend: z.enum(['up', 'down', 'stable']),
+      /** An hour of nothing but generating, at the speed measured: your part of it. Null where no speed is known. */
+      full_hour_usd: usd.nullable(),
+      tokens_per_s: z.number().nonnegative().nullable(),
+    }),
+  ),
+});
+export type EconomicsAnswer = z.output<typeof economicsAnswer>;
+
+const share = z.number().min(0).max(1).nullable();
+/** How a provider fares: what it is judged by, model by model, and its latest sessions. */
+export const providerHealthAnswer = z.strictObject({
+  provider_id: z.string(),
+  uptime_7d: share,
+  uptime_30d: share,
+  /** Of attempts in 30 days; null where there were none, or nothing was judged yet. */
+  success_30d: share,
+  /** Success, the newer the heavier, times uptime. */
+  score: share,
+  /** It stands behind others because of `misses`, unless it is in its first week. */
+  behind: z.boolean(),
+  in_grace: z.boolean(),
+  misses: z.array(z.string()),
+  window_s: count,
+  models: z.array(
+    z.strictObject({
+      model_id: z.string(),
+      /** Attempts in whole days; requests in the window. */
+      attempts_served: count,
+      attempts_failed: count,
+      requests: count,
+      failures: count,
+      disconnects: count,
+      success_rate: share,
+      ttft_p50_ms: count.nullable(),
+      ttft_p95_ms: count.nullable(),
+      ttft_p99_ms: count.nullable(),
+      tokens_per_s: z.number().nonnegative().nullable(),
+    }),
+  ),
+  sessions: z.array(
+    z.strictObject({
+      node_id: z.string(),
+      mode: z.enum(['websocket', 'external']),
+      connected_at: time,
+      last_heard_at: time,
+      ended_at: time.nullable(),
+      why: z.string().nullable(),
+      requests_lost: count,
+    }),
+  ),
+});
+export type ProviderHealthAnswer = z.output<typeof providerHealthAnswer>;
+
+const gateView = z.strictObject({
+  gate: z.string(),
+  /** Null where an earlier step leaves nothing to look at. */
+  passes: z.boolean().nullable(),
+  found: z.string(),
+  wanted: z.string(),
+});
+const amount = z.strictObject({ input_price: usd, output_price: usd, request_price: usd });
+const routingFigures = {
+  success_rate: z.number(),
+  ttft_ms: z.number().nonnegative().nullable(),
+  tokens_per_s: z.number().nonnegative().nullable(),
+  load: z.number().nonnegative(),
+  overclaim: z.number(),
+  price: amount,
+};
+/** Why a provider gets traffic, or none: every gate, its place, and what would put it in front. */
+export const whyAnswer = z.strictObject({
+  provider_id: z.string(),
+  status: z.string(),
+  /** What holds for all its models: state, connection, collateral. */
+  steps: z.array(gateView),
+  strategy: z.string().nullable(),
+  models: z.array(
+    z.strictObject({
+      model_id: z.string(),
+      /** In one sentence. */
+      summary: z.string(),
+      serving: z.boolean(),
+      steps: z.array(gateView),
+      candidates: count,
+      may_serve: count,
+      panic: z.boolean(),
+      /** The provider's best among those that may serve; null when none may. */
+      rank: count.nullable(),
+      nodes: z.array(
+        z.strictObject({
+          node_id: z.string(),
+          mode: z.enum(['websocket', 'external']),
+          /** The gate that turns requests away; null when it may serve. */
+          verdict: z.string().nullable(),
+          gates: z.array(gateView),
+          rank: count.nullable(),
+          score: z.number().nullable(),
+          /** Why it stands behind others of its kind. */
+          behind: z.string().nullable(),
+          trial: z.boolean(),
+          ...routingFigures,
+          last_served_s_ago: z.number().nonnegative().nullable(),
+          last_judged_s_ago: z.number().nonnegative().nullable(),
+        }),
+      ),
+      nodes_not_shown: count,
+      to_lead: z
+        .strictObject({
+          decides: z.enum(['nothing', 'order', 'score']),
+          leader: z.strictObject({ ...routingFigures, score: z.number().nullable() }).nullable(),
+          ttft_ms: z.number().nonnegative().nullable(),
+          price_below: amount.nullable(),
+        })
+        .nullable(),
+      wishes: z.array(z.strictObject({ wish: z.string(), passes: z.boolean(), found: z.string() })),
+    }),
+  ),
+});
+export type WhyAnswer = z.output<typeof whyAnswer>;
 
 /** What a provider was rewarded. Amounts are decimal text in the asset's smallest unit; scores are of 10^12. */
 export const rewardsAnswer = z.strictObject({

@@ -34,7 +34,15 @@ beforeAll(async () => {
   const access = { trustedProxies: ['127.0.0.1'] };
   market = await TestMarket.open({ config: { access } });
   // The same market with an operator who approves by hand.
-  waiting = await TestMarket.open({ config: { access, providers: { approval: 'operator' } } });
+  waiting = await TestMarket.open({
+    config: {
+      access,
+      // Demands what nobody brings here, so that a provider stays where it is put.
+      providers: { approval: 'operator' },
+      funds: { collateralRequired: true },
+      benchmarks: { mode: 'enforce' },
+    },
+  });
 });
 afterAll(async () => {
   await Promise.all([market.close(), waiting.close()]);

@@ -52,6 +52,7 @@ beforeAll(async () => {
       databaseUrl: new Sealed(fresh.url),
       gatewayPort: 0,
       hubPort: 0,
+      benchmarks: { mode: 'off' },
       funds: { stripeKey: SECRET_KEY, stripeWebhookSecret: WEBHOOK_SECRET, stripeApi: stripe.api },
     },
   );

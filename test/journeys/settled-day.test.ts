@@ -44,7 +44,10 @@ describe('the commands and addresses of an open market', () => {
     fresh = await freshDatabase();
     folder = mkdtempSync(path.join(tmpdir(), 'cygnet-settled-'));
     const databaseUrl = new Sealed(fresh.url);
-    config = readConfig({}, { dataFolder: folder, databaseUrl, gatewayPort: 0, hubPort: 0 });
+    config = readConfig(
+      {},
+      { dataFolder: folder, databaseUrl, gatewayPort: 0, hubPort: 0, benchmarks: { mode: 'off' } },
+    );
     chain = await openMarketChain(config.chain, {
       dataFolder: folder,
       clock: systemClock,

@@ -20,6 +20,7 @@ export function candidate(name: string, given: Given = {}): Candidate {
     health: 'healthy',
     eligible: true,
     ineligibleBecause: undefined,
+    behind: undefined,
     draining: false,
     inFlight: 0,
     linkInFlight: 0,

@@ -127,6 +127,7 @@ export async function openHostileMarket(
       dataFolder: folder,
       gatewayPort: 0,
       hubPort: 0,
+      benchmarks: { mode: 'off' },
       ...about.config,
       hub: { upgradeBurst: 1_000, ...about.config?.hub },
       limits: { requestsPerMinute: { llm: 1_000_000 }, concurrentPerKey: 5_000, ...about.config?.limits },

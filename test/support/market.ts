@@ -11,13 +11,14 @@ import { type Config, type ConfigChanges, readConfig } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
 import type { ExternalEndpoint } from '#domain/external-endpoint.ts';
 import type { Pico } from '#domain/money.ts';
+import type { ProviderState } from '#domain/party.ts';
 import type { EndpointState } from '#hub/external/fleet.ts';
 import { addEndpoint } from '#identity/endpoints.ts';
 import { revokeKey } from '#identity/keys.ts';
 import { secretBox } from '#identity/secret-file.ts';
 import { systemClock } from '#kit/clock.ts';
 import { type Logger, silentLog } from '#kit/log.ts';
-import { systemRandomness } from '#kit/random.ts';
+import { type Randomness, systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import type { Balance } from '#ledger/book.ts';
@@ -48,6 +49,7 @@ export class TestMarket {
   readonly #changes: ConfigChanges;
   readonly #models: TestModel[];
   readonly #databaseUrl: string;
+  readonly #random: Randomness;
   #database: Database | undefined;
   /** The open markets on our database. */
   readonly #kin: TestMarket[];
@@ -59,9 +61,16 @@ export class TestMarket {
   private constructor(
     fresh: FreshDatabase,
     models: TestModel[],
-    options: { changes: ConfigChanges; log: Logger; kin: TestMarket[]; databaseUrl: string },
+    options: {
+      changes: ConfigChanges;
+      log: Logger;
+      kin: TestMarket[];
+      databaseUrl: string;
+      random: Randomness;
+    },
   ) {
     this.#databaseUrl = options.databaseUrl;
+    this.#random = options.random;
     this.#kin = options.kin;
     this.fresh = fresh;
     this.#models = models;
@@ -80,6 +89,7 @@ export class TestMarket {
       on?: TestMarket;
       log?: Logger;
       through?: (url: string) => Promise<string>;
+      random?: Randomness;
     } = {},
   ): Promise<TestMarket> {
     const fresh = options.on?.fresh ?? (await freshDatabase());
@@ -89,6 +99,7 @@ export class TestMarket {
       changes: options.config ?? {},
       log: options.log ?? silentLog,
       kin: options.on ? options.on.#kin : [],
+      random: options.random ?? systemRandomness,
       databaseUrl: (await options.through?.(fresh.url)) ?? fresh.url,
     });
     market.#ours = options.on === undefined;
@@ -130,9 +141,9 @@ export class TestMarket {
     await operatorsBook(this.fresh.database).deposit(consumer.id, amount, makeId('dep'));
   }
 
-  /** A provider, active and with a key that every market on the database knows. */
-  async provider(): Promise<TestParty> {
-    return await this.#known(await makeProvider(this.fresh.database));
+  /** A provider with a key that every market on the database knows; active unless said otherwise. */
+  async provider(state?: ProviderState): Promise<TestParty> {
+    return await this.#known(await makeProvider(this.fresh.database, state));
   }
 
   /** Another key of a consumer. */
@@ -325,7 +336,7 @@ export class TestMarket {
       database: this.#database,
       databaseUrl: this.#databaseUrl,
       clock: systemClock,
-      random: systemRandomness,
+      random: this.#random,
       log: this.#log,
     });
     this.#kin.push(this);
@@ -340,6 +351,7 @@ export class TestMarket {
         routing: { warmUp: false, ...this.#changes.routing },
         // Their own tests turn probes on.
         watch: { probes: false, ...this.#changes.watch },
+        benchmarks: { mode: 'off', ...this.#changes.benchmarks },
         // All agents of a test come from one address.
         hub: { upgradeBurst: 1_000, ...this.#changes.hub },
         // The servers of a test are on this machine.

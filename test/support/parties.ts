@@ -1,5 +1,6 @@
 import type { Database } from '#db/database.ts';
 import { type Pico, parseUsd } from '#domain/money.ts';
+import type { ProviderState } from '#domain/party.ts';
 import { createConsumer } from '#identity/consumers.ts';
 import { type KeyKind, keepKey, makeKey } from '#identity/keys.ts';
 import { createProvider } from '#identity/providers.ts';
@@ -40,10 +41,10 @@ export async function makeConsumer(database: Database, credit: Pico = parseUsd('
   return { id, ...(await makeKeyOf(database, 'consumer', id)) };
 }
 
-/** A provider, active and with a key. */
-export async function makeProvider(database: Database): Promise<TestParty> {
+/** A provider with a key; active unless said otherwise. */
+export async function makeProvider(database: Database, state: ProviderState = 'active'): Promise<TestParty> {
   const id = makeId('prov');
-  await createProvider(database, { id, name: id, state: 'active', at: systemClock.wallMs() });
+  await createProvider(database, { id, name: id, state, at: systemClock.wallMs() });
   return { id, ...(await makeKeyOf(database, 'provider', id)) };
 }
 

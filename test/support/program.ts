@@ -6,7 +6,8 @@ import { askDesk } from './desk.ts';
 
 /**
  * The real program, built as it ships, in a process of its own. What it says is kept; `ended` resolves with how it ended.
- * Its environment holds nothing of ours but PATH and what is given, and the market does not probe itself unless told to.
+ * Its environment holds nothing of ours but PATH and what is given; the market neither probes itself nor asks its agents
+ * questions of its own unless the test wants it.
  */
 export class Program {
   readonly child: ChildProcess;
@@ -42,7 +43,7 @@ export class Program {
     const { program } = await askDesk<{ program: string }>(inject('programDeskPort'));
     return new Program(file ?? program, words, {
       ...spawning,
-      env: { PATH: process.env['PATH'], CYGNET_PROBES: 'no', ...env },
+      env: { PATH: process.env['PATH'], CYGNET_PROBES: 'no', CYGNET_BENCHMARKS: 'off', ...env },
     });
   }
 

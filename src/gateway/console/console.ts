@@ -5,15 +5,19 @@ import { errorBody, errorRow } from '#wire/errors.ts';
 import { FIRST_ISSUE } from '#wire/first-issue.ts';
 import { checkAddress } from '../key-scope.ts';
 import { accountRoutes } from './accounts.ts';
+import { benchmarkRoutes } from './benchmarks.ts';
+import { cached } from './cached.ts';
 import { cardWebhook } from './card-webhook.ts';
 import { collateralRoutes } from './collateral.ts';
 import { earningsRoutes } from './earnings.ts';
+import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { fundsRoutes } from './funds.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
 import { providerRoutes } from './provider.ts';
+import { providerHealthRoutes } from './provider-health.ts';
 import { providerStatus } from './provider-status.ts';
 import { rewardRoutes } from './rewards.ts';
 import type { ConsoleRooms } from './rooms.ts';
@@ -25,6 +29,7 @@ import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
 import { usageRoutes } from './usage.ts';
 import { walletRoutes } from './wallets.ts';
+import { whyRoutes } from './why.ts';
 
 /**
  * The management API under `/api/v1`: for people's browsers, for the Swan agent, for our dashboard. Each subject has a file
@@ -54,7 +59,10 @@ export function openConsole(app: FastifyInstance, rooms: ConsoleRooms): void {
       return reply.code(errorRow(fault.code).status).send(shaped(fault, shape));
     });
     inner.get('/api/v1/provider/status', async (request, reply) => {
-      const { status, body } = providerStatus(rooms, request.headers.authorization);
+      const { status, body } = providerStatus(
+        { ...rooms, standings: rooms.benchmarks.book, life: rooms.life },
+        request.headers.authorization,
+      );
       return reply.code(status).send(body);
     });
     cardWebhook(inner, rooms);
@@ -85,6 +93,9 @@ export function openConsole(app: FastifyInstance, rooms: ConsoleRooms): void {
 
 /** Every route of the console; the tests go through them one by one. */
 export function consoleRoutes(rooms: ConsoleRooms): Route[] {
+  const { clock } = rooms;
+  // A long look at the usage list that several subjects are told from: one for all of them.
+  const demand = cached(clock, DEMAND_KEPT_MS, () => rooms.reading.demand(clock.wallMs()));
   return [
     ...accountRoutes(rooms),
     ...keyRoutes(rooms),
@@ -96,11 +107,15 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
     ...modelRoutes(rooms),
-    ...statsRoutes(rooms),
+    ...statsRoutes(rooms, demand),
+    ...whyRoutes(rooms, demand),
+    ...providerHealthRoutes(rooms),
+    ...economicsRoutes(rooms, demand),
     ...rewardRoutes(rooms),
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
     ...operatorRoutes(rooms),
+    ...benchmarkRoutes(rooms),
   ];
 }
 
@@ -128,6 +143,7 @@ function refuseOtherMethods(app: FastifyInstance, routes: readonly Route[]): voi
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 const BODY_BYTES_MAX = 65_536;
+const DEMAND_KEPT_MS = 30_000;
 const admitted = new WeakMap<FastifyRequest, { caller: Caller; address: string }>();
 
 async function answer(

@@ -1,10 +1,22 @@
 import type { Model } from '#domain/model.ts';
 import { formatUsd, type Pico } from '#domain/money.ts';
 import { type SplitPolicy, shareOut } from '#domain/policy.ts';
+import type { Price } from '#domain/price.ts';
 
 /** Money as JSON numbers of dollars, where the Swan contract wants numbers. For display: sums are made before this. */
 export function dollars(amount: Pico): number {
   return Number(formatUsd(amount).replace('$', ''));
+}
+
+/** A price in dollars per 1,000,000 tokens, or per request. */
+export function amountsOf(price: Price): Pick<Prices, 'input_price' | 'output_price' | 'request_price'> {
+  if (price.unit === 'request')
+    return { input_price: 0, output_price: 0, request_price: dollars(price.requestPico) };
+  return {
+    input_price: dollars(price.inputPico * MILLION),
+    output_price: dollars(price.outputPico * MILLION),
+    request_price: 0,
+  };
 }
 
 /** The list price of a model, and what of it its provider is paid: dollars per 1,000,000 tokens, or per request. */

@@ -5,7 +5,7 @@ import { readWish, refusalOfAsk } from '#hub/external/registration.ts';
 import type { ListedEndpoint } from '#identity/endpoints.ts';
 import { Fault } from '#kit/fault.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { askRequest, type EndpointAnswer, endpointRequest } from '#wire/console.ts';
+import { type AsksAnswer, askRequest, type EndpointAnswer, endpointRequest } from '#wire/console.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
 
@@ -119,7 +119,8 @@ function endpointBody(endpoint: ListedEndpoint, state: EndpointState | undefined
 }
 
 /** As it is written in a request: decimal texts of dollars, exact. */
-function askBody(ask: Price): EndpointAnswer['models'][number]['ask'] {
+/** An ask as it is sent. */
+export function askBody(ask: Price): AsksAnswer['asks'][number]['ask'] {
   if (ask.unit === 'token')
     return { input_price: usd(ask.inputPico * 1_000_000n), output_price: usd(ask.outputPico * 1_000_000n) };
   return {

@@ -1,5 +1,5 @@
 import { formatUsd, type Pico, parseUsd } from '#domain/money.ts';
-import { CARD_MAXIMUM_CENTS, DEPOSIT_TERMS } from '#funds/deposit-rules.ts';
+import { CARD_MAXIMUM_CENTS } from '#funds/deposit-rules.ts';
 import { Fault } from '#kit/fault.ts';
 import { cardCheckoutRequest, listQuery, planRequest } from '#wire/console.ts';
 import type { ConsoleRooms } from './rooms.ts';
@@ -18,7 +18,7 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
       return {
         card: card
           ? {
-              minimum_usd: usd(BigInt(DEPOSIT_TERMS.cardMinimumCents) * CENT),
+              minimum_usd: usd(BigInt(rooms.funds.terms.cardMinimumCents) * CENT),
               maximum_usd: usd(BigInt(CARD_MAXIMUM_CENTS) * CENT),
             }
           : null,
@@ -27,8 +27,8 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
               address: await crypto.addresses.of(visit.user.consumerId),
               chain_id: crypto.chain.chain.id,
               confirmations: crypto.chain.depositConfirmations,
-              minimum_usd: usd(DEPOSIT_TERMS.cryptoMinimum),
-              swan_bonus_percent: DEPOSIT_TERMS.swanBonusBasisPoints / 100,
+              minimum_usd: usd(rooms.funds.terms.cryptoMinimum),
+              swan_bonus_percent: rooms.funds.terms.swanBonusBasisPoints / 100,
               tokens: crypto.chain.assets.map(({ asset, token, decimals }) => ({
                 symbol: asset,
                 address: token,

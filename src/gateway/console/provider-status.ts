@@ -1,3 +1,4 @@
+import { type LifeTerms, NO_BENCHMARK } from '#domain/lifecycle.ts';
 import type { KeyAnswer, ProviderState } from '#domain/party.ts';
 import type { ProviderStatusAnswer } from '#wire/console.ts';
 
@@ -10,9 +11,14 @@ export function providerStatus(
   rooms: {
     keys: { find(secret: string): KeyAnswer };
     providers: {
-      find(id: string): { name: string; state: ProviderState; withheldUntil?: number } | undefined;
+      find(
+        id: string,
+      ): { name: string; state: ProviderState; reason?: string; withheldUntil?: number } | undefined;
     };
-    registry: { present(): Iterable<{ readonly providerId: string }> };
+    registry: { present(): Iterable<Present> };
+    /** What a benchmark says against a node; asked where the market demands one. */
+    standings: { against(nodeId: string, modelId: string): string | undefined };
+    life: LifeTerms;
   },
   authorization: string | undefined,
 ): { status: number; body: ProviderStatusAnswer } {
@@ -41,9 +47,15 @@ export function providerStatus(
       },
     };
   }
-  let connected = false;
-  for (const presence of rooms.registry.present()) connected ||= presence.providerId === key.ownerId;
-  const { state, withheldUntil } = provider;
+  const present = [...rooms.registry.present()].filter(({ providerId }) => providerId === key.ownerId);
+  const connected = present.length > 0;
+  const { state, reason = '', withheldUntil } = provider;
+  const warnings = state === 'suspended' ? ['No requests are routed to this provider.'] : [];
+  if (state === 'active' && withheldUntil !== undefined) {
+    const until = new Date(withheldUntil).toISOString();
+    warnings.push(`A failure was found: no requests are routed here until ${until}.`);
+  }
+  if (rooms.life.demandsBenchmark) warnings.push(...withheld(present, rooms.standings));
   // Whoever is not connected yet is at the second step, whatever the operator has decided meanwhile.
   const step = connected || state === 'suspended' ? STAGES[state].step : 2;
   return {
@@ -54,13 +66,9 @@ export function providerStatus(
       status: state,
       can_connect: true,
       api_key_valid: true,
-      message: STAGES[state].message,
-      ...(state === 'suspended' && { warning: 'No requests are routed to this provider.' }),
-      ...(state === 'active' &&
-        withheldUntil !== undefined && {
-          warning: `A failure was found: no requests are routed here until ${new Date(withheldUntil).toISOString()}.`,
-        }),
-      next_steps: nextSteps(state, connected),
+      message: reason === '' ? STAGES[state].message : `${STAGES[state].message} ${reason}`,
+      ...(warnings.length > 0 && { warning: warnings.join(' ') }),
+      next_steps: nextSteps(state, connected, { reason, life: rooms.life }),
       step,
       total_steps: LABELS.length,
       step_label: LABELS[step - 1] as string,
@@ -70,8 +78,57 @@ export function providerStatus(
 }
 
 /** What a provider in this state does next. */
-export function nextSteps(state: ProviderState, connected: boolean): string[] {
-  return connected ? [...STAGES[state].next] : ['Connect your agent.', ...STAGES[state].next];
+export function nextSteps(
+  state: ProviderState,
+  connected: boolean,
+  about?: { reason: string; life: LifeTerms },
+): string[] {
+  const next = (about && nextOf(state, about)) ?? STAGES[state].next;
+  return connected ? [...next] : ['Connect your agent.', ...next];
+}
+
+/** The next steps that depend on what the market demands. */
+function nextOf(
+  state: ProviderState,
+  { reason, life }: { reason: string; life: LifeTerms },
+): readonly string[] | undefined {
+  if (state === 'approved' && life.demandsCollateral) return ['Deposit collateral.'];
+  if (state === 'activating' && life.demandsBenchmark) {
+    return ['Keep your agent connected: its benchmark comes by itself.'];
+  }
+  if (state === 'suspended' && reason === NO_BENCHMARK) {
+    return [
+      'Look at what the benchmark found: GET /api/v1/provider/benchmarks.',
+      'Mend it and keep your agent connected: the next benchmark comes by itself, and a pass ends the suspension.',
+    ];
+  }
+  return undefined;
+}
+
+interface Present {
+  readonly providerId: string;
+  readonly nodeId: string;
+  readonly mode: 'websocket' | 'external';
+  readonly serving: ReadonlyMap<string, unknown>;
+}
+
+const WITHHELD_SHOWN_MAX = 5;
+
+/** What of the models that are served now gets no requests for want of a benchmark, in sentences. */
+function withheld(
+  present: readonly Present[],
+  standings: { against(nodeId: string, modelId: string): string | undefined },
+): string[] {
+  const found: string[] = [];
+  for (const { nodeId, mode, serving } of present) {
+    if (mode === 'external') continue;
+    for (const modelId of serving.keys()) {
+      const because = standings.against(nodeId, modelId);
+      if (because !== undefined) found.push(`${modelId} on node ${nodeId.slice(0, 12)}: ${because}.`);
+      if (found.length === WITHHELD_SHOWN_MAX) return found;
+    }
+  }
+  return found;
 }
 
 const LABELS = ['Key generated', 'Connect', 'Deposit collateral', 'Approval', 'Active & earning'] as const;

@@ -1,11 +1,15 @@
+import { refusalOfAsk } from '#hub/external/registration.ts';
 import type { ProviderDetails } from '#identity/provider-desk.ts';
 import { Fault } from '#kit/fault.ts';
 import {
+  type AsksAnswer,
   approvalRequest,
+  askRequest,
   type ProviderAnswer,
   providerChangeRequest,
   providerSignUpRequest,
 } from '#wire/console.ts';
+import { askBody } from './endpoints.ts';
 import { nextSteps } from './provider-status.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
@@ -77,6 +81,24 @@ export function providerRoutes(rooms: ConsoleRooms): Route[] {
         };
       },
     ),
+    route('GET /api/v1/provider/asks', forProvider, async (visit) => asksBody(rooms, visit.providerId)),
+    route('PUT /api/v1/provider/asks', { ...forProvider, body: askRequest }, async (visit) => {
+      const { providerId, body, actor } = visit;
+      const model = rooms.models.resolve(body.model);
+      if (!model) throw new Fault('model-unknown', { param: 'model' });
+      const tooDear = body.ask && refusalOfAsk(body.ask, model);
+      if (tooDear) throw new Fault('request-invalid', { outer: tooDear, param: 'ask' });
+      await providerDesk.ask({
+        id: ids('ask'),
+        providerId,
+        modelId: model.id,
+        amounts: body.ask ?? undefined,
+        actor,
+        at: clock.wallMs(),
+      });
+      await rooms.providers.look(providerId);
+      return asksBody(rooms, providerId);
+    }),
     route('GET /api/v1/provider/me', forProvider, async (visit) => {
       const details = await providerDesk.details(visit.providerId);
       if (!details) throw new Fault('thing-unknown');
@@ -101,6 +123,12 @@ export function providerRoutes(rooms: ConsoleRooms): Route[] {
       return details && detailsBody(details);
     }),
   ];
+}
+
+/** Dollars as decimal texts, as an ask is sent; a model that is not named is asked the listed price for. */
+function asksBody({ providers }: ConsoleRooms, providerId: string): AsksAnswer {
+  const asks = [...(providers.find(providerId)?.asks ?? [])].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return { asks: asks.map(([model, price]) => ({ model, ask: askBody(price) })) };
 }
 
 function detailsBody(details: ProviderDetails): ProviderAnswer {

@@ -12,11 +12,11 @@ import { enveloped, type Route, route } from './route.ts';
  * is counted or measured here; what is not measured yet is null. Looks at the usage list are kept for half a minute,
  * however many ask.
  */
-export function statsRoutes(rooms: ConsoleRooms): Route[] {
+export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly ModelDemand[]>): Route[] {
   const { clock, reading } = rooms;
   const open = { access: 'public', errors: 'object' } as const;
-  const demand = cached(clock, KEPT_MS, () => reading.demand(clock.wallMs()));
   const leaders = cached(clock, KEPT_MS, () => reading.leaders(clock.wallMs() - 30 * DAY_MS, LEADERS));
+  const uptimes = cached(clock, KEPT_MS, () => rooms.rewards.uptimes(clock.wallMs()));
   const scores = cached(clock, KEPT_MS, () => rooms.rewards.scores());
 
   const network = async () => {
@@ -53,7 +53,7 @@ export function statsRoutes(rooms: ConsoleRooms): Route[] {
     route('GET /api/v1/stats/network', open, async () => enveloped(await network())),
     route('GET /api/v1/dashboard/summary', open, async () => enveloped(await network())),
     route('GET /api/v1/stats/leaderboard', open, async () => {
-      const [rows, scored] = await Promise.all([leaders(), scores()]);
+      const [rows, scored, there] = await Promise.all([leaders(), scores(), uptimes()]);
       return enveloped({
         window_days: 30,
         providers: rows.map((row, place) => ({
@@ -65,6 +65,9 @@ export function statsRoutes(rooms: ConsoleRooms): Route[] {
           success_rate: row.requests === 0 ? null : row.succeeded / row.requests,
           avg_latency_ms: row.latencyMs,
           models_served: row.models,
+          uptime_7d: there.get(row.providerId)?.week ?? null,
+          uptime_30d: there.get(row.providerId)?.month ?? null,
+          reliability_score: rooms.measured.standings.of(row.providerId)?.score ?? null,
           // Of the last day that was rewarded, by the rules of rewards.
           contribution_score: scored.get(row.providerId) ?? null,
         })),
@@ -115,8 +118,8 @@ function demandEntry(
   const online = onlineProviders(rooms, modelId);
   const revenue = asked?.revenue ?? 0n;
   const earned = dollars(shareOut(revenue > 0n ? revenue : 0n, rooms.policy).provider);
-  const [now, before] = [asked?.requests ?? 0, asked?.requestsBefore ?? 0];
-  const change = before === 0 ? (now === 0 ? 0 : 100) : ((now - before) / before) * 100;
+  const now = asked?.requests ?? 0;
+  const { trend, change } = trendOf(asked);
   return {
     model_id: modelId,
     model_name: model.name,
@@ -128,7 +131,7 @@ function demandEntry(
     tokens_24h: asked?.tokens ?? 0,
     revenue_24h: dollars(revenue > 0n ? revenue : 0n),
     avg_latency_ms: asked?.latencyMs ?? null,
-    demand_trend: change > STEADY_PERCENT ? 'up' : change < -STEADY_PERCENT ? 'down' : 'stable',
+    demand_trend: trend,
     demand_change_pct: Math.round(change * 10) / 10,
     min_vram_gb: model.minVramGb,
     vram_known: model.minVramGb > 0,
@@ -144,4 +147,14 @@ function demandEntry(
     prompt_tokens_max: asked?.promptMax ?? null,
     total_tokens_p95: asked?.totalP95 ?? null,
   };
+}
+
+/** How the last day's requests compare with the day before's; the change in percent. */
+export function trendOf(asked: ModelDemand | undefined): {
+  trend: 'up' | 'down' | 'stable';
+  change: number;
+} {
+  const [now, before] = [asked?.requests ?? 0, asked?.requestsBefore ?? 0];
+  const change = before === 0 ? (now === 0 ? 0 : 100) : ((now - before) / before) * 100;
+  return { trend: change > STEADY_PERCENT ? 'up' : change < -STEADY_PERCENT ? 'down' : 'stable', change };
 }

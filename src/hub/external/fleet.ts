@@ -8,7 +8,7 @@ import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
 import type { DeclaredModel } from '../declaration.ts';
 import type { Hub } from '../hub.ts';
-import type { EndpointSource, ModelFinder } from '../ports.ts';
+import type { EndpointSource, ModelFinder, SessionLog } from '../ports.ts';
 import { Presence } from '../registry.ts';
 import { type CheckResult, checkEndpoint } from './check.ts';
 import { EndpointLink } from './endpoint-link.ts';
@@ -89,6 +89,8 @@ export interface FleetParts {
   readonly hub: Pick<Hub, 'registry' | 'counters' | 'settings'>;
   readonly endpoints: EndpointSource;
   readonly models: ModelFinder;
+  /** Writes down when an endpoint was sound; undefined: nobody does. */
+  readonly sessions?: SessionLog | undefined;
   readonly rules: NetworkRules;
   /** How this market is named to endpoints that are markets themselves. */
   readonly marketName: string;
@@ -120,6 +122,7 @@ class Member {
   #timer: Timer | undefined;
   #checking: Promise<void> | undefined;
   #failures = 0;
+  #sessionId: string | undefined;
   #gone = false;
   state: EndpointState = { health: 'unchecked', because: undefined, checkedAt: undefined, missing: [] };
 
@@ -212,6 +215,7 @@ class Member {
   #goAway(): void {
     this.#gone = true;
     this.#timer?.cancel();
+    this.#unsound('removed, changed, or this market closes');
     if (this.#link) this.#parts.hub.registry.leave(this.#presence);
   }
 
@@ -231,6 +235,7 @@ class Member {
     const checkedAt = this.#parts.clock.wallMs();
     if (result.healthy) {
       this.#failures = 0;
+      this.#presence.heardAtMs = this.#parts.clock.nowMs();
       registry.ready(this.#presence, result.models);
       const missing = this.#endpoint.models
         .filter(({ upstreamName }) => !result.models.has(upstreamName))
@@ -245,7 +250,24 @@ class Member {
     const { health, because } = this.state;
     if (health === before) return;
     this.#tell(health === 'healthy' ? 'healthy' : 'unhealthy');
+    if (health === 'healthy') this.#sound();
+    else this.#unsound(because ?? 'it failed its checks');
     endpointHealth(this.#parts.log, this.#endpoint, { health, because });
+  }
+
+  /** While it answers its checks, an endpoint is as good as connected: each such while is a session of its own. */
+  #sound(): void {
+    const { linkId: id, providerId, nodeId, heardAtMs } = this.#presence;
+    const sessionId = `${id}/${Math.round(heardAtMs)}`;
+    this.#sessionId = sessionId;
+    this.#parts.sessions?.began({ id: sessionId, linkId: id, providerId, nodeId, mode: 'external' });
+  }
+
+  #unsound(why: string): void {
+    if (this.#sessionId === undefined) return;
+    const heardAgoMs = this.#gone ? 0 : this.#parts.clock.nowMs() - this.#presence.heardAtMs;
+    this.#parts.sessions?.ended(this.#sessionId, { why, attemptsLost: 0, heardAgoMs });
+    this.#sessionId = undefined;
   }
 
   #tell(word: 'healthy' | 'unhealthy'): void {

@@ -1,0 +1,129 @@
+import { decideAppeal } from '#benchmark/appeals.ts';
+import type { Run } from '#benchmark/store.ts';
+import { Fault } from '#kit/fault.ts';
+import { appealRequest, benchmarkRequest, listQuery } from '#wire/console.ts';
+import type { ConsoleRooms } from './rooms.ts';
+import { enveloped, type Route, route } from './route.ts';
+
+/**
+ * Benchmarks: how a provider's nodes stand and what their runs came to, and the operator's look and decisions. A provider is
+ * never shown what was asked, nor when it is asked next.
+ */
+export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
+  const { clock } = rooms;
+  const forProvider = { access: 'provider', errors: 'object', query: listQuery } as const;
+  const forOperator = { access: 'operator', errors: 'text' } as const;
+  const runOf = async (id: string | undefined): Promise<Run> => {
+    const run = await rooms.benchmarks.store.find(id ?? '');
+    if (!run) throw new Fault('thing-unknown', { outer: 'There is no such benchmark run.' });
+    return run;
+  };
+
+  return [
+    route('GET /api/v1/provider/benchmarks', forProvider, async (visit) => {
+      const { providerId } = visit;
+      const { store, book, settings } = rooms.benchmarks;
+      const runs = await store.latest({ providerId, limit: visit.query.limit });
+      return enveloped({
+        mode: settings.mode,
+        valid_days: settings.validMs / DAY_MS,
+        nodes: book.ofProvider(providerId).map(({ nodeId, modelId, passedAt, withheldUntil }) => {
+          const because = book.against(nodeId, modelId);
+          return {
+            node_id: nodeId,
+            model_id: modelId,
+            passed: because === undefined,
+            because: because ?? '',
+            passed_at: isoOrNull(passedAt),
+            valid_until: isoOrNull(passedAt && passedAt + settings.validMs),
+            withheld_until: isoOrNull(withheldUntil),
+          };
+        }),
+        runs: runs.map(runBody),
+      });
+    }),
+    route('GET /api/v1/operator/benchmarks', { ...forOperator, query: listQuery }, async (visit) => ({
+      runs: (await rooms.benchmarks.store.latest({ limit: visit.query.limit })).map((run) => ({
+        provider_id: run.providerId,
+        ...runBody(run),
+      })),
+    })),
+    route('GET /api/v1/operator/benchmarks/:id', forOperator, async (visit) => {
+      const run = await runOf(visit.params['id']);
+      const papers = (run.papers ?? []).map(({ seed, answers }) => ({
+        seed,
+        answers: answers.map(({ kind, prompt, answer, why, ttftMs }) => ({
+          kind,
+          prompt,
+          answer,
+          mark: why,
+          ttft_ms: ttftMs,
+        })),
+      }));
+      return { provider_id: run.providerId, ...runBody(run), papers };
+    }),
+    route(
+      'POST /api/v1/operator/benchmarks/:id/appeal',
+      { ...forOperator, body: appealRequest },
+      async (visit) => {
+        const { decision, reason } = visit.body;
+        const runId = visit.params['id'] ?? '';
+        const at = clock.wallMs();
+        const parts = { store: rooms.benchmarks.store, collateral: rooms.funds.collateral };
+        const appeal = { runId, decision, reason, actor: visit.actor, at };
+        const decided = await decideAppeal(parts, appeal);
+        return {
+          id: runId,
+          decision: decided.decision,
+          known: decided.known,
+          returned_pico_usd: `${decided.dollars}`,
+          tokens_to_pay_back: decided.tokens.map(({ asset, amount, account }) => ({
+            asset,
+            amount: `${amount}`,
+            account,
+          })),
+        };
+      },
+    ),
+    route(
+      'POST /api/v1/operator/providers/:id/benchmark',
+      { ...forOperator, body: benchmarkRequest },
+      async (visit) => {
+        const providerId = visit.params['id'] ?? '';
+        if (!rooms.providers.find(providerId)) {
+          throw new Fault('thing-unknown', { outer: 'There is no such provider.' });
+        }
+        const { node_id: nodeId, model_id: modelId } = visit.body;
+        const turns = await rooms.benchmarks.store.hurry({ providerId, nodeId, modelId, at: clock.wallMs() });
+        return { provider_id: providerId, turns };
+      },
+    ),
+  ];
+}
+
+const DAY_MS = 86_400_000;
+
+function runBody(run: Run) {
+  const { verdict, score } = run;
+  return {
+    id: run.id,
+    node_id: run.nodeId,
+    model_id: run.modelId,
+    at: new Date(run.endedAt).toISOString(),
+    passed: verdict.passed,
+    math: { right: score.math[0], asked: score.math[1] },
+    code: { right: score.code[0], asked: score.code[1] },
+    ttft_ms: score.ttftMs === null ? null : Math.round(score.ttftMs),
+    tokens_per_second: Math.round(score.tokensPerSecond * 10) / 10,
+    hardware_tier: run.tier,
+    shortcomings: run.shortcomings,
+    follows: verdict.step,
+    failures_in_a_row: verdict.failures,
+    withheld_until: isoOrNull(verdict.withheldUntil),
+    appeal: run.appeal ?? null,
+  };
+}
+
+function isoOrNull(wallMs: number | null): string | null {
+  return wallMs === null ? null : new Date(wallMs).toISOString();
+}
