@@ -73,6 +73,9 @@ test.each([
   [{ CYGNET_GAP_DEADLINE_MS: '200000' }, 'longer than CYGNET_REQUEST_TIMEOUT_MS'],
   [{ CYGNET_PER_MODEL_IN_FLIGHT: '60' }, 'more than CYGNET_PER_LINK_IN_FLIGHT'],
   [{ CYGNET_EXPOSURE_MAX_USD: '0' }, 'nothing could ever be served'],
+  [{ CYGNET_INCIDENT_WEBHOOK: 'https://hook.example/x' }, 'CYGNET_INCIDENT_WEBHOOK_SECRET'],
+  [{ CYGNET_INCIDENT_WEBHOOK: 'hook' }, 'begins with https://'],
+  [{ CYGNET_INCIDENT_MAIL_TO: 'a@b.example, c@d.example' }, 'one e-mail address'],
 ])('settings that do not go together are refused: %j', (source, reason) => {
   expect(problemsOf(source as unknown as Record<string, string>).join()).toContain(reason);
 });

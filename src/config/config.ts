@@ -458,6 +458,11 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
   if ((env.tlsCert === undefined) !== (env.tlsKey === undefined)) {
     problems.push('CYGNET_TLS_CERT and CYGNET_TLS_KEY go together: one of them is missing.');
   }
+  if ((env.incidentWebhook === undefined) !== (env.incidentWebhookSecret === undefined)) {
+    problems.push(
+      'CYGNET_INCIDENT_WEBHOOK and CYGNET_INCIDENT_WEBHOOK_SECRET go together: one of them is missing.',
+    );
+  }
   if (env.hubClientCa !== undefined && env.tlsCert === undefined) {
     problems.push('CYGNET_HUB_CLIENT_CA needs CYGNET_TLS_CERT and CYGNET_TLS_KEY.');
   }

@@ -127,6 +127,11 @@ const addresses: Parser<readonly string[]> = (value) => {
   return entries;
 };
 
+const mailAddress: Parser<string> = (value) => {
+  if (!/^[^\s@,<>]+@[^\s@,<>]+$/.test(value)) throw new RangeError('one e-mail address');
+  return value;
+};
+
 const version: Parser<string> = (value) => {
   if (!/^\d{1,6}\.\d{1,6}\.\d{1,6}$/.test(value)) throw new RangeError('a version such as 0.6.0');
   return value;
@@ -287,7 +292,7 @@ export const VARIABLES = {
   ),
   incidentWebhook: optional(
     'CYGNET_INCIDENT_WEBHOOK',
-    text,
+    webAddress,
     'Where the steps of incidents are posted, signed. Judged like the URL of an external endpoint.',
   ),
   incidentWebhookSecret: optional(
@@ -298,7 +303,7 @@ export const VARIABLES = {
   ),
   incidentMailTo: optional(
     'CYGNET_INCIDENT_MAIL_TO',
-    text,
+    mailAddress,
     'Whom mail about incidents is for. It is put down as files in the folder mail of the data folder.',
   ),
   metricsToken: optional(
