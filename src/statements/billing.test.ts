@@ -478,6 +478,13 @@ test('whatever is sold, corrected, paid in and written late: the documents are t
           await billingAt(each.at).round();
         }
       }
+      // What came late stands on the invoice of the next month in which anybody trades.
+      await sales.sell({
+        consumerId: await consumer(),
+        modelId: 'm/0',
+        at: Date.UTC(2026, 11, 31),
+        charge: 1n,
+      });
       await billingAt(Date.UTC(2027, 0, 2)).round();
       expect((await audit(fresh.database)).differences).toEqual([]);
       expect(await checkStatements(fresh.database)).toEqual([]);
