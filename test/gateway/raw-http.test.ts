@@ -157,7 +157,7 @@ test('a client that reads nothing holds up nobody, and is given up', async () =>
   wire.socket.pause();
   const asked = JSON.stringify({ model: slow.id, messages: HELLO, stream: true, max_tokens: 16_384 });
   wire.socket.write(head([], asked.length).replace(consumer.key, big.key) + asked);
-  await expect.poll(() => market.health()).toMatchObject({ in_flight: 1 });
+  await expect.poll(() => market.health(), { timeout: 10_000 }).toMatchObject({ in_flight: 1 });
   // Others are served by the same node meanwhile.
   const quick = JSON.stringify({ model: slow.id, messages: HELLO, max_tokens: 2 });
   expect(await answerTo(head(['Connection: close'], quick.length) + quick)).toMatch(/^HTTP\/1\.1 200 /);
