@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { keccak256 } from 'viem';
-import type { TokenAsset } from '#domain/asset.ts';
+import type { ChainAsset, MarketChainSettings } from '#domain/chain-settings.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -41,29 +41,6 @@ export interface MarketChain {
   pass(seconds: number): Promise<void>;
   /** Stops the local node where we started it, or where `stop` says so. */
   close(stop?: 'stop'): Promise<void>;
-}
-
-export interface ChainAsset {
-  readonly asset: TokenAsset;
-  readonly token: Address;
-  readonly decimals: number;
-}
-
-export interface MarketChainSettings {
-  /** Undefined: the local chain. */
-  readonly rpcUrls: Sealed<readonly string[]> | undefined;
-  readonly chainId: number;
-  readonly distributor: Address | undefined;
-  readonly collateral: Address | undefined;
-  readonly payoutToken: Address | undefined;
-  readonly payoutTokenDecimals: number;
-  readonly assets: readonly ChainAsset[];
-  readonly depositConfirmations: number;
-  readonly operatorKey: Sealed<Hex> | undefined;
-  readonly confirmations: number;
-  readonly firstBlock: bigint;
-  readonly maxFeePerGas: bigint;
-  readonly timeLockS: number;
 }
 
 /** Where the local chain of a data folder is. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { TokenAsset } from '#domain/asset.ts';
-import type { Address, Hex } from '#domain/hex.ts';
+import type { MarketChainSettings } from '#domain/chain-settings.ts';
+import type { Hex } from '#domain/hex.ts';
 import type { LifeTerms } from '#domain/lifecycle.ts';
 import type { Category } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
@@ -177,31 +177,9 @@ export interface MoneySettings {
 }
 
 /** The chain that providers are paid on. */
-export interface ChainSettings {
+export interface ChainSettings extends MarketChainSettings {
   /** Whether `cygnet start` runs a chain of its own where no server is named. */
   readonly local: boolean;
-  /** Undefined: no chain but the local one. */
-  readonly rpcUrls: Sealed<readonly string[]> | undefined;
-  readonly chainId: number;
-  readonly distributor: Address | undefined;
-  readonly collateral: Address | undefined;
-  readonly payoutToken: Address | undefined;
-  readonly payoutTokenDecimals: number;
-  readonly assets: readonly ChainAssetSettings[];
-  readonly depositConfirmations: number;
-  readonly operatorKey: Sealed<Hex> | undefined;
-  readonly confirmations: number;
-  readonly firstBlock: bigint;
-  /** In wei. */
-  readonly maxFeePerGas: bigint;
-  /** Seconds between publishing and being in force, of a local chain that is made anew. */
-  readonly timeLockS: number;
-}
-
-export interface ChainAssetSettings {
-  readonly asset: TokenAsset;
-  readonly token: Address;
-  readonly decimals: number;
 }
 
 /** Money from outside. */

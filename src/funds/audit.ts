@@ -1,11 +1,11 @@
 import { collateralEvents, pledgeOf as pledgeOnChain } from '#chain/collateral.ts';
 import { cursorOf } from '#chain/cursor-table.ts';
-import type { ChainAsset } from '#chain/market-chain.ts';
 import type { Chain } from '#chain/rpc.ts';
 import { transfersTo } from '#chain/transfers.ts';
 import { type Cursor, cursorBefore } from '#chain/watch.ts';
 import type { Database, Sql } from '#db/database.ts';
 import type { Asset } from '#domain/asset.ts';
+import type { ChainAsset } from '#domain/chain-settings.ts';
 import type { Address } from '#domain/hex.ts';
 import type { Pico } from '#domain/money.ts';
 import type { Difference } from '#ledger/audit.ts';

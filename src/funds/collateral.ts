@@ -1,11 +1,11 @@
 import type { Sender } from '#chain/client.ts';
 import { collateralEvents, depositsIn, reasonOf, slashIntent } from '#chain/collateral.ts';
 import { cursorOf, moveCursor } from '#chain/cursor-table.ts';
-import type { ChainAsset } from '#chain/market-chain.ts';
 import type { Chain } from '#chain/rpc.ts';
 import { type Cursor, cursorBefore } from '#chain/watch.ts';
 import type { Database, Sql } from '#db/database.ts';
 import { type Asset, valueOf } from '#domain/asset.ts';
+import type { ChainAsset } from '#domain/chain-settings.ts';
 import { COLLATERAL_REQUIRED, coverage, type HardwareClass, strongestClass } from '#domain/collateral.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import type { Pico } from '#domain/money.ts';

@@ -1,10 +1,10 @@
 import { cursorOf, moveCursor } from '#chain/cursor-table.ts';
 import type { AddressTree } from '#chain/derived-address.ts';
-import type { ChainAsset } from '#chain/market-chain.ts';
 import type { Chain } from '#chain/rpc.ts';
 import { transfersTo } from '#chain/transfers.ts';
 import { type Cursor, cursorBefore } from '#chain/watch.ts';
 import type { Database } from '#db/database.ts';
+import type { ChainAsset } from '#domain/chain-settings.ts';
 import type { Address } from '#domain/hex.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';

@@ -1,6 +1,6 @@
 import type { DepositFinding } from '#chain/collateral.ts';
-import type { ChainAsset } from '#chain/market-chain.ts';
 import type { TokenAsset } from '#domain/asset.ts';
+import type { ChainAsset } from '#domain/chain-settings.ts';
 import type { Address } from '#domain/hex.ts';
 
 /** What a transaction that a provider submitted proves: pure. */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AddressTree, depositKeyFrom, xpubOf } from '#chain/derived-address.ts';
 import { addressOf } from '#chain/local-chain.ts';
-import type { ChainAsset } from '#chain/market-chain.ts';
 import { TransactionTable } from '#chain/transaction-table.ts';
 import { unitsOf } from '#chain/transfers.ts';
+import type { ChainAsset } from '#domain/chain-settings.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { type Clock, systemClock } from '#kit/clock.ts';
 import { seededRandomness } from '#kit/random.ts';

@@ -1,10 +1,10 @@
 import { Sender, type SenderSettings } from '#chain/client.ts';
 import { type AddressTree, keyAt } from '#chain/derived-address.ts';
-import type { ChainAsset } from '#chain/market-chain.ts';
 import type { Chain } from '#chain/rpc.ts';
 import type { TransactionStore } from '#chain/transactions.ts';
 import { sendIntent, unitsOf } from '#chain/transfers.ts';
 import type { TokenAsset } from '#domain/asset.ts';
+import type { ChainAsset } from '#domain/chain-settings.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';

@@ -1,8 +1,8 @@
 import { Sender } from '#chain/client.ts';
-import type { ChainAsset } from '#chain/market-chain.ts';
 import type { Chain } from '#chain/rpc.ts';
 import { TransactionTable } from '#chain/transaction-table.ts';
 import type { Database, Sql } from '#db/database.ts';
+import type { ChainAsset } from '#domain/chain-settings.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { PICO_PER_USD, parseUsd } from '#domain/money.ts';
 import { Collateral } from '#funds/collateral.ts';
