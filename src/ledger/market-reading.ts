@@ -1,6 +1,7 @@
 import type { Database } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { providerAccount } from './chart.ts';
+import { servedAndPaid } from './served-and-paid.ts';
 import { latestUsage, type UsageLine } from './usage-list.ts';
 
 /**
@@ -79,7 +80,8 @@ export class MarketReading {
     providerId: string,
     window: { from: number; to: number; bucketMs: number },
   ): Promise<EarningsBucket[]> {
-    const rows = await this.#database.sql<
+    const { sql } = this.#database;
+    const rows = await sql<
       {
         bucket: bigint;
         model_id: string;
@@ -89,20 +91,7 @@ export class MarketReading {
         earned: Pico;
       }[]
     >`
-      with served as materialized (
-        select u.id, u.at, u.model_id, coalesce(c.input_tokens, u.input_tokens) as input,
-          coalesce(c.output_tokens, u.output_tokens) as output
-        from usage u left join corrections c on c.request_id = u.id
-        where u.provider_id = ${providerId} and u.at >= ${new Date(window.from)} and u.at < ${new Date(window.to)}
-          and u.outcome in ('completed', 'cancelled')
-      ), paid as (
-        select s.id, sum(leg.amount) as earned
-        from served s
-        join entries e on e.id = any(array['charge:' || s.id, 'correction:' || s.id])
-        cross join unnest(e.accounts, e.amounts) as leg(account, amount)
-        where leg.account = ${providerAccount(providerId)}
-        group by s.id
-      )
+      with ${servedAndPaid(sql, { ...window, providerId })}
       select floor(extract(epoch from s.at) * 1000 / ${window.bucketMs}::double precision)::bigint as bucket, s.model_id,
         count(*) as requests, sum(s.input)::bigint as input, sum(s.output)::bigint as output,
         coalesce(sum(p.earned), 0)::numeric as earned

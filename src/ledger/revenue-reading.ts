@@ -1,6 +1,6 @@
 import type { Database } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
-import { providerAccount } from './chart.ts';
+import { servedAndPaid } from './served-and-paid.ts';
 
 /**
  * What was sold, from rows that were posted: what each provider earned, what came in by machine, and what of it was paid
@@ -22,7 +22,7 @@ export interface Earned {
   readonly requests: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
-  /** What consumers paid, and what of it is the provider's. */
+  /** What consumers and their plans paid, and what of it is the provider's. */
   readonly gross: Pico;
   readonly earned: Pico;
 }
@@ -43,8 +43,8 @@ export interface NodeRevenue {
 
 /**
  * Volume of a day, kept apart. *Paid* is money that consumers paid in; *given* is credit of the market's (demo credit,
- * bonuses), which is always spent first; *free* is what was served without a charge. A request of which any part was paid
- * counts as paid.
+ * bonuses), which is always spent first; *covered* is what plans paid out of their fees; *free* is what was served without
+ * any of these. A request of which any part was charged counts as paid or given, whatever a plan covered of the rest.
  */
 export interface DayVolume {
   readonly day: string;
@@ -54,6 +54,9 @@ export interface DayVolume {
   readonly givenRequests: number;
   readonly givenTokens: number;
   readonly given: Pico;
+  readonly coveredRequests: number;
+  readonly coveredTokens: number;
+  readonly covered: Pico;
   readonly freeRequests: number;
   readonly freeTokens: number;
 }
@@ -69,21 +72,9 @@ export class RevenueReading {
 
   /** What a provider earned, by period and model; only where it did. */
   async earned(providerId: string, period: Period, range: Range): Promise<Earned[]> {
-    const rows = await this.#database.sql<(Sums & { period: string; model_id: string })[]>`
-      with served as materialized (
-        select u.id, u.at, u.model_id, u.charge - coalesce(c.refund, 0) as gross,
-          coalesce(c.input_tokens, u.input_tokens) as input, coalesce(c.output_tokens, u.output_tokens) as output
-        from usage u left join corrections c on c.request_id = u.id
-        where u.provider_id = ${providerId} and u.at >= ${new Date(range.from)} and u.at < ${new Date(range.to)}
-          and u.outcome in ('completed', 'cancelled')
-      ), paid as (
-        select s.id, sum(leg.amount) as earned
-        from served s
-        join entries e on e.id = any(array['charge:' || s.id, 'correction:' || s.id])
-        cross join unnest(e.accounts, e.amounts) as leg(account, amount)
-        where leg.account = ${providerAccount(providerId)}
-        group by s.id
-      )
+    const { sql } = this.#database;
+    const rows = await sql<(Sums & { period: string; model_id: string })[]>`
+      with ${servedAndPaid(sql, { ...range, providerId })}
       select to_char(s.at at time zone 'UTC', ${LABELS[period]}) as period, s.model_id,
         count(*) as requests, sum(s.input)::bigint as input, sum(s.output)::bigint as output,
         sum(s.gross)::numeric as gross, coalesce(sum(p.earned), 0)::numeric as earned
@@ -94,7 +85,8 @@ export class RevenueReading {
 
   /** What each machine and each external endpoint brought in, most first. */
   async byNode(range: Range): Promise<NodeRevenue[]> {
-    const rows = await this.#database.sql<
+    const { sql } = this.#database;
+    const rows = await sql<
       (Sums & {
         provider_id: string;
         node_id: string | null;
@@ -103,20 +95,7 @@ export class RevenueReading {
         gpus: string | null;
       })[]
     >`
-      with served as materialized (
-        select u.id, u.provider_id, u.node_id, u.mode, u.charge - coalesce(c.refund, 0) as gross,
-          coalesce(c.input_tokens, u.input_tokens) as input, coalesce(c.output_tokens, u.output_tokens) as output
-        from usage u left join corrections c on c.request_id = u.id
-        where u.provider_id is not null and u.at >= ${new Date(range.from)} and u.at < ${new Date(range.to)}
-          and u.outcome in ('completed', 'cancelled')
-      ), paid as (
-        select s.id, sum(leg.amount) as earned
-        from served s
-        join entries e on e.id = any(array['charge:' || s.id, 'correction:' || s.id])
-        cross join unnest(e.accounts, e.amounts) as leg(account, amount)
-        where leg.account = 'provider:' || s.provider_id
-        group by s.id
-      ), sums as (
+      with ${servedAndPaid(sql, range)}, sums as (
         select s.provider_id, s.node_id, s.mode, count(*) as requests, sum(s.input)::bigint as input,
           sum(s.output)::bigint as output, sum(s.gross)::numeric as gross, coalesce(sum(p.earned), 0)::numeric as earned
         from served s left join paid p on p.id = s.id group by 1, 2, 3
@@ -147,6 +126,9 @@ export class RevenueReading {
         given_requests: bigint;
         given_tokens: bigint;
         given: Pico;
+        covered_requests: bigint;
+        covered_tokens: bigint;
+        covered: Pico;
         free_requests: bigint;
         free_tokens: bigint;
       }[]
@@ -176,20 +158,32 @@ export class RevenueReading {
           paid_so_far - coalesce(lag(paid_so_far) over (partition by consumer_id order by seq), 0) as paid
         from peaks
       ), served as (
-        select at, paid, charge - paid as given, tokens, charge > 0 as charged from parts where at >= ${from} and at < ${to}
+        select at, paid, charge - paid as given, 0 as covered, tokens,
+          case when charge > 0 then 'charged' else 'free' end as kind
+        from parts where at >= ${from} and at < ${to}
         union all
-        select at, 0, 0, input_tokens + output_tokens, false from usage
-        where charge = 0 and outcome in ('completed', 'cancelled') and at >= ${from} and at < ${to}
+        select u.at, 0, 0, u.covered - coalesce(c.covered_refund, 0),
+          case when u.charge > 0 then 0
+            else coalesce(c.input_tokens, u.input_tokens) + coalesce(c.output_tokens, u.output_tokens) end,
+          case when u.charge > 0 then 'counted' else 'covered' end
+        from usage u left join corrections c on c.request_id = u.id
+        where u.covered > 0 and u.at >= ${from} and u.at < ${to}
+        union all
+        select at, 0, 0, 0, input_tokens + output_tokens, 'free' from usage
+        where charge = 0 and covered = 0 and outcome in ('completed', 'cancelled') and at >= ${from} and at < ${to}
       )
       select to_char(at at time zone 'UTC', 'YYYY-MM-DD') as day,
         count(*) filter (where paid > 0) as paid_requests,
         coalesce(sum(tokens) filter (where paid > 0), 0)::bigint as paid_tokens,
         coalesce(sum(paid), 0)::numeric as paid,
-        count(*) filter (where charged and paid = 0) as given_requests,
-        coalesce(sum(tokens) filter (where charged and paid = 0), 0)::bigint as given_tokens,
+        count(*) filter (where kind = 'charged' and paid = 0) as given_requests,
+        coalesce(sum(tokens) filter (where kind = 'charged' and paid = 0), 0)::bigint as given_tokens,
         coalesce(sum(given), 0)::numeric as given,
-        count(*) filter (where not charged) as free_requests,
-        coalesce(sum(tokens) filter (where not charged), 0)::bigint as free_tokens
+        count(*) filter (where kind = 'covered') as covered_requests,
+        coalesce(sum(tokens) filter (where kind = 'covered'), 0)::bigint as covered_tokens,
+        coalesce(sum(covered), 0)::numeric as covered,
+        count(*) filter (where kind = 'free') as free_requests,
+        coalesce(sum(tokens) filter (where kind = 'free'), 0)::bigint as free_tokens
       from served group by 1 order by 1`;
     return rows.map((row) => ({
       day: row.day,
@@ -199,6 +193,9 @@ export class RevenueReading {
       givenRequests: Number(row.given_requests),
       givenTokens: Number(row.given_tokens),
       given: row.given,
+      coveredRequests: Number(row.covered_requests),
+      coveredTokens: Number(row.covered_tokens),
+      covered: row.covered,
       freeRequests: Number(row.free_requests),
       freeTokens: Number(row.free_tokens),
     }));

@@ -109,6 +109,33 @@ describe('what a provider earned', () => {
   });
 });
 
+describe('what a plan paid for', () => {
+  test('is revenue and volume of its own, neither free nor twice', async () => {
+    const id = await consumer(0n);
+    await sales.book(NOVEMBER).deposit(id, 1_000n, makeId('dep'));
+    const about = { consumerId: id, at: NOVEMBER, inputTokens: 1, outputTokens: 1 };
+    await sales.sell({ ...about, charge: 0n, covered: 100n, coveredTokens: 2 });
+    await sales.sell({ ...about, charge: 30n, covered: 70n, coveredTokens: 1 });
+    const [day] = await revenue.volume(ALL);
+    expect(day).toMatchObject({
+      paid: 30n,
+      paidRequests: 1,
+      paidTokens: 2,
+      given: 0n,
+      covered: 170n,
+      coveredRequests: 1,
+      coveredTokens: 2,
+      freeRequests: 0,
+      freeTokens: 0,
+    });
+    const [earned] = await revenue.earned('prov_1', 'month', ALL);
+    const share = shareOut(100n, STANDARD).provider;
+    expect(earned).toMatchObject({ requests: 2, gross: 200n, earned: 2n * share });
+    const [node] = await revenue.byNode(ALL);
+    expect(node).toMatchObject({ gross: 200n, earned: 2n * share });
+  });
+});
+
 describe('volume', () => {
   test('keeps paid, given and free apart; given credit is spent first', async () => {
     const id = await consumer(100n);
@@ -121,7 +148,7 @@ describe('volume', () => {
       { ...about, at: NOVEMBER + DAY, charge: 0n },
     );
     await sales.sell({ ...about, at: NOVEMBER + DAY, charge: 0n, outcome: 'failed', providerId: null });
-    const row = { freeRequests: 0, freeTokens: 0 };
+    const row = { coveredRequests: 0, coveredTokens: 0, covered: 0n, freeRequests: 0, freeTokens: 0 };
     expect(await revenue.volume(ALL)).toEqual([
       {
         ...row,
