@@ -13,6 +13,7 @@ import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
 import { auditFunds } from '#funds/audit.ts';
 import { openFunds, openFundsRounds } from '#funds/open.ts';
+import { PlanPurses } from '#funds/plan-purses.ts';
 import { slashLadder } from '#funds/slash.ts';
 import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
@@ -141,7 +142,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => statements.close());
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
-    const quotas = await MemoryQuotas.open({ clock, read: (window) => reading.covered(window) });
+    const purses = await PlanPurses.open({ database, clock, log: fundsLog });
+    closing.push(() => purses.close());
+    const quotas = await MemoryQuotas.open({ clock, purses, read: (window) => reading.covered(window) });
 
     const sessions = await SessionBook.open({
       database,

@@ -21,6 +21,11 @@ export interface Plan {
   readonly tokensPerWeek: number | null;
   /** In a day (UTC). */
   readonly imagesPerDay: number | null;
+  /**
+   * Of a period's fee, what the period covers at list prices at most. Above 100 the market pays on top, and a consumer who is
+   * served by a provider of its own may gain (`funds/wash.test.ts` holds the line).
+   */
+  readonly coveredFeePercents: number;
   /** External endpoints may serve its requests: the fallback that paid plans have when agents cannot. */
   readonly fallback: boolean;
 }
@@ -40,6 +45,7 @@ export const PLANS = {
     coveredTiers: [],
     tokensPerWeek: 1_000_000,
     imagesPerDay: 10,
+    coveredFeePercents: 0,
     fallback: false,
   },
   'pay-as-you-go': {
@@ -53,6 +59,7 @@ export const PLANS = {
     coveredTiers: [],
     tokensPerWeek: null,
     imagesPerDay: null,
+    coveredFeePercents: 0,
     fallback: true,
   },
   pro: {
@@ -67,6 +74,7 @@ export const PLANS = {
     coveredTiers: ['free', 'standard'],
     tokensPerWeek: 40_000_000,
     imagesPerDay: 75,
+    coveredFeePercents: 100,
     fallback: true,
   },
 } as const satisfies Record<string, Plan>;

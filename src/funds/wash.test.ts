@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { PLANS } from '#domain/plan.ts';
 import { SPLIT_POLICIES, type SplitPolicy, shareOut } from '#domain/policy.ts';
 import { bonusOf, DEPOSIT_TERMS, termsUnder } from './deposit-rules.ts';
 
@@ -49,6 +50,17 @@ describe.each(POLICIES)('under %s, who buys from itself', (_version, policy) => 
         expect(shareOut(credit, policy).provider).toBeLessThan(deposit);
       }),
     );
+  });
+
+  test('does not gain by a plan that is paid for with such credit', () => {
+    const terms = termsUnder(policy);
+    for (const { monthlyCents, coveredFeePercents } of Object.values(PLANS)) {
+      const fee = BigInt(monthlyCents) * 10n ** 10n;
+      // The least deposit that credits the fee.
+      const deposit = (fee * 10_000n) / BigInt(10_000 + terms.swanBonusBasisPoints);
+      const covered = (fee * BigInt(coveredFeePercents)) / 100n;
+      expect(shareOut(covered, policy).provider).toBeLessThanOrEqual(deposit);
+    }
   });
 });
 

@@ -578,12 +578,12 @@ class PaidJob<A extends Ask> {
   }
 
   /** Ends the hold with a charge, and what the plan covers with what it covered, once. */
-  #settle(charge: Pico, used: Cover = NO_COVER): void {
+  #settle(charge: Pico, used: Cover = NO_COVER, worth: Pico = 0n): void {
     const reserved = this.#reserved;
     this.#reserved = 0n;
     const cover = this.#cover;
     this.#cover = NO_COVER;
-    this.#rooms.quotas?.settle(this.consumerId, cover, used);
+    this.#rooms.quotas?.settle(this.consumerId, cover, used, worth);
     if (reserved > 0n) this.#rooms.holds.settle(this.consumerId, reserved, charge, this.#caller.key);
   }
 
@@ -691,7 +691,7 @@ class PaidJob<A extends Ask> {
       return;
     }
     const { covered = 0n, coveredTokens = 0, coveredUnits = 0 } = record;
-    this.#settle(record.charge, { tokens: coveredTokens, units: coveredUnits });
+    this.#settle(record.charge, { tokens: coveredTokens, units: coveredUnits }, covered);
     this.#rooms.served(record, { candidate: end.candidate, tier: this.tier, queueMs: this.#queueMs });
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);

@@ -25,7 +25,7 @@ export const CHART = {
   },
   'platform:plans': {
     raisedBy: 'credit',
-    meaning: 'monthly fees of plans, less what plans paid for requests; below zero where they paid more',
+    meaning: 'monthly fees of plans, less what plans paid for requests',
   },
   'platform:slashed': { raisedBy: 'credit', meaning: 'collateral taken from providers that failed' },
   'platform:cash': { raisedBy: 'debit', meaning: 'money received outside the ledger' },

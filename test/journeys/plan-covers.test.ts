@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatUsd, type Pico, parseUsd } from '#domain/money.ts';
 import { PLANS } from '#domain/plan.ts';
 import { PlanFees } from '#funds/plan-fees.ts';
+import { setPlan } from '#identity/consumers.ts';
 import { systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { ask, HELLO } from '#support/chat-client.ts';
@@ -134,3 +135,35 @@ test('at the border a request is covered up to it, to the token, also after a re
     await second.close();
   }
 }, 60_000);
+
+test('a month covers no more than its fee came to, also for whoever is served by a provider of its own', async () => {
+  const model = await coveredModel();
+  const left = 200n * (model.inputPico > model.outputPico ? model.inputPico : model.outputPico);
+  // A period of so small a fee that a few requests use it up.
+  const consumer = await market.consumer(0n);
+  await setPlan(market.fresh.database, { id: consumer.id, plan: 'pro' });
+  await sql()`
+    insert into plan_periods (consumer_id, plan, starts_at, ends_at, fee)
+    values (${consumer.id}, 'pro', now(), now() + interval '1 month', ${left})`;
+  const second = await TestMarket.open({ on: market });
+  try {
+    await second.rehearsal(model, 'rehearsal:tokens=5');
+    let served = 0;
+    for (; served < 200; served++) {
+      const { status } = await asking(second, consumer, model, { max_tokens: 5 });
+      if (status === 402) break;
+      expect(status).toBe(200);
+    }
+    await posted(second, consumer, served);
+    // Its quota of tokens is hardly touched, its balance is empty, and the purse is what ends it.
+    expect(served).toBeGreaterThan(0);
+    expect(served).toBeLessThan(200);
+    const rows = await usageOf(consumer);
+    const covered = rows.reduce((sum, row) => sum + row.covered, 0n);
+    expect(covered).toBeLessThanOrEqual(left);
+    expect(covered).toBeGreaterThan(0n);
+    expect(rows.every(({ charge }) => charge === 0n)).toBe(true);
+  } finally {
+    await second.close();
+  }
+});

@@ -84,6 +84,7 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
         covered_tiers: plan.coveredTiers,
         tokens_left_this_week: left.tokens,
         images_left_today: left.images,
+        covered_usd_left: left.usd === null ? null : usd(left.usd),
       };
     }),
     route('PUT /api/v1/user/me/plan', { ...forUser, body: planRequest }, async (visit) => {
