@@ -278,7 +278,7 @@ async function settled({ market }: RunningMarket): Promise<void> {
   }
 }
 
-/** A consumer as any program is one: HTTP, a key, and server-sent events. */
+/** A consumer is a program like others: HTTP, a key, and server-sent events. */
 class Client {
   readonly url: string;
   readonly #key: Sealed<string>;
