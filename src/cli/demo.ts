@@ -21,6 +21,7 @@ import { Book } from '#ledger/book.ts';
 import { latestUsage } from '#ledger/usage-list.ts';
 import { agentProgram } from './agent.ts';
 import { demoDayCommand } from './demo-day-command.ts';
+import { demoMonth, type MonthOptions } from './demo-month-command.ts';
 import { Refusal } from './refusal.ts';
 import { table } from './report.ts';
 import { askedToStop, openRunningMarket, type RunningMarket } from './running.ts';
@@ -33,7 +34,15 @@ import { askedToStop, openRunningMarket, type RunningMarket } from './running.ts
  */
 export function demo(command: Command): void {
   demoDayCommand(command);
-  command.action(async () => {
+  command
+    .option('--seed <number>', 'instead of the tour, fill this market with a month that never was')
+    .option(
+      '--password <text>',
+      'with --seed: what everybody in it signs in with (default: a new one, shown)',
+    )
+    .option('--anyway', 'with --seed: also where somebody trades already');
+  command.action(async (options: MonthOptions, self: Command) => {
+    if (options.seed !== undefined) return await demoMonth(options, self);
     const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-demo-'));
     // Started by root, PostgreSQL runs as another user, who must get through to its own folder.
     chmodSync(folder, 0o711);
