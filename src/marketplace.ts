@@ -41,10 +41,12 @@ import { EndpointDesk } from '#identity/endpoint-desk.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
 import { KeyRing } from '#identity/key-ring.ts';
 import { NodeBook } from '#identity/node-book.ts';
+import { OperatorLog } from '#identity/operator-log.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
 import { activeProviders } from '#identity/providers.ts';
+import { SecondFactors } from '#identity/second-factors.ts';
 import { secretBox } from '#identity/secret-file.ts';
 import { SessionBook } from '#identity/session-book.ts';
 import { type Clock, pause } from '#kit/clock.ts';
@@ -55,6 +57,7 @@ import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
 import { TlsFiles } from '#kit/tls-files.ts';
 import { Book } from '#ledger/book.ts';
+import { ConsumerReading } from '#ledger/consumer-reading.ts';
 import { lockFolder } from '#ledger/folder-lock.ts';
 import { Holds } from '#ledger/holds.ts';
 import { Journal } from '#ledger/journal.ts';
@@ -117,6 +120,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const catalogue = await CatalogueView.open({ database, clock, log });
     closing.push(() => catalogue.close());
     const box = secretBox(config, random);
+    const factors = new SecondFactors({ database, box, clock, random });
     const endpoints = await EndpointBook.open({ database, box, clock, log });
     closing.push(() => endpoints.close());
 
@@ -421,9 +425,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             makeId: ids,
             randomness: random,
             passwords: new Passwords(random),
+            factors,
             life,
             sessionMs: config.access.sessionMs,
           }),
+          factors,
+          operatorLog: new OperatorLog({ database, clock, makeId: ids }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
           providerDesk: new ProviderDesk(database),
           external: {
@@ -433,6 +440,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             look: (id) => endpoints.look(id),
           },
           reading,
+          own: new ConsumerReading(database),
           book: money.book,
           caps,
           quotas,

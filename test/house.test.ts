@@ -81,6 +81,7 @@ const LIBRARIES: Record<string, readonly string[]> = {
   'hdr-histogram-js': ['reliability'],
   'lru-cache': ['kit', 'identity', 'catalogue', 'ledger', 'hub', 'gateway'],
   'node-llama-cpp': ['agent'],
+  otpauth: ['identity'],
   pdfkit: ['statements'],
   pino: ['kit'],
   postgres: ['db'],

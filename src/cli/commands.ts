@@ -43,6 +43,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'add, list, check and remove external endpoints, used when no agent can serve',
     load: async () => (await import('./endpoints.ts')).endpoints,
   },
+  operator: {
+    summary: 'make the first operator, list operators, and show what they did',
+    load: async () => (await import('./operator.ts')).operator,
+  },
   users: {
     summary: 'list who signs in, and make operators',
     load: async () => (await import('./users.ts')).users,

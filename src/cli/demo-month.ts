@@ -28,6 +28,8 @@ import { KeyDesk } from '#identity/key-desk.ts';
 import { bindNode } from '#identity/nodes.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { setProviderState, setProviderTerms } from '#identity/providers.ts';
+import { SecondFactors } from '#identity/second-factors.ts';
+import { secretBox } from '#identity/secret-file.ts';
 import { SessionBook } from '#identity/session-book.ts';
 import { type Clock, pause, systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -236,6 +238,7 @@ async function gatherCast(parts: MonthParts, { clock, ids, first }: Office): Pro
     makeId: ids,
     randomness: random,
     passwords: new Passwords(random),
+    factors: new SecondFactors({ database, box: secretBox(config, random), clock, random }),
     life: lifeTerms(config),
     sessionMs: MINUTE_MS,
   });

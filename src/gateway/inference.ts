@@ -166,6 +166,7 @@ export function consumerKey(keys: InferenceRooms['keys'], authorization: string 
   const key = keys.find(secret);
   if (key === 'revoked') throw new Fault('key-revoked');
   if (key === 'expired') throw new Fault('key-expired');
+  if (key === 'suspended') throw new Fault('account-suspended');
   if (typeof key === 'string') throw new Fault('key-unknown');
   if (key.kind !== 'consumer') throw new Fault('key-of-provider');
   return key;

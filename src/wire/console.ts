@@ -49,7 +49,12 @@ const dollars = z
   .transform((value) => (typeof value === 'number' ? decimal(value) : value.trim()))
   .refine((text) => /^\d{1,9}(\.\d{1,12})?$/.test(text), NO_DOLLARS);
 
-export const logInRequest = z.object({ email: z.string().max(300), password });
+export const logInRequest = z.object({
+  email: z.string().max(300),
+  password,
+  /** Of whoever has a second factor: of the authenticator, or a recovery code. */
+  code: z.string().max(40).optional(),
+});
 export const signUpRequest = z.object({
   email,
   password: newPassword,

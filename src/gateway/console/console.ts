@@ -16,6 +16,7 @@ import { fundsRoutes } from './funds.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
+import { overviewRoutes } from './overview.ts';
 import { providerRoutes } from './provider.ts';
 import { providerHealthRoutes } from './provider-health.ts';
 import { providerStatus } from './provider-status.ts';
@@ -100,6 +101,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...accountRoutes(rooms),
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
+    ...overviewRoutes(rooms),
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
     ...collateralRoutes(rooms),
@@ -167,7 +169,32 @@ async function answer(
     },
     who.caller,
   );
-  return await route.handle(visit);
+  if (route.access !== 'operator' || route.method === 'GET') return await route.handle(visit);
+  return await written(rooms, route, visit);
+}
+
+/** What an operator does is written down before it is done, and how it ended after. */
+async function written(rooms: ConsoleRooms, route: Route, visit: Visit<unknown, unknown>): Promise<unknown> {
+  const { operatorLog, log } = rooms;
+  const id = await operatorLog.begin({
+    actor: visit.actor,
+    what: `${route.method} ${route.url}`,
+    about: Object.values(visit.params).join('/'),
+    address: visit.address,
+    asked: (visit.body ?? {}) as Record<string, unknown>,
+  });
+  try {
+    const answered = await route.handle(visit);
+    await operatorLog.end(id, { outcome: 'done', ...visit.changed });
+    return answered;
+  } catch (error) {
+    const { code } = asFault(error);
+    const outcome = errorRow(code).status < 500 ? 'refused' : 'failed';
+    await operatorLog.end(id, { outcome, code, ...visit.changed }).catch((failed: unknown) => {
+      log.error({ action: id, err: failed }, 'How an action of an operator ended could not be written down.');
+    });
+    throw error;
+  }
 }
 
 function read(schema: Route['body'], value: unknown): unknown {
@@ -239,6 +266,7 @@ function keyOf(rooms: ConsoleRooms, token: string | undefined): KeyRecord {
   const key = rooms.keys.find(token);
   if (key === 'revoked') throw new Fault('key-revoked');
   if (key === 'expired') throw new Fault('key-expired');
+  if (key === 'suspended') throw new Fault('account-suspended');
   if (typeof key === 'string') throw new Fault('key-unknown');
   return key;
 }

@@ -12,12 +12,15 @@ import type { ServiceBook } from '#hub/service-book.ts';
 import type { Accounts } from '#identity/accounts.ts';
 import type { EndpointDesk } from '#identity/endpoint-desk.ts';
 import type { KeyDesk } from '#identity/key-desk.ts';
+import type { OperatorLog } from '#identity/operator-log.ts';
 import type { ProviderDesk } from '#identity/provider-desk.ts';
+import type { SecondFactors } from '#identity/second-factors.ts';
 import type { SessionBook } from '#identity/session-book.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Balance } from '#ledger/book.ts';
+import type { ConsumerReading } from '#ledger/consumer-reading.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
 import type { AttemptTable } from '#reliability/attempts.ts';
 import type { MinuteTable } from '#reliability/minute-table.ts';
@@ -36,6 +39,8 @@ export interface ConsoleRooms {
   readonly ids: IdMaker;
   readonly log: Logger;
   readonly accounts: Accounts;
+  readonly factors: SecondFactors;
+  readonly operatorLog: OperatorLog;
   readonly keyDesk: KeyDesk;
   readonly providerDesk: ProviderDesk;
   readonly external: {
@@ -46,6 +51,8 @@ export interface ConsoleRooms {
     look(id: string): Promise<void>;
   };
   readonly reading: MarketReading;
+  /** A consumer's own usage. */
+  readonly own: ConsumerReading;
   readonly book: { balance(consumerId: string): Promise<Balance> };
   readonly caps: Pick<SpendCaps, 'left'>;
   readonly quotas: Pick<MemoryQuotas, 'left'>;

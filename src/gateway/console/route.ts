@@ -75,6 +75,8 @@ export class Visit<B = undefined, Q = undefined> {
   readonly address: string;
   readonly isSecure: boolean;
   readonly #caller: Caller;
+  /** What an operator's action found and what it left, for the log of such actions. */
+  changed: { before?: unknown; after?: unknown } = {};
 
   constructor(
     about: Pick<Visit<B, Q>, 'body' | 'query' | 'params' | 'request' | 'reply' | 'address' | 'isSecure'>,
@@ -110,6 +112,11 @@ export class Visit<B = undefined, Q = undefined> {
     const id = key?.kind === 'provider' ? key.ownerId : user?.providerId;
     assert(id, 'the route let in only providers');
     return id;
+  }
+
+  /** What the caller says it is: a browser's name, most often. */
+  get program(): string {
+    return this.request.headers['user-agent'] ?? '';
   }
 
   /** Who acts, for the list of what was done. */
