@@ -5,6 +5,8 @@ import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
 import { isAsked } from '#benchmark/tasks/paper.ts';
 import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
+import { PriceProposals } from '#catalogue/price-proposals.ts';
+import { priceHistory } from '#catalogue/prices.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
@@ -35,6 +37,7 @@ import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { WarmUps } from '#hub/warm-up.ts';
 import { Accounts } from '#identity/accounts.ts';
+import { ConsumerDesk } from '#identity/consumer-desk.ts';
 import { createConsumer } from '#identity/consumers.ts';
 import { EndpointBook } from '#identity/endpoint-book.ts';
 import { EndpointDesk } from '#identity/endpoint-desk.ts';
@@ -442,6 +445,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           reading,
           own: new ConsumerReading(database),
           book: money.book,
+          consumers: new ConsumerDesk(database),
+          proposals: new PriceProposals({ database, clock, makeId: ids, random }),
+          prices: (modelId) => priceHistory(database, { modelId, limit: PRICES_LISTED }),
+          settings: { limits: config.limits, playground: config.playground },
           caps,
           quotas,
           keys,
@@ -656,7 +663,11 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
 function openPayouts(parts: MarketplaceParts): {
   desk: ClaimsDesk | undefined;
   rewards: SettlementRoom | undefined;
-  audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
+  audits: {
+    list(): Promise<AuditRun[]>;
+    strangers(): Promise<Stranger[]>;
+    heldBy(): Promise<string | undefined>;
+  };
   standing(): AuditStanding;
   close(): Promise<void>;
 } {
@@ -699,6 +710,7 @@ function openPayouts(parts: MarketplaceParts): {
     audits: {
       list: () => listAudits(database, AUDITS_LISTED),
       strangers: () => openStrangers(database.sql, AUDITS_LISTED),
+      heldBy,
     },
     standing: () => nights.standing(),
     rewards,
@@ -739,6 +751,7 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
 }
 
 const AUDITS_LISTED = 30;
+const PRICES_LISTED = 500;
 
 /** Nothing before the first night of this process. */
 function auditGauge(standing: () => AuditStanding): GaugeReading {

@@ -139,6 +139,24 @@ export class ProviderDesk {
     });
   }
 
+  /** The latest request of each provider that waits for a decision. */
+  async asked(
+    providerIds: readonly string[],
+  ): Promise<Map<string, { hardware: string; contact: string; at: number }>> {
+    const rows = await this.#database.sql<
+      { provider_id: string; hardware_summary: string; contact_email: string; requested_at: Date }[]
+    >`
+      select distinct on (provider_id) provider_id, hardware_summary, contact_email, requested_at
+      from approval_requests where provider_id = any(${[...providerIds]}::text[])
+      order by provider_id, requested_at desc`;
+    return new Map(
+      rows.map((row) => [
+        row.provider_id,
+        { hardware: row.hardware_summary, contact: row.contact_email, at: row.requested_at.getTime() },
+      ]),
+    );
+  }
+
   /** All providers with what they asked for, oldest first; for operators. */
   async list(limit: number): Promise<ListedProvider[]> {
     return await listProviders(this.#database, limit);

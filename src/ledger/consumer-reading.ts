@@ -171,6 +171,21 @@ export class ConsumerReading {
     };
   }
 
+  /** What several consumers have, and what they spent in a stretch; those that never had anything are not there. */
+  async balances(
+    consumerIds: readonly string[],
+    { from, until }: Stretch,
+  ): Promise<Map<string, { total: Pico; held: Pico; spent: Pico }>> {
+    const rows = await this.#database.sql<{ id: string; balance: Pico; held: Pico; spent: Pico }[]>`
+      select c.id, coalesce(a.balance, 0)::numeric as balance, coalesce(a.held, 0)::numeric as held,
+        coalesce((
+          select sum(u.charge - coalesce(x.refund, 0)) from usage u left join corrections x on x.request_id = u.id
+          where u.consumer_id = c.id and u.at >= ${new Date(from)} and u.at < ${new Date(until)}
+        ), 0)::numeric as spent
+      from unnest(${[...consumerIds]}::text[]) as c(id) left join accounts a on a.id = 'consumer:' || c.id`;
+    return new Map(rows.map(({ id, balance, held, spent }) => [id, { total: balance, held, spent }]));
+  }
+
   /** Movements of its account in a stretch, charges summed up by day, newest first; at most `limit`. */
   async movements(consumerId: string, { from, until }: Stretch, limit: number): Promise<StatementLine[]> {
     const account = consumerAccount(consumerId);

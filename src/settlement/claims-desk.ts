@@ -56,6 +56,11 @@ export class ClaimsDesk {
     return await writeClaims(this.#store, this.#folder, settlement);
   }
 
+  /** Whom a batch pays, by provider, at most `limit`. */
+  async payoutsOf(settlement: Settlement, limit: number): ReturnType<SettlementStore['payoutsOf']> {
+    return await this.#store.payoutsOf(settlement, limit);
+  }
+
   /** Undefined when the batch has no such account. */
   async proofOf(settlement: Settlement, account: Address): Promise<Proof | undefined> {
     const { tree, places, rows } = await this.#treeOf(settlement);

@@ -164,6 +164,202 @@ export type UsageByAnswer = z.output<typeof usageByAnswer>;
 export type RequestsAnswer = z.output<typeof requestsAnswer>;
 export type RequestAnswer = z.output<typeof requestAnswer>;
 export type MovementsAnswer = z.output<typeof movementsAnswer>;
+// ------------------------------------------------------------------------------------------------ operators
+
+const reason = z.string().trim().max(1_000);
+const reference = z
+  .string()
+  .trim()
+  .regex(/^[\w.:-]{4,120}$/, 'is 4 to 120 letters, digits, or . : - _');
+const usdText = z
+  .string()
+  .trim()
+  .regex(/^\d{1,9}(\.\d{1,12})?$/, 'is not an amount of dollars such as 5 or 0.25');
+
+export const consumersQuery = z.object({
+  q: z.string().trim().max(200).optional(),
+  suspended: z.enum(['true', 'false']).optional(),
+  before: name.optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+});
+export const suspensionRequest = z.object({ suspended: z.boolean(), reason: reason.default('') });
+/** Credit that the market gives. The reference makes a repeat harmless. */
+export const creditRequest = z.object({ amount_usd: usdText, reference });
+export const paymentRequest = z.object({
+  method: z.enum(['bank', 'paypal']),
+  amount_usd: usdText,
+  reference,
+});
+export const collateralConfirmRequest = z.object({ reference, amount_usd: usdText.optional() });
+export const rejectionRequest = z.object({ reason: reason.min(1) });
+export const priceProposalRequest = z.object({
+  model: name,
+  /** Dollars per million tokens, or per request (and per minute of sound). */
+  input_price: usdText.optional(),
+  output_price: usdText.optional(),
+  request_price: usdText.optional(),
+  minute_price: usdText.optional(),
+  effective_from: moment.optional(),
+  /** Also where it changes by more than a hundred times. */
+  force: z.boolean().default(false),
+});
+export const priceConfirmRequest = z.object({ token: z.string().regex(/^[0-9a-f]{32}$/) });
+export const logQuery = z.object({
+  about: name.optional(),
+  actor: name.optional(),
+  before: name.optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+});
+export const burnRequest = z.object({
+  tx_hash: z
+    .string()
+    .regex(/^0x[0-9a-fA-F]{64}$/, 'is not a transaction: 0x and 64 hex digits')
+    .transform((text) => text.toLowerCase() as `0x${string}`),
+  spent_usd: usdText.optional(),
+});
+
+const consumerLine = {
+  id: z.string(),
+  name: z.string(),
+  email: z.string().nullable(),
+  plan: z.string(),
+  keys: count,
+  created_at: time,
+  suspended_at: time.nullable(),
+  suspended_because: z.string(),
+  balance_usd: money,
+  held_usd: money,
+  spent_30d_usd: money,
+};
+export const consumersAnswer = z.strictObject({
+  consumers: z.array(z.strictObject(consumerLine)),
+  next: z.string().nullable(),
+});
+export const consumerAnswer = z.strictObject({
+  consumer: z.strictObject(consumerLine),
+  usage_30d: z.strictObject(sums),
+  deposits: z.array(
+    z.strictObject({
+      id: z.string(),
+      method: z.string(),
+      status: z.string(),
+      value_usd: money.nullable(),
+      received_at: time,
+    }),
+  ),
+});
+const amounts = z.strictObject({
+  /** Dollars per million tokens, or per request and per minute of sound. */
+  input_price: money.nullable(),
+  output_price: money.nullable(),
+  request_price: money.nullable(),
+  minute_price: money.nullable(),
+});
+export type PriceAmounts = z.output<typeof amounts>;
+const proposal = {
+  id: z.string(),
+  model: z.string(),
+  price: amounts,
+  effective_from: time.nullable(),
+  proposed_by: z.string(),
+  proposed_at: time,
+  expires_at: time,
+};
+export const proposalAnswer = z.strictObject({
+  ...proposal,
+  /** The price that would be followed, and what is odd about the change. */
+  before: amounts.nullable(),
+  warning: z.string().nullable(),
+  /** Confirms it; shown this once. */
+  token: z.string(),
+});
+export const proposalsAnswer = z.strictObject({ proposals: z.array(z.strictObject(proposal)) });
+export const priceSetAnswer = z.strictObject({
+  model: z.string(),
+  price_id: z.string(),
+  effective_from: time,
+});
+export const operatorPricesAnswer = z.strictObject({
+  model: z.string(),
+  in_force: z.string(),
+  prices: z.array(
+    z.strictObject({
+      id: z.string(),
+      price: amounts,
+      effective_from: time,
+      set_at: time,
+      source: z.string(),
+    }),
+  ),
+});
+export const logAnswer = z.strictObject({
+  actions: z.array(
+    z.strictObject({
+      id: z.string(),
+      at: time,
+      actor: z.string(),
+      email: z.string().nullable(),
+      what: z.string(),
+      about: z.string(),
+      address: z.string(),
+      asked: z.record(z.string(), z.unknown()),
+      /** Null: it began, and nobody wrote down how it ended. */
+      outcome: z.enum(['done', 'refused', 'failed']).nullable(),
+      code: z.string().nullable(),
+      before: z.unknown(),
+      after: z.unknown(),
+    }),
+  ),
+  next: z.string().nullable(),
+});
+export const batchAnswer = z.strictObject({
+  batch: count,
+  day: z.string(),
+  state: z.enum(['pending', 'submitted', 'confirmed', 'revoked']),
+  decimals: count,
+  /** In the token's smallest unit. */
+  increase: z.string(),
+  total: z.string(),
+  root: z.string(),
+  /** In their order; `at` is null where nobody notes when. */
+  steps: z.array(
+    z.strictObject({ step: z.string(), done: z.boolean(), at: time.nullable(), detail: z.string() }),
+  ),
+  verifier: z.strictObject({ ok: z.boolean(), accounts: count, findings: z.array(z.string()) }),
+  payouts: z.array(
+    z.strictObject({
+      provider: z.string(),
+      name: z.string().nullable(),
+      account: z.string(),
+      units: z.string(),
+      paid_usd: money,
+    }),
+  ),
+  held_by: z.string().nullable(),
+});
+export const approvalsAnswer = z.strictObject({
+  approvals: z.array(
+    z.strictObject({
+      provider: z.string(),
+      name: z.string(),
+      status: z.string(),
+      since: time,
+      nodes: count,
+      /** What it asked with, where it asked. */
+      asked: z.strictObject({ hardware: z.string(), contact: z.string(), at: time }).nullable(),
+    }),
+  ),
+});
+
+export type ConsumersAnswer = z.output<typeof consumersAnswer>;
+export type ConsumerAnswer = z.output<typeof consumerAnswer>;
+export type ProposalAnswer = z.output<typeof proposalAnswer>;
+export type ProposalsAnswer = z.output<typeof proposalsAnswer>;
+export type PriceSetAnswer = z.output<typeof priceSetAnswer>;
+export type OperatorPricesAnswer = z.output<typeof operatorPricesAnswer>;
+export type LogAnswer = z.output<typeof logAnswer>;
+export type BatchAnswer = z.output<typeof batchAnswer>;
+export type ApprovalsAnswer = z.output<typeof approvalsAnswer>;
 export type FactorAnswer = z.output<typeof factorAnswer>;
 export type FactorBeginAnswer = z.output<typeof factorBeginAnswer>;
 export type FactorConfirmedAnswer = z.output<typeof factorConfirmedAnswer>;

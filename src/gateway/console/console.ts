@@ -16,6 +16,9 @@ import { fundsRoutes } from './funds.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
+import { operatorConsumerRoutes } from './operator-consumers.ts';
+import { operatorMoneyRoutes } from './operator-money.ts';
+import { operatorPriceRoutes } from './operator-prices.ts';
 import { overviewRoutes } from './overview.ts';
 import { providerRoutes } from './provider.ts';
 import { providerHealthRoutes } from './provider-health.ts';
@@ -117,6 +120,9 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
     ...operatorRoutes(rooms),
+    ...operatorConsumerRoutes(rooms),
+    ...operatorMoneyRoutes(rooms),
+    ...operatorPriceRoutes(rooms),
     ...benchmarkRoutes(rooms),
   ];
 }

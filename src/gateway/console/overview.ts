@@ -192,7 +192,7 @@ function stretchOf(query: { from?: number | undefined; until?: number | undefine
   return { from, until };
 }
 
-function sums(of: UsageSums) {
+export function sums(of: UsageSums) {
   return {
     requests: of.requests,
     failed: of.failed,

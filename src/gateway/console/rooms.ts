@@ -1,4 +1,7 @@
 import type { Benchmarks } from '#benchmark/open.ts';
+import type { PriceProposals } from '#catalogue/price-proposals.ts';
+import type { PriceVersion } from '#catalogue/prices.ts';
+import type { Limits, PlaygroundSettings } from '#config/config.ts';
 import type { LifeTerms } from '#domain/lifecycle.ts';
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, Provider } from '#domain/party.ts';
@@ -10,6 +13,7 @@ import type { ExternalFleet } from '#hub/external/fleet.ts';
 import type { Registry } from '#hub/registry.ts';
 import type { ServiceBook } from '#hub/service-book.ts';
 import type { Accounts } from '#identity/accounts.ts';
+import type { ConsumerDesk } from '#identity/consumer-desk.ts';
 import type { EndpointDesk } from '#identity/endpoint-desk.ts';
 import type { KeyDesk } from '#identity/key-desk.ts';
 import type { OperatorLog } from '#identity/operator-log.ts';
@@ -19,7 +23,7 @@ import type { SessionBook } from '#identity/session-book.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
-import type { Balance } from '#ledger/book.ts';
+import type { Book } from '#ledger/book.ts';
 import type { ConsumerReading } from '#ledger/consumer-reading.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
 import type { AttemptTable } from '#reliability/attempts.ts';
@@ -53,7 +57,13 @@ export interface ConsoleRooms {
   readonly reading: MarketReading;
   /** A consumer's own usage. */
   readonly own: ConsumerReading;
-  readonly book: { balance(consumerId: string): Promise<Balance> };
+  readonly book: Pick<Book, 'balance' | 'grant'>;
+  readonly consumers: ConsumerDesk;
+  readonly proposals: PriceProposals;
+  /** Of a model, newest first, those of the future included. */
+  prices(modelId: string): Promise<PriceVersion[]>;
+  /** What the operator set for everybody, to be looked at. */
+  readonly settings: { readonly limits: Limits; readonly playground: PlaygroundSettings };
   readonly caps: Pick<SpendCaps, 'left'>;
   readonly quotas: Pick<MemoryQuotas, 'left'>;
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
@@ -78,7 +88,12 @@ export interface ConsoleRooms {
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
   readonly statements: Statements;
-  readonly audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
+  readonly audits: {
+    list(): Promise<AuditRun[]>;
+    strangers(): Promise<Stranger[]>;
+    /** Why nothing is paid out now; undefined when nothing holds it. */
+    heldBy(): Promise<string | undefined>;
+  };
   /** Likewise for rewards; undefined where they are not paid out. */
   readonly rewardClaims: ClaimsDesk | undefined;
   readonly rewards: RewardBook;
