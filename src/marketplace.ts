@@ -20,7 +20,9 @@ import { slashLadder } from '#funds/slash.ts';
 import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
+import { liveSources } from '#gateway/console/events.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
+import { LiveEvents } from '#gateway/live-events.ts';
 import { LoopGuard } from '#gateway/loop-guard.ts';
 import { MemoryQuotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
@@ -368,6 +370,23 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         },
       },
     });
+    const own = new ConsumerReading(database);
+    const providerDesk = new ProviderDesk(database);
+    const live = new LiveEvents({
+      clock,
+      log: log.child({ room: 'console' }),
+      sources: liveSources({
+        clock,
+        own,
+        registry: hub.registry,
+        incidents: watching.book,
+        claims: payouts.desk,
+        providerDesk,
+        funds,
+        audits: payouts.audits,
+      }),
+    });
+    closing.push(() => live.close());
     const gateway = await openGateway(
       {
         inference: {
@@ -435,7 +454,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           factors,
           operatorLog: new OperatorLog({ database, clock, makeId: ids }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
-          providerDesk: new ProviderDesk(database),
+          providerDesk,
           external: {
             desk: new EndpointDesk({ database, box }),
             fleet,
@@ -443,7 +462,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             look: (id) => endpoints.look(id),
           },
           reading,
-          own: new ConsumerReading(database),
+          own,
+          incidents: watching.book,
+          live,
           book: money.book,
           consumers: new ConsumerDesk(database),
           proposals: new PriceProposals({ database, clock, makeId: ids, random }),
@@ -507,6 +528,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       watching.leave();
       hub.refuseNewLinks();
       gateway.leave();
+      // Pages come back by themselves, to a process that stays.
+      await live.close();
       if (noticeMs > 0) await pause(clock, noticeMs);
       // No new work. What was taken on may end, tries on other agents included.
       gateway.stopAccepting();

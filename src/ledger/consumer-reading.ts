@@ -186,6 +186,29 @@ export class ConsumerReading {
     return new Map(rows.map(({ id, balance, held, spent }) => [id, { total: balance, held, spent }]));
   }
 
+  /** What several consumers asked for in a stretch; those that asked for nothing have zeros. */
+  async totals(
+    consumerIds: readonly string[],
+    { from, until }: Stretch,
+  ): Promise<Map<string, { requests: number; failed: number; tokens: number; spent: Pico }>> {
+    const rows = await this.#database.sql<
+      { id: string; requests: bigint; failed: bigint; tokens: bigint; spent: Pico }[]
+    >`
+      select w.id, count(u.id) as requests, count(u.id) filter (where u.outcome in ('broken', 'failed')) as failed,
+        coalesce(sum(u.input_tokens + u.output_tokens), 0)::bigint as tokens,
+        coalesce(sum(u.charge - coalesce(c.refund, 0)), 0)::numeric as spent
+      from unnest(${[...consumerIds]}::text[]) as w(id)
+      left join usage u on u.consumer_id = w.id and u.at >= ${new Date(from)} and u.at < ${new Date(until)}
+      left join corrections c on c.request_id = u.id
+      group by w.id`;
+    return new Map(
+      rows.map(({ id, requests, failed, tokens, spent }) => [
+        id,
+        { requests: Number(requests), failed: Number(failed), tokens: Number(tokens), spent },
+      ]),
+    );
+  }
+
   /** Movements of its account in a stretch, charges summed up by day, newest first; at most `limit`. */
   async movements(consumerId: string, { from, until }: Stretch, limit: number): Promise<StatementLine[]> {
     const account = consumerAccount(consumerId);

@@ -360,6 +360,72 @@ export type OperatorPricesAnswer = z.output<typeof operatorPricesAnswer>;
 export type LogAnswer = z.output<typeof logAnswer>;
 export type BatchAnswer = z.output<typeof batchAnswer>;
 export type ApprovalsAnswer = z.output<typeof approvalsAnswer>;
+// ------------------------------------------------------------------------------------------------ live events
+
+/** Topics with commas between; all that the caller may hear where they are left out. */
+export const eventsQuery = z.object({
+  topics: z
+    .string()
+    .max(200)
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(['balance', 'usage', 'nodes', 'incidents', 'settlement', 'operator'])).max(6))
+    .optional(),
+  /** `true`: how things are now, and then the stream ends. */
+  once: z.enum(['true', 'false']).default('false'),
+});
+/** `event: balance`, when the consumer's balance or what is held of it is another. */
+export const balanceEvent = z.strictObject({ total_usd: money, held_usd: money, available_usd: money });
+/** `event: usage`: today's (UTC) sums, as far as they are posted. */
+export const usageEvent = z.strictObject({
+  day: z.iso.date(),
+  requests: count,
+  failed: count,
+  tokens: count,
+  spend_usd: money,
+});
+/** `event: nodes`: a provider's nodes that are connected to this gateway's process. */
+export const nodesEvent = z.object({
+  online: count,
+  in_flight: count,
+  nodes: z.array(
+    z.strictObject({
+      node_id: z.string(),
+      connection_mode: z.enum(['websocket', 'external']),
+      in_flight: count,
+    }),
+  ),
+});
+/** `event: incidents`: those that are open. */
+export const incidentsEvent = z.strictObject({
+  open: z.array(
+    z.strictObject({
+      id: z.string(),
+      /** Empty: the whole market, or everywhere. */
+      model: z.string(),
+      region: z.string(),
+      severity: z.enum(['minor', 'major', 'critical']),
+      because: z.string(),
+      opened_at: time,
+    }),
+  ),
+});
+/** `event: settlement`: the newest batch of payouts. */
+export const settlementEvent = z.strictObject({
+  newest: z.strictObject({ batch: count, day: z.string(), state: z.string() }).nullable(),
+});
+/** `event: operator`: what waits for one. */
+export const operatorEvent = z.strictObject({
+  approvals_waiting: count,
+  collateral_waiting: count,
+  payouts_held: z.boolean(),
+});
+
+export type BalanceEvent = z.output<typeof balanceEvent>;
+export type UsageEvent = z.output<typeof usageEvent>;
+export type NodesEvent = z.output<typeof nodesEvent>;
+export type IncidentsEvent = z.output<typeof incidentsEvent>;
+export type SettlementEvent = z.output<typeof settlementEvent>;
+export type OperatorEvent = z.output<typeof operatorEvent>;
 export type FactorAnswer = z.output<typeof factorAnswer>;
 export type FactorBeginAnswer = z.output<typeof factorBeginAnswer>;
 export type FactorConfirmedAnswer = z.output<typeof factorConfirmedAnswer>;

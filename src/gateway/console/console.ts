@@ -12,6 +12,7 @@ import { collateralRoutes } from './collateral.ts';
 import { earningsRoutes } from './earnings.ts';
 import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
+import { eventRoutes } from './events.ts';
 import { fundsRoutes } from './funds.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
@@ -105,6 +106,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
     ...overviewRoutes(rooms),
+    ...eventRoutes(rooms),
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
     ...collateralRoutes(rooms),
@@ -235,11 +237,13 @@ async function callerFor(
   const { access } = route;
   if (access === 'public') return {};
   const token = tokenOf(request);
-  const wantsKey = access === 'consumer-key' || (access === 'provider' && token?.startsWith('sk-'));
+  const wantsKey =
+    access === 'consumer-key' ||
+    ((access === 'provider' || access === 'anyone-known') && token?.startsWith('sk-'));
   if (wantsKey) {
     const key = keyOf(rooms, token);
     checkAddress(key, () => address);
-    const kind = access === 'consumer-key' ? 'consumer' : 'provider';
+    const kind = access === 'anyone-known' ? key.kind : access === 'consumer-key' ? 'consumer' : 'provider';
     if (key.kind !== kind) {
       throw new Fault('key-unknown', { outer: `This is not a ${kind} key.` });
     }

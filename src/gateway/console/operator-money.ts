@@ -23,7 +23,6 @@ import { type Route, route } from './route.ts';
  */
 export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
   const forOperator = { access: 'operator', errors: 'text' } as const;
-  const { collateral, burns } = rooms.funds;
 
   return [
     route('GET /api/v1/operator/approvals', forOperator, async (): Promise<ApprovalsAnswer> => {
@@ -89,7 +88,7 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
       },
     ),
     route('GET /api/v1/operator/collateral', forOperator, async () => ({
-      pending: (await collateral.pending()).map((deposit) => ({
+      pending: (await rooms.funds.collateral.pending()).map((deposit) => ({
         provider: deposit.providerId,
         provider_name: rooms.providers.find(deposit.providerId)?.name ?? null,
         ...depositBody(deposit),
@@ -101,7 +100,7 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
       async (visit) => {
         const { reference, amount_usd } = visit.body;
         const id = visit.params['id'] ?? '';
-        const answer = await collateral.confirmDollars(id, {
+        const answer = await rooms.funds.collateral.confirmDollars(id, {
           reference,
           ...(amount_usd !== undefined && { amount: parseUsd(amount_usd) }),
         });
@@ -116,7 +115,7 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
       { ...forOperator, body: rejectionRequest },
       async (visit) => {
         const id = visit.params['id'] ?? '';
-        const answer = await collateral.reject(id, visit.body.reason);
+        const answer = await rooms.funds.collateral.reject(id, visit.body.reason);
         if (answer === 'unknown') throw new Fault('thing-unknown', { outer: 'There is no such deposit.' });
         if (answer === 'decided')
           throw new Fault('conflict', { outer: 'This deposit was decided on before.' });
@@ -125,7 +124,7 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
       },
     ),
     route('GET /api/v1/operator/burns', forOperator, async () => ({
-      burns: (await burns.list(LISTED)).map((each) => ({
+      burns: (await rooms.funds.burns.list(LISTED)).map((each) => ({
         tx_hash: each.transaction,
         units: each.units.toString(),
         spent_usd: decimalUsd(each.spent),
@@ -137,7 +136,7 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
     route('POST /api/v1/operator/burns', { ...forOperator, body: burnRequest }, async (visit) => {
       const { tx_hash: transaction, spent_usd } = visit.body;
       const spent = spent_usd === undefined ? undefined : parseUsd(spent_usd);
-      const answer = await burns.note({ transaction, spent, actor: visit.actor });
+      const answer = await rooms.funds.burns.note({ transaction, spent, actor: visit.actor });
       if (answer.state === 'refused') throw new Fault('conflict', { outer: answer.reason });
       const { burn } = answer;
       visit.changed = { after: { spent: formatUsd(burn.spent) } };

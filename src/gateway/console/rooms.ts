@@ -1,7 +1,6 @@
 import type { Benchmarks } from '#benchmark/open.ts';
 import type { PriceProposals } from '#catalogue/price-proposals.ts';
 import type { PriceVersion } from '#catalogue/prices.ts';
-import type { Limits, PlaygroundSettings } from '#config/config.ts';
 import type { LifeTerms } from '#domain/lifecycle.ts';
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, Provider } from '#domain/party.ts';
@@ -27,6 +26,7 @@ import type { Book } from '#ledger/book.ts';
 import type { ConsumerReading } from '#ledger/consumer-reading.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
 import type { AttemptTable } from '#reliability/attempts.ts';
+import type { IncidentBook } from '#reliability/incident-book.ts';
 import type { MinuteTable } from '#reliability/minute-table.ts';
 import type { Standings } from '#reliability/standings.ts';
 import type { RewardBook } from '#rewards/book.ts';
@@ -34,6 +34,7 @@ import type { AuditRun } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
+import type { LiveEvents } from '../live-events.ts';
 import type { MemoryQuotas } from '../plan-quotas.ts';
 import type { SpendCaps } from '../spend-caps.ts';
 
@@ -58,12 +59,31 @@ export interface ConsoleRooms {
   /** A consumer's own usage. */
   readonly own: ConsumerReading;
   readonly book: Pick<Book, 'balance' | 'grant'>;
+  readonly incidents: Pick<IncidentBook, 'open'>;
+  readonly live: LiveEvents;
   readonly consumers: ConsumerDesk;
   readonly proposals: PriceProposals;
   /** Of a model, newest first, those of the future included. */
   prices(modelId: string): Promise<PriceVersion[]>;
   /** What the operator set for everybody, to be looked at. */
-  readonly settings: { readonly limits: Limits; readonly playground: PlaygroundSettings };
+  readonly settings: {
+    readonly limits: {
+      readonly requestsPerMinute: Readonly<Record<string, number>>;
+      readonly concurrentPerKey: number;
+      readonly bodyBytesMax: number;
+      readonly messagesMax: number;
+      readonly messageCharsMax: number;
+      readonly inputTokensMax: number;
+      readonly outputTokensMax: number;
+      readonly embeddingTokensMax: number;
+      readonly requestTimeoutMs: number;
+    };
+    readonly playground: {
+      readonly enabled: boolean;
+      readonly requestsPerHour: number;
+      readonly outputTokensMax: number;
+    };
+  };
   readonly caps: Pick<SpendCaps, 'left'>;
   readonly quotas: Pick<MemoryQuotas, 'left'>;
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
