@@ -21,6 +21,7 @@ import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { liveSources } from '#gateway/console/events.ts';
+import { openDashboard } from '#gateway/dashboard.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { LiveEvents } from '#gateway/live-events.ts';
 import { LoopGuard } from '#gateway/loop-guard.ts';
@@ -57,7 +58,7 @@ import { SessionBook } from '#identity/session-book.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
-import { packageVersion } from '#kit/package-root.ts';
+import { packageRoot, packageVersion } from '#kit/package-root.ts';
 import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
 import { TlsFiles } from '#kit/tls-files.ts';
@@ -430,6 +431,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         bodies,
         loops: new LoopGuard(box.marketNames),
         bodyBytesMax: config.limits.bodyBytesMax,
+        dashboard: openDashboard(path.join(packageRoot(), 'dist', 'dashboard')),
         version: packageVersion(),
         usage,
         playground: config.playground,
