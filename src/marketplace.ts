@@ -5,6 +5,7 @@ import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
 import { isAsked } from '#benchmark/tasks/paper.ts';
 import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
+import { priceHistory } from '#catalogue/prices.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
@@ -449,6 +450,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           rewards: rewards.book,
           statements,
           models: catalogue,
+          prices: (modelId) => priceHistory(database, { modelId, limit: PRICES_LISTED }),
           registry: hub.registry,
           routing: service,
           measured: { table: reliability.table, attempts, standings },
@@ -733,6 +735,7 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
 }
 
 const AUDITS_LISTED = 30;
+const PRICES_LISTED = 500;
 
 /** Nothing before the first night of this process. */
 function auditGauge(standing: () => AuditStanding): GaugeReading {
