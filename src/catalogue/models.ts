@@ -4,7 +4,6 @@ import type { Canary, Category, Model } from '#domain/model.ts';
 import type { Price } from '#domain/price.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
-import { type PriceVersion, priceHistory } from './prices.ts';
 
 /**
  * What can be called now and at what price, in memory. Changes made anywhere are known here as soon as PostgreSQL has
@@ -51,11 +50,6 @@ export class CatalogueView {
   list(): readonly Model[] {
     this.#keepTime();
     return this.#list;
-  }
-
-  /** The prices of a model, newest first, those of the future included; the latest hundred. Asks the database. */
-  async prices(modelId: string): Promise<PriceVersion[]> {
-    return await priceHistory(this.#database, { modelId, limit: 100 });
   }
 
   async close(): Promise<void> {

@@ -95,7 +95,7 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** The first words of the addresses that have a page; at any other the page says that there is none, with status 404. */
 const PAGES =
-  /^\/(?:(?:models|pricing|playground|leaderboard|network|uptime|sign-in|sign-up|account|provider|operator)(?:\/.*)?)?$/;
+  /^\/(?:(?:models|pricing|playground|leaderboard|network|uptime|sign-in|sign-up|account|provider|operator|parts)(?:\/.*)?)?$/;
 /** What begins like this is answered as the API answers, also to a person who types it. */
 const FOR_PROGRAMS = /^\/(?:v1|api|assets)(?:\/|$)/;
 

@@ -35,20 +35,27 @@ export default function ChartCanvas({
       font: '11px Inter, system-ui, sans-serif',
       ticks: { show: false },
     };
+    // Bars have a width, also the first and the last; one point alone needs some ground.
+    const [first = 0, second] = times;
+    const margin = second === undefined ? 1 : as === 'bars' ? (second - first) / 2 : 0;
     const options: uPlot.Options = {
       width: box.clientWidth,
       height,
-      padding: [8, 8, 0, 0],
+      padding: [8, 22, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,
         points: { size: 7, width: 2, fill: colour('--surface') },
         drag: { x: false, y: false },
       },
-      scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+      scales: {
+        x: { time: false, range: (_plot, low, high) => [low - margin, high + margin] },
+        y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] },
+      },
       axes: [
         {
           ...axis,
+          size: 30,
           grid: { show: false },
           space: 76,
           values: (_plot, ticks) => ticks.map((tick) => stamp(tick, by)),

@@ -51,32 +51,35 @@ export function ChartSkeleton({ height = 220 }: { height?: number }) {
 /** The figures themselves, for whoever does not see the drawing. */
 function ChartTable({ label, times, series, format, by }: ChartProps) {
   return (
-    <table className="sr-only">
-      <caption>{label}</caption>
-      <thead>
-        <tr>
-          <th scope="col">Time</th>
-          {series.map(({ name }) => (
-            <th key={name} scope="col">
-              {name}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {times.map((time, place) => (
-          <tr key={time}>
-            <th scope="row">{stamp(time, by ?? 'time')}</th>
-            {series.map(({ name, values }) => {
-              const value = values[place];
-              return (
-                <td key={name}>{value === null || value === undefined ? 'not measured' : format(value)}</td>
-              );
-            })}
+    // A table grows with its rows even where it is not seen; what is around it does not.
+    <div className="sr-only">
+      <table>
+        <caption>{label}</caption>
+        <thead>
+          <tr>
+            <th scope="col">Time</th>
+            {series.map(({ name }) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {times.map((time, place) => (
+            <tr key={time}>
+              <th scope="row">{stamp(time, by ?? 'time')}</th>
+              {series.map(({ name, values }) => {
+                const value = values[place];
+                return (
+                  <td key={name}>{value === null || value === undefined ? 'not measured' : format(value)}</td>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

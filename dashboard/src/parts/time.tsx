@@ -29,7 +29,7 @@ function Ago({ atMs }: { atMs: number }) {
 }
 
 /** Wall milliseconds, looked at again every `everyMs`. */
-export function useNow(everyMs: number): number {
+function useNow(everyMs: number): number {
   const [now, setNow] = useState(wallMs);
   useEffect(() => every(everyMs, () => setNow(wallMs())), [everyMs]);
   return now;

@@ -21,7 +21,7 @@ export function modelRoutes(rooms: ConsoleRooms): Route[] {
     if (!model) throw new Fault('model-unknown');
     return enveloped({
       model: model.id,
-      prices: (await rooms.models.prices(model.id)).map(pricedSince),
+      prices: (await rooms.prices(model.id)).map(pricedSince),
     });
   };
   return [

@@ -1,8 +1,8 @@
 import type { Benchmarks } from '#benchmark/open.ts';
-import type { CatalogueView } from '#catalogue/models.ts';
 import type { PriceProposals } from '#catalogue/price-proposals.ts';
 import type { PriceVersion } from '#catalogue/prices.ts';
 import type { LifeTerms } from '#domain/lifecycle.ts';
+import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, Provider } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
 import type { Funds } from '#funds/open.ts';
@@ -92,7 +92,9 @@ export interface ConsoleRooms {
     find(id: string): Pick<Provider, 'name' | 'state' | 'asks' | 'reason'> | undefined;
     look(id: string): Promise<void>;
   };
-  readonly models: Pick<CatalogueView, 'resolve' | 'list' | 'prices'>;
+  readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
+  /** Of a model, newest first, those of the future included. */
+  prices(modelId: string): Promise<PriceVersion[]>;
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
   readonly sessions: Pick<SessionBook, 'of' | 'nodeMs'>;
   readonly measured: {

@@ -7,6 +7,7 @@ import type { Tone } from '../../parts/badge.tsx';
 /** A model with what was measured of it in the last 24 hours. */
 export interface MeasuredModel extends MarketModel {
   readonly ttftMs: number | null;
+  /** Null as well where no tokens are made, as of pictures. */
   readonly tokensPerSecond: number | null;
   readonly availability: number | null;
   readonly state: Component['state'];
@@ -37,7 +38,7 @@ export function useMeasuredModels(): {
       return {
         ...model,
         ttftMs: component?.last_24h?.ttft_p50_ms ?? null,
-        tokensPerSecond: component?.last_24h?.tokens_per_second ?? null,
+        tokensPerSecond: component?.last_24h?.tokens_per_second || null,
         availability: component?.availability_90d ?? null,
         state: component?.state ?? (model.available ? 'operational' : 'unserved'),
         requests24h: asked.get(model.id)?.requests_24h ?? 0,

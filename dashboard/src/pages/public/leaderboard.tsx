@@ -13,8 +13,7 @@ type Row = LeaderboardAnswer['data']['providers'][number];
 const COLUMNS: readonly Column<Row>[] = [
   {
     name: 'Rank',
-    number: true,
-    sort: (row) => -row.rank,
+    sort: (row) => row.rank,
     show: (row) => (
       <span className={row.rank <= 3 ? 'font-semibold text-accent' : 'text-soft'}>{row.rank}</span>
     ),

@@ -118,8 +118,8 @@ function Known({ model }: { model: MeasuredModel }) {
         />
         <Stat
           name="Speed"
-          value={status && rate(last?.tokens_per_second)}
-          hint={last?.tokens_per_second == null ? 'not measured yet' : 'last 24 hours'}
+          value={status && rate(model.tokensPerSecond)}
+          hint={model.tokensPerSecond === null ? 'not measured' : 'last 24 hours'}
         />
       </div>
 

@@ -91,14 +91,14 @@ function TokensChart({ days }: { days: readonly Day[] }) {
     () => ({
       times: days.map(({ day }) => Date.parse(day)),
       series: [
-        { name: 'All', values: days.map((day) => day.tokens) },
         { name: 'Paid', values: days.map((day) => day.paid_tokens) },
+        { name: 'Free or by plan', values: days.map((day) => day.tokens - day.paid_tokens) },
       ],
     }),
     [days],
   );
   if (days.every((day) => day.tokens === 0)) return <NothingYet />;
-  return <Chart label="Tokens a day, all and paid for" {...chart} by="day" format={short} />;
+  return <Chart label="Tokens a day, paid for and not" {...chart} by="day" format={short} />;
 }
 
 function RequestsChart({ days }: { days: readonly Day[] }) {

@@ -122,7 +122,7 @@ function Line({ component, regions }: { component: Component; regions: readonly 
           ? 'Nothing was asked in 90 days.'
           : `${percent(component.availability_90d)} answered in 90 days.`}
         {last?.ttft_p95_ms != null &&
-          ` First token ${duration(last.ttft_p50_ms)} (p95 ${duration(last.ttft_p95_ms)})${last.tokens_per_second === null ? '' : `, ${rate(last.tokens_per_second)}`} in the last 24 hours.`}
+          ` First token ${duration(last.ttft_p50_ms)} (p95 ${duration(last.ttft_p95_ms)})${!last.tokens_per_second ? '' : `, ${rate(last.tokens_per_second)}`} in the last 24 hours.`}
       </p>
       {regions.length > 0 && (
         <ul className="mt-2 flex flex-wrap gap-x-5 gap-y-1 text-sm">
