@@ -24,6 +24,7 @@ import { overviewRoutes } from './overview.ts';
 import { providerRoutes } from './provider.ts';
 import { providerHealthRoutes } from './provider-health.ts';
 import { providerStatus } from './provider-status.ts';
+import { providerViewRoutes } from './provider-views.ts';
 import { rewardRoutes } from './rewards.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
@@ -119,6 +120,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...providerHealthRoutes(rooms),
     ...economicsRoutes(rooms, demand),
     ...rewardRoutes(rooms),
+    ...providerViewRoutes(rooms),
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
     ...operatorRoutes(rooms),
