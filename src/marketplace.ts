@@ -53,6 +53,7 @@ import type { Logger } from '#kit/log.ts';
 import { packageVersion } from '#kit/package-root.ts';
 import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
+import { Rounds } from '#kit/rounds.ts';
 import { TlsFiles } from '#kit/tls-files.ts';
 import { Book } from '#ledger/book.ts';
 import { lockFolder } from '#ledger/folder-lock.ts';
@@ -61,6 +62,7 @@ import { Journal } from '#ledger/journal.ts';
 import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
+import { OutcomeTable } from '#ledger/outcome-table.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
@@ -586,6 +588,9 @@ const LAST_POSTINGS_MS = 2_000;
 /** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
 const REPLAY_WAIT_MS = 60_000;
 
+/** How often it is looked for what is kept no longer. */
+const FORGET_EVERY_MS = 3_600_000;
+
 interface Money {
   readonly holds: Holds;
   readonly book: Book;
@@ -612,7 +617,8 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   });
   const disk = await openJournalDisk(folder);
   const journal = await Journal.open({ disk, clock, log, sizeMax: config.money.journalBytesMax });
-  const book = new Book({ database, instance, clock, log });
+  const outcomes = new OutcomeTable(database, config.money.outcomeDays);
+  const book = new Book({ database, instance, clock, log, outcomes });
   const poster = new Poster({ journal, disk, posting: book, clock, random, log });
   const leases = new Leases({ database, instance, makeId });
   if (!(await poster.drain(REPLAY_WAIT_MS))) {
@@ -621,6 +627,13 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   await leases.releaseAll();
   const holds = new Holds({ store: leases, clock, log, exposureMax: config.money.exposureMax });
   const recalls = await hearRecalls({ database, instance }, (consumerId) => holds.recalled(consumerId));
+  const forgetting = new Rounds(clock, {
+    periodMs: FORGET_EVERY_MS,
+    work: async () => {
+      await outcomes.dropOld(clock.wallMs());
+    },
+    failed: (error) => log.warn({ err: error }, 'Old days could not be dropped.'),
+  });
   return {
     holds,
     book,
@@ -631,6 +644,7 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
     },
     close: async () => {
       await recalls.stop();
+      await forgetting.close();
       await holds.close();
       await journal.close();
       await poster.drain(500);

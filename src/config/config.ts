@@ -174,6 +174,8 @@ export interface MoneySettings {
   readonly payoutMinimum: Pico;
   /** Unposted usage on disk above which paid work is refused. */
   readonly journalBytesMax: number;
+  /** For how many days it is kept how requests were served. */
+  readonly outcomeDays: number;
 }
 
 /** The chain that providers are paid on. */
@@ -361,6 +363,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       demoCredit: env.demoCredit,
       payoutMinimum: env.payoutMinimum,
       journalBytesMax: env.journalBytesMax,
+      outcomeDays: env.outcomeDays,
     },
     chain: {
       local: env.localChain,

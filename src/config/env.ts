@@ -405,6 +405,12 @@ export const VARIABLES = {
     '1073741824',
     'How many bytes of served but unposted requests may wait on disk before paid work is refused.',
   ),
+  outcomeDays: plain(
+    'CYGNET_OUTCOME_DAYS',
+    whole(1, 3_650),
+    '90',
+    'For how many days it is kept how each request was served: its attempts, queue time and region. Money is kept for ever.',
+  ),
 
   payoutMinimum: plain(
     'CYGNET_PAYOUT_MIN_USD',

@@ -5,7 +5,16 @@ import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
 import { planOf } from '#domain/plan.ts';
 import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
 import { asksMore, type Price, priceOf } from '#domain/price.ts';
-import { type TierName, tierOfPlan } from '#domain/tier.ts';
+import type { Fallback, Try } from '#domain/serving.ts';
+import {
+  firstTiers,
+  type Tier,
+  type TierName,
+  type TierOf,
+  tierOfPlan,
+  tierPrice,
+  WHOLE_PRICE,
+} from '#domain/tier.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { DispatchEnd, Dispatcher, NobodyToPick, Order, PickNext, Run, Wish } from '#hub/dispatch.ts';
@@ -81,6 +90,8 @@ export interface InferenceRooms {
   ) => void;
   /** Told of each request for a model that was refused before anybody was asked. */
   readonly refused: (about: { consumerId: string; modelId: string; tier: TierName; code: string }) => void;
+  /** The terms of tiers as they stand now; absent: as a market begins. */
+  readonly tiers?: TierOf;
   /** What is different for a model while something is wrong with it; absent: nothing ever is. */
   readonly posture?: (modelId: string) => ModelPosture | undefined;
 }
@@ -226,8 +237,11 @@ export async function serve<A extends Ask>(
     if (!rate.allowed) throw overRate(rate, wanted.model.category);
     // Who asks for one candidate does not stand in the line of all.
     const waiting = caller.to === undefined ? rooms.waiting : undefined;
+    let earlier: readonly Try[] = [];
     for (let next = journey.shift(); next; ) {
-      const job = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
+      const job: PaidJob<A> = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
+      job.earlier = earlier;
+      job.isFirstChoice = next.model === wanted.model;
       current = job;
       next = journey.shift();
       if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
@@ -238,7 +252,7 @@ export async function serve<A extends Ask>(
         if (!waiting || picked.none !== 'providers-busy') throw nobody(picked, job.model, caller.key);
       }
       // Only now: a body that no agent could take is told so first.
-      checkLength(rooms.settings.inputTokensMax, endpoint, ask);
+      checkLength(rooms.settings.inputTokensMax, endpoint, ask, job.terms);
       const { tier } = job;
       const waits = shed(rooms.posture?.(job.model.id), { endpoint, ask, tier });
       if (waits && next) continue;
@@ -261,6 +275,7 @@ export async function serve<A extends Ask>(
       const first = picked.candidate;
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
       if ((await job.serve(first, next !== undefined)) === 'over') break;
+      earlier = job.tries;
     }
   } catch (error) {
     current?.release();
@@ -298,7 +313,7 @@ function inTrouble<A extends Ask>(
   const [first] = models as [Wanted];
   const name = rooms.posture?.(first.model.id)?.fallbackModel;
   if (name === undefined || caller.to !== undefined) return models;
-  const place = standInPlace(endpoint, ask, tierOfPlan(caller.key.plan));
+  const place = standInPlace(endpoint, ask, tierOf(rooms, caller.key).smallerModel);
   if (place === 'never') return models;
   let smaller: Wanted;
   try {
@@ -312,6 +327,10 @@ function inTrouble<A extends Ask>(
   if (models.some(({ model }) => model.id === smaller.model.id)) return models;
   const standIn = { ...smaller, standsIn: true };
   return place === 'before' ? [standIn, ...models] : [...models, standIn];
+}
+
+function tierOf(rooms: InferenceRooms, key: KeyRecord): Tier {
+  return (rooms.tiers ?? firstTiers)(tierOfPlan(key.plan));
 }
 
 /** The model that `name` means, if this caller may ask it this. Throws a `Fault` (400, 403, 404). */
@@ -375,13 +394,31 @@ function otherModels<A extends Ask>(
     .filter(({ model }) => !seen.has(model.id) && seen.add(model.id));
 }
 
-/** Refuses (400) text that is certainly longer than `tokensMax`. Exactly, only the model itself can tell. */
-function checkLength<A extends Ask>(tokensMax: number, endpoint: Endpoint<A>, ask: A): void {
-  if ((endpoint.textBytes?.(ask) ?? 0) <= tokensMax * BYTES_PER_TOKEN_MOST) return;
-  throw new Fault('prompt-too-long', {
-    outer: `A prompt may have at most ${tokensMax} tokens here.`,
-    param: 'messages',
-  });
+/**
+ * Refuses (400) text that is certainly longer than the market or the tier takes (exactly, only the model itself can tell), and
+ * answers that may be longer than the tier's.
+ */
+function checkLength<A extends Ask>(tokensMax: number, endpoint: Endpoint<A>, ask: A, tier: Tier): void {
+  const { promptTokensMax, outputTokensMax, title } = tier;
+  const bytes = endpoint.textBytes?.(ask) ?? 0;
+  if (bytes > tokensMax * BYTES_PER_TOKEN_MOST) {
+    throw new Fault('prompt-too-long', {
+      outer: `A prompt may have at most ${tokensMax} tokens here.`,
+      param: 'messages',
+    });
+  }
+  if (promptTokensMax !== null && bytes > promptTokensMax * BYTES_PER_TOKEN_MOST) {
+    throw new Fault('prompt-too-long', {
+      outer: `A prompt may have at most ${promptTokensMax} tokens in the tier ${title}.`,
+      param: 'messages',
+    });
+  }
+  if (outputTokensMax !== null && (ask.maxTokens ?? 0) > outputTokensMax) {
+    throw new Fault('request-invalid', {
+      outer: `An answer may have at most ${outputTokensMax} tokens in the tier ${title}.`,
+      param: ask.named?.maxCompletionTokens === undefined ? 'max_tokens' : 'max_completion_tokens',
+    });
+  }
 }
 
 /** Everybody who could serve is at work. */
@@ -414,6 +451,14 @@ class PaidJob<A extends Ask> {
   readonly #ask: A;
   readonly model: Model;
   readonly tier: TierName;
+  readonly terms: Tier;
+  /** Attempts at other models of the request. */
+  earlier: readonly Try[] = [];
+  /** All attempts, once they are over. */
+  tries: readonly Try[] = [];
+  isFirstChoice = true;
+  /** The listed price, as the tier pays it. */
+  readonly #listed: Price;
   readonly #rate: RateVerdict;
   readonly #reply: Reply;
   readonly #standsIn: string | undefined;
@@ -457,9 +502,14 @@ class PaidJob<A extends Ask> {
     this.#rate = rate;
     this.#reply = reply;
     this.#ceiling = endpoint.ceiling(ask, model, rooms.settings);
-    this.tier = tierOfPlan(caller.key.plan);
+    this.terms = tierOf(rooms, caller.key);
+    this.tier = this.terms.name;
+    this.#listed = tierPrice(model.price, this.terms.priceFactor);
     this.#standsIn = standsIn ? model.id : undefined;
     this.#outputCeiling = this.#ceiling.outputTokens;
+    const { outputTokensMax, retriesMax } = this.terms;
+    if (outputTokensMax !== null)
+      this.#outputCeiling = Math.min(this.#outputCeiling, outputTokensMax * ask.n);
     const cap = outputCap(rooms.posture?.(model.id), this.tier);
     if (cap !== undefined && cap * ask.n < this.#outputCeiling) {
       this.#cap = cap;
@@ -487,10 +537,11 @@ class PaidJob<A extends Ask> {
       via: caller.via,
       price: model.price,
       agentsOnly: !planOf(caller.key.plan).fallback,
+      ...(retriesMax !== null && { retriesMax }),
       ...(wish && { wish }),
       ...(caller.to !== undefined && { to: caller.to }),
     };
-    this.#price = model.price;
+    this.#price = this.#listed;
   }
 
   /**
@@ -511,7 +562,9 @@ class PaidJob<A extends Ask> {
     if (!quotas || this.#caller.key.plan === undefined || this.#costCeiling() === 0n) return NO_COVER;
     const { inputTokens, units } = this.#ceiling;
     const most = { tokens: inputTokens + this.#outputCeiling, units };
-    return quotas.reserve(this.#caller.key, this.model, most);
+    const { model } = this;
+    const priced = this.#listed === model.price ? model : { ...model, price: this.#listed };
+    return quotas.reserve(this.#caller.key, priced, most);
   }
 
   async #holdLater(first: Pico, answer: ReturnType<Holds['reserve']>): Promise<undefined> {
@@ -612,7 +665,7 @@ class PaidJob<A extends Ask> {
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
-          this.#price = candidate.ask ?? this.model.price;
+          this.#price = candidate.ask ? tierPrice(candidate.ask, this.terms.priceFactor) : this.#listed;
         },
         data: (events, eventCount, tokenCount, contentBytes) =>
           this.#relay(events, eventCount, tokenCount, contentBytes),
@@ -622,6 +675,7 @@ class PaidJob<A extends Ask> {
           this.#firstMs = this.#sinceAccepted();
         },
         ended: (end) => {
+          this.tries = this.#triesOf(end);
           this.#rooms.waiting?.freed(this.model.id);
           if (hasNext && end.outcome === 'failed' && FALLS_BACK.has(end.errorCode ?? '') && !this.#left) {
             this.release();
@@ -760,6 +814,9 @@ class PaidJob<A extends Ask> {
     const price = this.#price;
     const cost = priceOf(uncovered(usage, this.#cover), price);
     const plan = coveredOf(usage, this.#cover);
+    const errorCode =
+      end.outcome === 'completed' ? null : (end.errorCode ?? (this.#left ? 'client-left' : null));
+    const { priceFactor } = this.terms;
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
@@ -773,7 +830,7 @@ class PaidJob<A extends Ask> {
       mode: candidate?.mode ?? null,
       streamed: this.#ask.stream,
       outcome: end.outcome,
-      errorCode: end.outcome === 'completed' ? null : (end.errorCode ?? (this.#left ? 'client-left' : null)),
+      errorCode,
       inputTokens: usage.inputTokens,
       outputTokens: usage.outputTokens,
       units: usage.units ?? 0,
@@ -793,7 +850,33 @@ class PaidJob<A extends Ask> {
         coveredTokens: plan.tokens,
         coveredUnits: plan.units,
       }),
+      ...(priceFactor !== WHOLE_PRICE && { priceFactor }),
+      serving: {
+        tier: this.tier,
+        queueMs: this.#queueMs ?? null,
+        region: candidate?.region ?? null,
+        tries: this.tries,
+        whose: errorCode === null ? null : errorRow(errorCode).whose,
+        fallback: this.#fallbackOf(candidate),
+      },
     };
+  }
+
+  #fallbackOf(candidate: Candidate | undefined): Fallback | null {
+    if (this.#standsIn !== undefined) return 'smaller-model';
+    if (!this.isFirstChoice) return 'other-model';
+    return candidate?.mode === 'external' ? 'endpoint' : null;
+  }
+
+  /** The attempts of all models so far, timed from acceptance. */
+  #triesOf({ tries }: DispatchEnd): readonly Try[] {
+    const { acceptedMs } = this.#caller;
+    const own = tries.map((each) => ({
+      ...each,
+      startedMs: rounded(each.startedMs - acceptedMs),
+      tookMs: rounded(each.tookMs),
+    }));
+    return this.earlier.length === 0 ? own : [...this.earlier, ...own];
   }
 
   #submitRecount(record: UsageRecord): void {
@@ -808,11 +891,11 @@ class PaidJob<A extends Ask> {
 
   #costCeiling(): Pico {
     const most = { ...this.#ceiling, outputTokens: this.#outputCeiling };
-    return priceOf(uncovered(most, this.#cover), this.model.price);
+    return priceOf(uncovered(most, this.#cover), this.#listed);
   }
 
   #sinceAccepted(): number {
-    return Math.round((this.#rooms.clock.nowMs() - this.#caller.acceptedMs) * 1000) / 1000;
+    return rounded(this.#rooms.clock.nowMs() - this.#caller.acceptedMs);
   }
 
   #commonHeaders(): Headers {
@@ -849,6 +932,11 @@ class PaidJob<A extends Ask> {
       'A request was served.',
     );
   }
+}
+
+/** Milliseconds to a microsecond. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }
 
 const STREAM_HEADERS: Headers = [

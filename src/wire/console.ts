@@ -232,6 +232,8 @@ export const economicsQuery = z.object({
 export const whyQuery = z.object({ model: line(200).optional() });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
 
+export const requestsQuery = z.object({ ...listQuery.shape, consumer: z.string().max(200).optional() });
+
 /** A day in UTC, such as `2026-11-26`; read as days since 1970. */
 const day = z.string().transform((text, context) => {
   const read = parseDay(text);
