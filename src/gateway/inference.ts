@@ -45,6 +45,7 @@ import { outputCap, postureHeaders, shed, standInPlace } from './posture.ts';
 import { readShortcut } from './preferences.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
+import type { ReservedPlaces } from './reserved-places.ts';
 import { sendError } from './send-error.ts';
 import type { CapsLeft } from './spend-caps.ts';
 import type { WaitingRoom } from './waiting-room.ts';
@@ -82,6 +83,8 @@ export interface InferenceRooms {
   readonly isQuarantined: (order: Order) => boolean;
   /** Where requests wait for a busy model; without it they are refused at once. */
   readonly waiting?: WaitingRoom;
+  /** Places that are kept for some; absent: none are. */
+  readonly reserved?: Pick<ReservedPlaces, 'asked' | 'began' | 'hasRoom'>;
   readonly recounter: { has(modelId: string): boolean; submit(job: RecountJob): void };
   /** Told of each request that was dispatched, once, when it is over. `queueMs`: from acceptance until then. */
   readonly served: (
@@ -243,10 +246,12 @@ export async function serve<A extends Ask>(
       job.earlier = earlier;
       job.isFirstChoice = next.model === wanted.model;
       current = job;
+      rooms.reserved?.asked(job.model.id, job.consumerId);
       next = journey.shift();
       if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
       // Whoever waits for this model already goes first; whoever named another model need not wait.
-      let picked = waiting?.isBusy(job.model.id) ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
+      let picked =
+        waiting?.isBusy(job.model.id) && !job.hasPlace() ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
       if ('none' in picked) {
         if (next) continue;
         if (!waiting || picked.none !== 'providers-busy') throw nobody(picked, job.model, caller.key);
@@ -263,9 +268,12 @@ export async function serve<A extends Ask>(
         // Many may have waited for the same answer, and whoever had room for one of them is full now.
         if (!('none' in picked)) picked = rooms.pick(job.order, NOBODY_TRIED);
       }
-      // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
-      if (waiting && !next && 'none' in picked && picked.none === 'providers-busy')
-        picked = await job.turn(picked);
+      if (waiting && !next && 'none' in picked && picked.none === 'providers-busy') {
+        // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
+        const waited = await job.turn(picked);
+        if (waited === 'over') break;
+        picked = waited;
+      }
       if ('none' in picked) {
         job.release();
         if (reply.gone) return;
@@ -602,26 +610,33 @@ class PaidJob<A extends Ask> {
     answerMax.bytes = BYTES_PER_TOKEN_MAX * this.#outputCeiling + SPARE_BYTES;
   }
 
+  /** Is there a place that is kept for its consumer? */
+  hasPlace(): boolean {
+    return this.#rooms.reserved?.hasRoom(this.model.id, this.consumerId) ?? false;
+  }
+
   /**
-   * Waits for a turn while all providers are busy. Answers `busy` where nobody can wait, and when the client has left
-   * meanwhile.
+   * Waits for a turn while all providers are busy, and serves as soon as it comes (`over`). Answers why there is nobody where
+   * it does not come, and `busy` where nobody can wait, and when the client has left meanwhile.
    */
-  turn(busy: NobodyToPick): Promise<{ candidate: Candidate } | NobodyToPick> {
+  turn(busy: NobodyToPick): Promise<NobodyToPick | 'over'> {
     const room = this.#rooms.waiting;
     if (!room || this.#reply.gone) return Promise.resolve(busy);
     return new Promise((resolve) => {
-      const { answer, leave } = room.wait({
+      const leave = room.wait({
         modelId: this.model.id,
         consumerId: this.consumerId,
         tier: this.tier,
         pick: () => this.#rooms.pick(this.order, NOBODY_TRIED),
+        decided: (answer) => {
+          if ('none' in answer) resolve(answer);
+          else void this.serve(answer.candidate, false).then(() => resolve('over'));
+        },
       });
-      const left = (): void => {
+      this.#reply.onGone = () => {
         leave();
         resolve(busy);
       };
-      this.#reply.onGone = left;
-      void answer.then(resolve);
     });
   }
 
@@ -662,6 +677,7 @@ class PaidJob<A extends Ask> {
       this.#reply.onGone = gone;
       this.#reply.onDrained = drained;
       this.#queueMs = this.#sinceAccepted();
+      const leavePlace = this.#rooms.reserved?.began(this.model.id, this.consumerId);
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
@@ -676,6 +692,7 @@ class PaidJob<A extends Ask> {
         },
         ended: (end) => {
           this.tries = this.#triesOf(end);
+          leavePlace?.();
           this.#rooms.waiting?.freed(this.model.id);
           if (hasNext && end.outcome === 'failed' && FALLS_BACK.has(end.errorCode ?? '') && !this.#left) {
             this.release();
@@ -956,6 +973,7 @@ function overRate(rate: RateVerdict, category: string): Fault {
     account: `a minute for ${category} models with all keys of this account`,
     plan: "a minute, which is the limit of this account's plan",
     'plan-day': "a day, which is the limit of this account's plan",
+    'tier-burst': 'in ten seconds, which is the limit of the tier of this account',
   }[rate.of];
   return new Fault('rate-limited', {
     outer: `Over ${rate.limit} requests ${whose}.`,
@@ -965,7 +983,11 @@ function overRate(rate: RateVerdict, category: string): Fault {
 
 function tooManyAtOnce(place: PlaceVerdict): Fault {
   if (place.of === 'key') return new Fault('too-many-at-once', { retryAfterS: 1 });
-  const whose = place.of === 'plan' ? "this account's plan" : 'all keys of this account';
+  const whose = {
+    plan: "this account's plan",
+    tier: 'the tier of this account',
+    account: 'all keys of this account',
+  }[place.of];
   return new Fault('too-many-at-once', {
     outer: `Over ${place.limit} requests at once for ${whose}.`,
     retryAfterS: 1,
