@@ -5,6 +5,8 @@ import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
 import { isAsked } from '#benchmark/tasks/paper.ts';
 import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
+import { ReservationView } from '#catalogue/reservations.ts';
+import { TierView } from '#catalogue/tiers.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
@@ -23,12 +25,13 @@ import { LoopGuard } from '#gateway/loop-guard.ts';
 import { MemoryQuotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
+import { ReservedPlaces } from '#gateway/reserved-places.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
 import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
 import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
-import { Dispatcher } from '#hub/dispatch.ts';
+import { Dispatcher, type PickNext } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
@@ -118,6 +121,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => providers.close());
     const catalogue = await CatalogueView.open({ database, clock, log });
     closing.push(() => catalogue.close());
+    const tiers = await TierView.open({ database, clock, log });
+    closing.push(() => tiers.close());
+    const reservations = await ReservationView.open({ database, clock, log });
+    closing.push(() => reservations.close());
     const box = secretBox(config, random);
     const endpoints = await EndpointBook.open({ database, box, clock, log });
     closing.push(() => endpoints.close());
@@ -286,6 +293,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         })
       : undefined;
     closing.push(() => warmUps?.close());
+    const reserved = new ReservedPlaces({
+      clock,
+      of: reservations.of,
+      candidates: (modelId) => hub.candidates(modelId),
+    });
+    const pick: PickNext = (order, tried, last) =>
+      order.to === undefined && reserved.keepsOut(order.modelId, order.consumerId)
+        ? { none: 'providers-busy' }
+        : service.pick(order, tried, last);
     const dispatcher = new Dispatcher(
       {
         clock,
@@ -293,7 +309,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         random,
         log: log.child({ room: 'dispatch' }),
         retryBudget: new RetryBudget(config.routing.retryBudget),
-        pick: service.pick,
+        pick,
         linkOf: (candidate) => hub.linkOf(candidate),
         outcomes: service,
       },
@@ -316,7 +332,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       await createConsumer(database, { id, name, at: clock.wallMs() });
     }
     const usage = new RecentUsage(database);
-    const waiting = new WaitingRoom({ clock });
+    const waiting = new WaitingRoom({
+      clock,
+      tiers: tiers.of,
+      withRoom: (modelId) => reserved.withRoom(modelId),
+    });
     const reliability = openReliability({
       database,
       clock,
@@ -378,12 +398,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           },
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
-          limits: new MemoryLimits(config.limits),
+          limits: new MemoryLimits(config.limits, tiers.of),
+          tiers: tiers.of,
+          reserved,
           holds: new CappedHolds(money.holds, caps),
           quotas,
           journal: money.journal,
           dispatcher,
-          pick: service.pick,
+          pick,
           isQuarantined: (order) => service.isQuarantined(order),
           waiting,
           recounter,
@@ -435,6 +457,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             look: (id) => endpoints.look(id),
           },
           reading,
+          tiers,
+          reservations,
           book: money.book,
           caps,
           quotas,

@@ -1,9 +1,8 @@
 import { formatUsd, type Pico } from '#domain/money.ts';
-import { PLANS } from '#domain/plan.ts';
 import { listQuery, requestsQuery } from '#wire/console.ts';
 import { consumerView, operatorView } from '../serving-view.ts';
 import type { ConsoleRooms } from './rooms.ts';
-import { enveloped, type Route, route } from './route.ts';
+import { type Route, route } from './route.ts';
 
 /** What a consumer has and used. Amounts are decimal texts of dollars: exact, where a number would round. */
 export function usageRoutes(rooms: ConsoleRooms): Route[] {
@@ -57,22 +56,6 @@ export function usageRoutes(rooms: ConsoleRooms): Route[] {
         })),
       };
     }),
-    route('GET /api/v1/plans', { access: 'public', errors: 'object' }, async () =>
-      enveloped({
-        plans: Object.values(PLANS).map((plan) => ({
-          name: plan.name,
-          title: plan.title,
-          monthly_usd: plan.monthlyCents / 100,
-          requests_per_minute: plan.requestsPerMinute,
-          requests_per_day: plan.requestsPerDay,
-          concurrent: plan.concurrent,
-          model_tiers: plan.modelTiers,
-          tokens_per_week: plan.tokensPerWeek,
-          images_per_day: plan.imagesPerDay,
-          fallback: plan.fallback,
-        })),
-      }),
-    ),
   ];
 }
 
