@@ -72,8 +72,10 @@ import { AttemptTable } from '#reliability/attempts.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
+import { type LastBatch, settlementGauges } from '#reliability/settlement-gauges.ts';
 import { Standings } from '#reliability/standings.ts';
 import { StatusReader } from '#reliability/status-reader.ts';
+import { Traces } from '#reliability/traces.ts';
 import { openWatching, type Watching } from '#reliability/watching.ts';
 import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
@@ -346,9 +348,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         ...marketGauges({ clock, hub, dispatcher, money }),
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
+        ...settlementGauges({ wallMs: () => clock.wallMs(), last: () => payouts.lastBatch() }),
       ],
     });
     closing.push(() => reliability.close());
+    const traces =
+      config.watch.traces &&
+      new Traces({ settings: config.watch.traces, clock, log: log.child({ room: 'reliability' }) });
+    closing.push(() => traces?.close());
     const bodies = new BodyPool({ clock, limits: config.limits });
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
@@ -399,6 +406,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
           limits: new MemoryLimits(config.limits, tiers.of),
+          traced: traces !== undefined,
           tiers: tiers.of,
           reserved,
           holds: new CappedHolds(money.holds, caps),
@@ -411,7 +419,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           recounter,
           served: (record, about) => {
             usage.note(record);
-            const { candidate, tier, queueMs } = about;
+            const { candidate, tier, queueMs, trace } = about;
+            if (trace) traces?.note(record, trace);
             // What the market asks itself says nothing of what others get.
             if (record.consumerId === PROBER.ownerId) return;
             const region = candidate?.region ?? null;
@@ -688,6 +697,7 @@ function openPayouts(parts: MarketplaceParts): {
   rewards: SettlementRoom | undefined;
   audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
   standing(): AuditStanding;
+  lastBatch(): LastBatch | undefined;
   close(): Promise<void>;
 } {
   const { config, clock, chain } = parts;
@@ -724,7 +734,18 @@ function openPayouts(parts: MarketplaceParts): {
     clock,
     log,
   });
+  let lastBatch: LastBatch | undefined;
+  const looking =
+    rooms &&
+    new Rounds(clock, {
+      periodMs: LOOK_AT_BATCH_EVERY_MS,
+      work: async () => {
+        [lastBatch] = await rooms.desk.list(1);
+      },
+      failed: (error) => log.warn({ err: error }, 'The newest batch of payouts could not be looked at.'),
+    });
   return {
+    lastBatch: () => lastBatch,
     desk: rooms?.desk,
     audits: {
       list: () => listAudits(database, AUDITS_LISTED),
@@ -733,6 +754,7 @@ function openPayouts(parts: MarketplaceParts): {
     standing: () => nights.standing(),
     rewards,
     close: async () => {
+      await looking?.close();
       await nights.close();
       await database.close();
     },
@@ -769,6 +791,7 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
 }
 
 const AUDITS_LISTED = 30;
+const LOOK_AT_BATCH_EVERY_MS = 15_000;
 
 /** Nothing before the first night of this process. */
 function auditGauge(standing: () => AuditStanding): GaugeReading {

@@ -312,6 +312,17 @@ export const VARIABLES = {
     'What a reader of /metrics sends as Authorization: Bearer …. Without it only this machine may read them.',
     true,
   ),
+  otlpUrl: optional(
+    'CYGNET_OTLP_URL',
+    webAddress,
+    'Where an OpenTelemetry collector takes OTLP over HTTP, without /v1/traces. Without it nothing is traced.',
+  ),
+  otlpAuthorization: optional(
+    'CYGNET_OTLP_AUTHORIZATION',
+    anySecret,
+    'What the collector wants as the Authorization header.',
+    true,
+  ),
   trustedProxies: optional(
     'CYGNET_TRUSTED_PROXIES',
     addresses,

@@ -15,6 +15,7 @@ import {
   tierPrice,
   WHOLE_PRICE,
 } from '#domain/tier.ts';
+import type { Trace } from '#domain/trace.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { DispatchEnd, Dispatcher, NobodyToPick, Order, PickNext, Run, Wish } from '#hub/dispatch.ts';
@@ -89,10 +90,17 @@ export interface InferenceRooms {
   /** Told of each request that was dispatched, once, when it is over. `queueMs`: from acceptance until then. */
   readonly served: (
     record: UsageRecord,
-    about: { candidate: Candidate | undefined; tier: TierName; queueMs: number | undefined },
+    about: {
+      candidate: Candidate | undefined;
+      tier: TierName;
+      queueMs: number | undefined;
+      trace: Trace | undefined;
+    },
   ) => void;
   /** Told of each request for a model that was refused before anybody was asked. */
   readonly refused: (about: { consumerId: string; modelId: string; tier: TierName; code: string }) => void;
+  /** Whether requests are part of traces. */
+  readonly traced?: boolean;
   /** The terms of tiers as they stand now; absent: as a market begins. */
   readonly tiers?: TierOf;
   /** What is different for a model while something is wrong with it; absent: nothing ever is. */
@@ -130,6 +138,8 @@ export interface Caller {
   readonly rate?: RateVerdict;
   /** The markets that the request has passed on its way here. */
   readonly via?: string;
+  /** The trace that it belongs to. */
+  readonly trace?: Trace;
   /** The one candidate that may serve it, by its id. */
   readonly to?: string;
   /** What a balance that does not suffice is called, where it is not the caller's. */
@@ -543,6 +553,7 @@ class PaidJob<A extends Ask> {
       set,
       answerMax: { events: 0, bytes: 0 },
       via: caller.via,
+      trace: caller.trace,
       price: model.price,
       agentsOnly: !planOf(caller.key.plan).fallback,
       ...(retriesMax !== null && { retriesMax }),
@@ -763,7 +774,12 @@ class PaidJob<A extends Ask> {
     }
     const { covered = 0n, coveredTokens = 0, coveredUnits = 0 } = record;
     this.#settle(record.charge, { tokens: coveredTokens, units: coveredUnits }, covered);
-    this.#rooms.served(record, { candidate: end.candidate, tier: this.tier, queueMs: this.#queueMs });
+    this.#rooms.served(record, {
+      candidate: end.candidate,
+      tier: this.tier,
+      queueMs: this.#queueMs,
+      trace: this.#caller.trace,
+    });
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
     else if (!this.#left) this.#answerFailure(end.errorCode ?? 'provider-failed');

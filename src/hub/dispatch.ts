@@ -3,6 +3,7 @@ import type { Operation, OperationSet } from '#domain/operation.ts';
 import type { Preferences } from '#domain/preferences.ts';
 import type { Price } from '#domain/price.ts';
 import type { Try, TryResult } from '#domain/serving.ts';
+import { type Trace, traceparentOf } from '#domain/trace.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -158,6 +159,8 @@ export interface Order {
   readonly answerMax: { readonly events: number; readonly bytes: number };
   /** The markets that it has passed on its way here, as its `CDN-Loop` names them. */
   readonly via?: string | undefined;
+  /** The trace it belongs to; absent: none. */
+  readonly trace?: Trace | undefined;
   /** The listed price it was admitted with: nobody who asks more is tried. Absent: nobody is too dear. */
   readonly price?: Price;
   /** Its consumer's plan has no fallback: no external endpoint is tried. */
@@ -351,6 +354,7 @@ export class Run {
         body: order.body,
         set: order.set,
         via: order.via,
+        ...(order.trace && { traceparent: traceparentOf(order.trace, attemptId) }),
         deadlineMs: Math.max(
           1,
           this.#settings.requestDeadlineMs - (this.#attemptStartedMs - this.#startedMs),
