@@ -17,6 +17,7 @@ const tenants = job.tenants.map(({ name, key, perSecond }) => ({
   perSecond,
   request: postRequest({ port: job.port, headers: { authorization: `Bearer ${key}` }, body }),
   statuses: {},
+  inTime: 0,
   answeredMs: [],
   refusedMs: [],
 }));
@@ -47,6 +48,7 @@ function ask(tenant, dueMs) {
     line.settle = undefined;
     open -= 1;
     tenant.statuses[status] = (tenant.statuses[status] ?? 0) + 1;
+    if (status === 200 && nowMs() <= end) tenant.inTime += 1;
     if (status === 200) tenant.answeredMs.push(nowMs() - dueMs);
     else tenant.refusedMs.push(nowMs() - dueMs);
     if (status !== 'lost') idle.push(line);
@@ -74,10 +76,11 @@ function newLine() {
 function finish() {
   if (sending > 0 || open > 0) return;
   report(
-    tenants.map(({ name, perSecond, statuses, answeredMs, refusedMs }) => ({
+    tenants.map(({ name, perSecond, statuses, inTime, answeredMs, refusedMs }) => ({
       name,
       perSecond,
       statuses,
+      inTime,
       answered: answeredMs.length,
       refusedMs,
       answered99Ms: quantile(answeredMs, 0.99),

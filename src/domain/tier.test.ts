@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Price, priceOf } from './price.ts';
 import { TIER_NAMES, TIERS, tierOfPlan, tierPrice } from './tier.ts';

@@ -64,7 +64,9 @@ async function play(tenants: readonly Tenant[], seed: number): Promise<Map<strin
   for (const tenant of tenants) arrive(clock, random, tenant.perSecond, () => ask(tenant));
   await clock.advance(SECONDS * 1_000);
   // What waits now is neither served nor refused: not counted as asked either.
-  const ended = new Map([...seen].map(([name, of]) => [name, { ...of, asked: of.served + of.refusedAfterMs.length }]));
+  const ended = new Map(
+    [...seen].map(([name, of]) => [name, { ...of, asked: of.served + of.refusedAfterMs.length }]),
+  );
   room.close();
   return ended;
 }

@@ -43,7 +43,7 @@ test('a request that took two attempts shows both, with queue time, region, blam
   const atOnce = await Promise.all(ids.map((id) => generation(id, consumer.key)));
   const retried = atOnce.find(({ json }) => json.data.attempts === 2);
   expect(retried?.json.data).toMatchObject({ tier: 'pro', at_fault: null, fallback_used: null });
-  const { route, queue_ms: queueMs } = retried?.json.data as {
+  const { route, queue_ms: queueMs } = (retried as NonNullable<typeof retried>).json.data as {
     route: { provider: string; result: string; started_ms: number; took_ms: number }[];
     queue_ms: number;
   };
