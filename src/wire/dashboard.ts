@@ -138,6 +138,29 @@ export const requestAnswer = z.strictObject({
     total_ms: z.number().nonnegative(),
     tokens_per_s: z.number().nonnegative().nullable(),
   }),
+  /** How it was served; all null for requests of long ago. */
+  served: z.strictObject({
+    tier: z.string().nullable(),
+    queue_ms: z.number().nonnegative().nullable(),
+    region: z.string().nullable(),
+    at_fault: z.enum(['caller', 'provider', 'platform']).nullable(),
+    fallback_used: z.enum(['smaller-model', 'other-model', 'endpoint']).nullable(),
+    /** Every attempt in the order of time; times in milliseconds from acceptance. */
+    route: z
+      .array(
+        z.strictObject({
+          attempt: z.string(),
+          model: z.string(),
+          provider: z.string().nullable(),
+          connection_mode: z.enum(['websocket', 'external']),
+          region: z.string().nullable(),
+          result: z.string(),
+          started_ms: z.number().nonnegative(),
+          took_ms: z.number().nonnegative(),
+        }),
+      )
+      .nullable(),
+  }),
   price: z.strictObject({ id: z.string(), policy: z.string() }),
   money: z.strictObject({
     charged_usd: money,
@@ -182,6 +205,8 @@ export const consumersQuery = z.object({
   before: name.optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
+/** Business, too, which nobody can choose for itself. */
+export const operatorPlanRequest = z.object({ plan: z.enum(['free', 'pay-as-you-go', 'pro', 'business']) });
 export const suspensionRequest = z.object({ suspended: z.boolean(), reason: reason.default('') });
 /** Credit that the market gives. The reference makes a repeat harmless. */
 export const creditRequest = z.object({ amount_usd: usdText, reference });

@@ -33,6 +33,7 @@ import { settlementRoutes } from './settlements.ts';
 import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
+import { tierRoutes } from './tiers.ts';
 import { usageRoutes } from './usage.ts';
 import { walletRoutes } from './wallets.ts';
 import { whyRoutes } from './why.ts';
@@ -108,6 +109,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...usageRoutes(rooms),
     ...overviewRoutes(rooms),
     ...eventRoutes(rooms),
+    ...tierRoutes(rooms),
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
     ...collateralRoutes(rooms),
