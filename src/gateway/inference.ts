@@ -645,10 +645,11 @@ class PaidJob<A extends Ask> {
           else void this.serve(answer.candidate, false).then(() => resolve('over'));
         },
       });
-      this.#reply.onGone = () => {
+      const left = (): void => {
         leave();
         resolve(busy);
       };
+      this.#reply.onGone = left;
     });
   }
 
