@@ -65,10 +65,10 @@ export async function pdfOf(body: DocumentBody, fonts: DocumentFonts): Promise<B
         { title: 'Amount, USD', width: 0.22, right: true },
       ],
       body.lines.map((line) => [
-        `${line.kind === 'plan-fee' ? `Plan ${line.name}` : line.name}${extras(line, body.month)}`,
-        line.kind === 'plan-fee' ? '' : whole(line.count),
-        line.kind === 'plan-fee' ? '' : whole(line.input_tokens),
-        line.kind === 'plan-fee' ? '' : whole(line.output_tokens),
+        `${nameOf(line)}${extras(line, body.month)}`,
+        line.kind !== 'usage' ? '' : whole(line.count),
+        line.kind !== 'usage' ? '' : whole(line.input_tokens),
+        line.kind !== 'usage' ? '' : whole(line.output_tokens),
         line.amount_usd,
       ]),
     );
