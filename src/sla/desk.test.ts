@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Database, Sql } from '#db/database.ts';
+import type { Database } from '#db/database.ts';
 import { type Pico, parseUsd } from '#domain/money.ts';
-import { monthOf } from '#domain/window.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
+import { monthOf } from '#domain/window.ts';
 import { auditFunds } from '#funds/audit.ts';
 import { Collateral } from '#funds/collateral.ts';
 import { Fault } from '#kit/fault.ts';
@@ -172,6 +172,31 @@ describe('a month by hand', () => {
     expect(await balance(`collateral:${provider}`)).toBe(0n);
   });
 
+  test('what was taken of a pledge goes back when its appeal is granted, once, and the credit stays', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '100');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 44 }, { providerId: provider });
+    const desk = deskOf();
+    await desk.run(MONTH);
+    const [charge] = await desk.charges({ providerId: provider, limit: 10 });
+    assert(charge);
+    expect(charge).toMatchObject({ minutes: 44, taken: parseUsd('30'), month: '2026-11', appeal: null });
+    const { findingId } = charge;
+    const grant = { findingId, decision: 'granted', reason: 'Our switch failed.', actor: 'op' } as const;
+    expect(await desk.decideAppeal(grant)).toEqual({ known: false, dollars: parseUsd('30') });
+    expect(await desk.decideAppeal(grant)).toEqual({ known: true, dollars: parseUsd('30') });
+    const turned = await desk
+      .decideAppeal({ ...grant, decision: 'rejected' })
+      .catch((error: unknown) => error);
+    expect(turned).toMatchObject({ code: 'conflict' });
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd('100'));
+    expect(await balance(`consumer:${consumer}`)).toBe(parseUsd('30'));
+    expect(await desk.charges({ limit: 10 })).toMatchObject([
+      { appeal: 'granted', appealReason: grant.reason },
+    ]);
+  });
+
   test('what was given back of a charge is no part of the fee, and a plan is', async () => {
     const { id: consumer } = await makeConsumer(fresh.database, parseUsd('100'));
     const [sold] = await sales.sell({ consumerId: consumer, at: NOVEMBER + DAY, charge: parseUsd('100') });
@@ -237,7 +262,9 @@ describe('what does not count', () => {
         { id: 'exc_1', minutes: 30, refused: null, evidence: exclusion.evidence },
       ],
     });
-    expect(await withdrawExclusion(fresh.database.sql, { id: 'exc_1', actor: 'op', atMs: DECEMBER })).toBe(true);
+    expect(await withdrawExclusion(fresh.database.sql, { id: 'exc_1', actor: 'op', atMs: DECEMBER })).toBe(
+      true,
+    );
     expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ excluded_minutes: 40, credit_usd: '30.00' });
   });
 
@@ -319,15 +346,15 @@ describe('once', () => {
         transaction: (work) =>
           database.transaction(async (sql) => {
             const counted = new Proxy(sql, {
-              apply: (target, self, args: [TemplateStringsArray | unknown, ...unknown[]]) => {
+              apply: (target, self, args: unknown[]) => {
                 if (Array.isArray(args[0]) && 'raw' in args[0]) {
                   if (count === after) throw new Error('died here');
                   count += 1;
                 }
-                return Reflect.apply(target as never, self, args) as unknown;
+                return Reflect.apply<unknown, unknown[], unknown>(target as () => unknown, self, args);
               },
             });
-            return await work(counted as Sql);
+            return await work(counted);
           }),
       },
     };
@@ -348,7 +375,9 @@ describe('once', () => {
       expect(await balance(`collateral:${provider}`)).toBe(parseUsd('1000'));
     }
     expect(died).toBeGreaterThan(10);
-    expect(await credits(consumer)).toEqual([{ id: `sla-credit:${consumer}:2026-11`, amount: parseUsd('60') }]);
+    expect(await credits(consumer)).toEqual([
+      { id: `sla-credit:${consumer}:2026-11`, amount: parseUsd('60') },
+    ]);
     expect(await balance(`collateral:${provider}`)).toBe(parseUsd('940'));
     expect((await deskOf().run(MONTH)).made).toBe(0);
     expect(await credits(consumer)).toHaveLength(1);
@@ -383,7 +412,9 @@ describe('once', () => {
       enteredMs: clock.wallMs(),
     });
     const again = await desk.recompute(consumer, MONTH);
-    expect({ ...again?.now, id: again?.kept.id, state: 'final', paid_by: again?.kept.paid_by }).toEqual(again?.kept);
+    expect({ ...again?.now, id: again?.kept.id, state: 'final', paid_by: again?.kept.paid_by }).toEqual(
+      again?.kept,
+    );
     expect(again?.same).toBe(true);
     expect(await desk.report(consumer, MONTH)).toMatchObject({ state: 'final', credit_usd: '30.00' });
     await unserved(consumer, 500, 1);
@@ -394,7 +425,9 @@ describe('once', () => {
     const consumer = await payer('600');
     await unserved(consumer, 0, 44);
     clock = new VirtualClock(DECEMBER);
-    const early = await deskOf().run(MONTH).catch((error: unknown) => error);
+    const early = await deskOf()
+      .run(MONTH)
+      .catch((error: unknown) => error);
     assert(early instanceof Fault);
     expect(early.code).toBe('conflict');
     clock = new VirtualClock(DECEMBER + 2 * DAY - 1);
@@ -409,7 +442,12 @@ describe('once', () => {
     await unserved(consumer, 0, 44);
     clock = new VirtualClock(NOVEMBER + 25 * DAY);
     const [report] = await deskOf().rehearse(MONTH);
-    expect(report).toMatchObject({ id: null, state: 'estimate', minutes: 36_000, until: '2026-11-26T00:00:00.000Z' });
+    expect(report).toMatchObject({
+      id: null,
+      state: 'estimate',
+      minutes: 36_000,
+      until: '2026-11-26T00:00:00.000Z',
+    });
     expect(await deskOf().report(consumer, MONTH)).toEqual(report);
     expect(await deskOf().report(consumer, MONTH + 1)).toBeUndefined();
     expect(await credits(consumer)).toEqual([]);
@@ -424,9 +462,17 @@ describe('whom something was promised', () => {
     expect(await deskOf().rehearse(MONTH)).toEqual([]);
     expect(await deskOf().report(consumer, MONTH)).toBeUndefined();
     await paidPlan(consumer, NOVEMBER - 10 * DAY);
-    expect(await deskOf().rehearse(MONTH)).toMatchObject([{ tier: 'pro', fee_usd: '600.00', credit_usd: '30.00' }]);
+    expect(await deskOf().rehearse(MONTH)).toMatchObject([
+      { tier: 'pro', fee_usd: '600.00', credit_usd: '30.00' },
+    ]);
     const { database } = fresh;
-    const own = new SlaDesk({ database, collateral: collateralOf(database), clock, makeId, ourOwn: [consumer] });
+    const own = new SlaDesk({
+      database,
+      collateral: collateralOf(database),
+      clock,
+      makeId,
+      ourOwn: [consumer],
+    });
     expect(await own.rehearse(MONTH)).toEqual([]);
   });
 
@@ -434,7 +480,9 @@ describe('whom something was promised', () => {
     const consumer = await payer('600');
     await unserved(consumer, 0, 44);
     await deskOf().run(MONTH);
-    const refused = await fresh.database.sql`update sla_reports set credit = 0`.catch((error: unknown) => error);
+    const refused = await fresh.database.sql`update sla_reports set credit = 0`.catch(
+      (error: unknown) => error,
+    );
     expect(String(refused)).toMatch(/append-only/);
   });
 });

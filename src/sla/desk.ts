@@ -4,8 +4,6 @@ import { PROBER } from '#domain/prober.ts';
 import { type TierName, tierOfPlan } from '#domain/tier.ts';
 import { monthName, monthOf, monthStart, parseMonth } from '#domain/window.ts';
 import type { Collateral } from '#funds/collateral.ts';
-import { type Exclusion, type SlaResult, slaCredits } from '#reliability/credits.ts';
-import { SLA_OF_TIER, type SlaTerms } from '#reliability/sla-terms.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -13,6 +11,8 @@ import { openAccount, writeEntries } from '#ledger/book.ts';
 import { collateralAccount, consumerAccount } from '#ledger/chart.ts';
 import type { Entry } from '#ledger/entries.ts';
 import { slaCreditEntry } from '#ledger/funds-entries.ts';
+import { type Exclusion, type SlaResult, slaCredits } from '#reliability/credits.ts';
+import { SLA_OF_TIER, type SlaTerms } from '#reliability/sla-terms.ts';
 import { type SlaReportBody, slaReportSchema } from '#wire/sla.ts';
 import { exclusionsFor } from './exclusions.ts';
 import { digestOf, factsOf, type MonthFacts, type Span } from './facts.ts';
@@ -26,10 +26,10 @@ import { providerShares } from './who-pays.ts';
  *
  * A month is closed two days after its end: post-mortems are due by then, and with them the evidence for what is excluded.
  */
-export const SETTLES_AFTER_MS = 2 * 86_400_000;
+const SETTLES_AFTER_MS = 2 * 86_400_000;
 
 /** The earliest that an operator may close a month by hand: its last usage may still be on its way to the ledger. */
-export const GRACE_MS = 15 * 60_000;
+const GRACE_MS = 15 * 60_000;
 
 const LOCK = 'service level agreements';
 const CONSUMERS_AT_ONCE = 500;
@@ -53,11 +53,16 @@ export interface SlaCharge {
   readonly minutes: number;
   readonly share: Pico;
   readonly taken: Pico;
+  readonly month: string;
+  readonly madeAt: Date;
+  /** What an appeal came to; null: none was decided. */
+  readonly appeal: 'granted' | 'rejected' | null;
+  readonly appealReason: string | null;
 }
 
 export class SlaDesk {
   readonly #database: Database;
-  readonly #collateral: Pick<Collateral, 'chargeDollars'>;
+  readonly #collateral: Pick<Collateral, 'chargeDollars' | 'giveBack'>;
   readonly #clock: Clock;
   readonly #makeId: IdMaker;
   readonly #ourOwn: readonly string[];
@@ -65,7 +70,7 @@ export class SlaDesk {
   /** `ourOwn`: consumers whose money is the market's, and which nothing is promised. The prober is one. */
   constructor(parts: {
     database: Database;
-    collateral: Pick<Collateral, 'chargeDollars'>;
+    collateral: Pick<Collateral, 'chargeDollars' | 'giveBack'>;
     clock: Clock;
     makeId: IdMaker;
     ourOwn?: readonly string[];
@@ -158,11 +163,40 @@ export class SlaDesk {
     const { providerId = null, reportId = null, limit } = of;
     return await this.#database.sql<SlaCharge[]>`
       select c.report_id as "reportId", c.finding_id as "findingId", c.provider_id as "providerId",
-        c.minutes::float8 as minutes, c.share, c.taken
+        c.minutes::float8 as minutes, c.share, c.taken, r.month, r.made_at as "madeAt",
+        a.decision as appeal, a.reason as "appealReason"
       from sla_charges c join sla_reports r on r.id = c.report_id
+      left join sla_appeals a on a.finding_id = c.finding_id
       where (${providerId}::text is null or c.provider_id = ${providerId})
         and (${reportId}::text is null or c.report_id = ${reportId})
       order by r.month desc, c.finding_id limit ${limit}`;
+  }
+
+  /**
+   * Decides a provider's appeal against a charge. Granted: what was taken goes back to its pledge, and the market bears it.
+   * The same decision again does what is left to do of it. Throws `thing-unknown`, and `conflict` when it was decided otherwise.
+   */
+  async decideAppeal(appeal: {
+    findingId: string;
+    decision: 'granted' | 'rejected';
+    reason: string;
+    actor: string;
+  }): Promise<{ known: boolean; dollars: Pico }> {
+    const { findingId, decision, reason, actor } = appeal;
+    const { sql } = this.#database;
+    const [charge] = await sql`select from sla_charges where finding_id = ${findingId}`;
+    if (!charge) throw new Fault('thing-unknown', { outer: 'No report charged this.' });
+    const [made] = await sql`
+      insert into sla_appeals (finding_id, decision, reason, actor, at)
+      values (${findingId}, ${decision}, ${reason}, ${actor}, ${new Date(this.#clock.wallMs())})
+      on conflict do nothing returning finding_id`;
+    const [kept] = await sql<{ decision: string }[]>`
+      select decision from sla_appeals where finding_id = ${findingId}`;
+    if (kept?.decision !== decision) {
+      throw new Fault('conflict', { outer: `The appeal was ${kept?.decision} before.` });
+    }
+    const back = decision === 'granted' ? await this.#collateral.giveBack(findingId) : undefined;
+    return { known: made === undefined, dollars: back?.dollars ?? 0n };
   }
 
   /** Computes a report that was made again, from the rows that it was made from. */
@@ -183,7 +217,9 @@ export class SlaDesk {
 
   #checkOver(month: number): void {
     if (this.#clock.wallMs() >= monthStart(month + 1) + GRACE_MS) return;
-    throw new Fault('conflict', { outer: `${monthName(month)} is not over: its credits cannot be booked yet.` });
+    throw new Fault('conflict', {
+      outer: `${monthName(month)} is not over: its credits cannot be booked yet.`,
+    });
   }
 
   async #nextMonth(): Promise<number | undefined> {
@@ -221,11 +257,7 @@ export class SlaDesk {
     }
   }
 
-  async #close(
-    sql: Sql,
-    consumer: Agreed,
-    month: number,
-  ): Promise<{ made: boolean; body: SlaReportBody }> {
+  async #close(sql: Sql, consumer: Agreed, month: number): Promise<{ made: boolean; body: SlaReportBody }> {
     const { id: consumerId, tier, terms } = consumer;
     const name = monthName(month);
     await sql`select pg_advisory_xact_lock(hashtextextended(${`${LOCK} ${consumerId}`}, 0))`;
@@ -255,7 +287,17 @@ export class SlaDesk {
     const fromStakes = stakes.reduce((sum, { taken }) => sum + taken, 0n);
     const { credit } = computed.result;
     const { fee } = computed.facts;
-    const body = reportBody({ id, consumerId, month: name, madeAtMs: at, span, tier, terms, ...computed, stakes });
+    const body = reportBody({
+      id,
+      consumerId,
+      month: name,
+      madeAtMs: at,
+      span,
+      tier,
+      terms,
+      ...computed,
+      stakes,
+    });
     await sql`
       insert into sla_reports (
         id, consumer_id, month, made_at, terms, inputs_digest, fee, credit, from_stakes, body

@@ -19,7 +19,7 @@ export interface EnteredExclusion {
   readonly enteredMs: number;
 }
 
-export type EnteredKind = Exclude<ExclusionKind, 'maintenance'>;
+type EnteredKind = Exclude<ExclusionKind, 'maintenance'>;
 
 export const ENTERED_KINDS = [
   'customer-network',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import type { ExclusionKind, SlaHour, SlaMinute } from '#reliability/credits.ts';
-import { type ErrorCode, ERRORS } from '#wire/errors.ts';
+import { ERRORS, type ErrorCode } from '#wire/errors.ts';
 import { PROVEN_BY } from './who-pays.ts';
 
 /**

@@ -81,6 +81,10 @@ export async function pdfOf(body: DocumentBody, fonts: DocumentFonts): Promise<B
 
 const METHODS = { card: 'Card', bank: 'Bank transfer', paypal: 'PayPal', crypto: 'Crypto transfer' } as const;
 
+function nameOf({ kind, name }: { kind: string; name: string }): string {
+  return kind === 'plan-fee' ? `Plan ${name}` : kind === 'sla-credit' ? 'Service level credit' : name;
+}
+
 /** What is told of a line beside its name: pieces, minutes, and the month where it is another. */
 function extras(line: { units: number; seconds: number; month: string }, month: string): string {
   const parts = [
