@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatUsd } from '#domain/money.ts';
-import { monthOf, monthStart, parseMonth } from '#domain/window.ts';
+import { monthOf, parseMonth } from '#domain/window.ts';
 import { Collateral } from '#funds/collateral.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { Fault } from '#kit/fault.ts';
@@ -121,23 +121,12 @@ export function sla(command: Command): void {
         if (evidence.trim() === '' || evidence.length > 1_000) {
           throw new WrongUsage('The evidence has 1 to 1,000 characters.');
         }
-        return inSession(self, async ({ database, clock, makeId }) => {
+        return withDesk(self, async (desk, { database }) => {
           const consumerId =
             wish.consumer === undefined ? '' : (await theConsumer(database, wish.consumer)).id;
-          const enteredMs = clock.wallMs();
-          if (untilMs > enteredMs)
-            throw new Refusal('What is not over yet proves nothing: enter it afterwards.');
-          const exclusion = {
-            id: makeId('exc'),
-            consumerId,
-            kind,
-            fromMs,
-            untilMs,
-            evidence: evidence.trim(),
-            actor: ACTOR,
-            enteredMs,
-          };
-          await enterExclusion(database.sql, exclusion);
+          const exclusion = await refusing(
+            desk.exclude({ consumerId, kind, fromMs, untilMs, evidence: evidence.trim(), actor: ACTOR }),
+          );
           return {
             value: exclusion,
             lines: [
@@ -154,10 +143,8 @@ export function sla(command: Command): void {
     .option('--month <month>', 'such as 2026-11 (default: this one)')
     .action((wish: { month?: string }, self: Command) => {
       const asked = wish.month === undefined ? undefined : monthFrom(wish.month);
-      return inSession(self, async ({ database, clock }) => {
-        const month = asked ?? monthOf(clock.wallMs());
-        const span = { from: monthStart(month), until: monthStart(month + 1) };
-        const all = await enteredExclusions(database.sql, span, clock.wallMs());
+      return withDesk(self, async (desk, { clock }) => {
+        const all = await desk.exclusions(asked ?? monthOf(clock.wallMs()));
         return {
           value: all,
           lines: table(
@@ -179,12 +166,8 @@ export function sla(command: Command): void {
     .description('withdraw an exclusion; reports that were made already stay as they are')
     .argument('<exclusion>', 'its id')
     .action((id: string, _options: unknown, self: Command) =>
-      inSession(self, async ({ database, clock }) => {
-        if (!(await withdrawExclusion(database.sql, { id, actor: ACTOR, atMs: clock.wallMs() }))) {
-          throw new Refusal(
-            `There is no exclusion ${JSON.stringify(id.slice(0, 80))} that could be withdrawn.`,
-          );
-        }
+      withDesk(self, async (desk) => {
+        await refusing(desk.withdraw(id, ACTOR));
         return { value: { id }, lines: [`${id} is withdrawn.`] };
       }),
     );

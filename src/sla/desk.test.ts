@@ -351,7 +351,11 @@ describe('once', () => {
                   if (count === after) throw new Error('died here');
                   count += 1;
                 }
-                return Reflect.apply<unknown, unknown[], unknown>(target as () => unknown, self, args);
+                return Reflect.apply<unknown, unknown[], unknown>(
+                  target as unknown as () => unknown,
+                  self,
+                  args,
+                );
               },
             });
             return await work(counted);

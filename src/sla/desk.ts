@@ -14,10 +14,17 @@ import { slaCreditEntry } from '#ledger/funds-entries.ts';
 import { type Exclusion, type SlaResult, slaCredits } from '#reliability/credits.ts';
 import { SLA_OF_TIER, type SlaTerms } from '#reliability/sla-terms.ts';
 import { type SlaReportBody, slaReportSchema } from '#wire/sla.ts';
-import { exclusionsFor } from './exclusions.ts';
+import {
+  type EnteredExclusion,
+  enterExclusion,
+  enteredExclusions,
+  exclusionsFor,
+  withdrawExclusion,
+} from './exclusions.ts';
 import { digestOf, factsOf, type MonthFacts, type Span } from './facts.ts';
 import { reportBody, type StakePart } from './report.ts';
 import { providerShares } from './who-pays.ts';
+import { type DataMinute, windowData } from './window-data.ts';
 
 /**
  * Closes months of service level agreements. For each consumer with terms: its month is read and computed, the report kept, the
@@ -213,6 +220,44 @@ export class SlaDesk {
     const now = await this.#estimate({ id: consumerId, tier, terms }, month, row.made_at.getTime());
     const same = kept.inputs_digest === now.inputs_digest && kept.credit_usd === now.credit_usd;
     return { same, kept, now };
+  }
+
+  /** A consumer's own minutes of a window; undefined where they are too many (`window-data.ts`). */
+  async data(consumerId: string, span: Span): Promise<DataMinute[] | undefined> {
+    return await windowData(this.#database.sql, consumerId, span);
+  }
+
+  /**
+   * Enters a stretch that does not count, for one consumer or (`''`) for everybody. Throws `thing-unknown` when there is no such
+   * consumer, and `conflict` for a stretch that is not over: it proves nothing yet.
+   */
+  async exclude(about: Omit<EnteredExclusion, 'id' | 'enteredMs'>): Promise<EnteredExclusion> {
+    const enteredMs = this.#clock.wallMs();
+    if (about.untilMs > enteredMs) {
+      throw new Fault('conflict', { outer: 'What is not over yet proves nothing: enter it afterwards.' });
+    }
+    const { sql } = this.#database;
+    const [known] =
+      about.consumerId === ''
+        ? ['everybody']
+        : await sql`select id from consumers where id = ${about.consumerId}`;
+    if (!known) throw new Fault('thing-unknown', { outer: 'There is no such consumer.' });
+    const exclusion = { ...about, id: this.#makeId('exc'), enteredMs };
+    await enterExclusion(sql, exclusion);
+    return exclusion;
+  }
+
+  /** Withdraws an exclusion. Throws `thing-unknown` when there is none that could be. */
+  async withdraw(id: string, actor: string): Promise<void> {
+    const atMs = this.#clock.wallMs();
+    if (await withdrawExclusion(this.#database.sql, { id, actor, atMs })) return;
+    throw new Fault('thing-unknown', { outer: 'There is no exclusion of this id that could be withdrawn.' });
+  }
+
+  /** What was entered and not withdrawn of a month, for whomever. */
+  async exclusions(month: number): Promise<EnteredExclusion[]> {
+    const span = { from: monthStart(month), until: monthStart(month + 1) };
+    return await enteredExclusions(this.#database.sql, span, this.#clock.wallMs());
   }
 
   #checkOver(month: number): void {

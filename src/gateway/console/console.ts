@@ -24,6 +24,7 @@ import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
 import { settlementRoutes } from './settlements.ts';
+import { slaRoutes } from './sla.ts';
 import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
@@ -114,6 +115,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...rewardRoutes(rooms),
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
+    ...slaRoutes(rooms),
     ...operatorRoutes(rooms),
     ...benchmarkRoutes(rooms),
   ];
