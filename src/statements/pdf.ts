@@ -96,16 +96,20 @@ async function slaPdf({ report, issuer, customer }: SlaPaper, fonts: DocumentFon
   const final = report.state === 'final';
   const paper = new Paper(
     {
-      title: 'Service level report',
-      number: report.id ?? `Estimate ${report.month}`,
+      title: 'SLA report',
+      number: `SLA-${report.month}`,
       issuedAt: report.made_at,
       issuer,
       customer,
-      about: [['Month (UTC)', report.month]],
+      about: [
+        ['Month (UTC)', report.month],
+        ['State', report.state],
+      ],
       notes: [
         final
           ? 'The credit was given to the prepaid balance.'
           : 'An estimate: the month is not closed, and nothing is credited yet.',
+        ...(report.id === null ? [] : [`Report ${report.id}.`]),
         `Computed from the inputs with the digest ${report.inputs_digest}.`,
       ],
     },
