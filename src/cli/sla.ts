@@ -5,7 +5,7 @@ import { Collateral } from '#funds/collateral.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { Fault } from '#kit/fault.ts';
 import { SlaDesk } from '#sla/desk.ts';
-import { ENTERED_KINDS, enterExclusion, enteredExclusions, withdrawExclusion } from '#sla/exclusions.ts';
+import { ENTERED_KINDS } from '#sla/exclusions.ts';
 import { SLA_DEADLINE_MS } from '#sla/open.ts';
 import type { SlaReportBody } from '#wire/sla.ts';
 import { theConsumer, theProvider } from './parties.ts';
