@@ -267,7 +267,6 @@ export const slaReportQuery = z.object({ format: z.enum(['json', 'html', 'pdf'])
 export const slaDataQuery = z
   .object({ from: instant, until: instant, ...tableFormat })
   .refine(({ from, until }) => until > from, 'is no window: until comes after from');
-export const slaReportsQuery = allDocumentsQuery;
 export const slaExclusionsQuery = z.object({ month: month.optional() });
 export const slaExclusionRequest = z
   .strictObject({

@@ -6,13 +6,13 @@ import type { EnteredExclusion } from '#sla/exclusions.ts';
 import { DATA_DAYS_MAX, type DataMinute } from '#sla/window-data.ts';
 import { type ServiceMinute, serviceMinutesCsv } from '#statements/tables.ts';
 import {
+  allDocumentsQuery,
   listQuery,
   slaAppealRequest,
   slaDataQuery,
   slaExclusionRequest,
   slaExclusionsQuery,
   slaReportQuery,
-  slaReportsQuery,
 } from '#wire/console.ts';
 import type { SlaReportBody } from '#wire/sla.ts';
 import { SLA_PAGE_HEADERS, slaPage } from '../sla-page.ts';
@@ -94,7 +94,7 @@ export function slaRoutes(rooms: ConsoleRooms): Route[] {
         return { charges: (await agreements.charges({ providerId, limit: query.limit })).map(chargeOf) };
       },
     ),
-    route('GET /api/v1/operator/sla/reports', { ...forOperator, query: slaReportsQuery }, async (visit) => {
+    route('GET /api/v1/operator/sla/reports', { ...forOperator, query: allDocumentsQuery }, async (visit) => {
       const { limit, month, consumer } = visit.query;
       const made = await agreements.list({
         limit,
