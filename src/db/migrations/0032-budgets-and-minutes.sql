@@ -1,4 +1,5 @@
--- Error budgets that burn: when it began and ended, as any process of the market saw it, and whom that was told.
+-- Error budgets: when one began and ceased to burn, as any process of the market saw it, and whom that was told; and of every hour
+-- the minutes that were available, which is what budgets are of.
 --
 -- Why it is shaped so. Every process counts for itself, so a budget burns while any of them says so, and it is over when none
 -- did for a while; the table is where they meet. A tier and rule burn at most once at a time.
@@ -26,4 +27,16 @@ create table budget_notices (
   not_before timestamptz not null,
   delivered_at timestamptz,
   primary key (alert_id, what, channel)
+);
+
+-- Of each hour: the minutes that anybody measured, by a request or a probe, and those of them that were unavailable. Minutes
+-- are kept for five weeks and the status page shows 90 days, so they are counted when their hour is added up.
+create table service_availability (
+  at timestamptz not null,
+  model_id text not null,
+  -- '' is everywhere.
+  region text not null,
+  measured integer not null check (measured between 1 and 60),
+  unavailable integer not null check (unavailable between 0 and measured),
+  primary key (at, model_id, region)
 );
