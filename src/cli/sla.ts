@@ -8,7 +8,7 @@ import { SlaDesk } from '#sla/desk.ts';
 import { ENTERED_KINDS } from '#sla/exclusions.ts';
 import { SLA_DEADLINE_MS } from '#sla/open.ts';
 import type { SlaReportBody } from '#wire/sla.ts';
-import { statementsOf, written } from './papers.ts';
+import { printed, statementsOf, written } from './papers.ts';
 import { theConsumer, theProvider } from './parties.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';
@@ -68,7 +68,9 @@ export function sla(command: Command): void {
         const charges = report.id === null ? [] : await desk.charges({ reportId: report.id, limit: LISTED });
         const shownAs = { value: { ...report, charges: charges.map(plainCharge) }, lines: shown(report) };
         if (wish.pdf === undefined) return shownAs;
-        return written(wish.pdf, await statementsOf(session).printReport(report), shownAs);
+        const paper = await statementsOf(session).slaPaper(report);
+        const pdf = await printed(paper, session.config.statements.fontFile);
+        return written(wish.pdf, pdf, shownAs);
       });
     });
   command
