@@ -7,6 +7,8 @@ import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
 import { PriceProposals } from '#catalogue/price-proposals.ts';
 import { priceHistory } from '#catalogue/prices.ts';
+import { ReservationView } from '#catalogue/reservations.ts';
+import { TierView } from '#catalogue/tiers.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
@@ -14,7 +16,7 @@ import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
 import { auditFunds } from '#funds/audit.ts';
-import { openFunds, openFundsRounds } from '#funds/open.ts';
+import { type Funds, openFunds, openFundsRounds } from '#funds/open.ts';
 import { PlanPurses } from '#funds/plan-purses.ts';
 import { slashLadder } from '#funds/slash.ts';
 import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
@@ -28,12 +30,13 @@ import { LoopGuard } from '#gateway/loop-guard.ts';
 import { MemoryQuotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
+import { ReservedPlaces } from '#gateway/reserved-places.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
 import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
 import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
-import { Dispatcher } from '#hub/dispatch.ts';
+import { Dispatcher, type PickNext } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
@@ -61,6 +64,7 @@ import type { Logger } from '#kit/log.ts';
 import { packageRoot, packageVersion } from '#kit/package-root.ts';
 import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
+import { Rounds } from '#kit/rounds.ts';
 import { TlsFiles } from '#kit/tls-files.ts';
 import { Book } from '#ledger/book.ts';
 import { ConsumerReading } from '#ledger/consumer-reading.ts';
@@ -70,14 +74,17 @@ import { Journal } from '#ledger/journal.ts';
 import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
+import { OutcomeTable } from '#ledger/outcome-table.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
+import { type LastBatch, settlementGauges } from '#reliability/settlement-gauges.ts';
 import { Standings } from '#reliability/standings.ts';
 import { StatusReader } from '#reliability/status-reader.ts';
+import { Traces } from '#reliability/traces.ts';
 import { openWatching, type Watching } from '#reliability/watching.ts';
 import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
@@ -90,6 +97,9 @@ import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
+import { auditAgreements } from '#sla/audit.ts';
+import { SlaDesk } from '#sla/desk.ts';
+import { openSlaRounds, SLA_DEADLINE_MS } from '#sla/open.ts';
 import {
   openStatements,
   openStatementsRounds,
@@ -125,6 +135,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => providers.close());
     const catalogue = await CatalogueView.open({ database, clock, log });
     closing.push(() => catalogue.close());
+    const tiers = await TierView.open({ database, clock, log });
+    closing.push(() => tiers.close());
+    const reservations = await ReservationView.open({ database, clock, log });
+    closing.push(() => reservations.close());
     const box = secretBox(config, random);
     const factors = new SecondFactors({ database, box, clock, random });
     const endpoints = await EndpointBook.open({ database, box, clock, log });
@@ -150,6 +164,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => fundsRounds.close());
     const statements = openPapers(parts);
     closing.push(() => statements.close());
+    const agreements = openAgreements(parts, funds.collateral, ids);
+    closing.push(() => agreements.close());
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
     const purses = await PlanPurses.open({ database, clock, log: fundsLog });
@@ -294,6 +310,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         })
       : undefined;
     closing.push(() => warmUps?.close());
+    const reserved = new ReservedPlaces({
+      clock,
+      of: reservations.of,
+      candidates: (modelId) => hub.candidates(modelId),
+    });
+    const pick: PickNext = (order, tried, last) =>
+      order.to === undefined && reserved.keepsOut(order.modelId, order.consumerId)
+        ? { none: 'providers-busy' }
+        : service.pick(order, tried, last);
     const dispatcher = new Dispatcher(
       {
         clock,
@@ -301,7 +326,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         random,
         log: log.child({ room: 'dispatch' }),
         retryBudget: new RetryBudget(config.routing.retryBudget),
-        pick: service.pick,
+        pick,
         linkOf: (candidate) => hub.linkOf(candidate),
         outcomes: service,
       },
@@ -324,7 +349,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       await createConsumer(database, { id, name, at: clock.wallMs() });
     }
     const usage = new RecentUsage(database);
-    const waiting = new WaitingRoom({ clock });
+    const waiting = new WaitingRoom({
+      clock,
+      tiers: tiers.of,
+      withRoom: (modelId) => reserved.withRoom(modelId),
+    });
     const reliability = openReliability({
       database,
       clock,
@@ -334,9 +363,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         ...marketGauges({ clock, hub, dispatcher, money }),
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
+        ...settlementGauges({ wallMs: () => clock.wallMs(), last: () => payouts.lastBatch() }),
       ],
     });
     closing.push(() => reliability.close());
+    const traces =
+      config.watch.traces &&
+      new Traces({ settings: config.watch.traces, clock, log: log.child({ room: 'reliability' }) });
+    closing.push(() => traces?.close());
     const bodies = new BodyPool({ clock, limits: config.limits });
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
@@ -403,18 +437,22 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           },
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
-          limits: new MemoryLimits(config.limits),
+          limits: new MemoryLimits(config.limits, tiers.of),
+          traced: traces !== undefined,
+          tiers: tiers.of,
+          reserved,
           holds: new CappedHolds(money.holds, caps),
           quotas,
           journal: money.journal,
           dispatcher,
-          pick: service.pick,
+          pick,
           isQuarantined: (order) => service.isQuarantined(order),
           waiting,
           recounter,
           served: (record, about) => {
             usage.note(record);
-            const { candidate, tier, queueMs } = about;
+            const { candidate, tier, queueMs, trace } = about;
+            if (trace) traces?.note(record, trace);
             // What the market asks itself says nothing of what others get.
             if (record.consumerId === PROBER.ownerId) return;
             const region = candidate?.region ?? null;
@@ -467,6 +505,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           own,
           incidents: watching.book,
           live,
+          tiers,
+          reservations,
           book: money.book,
           consumers: new ConsumerDesk(database),
           proposals: new PriceProposals({ database, clock, makeId: ids, random }),
@@ -483,6 +523,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           rewardClaims: payouts.rewards?.desk,
           rewards: rewards.book,
           statements,
+          agreements: agreements.desk,
           models: catalogue,
           prices: (modelId) => priceHistory(database, { modelId, limit: PRICES_LISTED }),
           registry: hub.registry,
@@ -626,6 +667,9 @@ const LAST_POSTINGS_MS = 2_000;
 /** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
 const REPLAY_WAIT_MS = 60_000;
 
+/** How often it is looked for what is kept no longer. */
+const FORGET_EVERY_MS = 3_600_000;
+
 interface Money {
   readonly holds: Holds;
   readonly book: Book;
@@ -652,7 +696,8 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   });
   const disk = await openJournalDisk(folder);
   const journal = await Journal.open({ disk, clock, log, sizeMax: config.money.journalBytesMax });
-  const book = new Book({ database, instance, clock, log });
+  const outcomes = new OutcomeTable(database, config.money.outcomeDays);
+  const book = new Book({ database, instance, clock, log, outcomes });
   const poster = new Poster({ journal, disk, posting: book, clock, random, log });
   const leases = new Leases({ database, instance, makeId });
   if (!(await poster.drain(REPLAY_WAIT_MS))) {
@@ -661,6 +706,13 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   await leases.releaseAll();
   const holds = new Holds({ store: leases, clock, log, exposureMax: config.money.exposureMax });
   const recalls = await hearRecalls({ database, instance }, (consumerId) => holds.recalled(consumerId));
+  const forgetting = new Rounds(clock, {
+    periodMs: FORGET_EVERY_MS,
+    work: async () => {
+      await outcomes.dropOld(clock.wallMs());
+    },
+    failed: (error) => log.warn({ err: error }, 'Old days could not be dropped.'),
+  });
   return {
     holds,
     book,
@@ -671,6 +723,7 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
     },
     close: async () => {
       await recalls.stop();
+      await forgetting.close();
       await holds.close();
       await journal.close();
       await poster.drain(500);
@@ -694,6 +747,7 @@ function openPayouts(parts: MarketplaceParts): {
     heldBy(): Promise<string | undefined>;
   };
   standing(): AuditStanding;
+  lastBatch(): LastBatch | undefined;
   close(): Promise<void>;
 } {
   const { config, clock, chain } = parts;
@@ -714,7 +768,14 @@ function openPayouts(parts: MarketplaceParts): {
   const rewards = common && openRewardSettlement(common);
   const nights = openNights({
     settler: rooms?.settler,
-    audit: () => auditMarket({ database, chain, ...rooms, funds: () => auditFunds({ database, chain }) }),
+    audit: () =>
+      auditMarket({
+        database,
+        chain,
+        ...rooms,
+        funds: () => auditFunds({ database, chain }),
+        agreements: () => auditAgreements(database),
+      }),
     lastAudit: () => lastNightly(database),
     audited: async ({ balanced, differences }, tookMs) => {
       const chainAsked = chain !== undefined;
@@ -730,7 +791,18 @@ function openPayouts(parts: MarketplaceParts): {
     clock,
     log,
   });
+  let lastBatch: LastBatch | undefined;
+  const looking =
+    rooms &&
+    new Rounds(clock, {
+      periodMs: LOOK_AT_BATCH_EVERY_MS,
+      work: async () => {
+        [lastBatch] = await rooms.desk.list(1);
+      },
+      failed: (error) => log.warn({ err: error }, 'The newest batch of payouts could not be looked at.'),
+    });
   return {
+    lastBatch: () => lastBatch,
     desk: rooms?.desk,
     audits: {
       list: () => listAudits(database, AUDITS_LISTED),
@@ -740,6 +812,7 @@ function openPayouts(parts: MarketplaceParts): {
     standing: () => nights.standing(),
     rewards,
     close: async () => {
+      await looking?.close();
       await nights.close();
       await database.close();
     },
@@ -775,8 +848,37 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
   };
 }
 
+/** Service level agreements, on a connection of their own: closing a month reads all of it. */
+function openAgreements(
+  parts: MarketplaceParts,
+  collateral: Funds['collateral'],
+  makeId: (prefix: string) => string,
+): { desk: SlaDesk; close(): Promise<void> } {
+  const { clock } = parts;
+  const log = parts.log.child({ room: 'sla' });
+  const database = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 2,
+    applicationName: 'cygnet-sla',
+    deadlineMs: SLA_DEADLINE_MS,
+    statementTimeoutMs: SLA_DEADLINE_MS,
+  });
+  const desk = new SlaDesk({ database, collateral, clock, makeId, ourOwn: [PLAYGROUND.ownerId] });
+  const rounds = openSlaRounds(desk, { clock, log });
+  return {
+    desk,
+    close: async () => {
+      await rounds.close();
+      await database.close();
+    },
+  };
+}
+
 const AUDITS_LISTED = 30;
 const PRICES_LISTED = 500;
+const LOOK_AT_BATCH_EVERY_MS = 15_000;
 
 /** Nothing before the first night of this process. */
 function auditGauge(standing: () => AuditStanding): GaugeReading {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -383,6 +383,33 @@ describe('money', () => {
     }
   });
 
+  test('terms of a tier are set and shown, and places kept, listed and ended; a slip is refused in a sentence', async () => {
+    expect(await answer('tiers', 'set', 'hobby', '--burst', '7', '--output-tokens', 'none')).toMatchObject({
+      name: 'hobby',
+      burst: 7,
+      outputTokensMax: null,
+      weight: 1,
+    });
+    const [hobby] = await answer<Record<string, unknown>[]>('tiers', 'list');
+    expect(hobby).toMatchObject({ name: 'hobby', burst: 7 });
+    expect(await refusal(2, 'tiers', 'set', 'gold', '--burst', '7')).toContain('"gold"');
+    expect(await refusal(2, 'tiers', 'set', 'pro', '--price-factor', '9999')).toContain('from 10000');
+    expect(await refusal(2, 'tiers', 'set', 'pro')).toContain('at least one');
+
+    const id = (await answer('consumers', 'create', 'Big'))['id'] as string;
+    const add = ['reserve', 'add', 'Big', 'glm-4.7-flash'];
+    expect(await refusal(1, ...add, '--slots', '2')).toContain('plan business');
+    await answer('consumers', 'plan', 'Big', 'business');
+    const made = await answer(...add, '--share', '12.5', '--release-idle', '60');
+    expect(made).toMatchObject({ consumerId: id, share: 1_250, slots: null, releaseIdleS: 60 });
+    expect(await refusal(1, ...add, '--slots', '2')).toContain('end that reservation first');
+    expect(await refusal(2, ...add, '--slots', '2', '--share', '5')).toContain('either');
+    expect(await refusal(2, ...add, '--share', '91')).toContain('90');
+    expect((await cygnet(['reserve', 'list'])).out).toContain('12.5 %');
+    expect(await answer('reserve', 'end', made['id'] as string)).toEqual({ id: made['id'] });
+    expect(await refusal(1, 'reserve', 'end', made['id'] as string)).toContain('no standing reservation');
+  });
+
   test('usage lists what each request consumed and cost, corrections included', async () => {
     const id = (await answer('consumers', 'create', 'Reader'))['id'] as string;
     const { database } = fresh;
@@ -504,6 +531,54 @@ function usageRecord(given: Partial<UsageRecord>): UsageRecord {
     ...given,
   };
 }
+
+describe('service levels', () => {
+  const now = new Date();
+  const past = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 1, 0)).toISOString().slice(0, 7);
+
+  test('a stretch that does not count is entered with its evidence, listed and withdrawn', async () => {
+    const times = ['--from', `${past}-01T22:00Z`, '--until', `${past}-01T23:00Z`];
+    const enter = ['sla', 'exclude', 'Notice 4711.', '--kind', 'force-majeure', ...times];
+    const made = await answer<Record<string, unknown>>(...enter);
+    expect(made).toMatchObject({
+      consumerId: '',
+      kind: 'force-majeure',
+      evidence: 'Notice 4711.',
+      actor: 'cli',
+    });
+    const list = ['sla', 'exclusions', '--month', past];
+    expect(await answer<unknown[]>(...list)).toEqual([made]);
+    await answer('sla', 'withdraw', made['id'] as string);
+    expect(await answer<unknown[]>(...list)).toEqual([]);
+    expect(await refusal(1, 'sla', 'withdraw', made['id'] as string)).toContain('withdrawn');
+    expect(await refusal(2, 'sla', 'exclude', 'X', '--kind', 'weather', ...times)).toContain('force-majeure');
+    const future = ['--from', '2099-01-01T00:00Z', '--until', '2099-01-02T00:00Z'];
+    expect(await refusal(1, 'sla', 'exclude', 'X', '--kind', 'misuse', ...future)).toContain('not over');
+  });
+
+  test('an estimate of the month so far is shown, and written as PDF', async () => {
+    const { id } = await answer<{ id: string }>('consumers', 'create', 'Promised');
+    expect(await answer('sla', 'report', id)).toMatchObject({ consumer: id, state: 'estimate', charges: [] });
+    const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-cli-'));
+    const file = path.join(folder, 'sla.pdf');
+    await answer('sla', 'report', id, '--pdf', file);
+    expect(readFileSync(file, 'latin1').startsWith('%PDF-')).toBe(true);
+    rmSync(folder, { recursive: true, force: true });
+    expect(await refusal(1, 'sla', 'report', id, '--month', '2099-01')).toContain('Nothing was agreed');
+    expect(await refusal(1, 'sla', 'verify', id, '--month', past)).toContain('No report');
+  });
+
+  test('a month that is not over is rehearsed, and not settled', async () => {
+    const month = now.toISOString().slice(0, 7);
+    expect(await refusal(1, 'sla', 'run', '--month', month)).toContain('not over');
+    expect(await answer('sla', 'run', '--month', month, '--dry-run')).toMatchObject({ month, dryRun: true });
+    expect(await answer('sla', 'run', '--month', past)).toMatchObject({ made: 0, failed: [] });
+    expect(await refusal(2, 'sla', 'run', '--month', 'may')).toContain('2026-11');
+    expect(await answer<unknown[]>('sla', 'list')).toEqual([]);
+    expect(await answer<unknown[]>('sla', 'charges')).toEqual([]);
+    expect(await refusal(1, 'sla', 'appeal', 'sla_none', '--grant', '--reason', 'X')).toContain('No report');
+  });
+});
 
 describe('incidents', () => {
   let id = '';

@@ -237,12 +237,48 @@ export const economicsQuery = z.object({
 export const whyQuery = z.object({ model: line(200).optional() });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
 
+export const requestsQuery = z.object({ ...listQuery.shape, consumer: z.string().max(200).optional() });
+
+const limitUpTo = (most: number) => z.number().int().min(1).max(most).nullable();
+
+/** Terms of a tier; what is left out stays, and `null` takes a limit away. */
+export const tierRequest = z
+  .object({
+    prompt_tokens_max: limitUpTo(100_000_000),
+    output_tokens_max: limitUpTo(100_000_000),
+    concurrent: limitUpTo(1_000_000),
+    burst: limitUpTo(1_000_000),
+    weight: z.number().int().min(1).max(1_000),
+    queue_deadline_ms: z.number().int().min(0).max(600_000),
+    retries_max: z.number().int().min(0).max(20).nullable(),
+    smaller_model: z.enum(['before', 'after', 'never']),
+    price_factor: z.number().int().min(10_000).max(1_000_000),
+  })
+  .partial()
+  .strict();
+
+/** Places that are kept: a number of requests at once, or a share in basis points. */
+export const reservationRequest = z
+  .object({
+    consumer: z.string().min(1).max(200),
+    model: z.string().min(1).max(200),
+    slots: z.number().int().min(1).max(100_000).optional(),
+    share_basis_points: z.number().int().min(1).max(9_000).optional(),
+    release_idle_s: z.number().int().min(1).max(86_400).nullable().default(null),
+  })
+  .strict()
+  .refine((each) => (each.slots === undefined) !== (each.share_basis_points === undefined), {
+    message: "needs either 'slots' or 'share_basis_points'",
+    path: ['slots'],
+  });
+
 /** A day in UTC, such as `2026-11-26`; read as days since 1970. */
 const day = z.string().transform((text, context) => {
   const read = parseDay(text);
   if (read === undefined) context.addIssue({ code: 'custom', message: 'is not a day such as 2026-11-26' });
   return read ?? 0;
 });
+const INSTANT_REFUSED = 'is not a time with its zone such as 2026-11-26T09:00Z';
 const DAYS_MAX = 400;
 /** Days, both included; the last thirty where they are left out. */
 const range = { from: day.optional(), to: day.optional() };
@@ -257,6 +293,33 @@ export const documentsQuery = z.object({ ...listQuery.shape, month: month.option
 export const allDocumentsQuery = z.object({
   ...documentsQuery.shape,
   consumer: z.string().max(200).optional(),
+});
+/** A moment with its zone, such as `2026-11-26T09:00Z`; read as wall milliseconds. */
+const instant = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/, INSTANT_REFUSED)
+  .transform((text, context) => {
+    const read = Date.parse(text);
+    if (Number.isNaN(read)) context.addIssue({ code: 'custom', message: INSTANT_REFUSED });
+    return read;
+  });
+export const slaReportQuery = z.object({ format: z.enum(['json', 'html', 'pdf']).default('json') });
+export const slaDataQuery = z
+  .object({ from: instant, until: instant, ...tableFormat })
+  .refine(({ from, until }) => until > from, 'is no window: until comes after from');
+export const slaExclusionsQuery = z.object({ month: month.optional() });
+export const slaExclusionRequest = z
+  .strictObject({
+    consumer: z.string().max(200).default(''),
+    kind: z.enum(['customer-network', 'over-quota', 'force-majeure', 'above-tier-limits', 'misuse']),
+    from: instant,
+    until: instant,
+    evidence: z.string().trim().min(1).max(1_000),
+  })
+  .refine(({ from, until }) => until > from, 'is no stretch: until comes after from');
+export const slaAppealRequest = z.strictObject({
+  decision: z.enum(['granted', 'rejected']),
+  reason: z.string().trim().min(1).max(1_000),
 });
 export const rangeQuery = z.object(range).refine(ordered, RANGE_REFUSED);
 export const providerEarningsQuery = z

@@ -1,6 +1,8 @@
 import type { Benchmarks } from '#benchmark/open.ts';
 import type { PriceProposals } from '#catalogue/price-proposals.ts';
 import type { PriceVersion } from '#catalogue/prices.ts';
+import type { ReservationView } from '#catalogue/reservations.ts';
+import type { TierView } from '#catalogue/tiers.ts';
 import type { LifeTerms } from '#domain/lifecycle.ts';
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, Provider } from '#domain/party.ts';
@@ -32,6 +34,7 @@ import type { Standings } from '#reliability/standings.ts';
 import type { RewardBook } from '#rewards/book.ts';
 import type { AuditRun } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
+import type { SlaDesk } from '#sla/desk.ts';
 import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { LiveEvents } from '../live-events.ts';
@@ -84,6 +87,8 @@ export interface ConsoleRooms {
       readonly outputTokensMax: number;
     };
   };
+  readonly tiers: Pick<TierView, 'of' | 'set'>;
+  readonly reservations: Pick<ReservationView, 'list' | 'add' | 'end'>;
   readonly caps: Pick<SpendCaps, 'left'>;
   readonly quotas: Pick<MemoryQuotas, 'left'>;
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
@@ -110,6 +115,7 @@ export interface ConsoleRooms {
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
   readonly statements: Statements;
+  readonly agreements: SlaDesk;
   readonly audits: {
     list(): Promise<AuditRun[]>;
     strangers(): Promise<Stranger[]>;
