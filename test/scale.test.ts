@@ -76,7 +76,7 @@ describe('the market of many cells', () => {
     ['forgets-a-request', ITS_PEAK, /ended 0 times/],
     ['ends-twice', ANOTHERS_PEAK, /ended 2 times/],
     ['ignores-capacity', ITS_PEAK, /under way for model|has more than it takes/],
-    ['serving-cell-charges', ITS_PEAK, /was charged by the ledger of cell/],
+    ['charges-where-it-serves', ITS_PEAK, /was charged by the ledger of cell/],
     ['gives-a-lease-twice', ITS_PEAK, /does not add up/],
     ['stays-in-its-region', ITS_PEAK, /was refused while its nodes were/],
   ])('notices a market that %s', (sabotage, hour, words) => {

@@ -36,7 +36,7 @@ export type Sabotage =
   | 'forgets-a-request'
   | 'ends-twice'
   | 'ignores-capacity'
-  | 'serving-cell-charges'
+  | 'charges-where-it-serves'
   | 'gives-a-lease-twice'
   | 'stays-in-its-region';
 
@@ -384,7 +384,7 @@ class Window {
     if (this.#isLost(home)) this.#waiting[consumer]! += charge;
     else {
       const cell = Math.floor(this.#pool[row]! / this.#world.models);
-      this.#post(this.#o.sabotage === 'serving-cell-charges' ? cell : home, consumer, charge);
+      this.#post(this.#o.sabotage === 'charges-where-it-serves' ? cell : home, consumer, charge);
     }
   }
 
