@@ -28,6 +28,7 @@ import { slaRoutes } from './sla.ts';
 import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
+import { tierRoutes } from './tiers.ts';
 import { usageRoutes } from './usage.ts';
 import { walletRoutes } from './wallets.ts';
 import { whyRoutes } from './why.ts';
@@ -101,6 +102,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...accountRoutes(rooms),
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
+    ...tierRoutes(rooms),
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
     ...collateralRoutes(rooms),

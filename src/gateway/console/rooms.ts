@@ -1,4 +1,6 @@
 import type { Benchmarks } from '#benchmark/open.ts';
+import type { ReservationView } from '#catalogue/reservations.ts';
+import type { TierView } from '#catalogue/tiers.ts';
 import type { LifeTerms } from '#domain/lifecycle.ts';
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, Provider } from '#domain/party.ts';
@@ -47,6 +49,8 @@ export interface ConsoleRooms {
     look(id: string): Promise<void>;
   };
   readonly reading: MarketReading;
+  readonly tiers: Pick<TierView, 'of' | 'set'>;
+  readonly reservations: Pick<ReservationView, 'list' | 'add' | 'end'>;
   readonly book: { balance(consumerId: string): Promise<Balance> };
   readonly caps: Pick<SpendCaps, 'left'>;
   readonly quotas: Pick<MemoryQuotas, 'left'>;
