@@ -252,8 +252,13 @@ async function theHub(
   const named = options.hub ?? env.INFERENCE_WS_URL?.split(/[\s,]+/)[0];
   // What stands in the folder belongs to the market that stands there.
   const known = named ?? (sameMarket(before.serviceUrl, market) ? before.hubUrl : undefined);
+  const { hub: said } = known === undefined ? ((await market.facts()) ?? {}) : {};
+  // What the market says goes before every guess.
+  const told = said?.url && /^wss?:\/\/\S+$/.test(said.url) ? said.url : undefined;
   const found =
-    known ?? (await asker.during('Looking for the hub of this market.', findHub(hubPlaces(market.url))));
+    known ??
+    told ??
+    (await asker.during('Looking for the hub of this market.', findHub(hubPlaces(market.url, said?.port))));
   const hub =
     found ??
     (await asker.text({
@@ -267,7 +272,8 @@ async function theHub(
     throw new SettingsError(
       `${url} would carry your key and every prompt unencrypted. Use wss://, or say --allow-plain if you mean it.`,
     );
-  const trouble = found === undefined || known !== undefined ? await answersAsHub(url) : undefined;
+  const trouble =
+    found === undefined || known !== undefined || told !== undefined ? await answersAsHub(url) : undefined;
   if (trouble !== undefined)
     asker.say(`No hub answers at ${url} now (${trouble}). The agent will go on trying.`);
   return url;
