@@ -57,6 +57,7 @@ const catalogueSchema = z.looseObject({
       input_price: figure,
       output_price: figure,
       online_providers: figure,
+      requirements: z.record(z.string(), z.unknown()).nullish().catch(undefined),
     }),
   ),
 });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseUsd } from '#domain/money.ts';
 import type { Amounts } from '#domain/price.ts';
 import { parseDay } from '#domain/window.ts';
+import { requirementsSchema } from './requirements.ts';
 
 /**
  * The management API under `/api/v1`: what people's browsers, the Swan agent and our dashboard send, and what they get.
@@ -436,6 +437,8 @@ export const modelListAnswer = envelope(
         output_price: usd,
         request_price: usd,
         online_providers: count,
+        /** What its operator pins it to; null: to nothing. */
+        requirements: requirementsSchema.nullable(),
       }),
     ),
     total: count,
