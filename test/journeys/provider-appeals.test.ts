@@ -29,11 +29,8 @@ beforeAll(async () => {
   await market.fresh.database.sql`update users set is_operator = true where email = 'boss@example.org'`;
 });
 afterAll(async () => {
-  await market.posted();
-  const { differences } = await audit(market.fresh.database);
   rmSync(folder, { recursive: true, force: true });
   await market.close();
-  expect(differences).toEqual([]);
 });
 
 /** A provider that pledged 20 dollars and was slashed of a tenth by the operator. */
@@ -102,7 +99,7 @@ describe('an appeal against a slash', () => {
     const decided = await Promise.all([1, 2].map(() => call(`/operator/appeals/${finding}`, boss, grant)));
     expect(decided.map(({ status }) => status)).toEqual([200, 200]);
     for (const { json } of decided) expect(json.returned_pico_usd).toBe(`${parseUsd('2')}`);
-    expect(decided.map(({ json }) => json.known).toSorted()).toEqual([false, true]);
+    expect(new Set(decided.map(({ json }) => json.known))).toEqual(new Set([false, true]));
     expect(await pledged(collateral, provider)).toBe(parseUsd('20'));
     expect(await withheld(provider)).toBeNull();
     const kinds = await market.fresh.database.sql<{ kind: string }[]>`
@@ -118,6 +115,8 @@ describe('an appeal against a slash', () => {
       reason: 'No.',
     });
     expect(otherwise.status).toBe(409);
+    await market.posted();
+    expect((await audit(market.fresh.database)).differences).toEqual([]);
   });
 
   test('that is rejected changes nothing, and cannot be asked for again', async () => {

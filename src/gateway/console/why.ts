@@ -93,10 +93,10 @@ async function why(
   });
   const runs = await lastRuns(rooms, providerId, found);
   const views = found.map(({ each, model, standing, isIll, candidates }) => {
-    const asked = { providerId, model, candidates, ...runs };
+    const place = { providerId, model, candidates, ...runs };
     const seen: Seen = {
-      probe: (nodeId) => lastProbeOf(rooms, nodeId, asked),
-      benchmark: (nodeId) => lastBenchmarkOf(nodeId, asked),
+      probe: (nodeId) => lastProbeOf(rooms, nodeId, place),
+      benchmark: (nodeId) => lastBenchmarkOf(nodeId, place),
     };
     return { standing, body: modelBody(each, { model, standing, connected, blocked, isIll, seen }) };
   });
