@@ -490,11 +490,18 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           models: catalogue,
           registry: hub.registry,
           routing: service,
+          watching,
           measured: { table: reliability.table, attempts, standings },
           sessions,
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
+          facts: {
+            version: packageVersion(),
+            ...config.advertised,
+            hubPort: hubServer.port,
+            hubTls: hubTls !== undefined,
+          },
         },
         status: new StatusReader({
           database,

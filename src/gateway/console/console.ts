@@ -14,6 +14,7 @@ import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { fundsRoutes } from './funds.ts';
 import { keyRoutes } from './keys.ts';
+import { marketRoutes } from './market.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
 import { providerRoutes } from './provider.ts';
@@ -109,6 +110,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...walletRoutes(rooms),
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
+    ...marketRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms, demand),
     ...whyRoutes(rooms, demand),

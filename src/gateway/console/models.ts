@@ -34,6 +34,7 @@ export function modelRoutes(rooms: ConsoleRooms): Route[] {
           output_price,
           request_price,
           online_providers: onlineProviders(rooms, model.id),
+          requirements: model.requirements ?? null,
         };
       });
       return enveloped({ list, total: all.length, page, page_size: size });
