@@ -9,6 +9,7 @@ import { benchmarkRoutes } from './benchmarks.ts';
 import { cached } from './cached.ts';
 import { cardWebhook } from './card-webhook.ts';
 import { collateralRoutes } from './collateral.ts';
+import { debugLogRoutes } from './debug-log.ts';
 import { earningsRoutes } from './earnings.ts';
 import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
@@ -110,6 +111,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
     ...overviewRoutes(rooms),
+    ...debugLogRoutes(rooms),
     ...eventRoutes(rooms),
     ...tierRoutes(rooms),
     ...providerRoutes(rooms),
