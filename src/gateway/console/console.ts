@@ -18,6 +18,7 @@ import { fundsRoutes } from './funds.ts';
 import { keyRoutes } from './keys.ts';
 import { marketRoutes } from './market.ts';
 import { modelRoutes } from './models.ts';
+import { openApiRoutes } from './openapi.ts';
 import { operatorRoutes } from './operator.ts';
 import { operatorConsumerRoutes } from './operator-consumers.ts';
 import { operatorMoneyRoutes } from './operator-money.ts';
@@ -106,7 +107,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
   const { clock } = rooms;
   // A long look at the usage list that several subjects are told from: one for all of them.
   const demand = cached(clock, DEMAND_KEPT_MS, () => rooms.reading.demand(clock.wallMs()));
-  return [
+  const routes: Route[] = [
     ...accountRoutes(rooms),
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
@@ -137,6 +138,8 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...operatorPriceRoutes(rooms),
     ...benchmarkRoutes(rooms),
   ];
+  routes.push(...openApiRoutes(rooms, routes));
+  return routes;
 }
 
 /** Says of every address here that it does not answer the methods that it does not. */
