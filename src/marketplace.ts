@@ -96,7 +96,7 @@ import {
  * released, so that money which was spent is never promised again.
  */
 export async function openMarketplace(parts: MarketplaceParts): Promise<Marketplace> {
-  const { config, database, clock, random, log } = parts;
+  const { config, database, clock, random, log, watchClock = clock } = parts;
   const ids = idMaker(clock, random);
   const closing: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
@@ -243,7 +243,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             : { folder: path.join(config.dataFolder, 'mail'), to: config.watch.mailTo },
       },
       database,
-      clock,
+      clock: watchClock,
+      stopwatch: clock,
       random,
       ids,
       log: log.child({ room: 'reliability' }),
@@ -265,7 +266,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     closing.push(() => standings.close());
     const service = new ServiceBook({
-      clock,
+      clock: watchClock,
       random,
       strategy: STRATEGIES[config.routing.strategy](),
       region: config.routing.region,
@@ -317,7 +318,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const waiting = new WaitingRoom({ clock });
     const reliability = openReliability({
       database,
-      clock,
+      clock: watchClock,
       log: log.child({ room: 'reliability' }),
       life: ids('life'),
       gauges: [
@@ -457,7 +458,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         },
         status: new StatusReader({
           database,
-          clock,
+          clock: watchClock,
           log: log.child({ room: 'reliability' }),
           table: reliability.table,
           incidents: watching.book,
@@ -541,6 +542,11 @@ export interface MarketplaceParts {
   /** Where providers are paid. Stays the caller's to close. Without it nothing is paid out. */
   readonly chain?: MarketChain | undefined;
   readonly clock: Clock;
+  /**
+   * What the market is watched by: the times of probes, rules, circuits and of what is kept. Another than `clock` only where
+   * a day is played faster than it passes; how long answers take is measured by `clock` all the same.
+   */
+  readonly watchClock?: Clock;
   readonly random: Randomness;
   readonly log: Logger;
 }
@@ -551,7 +557,7 @@ export interface Marketplace {
   readonly hub: Hub;
   readonly fleet: ExternalFleet;
   readonly gateway: Gateway;
-  readonly watching: Pick<Watching, 'incidents' | 'door'>;
+  readonly watching: Pick<Watching, 'incidents' | 'door' | 'probed'>;
   /** What is not over yet. All zero is a market at rest. */
   underWay(): UnderWay;
   /** Reads certificates and keys again. */

@@ -41,6 +41,8 @@ export interface Watching {
   readonly readyRegions: (modelId: string) => string[];
   readonly door: ProbeDoor;
   readonly gauges: readonly GaugeReading[];
+  /** How many probes of a model ended so since the start. */
+  probed(modelId: string, kind: 'door' | 'straight', verdict: 'ok' | 'failed' | 'neutral'): number;
   served(record: UsageRecord, about: { tier: TierName; region: string | null }): void;
   refused(about: { modelId: string; tier: TierName; code: string }): void;
   /** The public door is open: probing begins. */
@@ -54,6 +56,8 @@ export function openWatching(parts: {
   settings: WatchSettings;
   database: Database;
   clock: Clock;
+  /** Measures how long a probe's answer takes. */
+  stopwatch: Clock;
   random: Randomness;
   ids: IdMaker;
   log: Logger;
@@ -93,7 +97,7 @@ export function openWatching(parts: {
     },
     failed: (error) => log.warn({ err: error }, 'Incidents could not be looked at; the last posture holds.'),
   });
-  const door = new ProbeDoor({ clock, random });
+  const door = new ProbeDoor({ clock: parts.stopwatch, random });
   const probeBook = new ProbeBook(database);
   let probes: Probes | undefined;
   const rounds: Rounds[] = [looking];
@@ -117,6 +121,7 @@ export function openWatching(parts: {
     ],
     door,
     gauges: gaugesOf(incidents, () => probes),
+    probed: (...which) => probes?.countOf(...which) ?? 0,
     served: (record, { tier, region }) => {
       signals.served(record, { tier, region });
       burn.note(tier, record.errorCode);
