@@ -16,7 +16,17 @@ export function startAgent(
   key: Sealed<string>,
   program: string = agentProgram(),
 ): ChildProcess {
-  const words = ['--hub', about.hub, '--folder', about.folder, '--name', about.name, '--json'];
+  const words = [
+    '--hub',
+    about.hub,
+    '--folder',
+    about.folder,
+    '--name',
+    about.name,
+    '--json',
+    '--concurrency',
+    '64',
+  ];
   for (const model of about.models) words.push('--model', model);
   return spawn(process.execPath, [program, ...words, '--log-level', 'silent'], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],

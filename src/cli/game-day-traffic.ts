@@ -35,8 +35,9 @@ export interface Receipt {
 }
 
 /** Requests a second of each tier. Free accounts may ask ten times a minute, so there are several of them. */
-const PER_SECOND: Readonly<Record<TierName, number>> = { business: 8, pro: 8, hobby: 1.5 };
-const OUTPUT_TOKENS_MAX = 12;
+const PER_SECOND: Readonly<Record<TierName, number>> = { business: 8, pro: 6, hobby: 1.5 };
+/** More than anybody needs here, and more than Hobby gets while a model is in trouble. */
+const OUTPUT_TOKENS_MAX = 300;
 const ANSWER_MS = 30_000;
 
 export class Traffic {

@@ -82,6 +82,7 @@ const SMALL = 'meta-llama/Llama-3.2-3B-Instruct';
 const STARTS_MS = Date.UTC(2026, 10, 10, 9);
 const MINUTE_MS = 60_000;
 const HOBBYISTS = 12;
+const RATE = 1_000_000;
 const CREDIT: Pico = parseUsd('5');
 /** How many minutes Business goes without: just over the 43.2 that 99.9 % of this month allows. */
 const OUTAGE_MINUTES = 48;
@@ -121,7 +122,8 @@ export async function gameDay(options: {
         hubPort: 0,
         benchmarks: { mode: 'off' },
         external: { allowNetworks: ['127.0.0.1'] },
-        // Probes come often by real time, and each is a request that is paid for.
+        // Probes come often by real time: the day's pace must not run into the limits of real minutes, nor into an allowance.
+        limits: { requestsPerMinute: { llm: RATE, image: RATE, embedding: RATE, other: RATE } },
         watch: {
           probes: true,
           probesDaily: parseUsd('5'),
@@ -146,9 +148,12 @@ export async function gameDay(options: {
       random: systemRandomness,
       log,
     });
-    closing.push(() => market.close(5_000));
     const stage = new Stage({ folder, market, cast, timeline, program: options.agentProgram });
-    closing.push(() => stage.close());
+    // The market first: that agents leave after the day is no incident.
+    closing.push(async () => {
+      await market.close(5_000);
+      await stage.close();
+    });
     await Promise.all([stage.begin('north', WELL), stage.begin('south', WELL), stage.begin('home', WELL)]);
     const traffic = new Traffic({
       clock: calendar,
@@ -223,6 +228,14 @@ async function play(day: Play): Promise<GameDay> {
   if (expected.some(({ resolvedMs }) => resolvedMs === null)) problems.push('An incident is still open.');
   for (const { id } of expected)
     if (!status.incidents.some((each) => each.id === id)) problems.push(`The status page lacks ${id}.`);
+  // The public figure against what consumers noted themselves, each on its own.
+  const noted = traffic.receipts.filter(({ whole }) => !whole).length;
+  const published = status.components
+    .filter(({ region }) => region === '')
+    .flatMap(({ days }) => days)
+    .reduce((sum, { failures }) => sum + failures, 0);
+  if (noted !== published)
+    problems.push(`Consumers noted ${noted} failures, and the status page says ${published}.`);
   await settled(stage.market);
   const report = await audit(database);
   if (!report.balanced) problems.push('The books do not balance.');
@@ -244,7 +257,7 @@ async function play(day: Play): Promise<GameDay> {
 async function loseProviders({ stage, traffic, timeline }: Play) {
   const oneMs = timeline.note('staged', 'LOSS: north is killed.');
   stage.kill('north');
-  const opened = await timeline.hear(OPENED, oneMs, ({ model }) => model === LARGE);
+  const opened = await timeline.hear(OPENED, oneMs, ({ model, region }) => model === LARGE && region === '');
   // Some requests with one provider left: they must not notice.
   await timeline.until('requests at the provider that is left', () =>
     traffic.since(opened.atMs, 'business').length >= 8 ? true : undefined,
