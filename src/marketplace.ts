@@ -64,6 +64,7 @@ import { MarketReading } from '#ledger/market-reading.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
+import { IncidentDesk } from '#reliability/incident-desk.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
@@ -450,6 +451,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           models: catalogue,
           registry: hub.registry,
           routing: service,
+          incidents: new IncidentDesk(database),
+          watch: watching.incidents,
           measured: { table: reliability.table, attempts, standings },
           sessions,
           addresses,

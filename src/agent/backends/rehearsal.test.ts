@@ -30,7 +30,7 @@ function ask(backend: RehearsalBackend, body: Record<string, unknown>): { text: 
       operation: 'chat/completions',
       body,
       stream: false,
-      identity: { id: 'chatcmpl-1', created: 1, model: 'm' },
+      identity: { completion: 'chatcmpl-1', createdS: 1, model: 'm' },
     },
     sink,
   );
@@ -42,7 +42,7 @@ const hello = { messages: [{ role: 'user', content: 'Say bafita again.' }] };
 
 test('one that echoes begins with the last message, and goes on as ever', () => {
   const backend = new RehearsalBackend('echo,tokens=5', { clock: new VirtualClock() });
-  expect(ask(backend, hello).text).toBe('Say bafita again. brown fox');
+  expect(ask(backend, hello).text).toBe('Say bafita again. fox jumps');
   expect(ask(backend, { messages: [] }).text).toBe('the quick brown fox jumps');
 });
 

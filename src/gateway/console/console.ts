@@ -13,6 +13,7 @@ import { earningsRoutes } from './earnings.ts';
 import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { fundsRoutes } from './funds.ts';
+import { incidentRoutes } from './incidents.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
@@ -115,6 +116,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
     ...operatorRoutes(rooms),
+    ...incidentRoutes(rooms),
     ...benchmarkRoutes(rooms),
   ];
 }

@@ -20,6 +20,8 @@ import type { Logger } from '#kit/log.ts';
 import type { Balance } from '#ledger/book.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
 import type { AttemptTable } from '#reliability/attempts.ts';
+import type { IncidentDesk } from '#reliability/incident-desk.ts';
+import type { IncidentWatch } from '#reliability/incident-watch.ts';
 import type { MinuteTable } from '#reliability/minute-table.ts';
 import type { Standings } from '#reliability/standings.ts';
 import type { RewardBook } from '#rewards/book.ts';
@@ -64,6 +66,9 @@ export interface ConsoleRooms {
     readonly standings: Pick<Standings, 'of'>;
   };
   readonly routing: Pick<ServiceBook, 'inquiry'>;
+  readonly incidents: IncidentDesk;
+  /** What serving heeds now, and why. */
+  readonly watch: Pick<IncidentWatch, 'posture' | 'alerts'>;
   readonly funds: Funds;
   readonly benchmarks: Benchmarks;
   /** What a provider must have before it is active. */
