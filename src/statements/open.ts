@@ -4,6 +4,7 @@ import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
 import { type Range, RevenueReading } from '#ledger/revenue-reading.ts';
+import type { SlaReportBody } from '#wire/sla.ts';
 import { Billing, type TokenDecimals } from './billing.ts';
 import { journalCsv } from './journal.ts';
 import { Press } from './press.ts';
@@ -21,6 +22,8 @@ import {
 export interface Statements {
   readonly billing: Billing;
   readonly press: Press;
+  /** A service level report of a consumer as PDF. */
+  printReport(report: SlaReportBody): Promise<Buffer>;
   readonly revenue: RevenueReading;
   treasury(): Promise<TreasuryBalances>;
   movements(range: Range): Promise<TreasuryMovement[]>;
@@ -48,19 +51,27 @@ export function openStatements(parts: {
   clock: Clock;
 }): Statements {
   const { database, settings, clock } = parts;
+  const issuer = {
+    name: settings.issuerName,
+    address: [...settings.issuerAddress],
+    tax_id: settings.issuerTaxId ?? null,
+    note: settings.note ?? null,
+  };
+  const press = new Press({ clock, fontFile: settings.fontFile });
   return {
     billing: new Billing({
       database,
       clock,
-      issuer: {
-        name: settings.issuerName,
-        address: [...settings.issuerAddress],
-        tax_id: settings.issuerTaxId ?? null,
-        note: settings.note ?? null,
-      },
+      issuer,
       decimals: Object.fromEntries(parts.assets.map(({ asset, decimals }) => [asset, decimals])),
     }),
-    press: new Press({ clock, fontFile: settings.fontFile }),
+    press,
+    printReport: async (report) => {
+      const { consumer: id } = report;
+      const [row] = await database.sql<{ name: string }[]>`select name from consumers where id = ${id}`;
+      const customer = { id, name: row?.name ?? id };
+      return await press.print({ document: 'sla-report', issuer, customer, report });
+    },
     revenue: new RevenueReading(database),
     treasury: () => treasuryBalances(database),
     movements: (range) => treasuryMovements(database, range),

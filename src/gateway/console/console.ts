@@ -25,6 +25,7 @@ import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
 import { settlementRoutes } from './settlements.ts';
+import { slaRoutes } from './sla.ts';
 import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
@@ -115,6 +116,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...rewardRoutes(rooms),
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
+    ...slaRoutes(rooms),
     ...operatorRoutes(rooms),
     ...incidentRoutes(rooms),
     ...benchmarkRoutes(rooms),

@@ -27,6 +27,7 @@ import type { Standings } from '#reliability/standings.ts';
 import type { RewardBook } from '#rewards/book.ts';
 import type { AuditRun } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
+import type { SlaDesk } from '#sla/desk.ts';
 import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { MemoryQuotas } from '../plan-quotas.ts';
@@ -76,6 +77,7 @@ export interface ConsoleRooms {
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
   readonly statements: Statements;
+  readonly agreements: SlaDesk;
   readonly audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
   /** Likewise for rewards; undefined where they are not paid out. */
   readonly rewardClaims: ClaimsDesk | undefined;
