@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { formatUsd } from '#domain/money.ts';
 import { type GameDay, gameDay } from './game-day.ts';
 import { WrongUsage } from './refusal.ts';
 import { table, writeReport } from './report.ts';
@@ -24,7 +25,7 @@ export function gameDayCommand(command: Command): void {
 }
 
 function linesOf(day: GameDay): string[] {
-  const { cases, status, notices, problems, outage, postMortem } = day;
+  const { cases, status, notices, problems, outage, postMortem, credits } = day;
   return [
     '',
     ...table(
@@ -66,6 +67,19 @@ function linesOf(day: GameDay): string[] {
     ...status.incidents.map(
       ({ opened_at, resolved_at, worst, because }) =>
         `  ${opened_at.slice(11, 16)} to ${resolved_at?.slice(11, 16) ?? 'now'}, ${worst}: ${because}`,
+    ),
+    '',
+    'The month is closed. What the agreement comes to, and what it comes to by the consumers’ own notes:',
+    ...table(
+      ['  consumer', '>down by hand', '>as reported', '>fee', '>credit by hand', '>booked'],
+      credits.map(({ tier, byHand, booked }) => [
+        `  ${tier}`,
+        `${byHand.minutes} min`,
+        `${booked.minutes} min`,
+        formatUsd(booked.fee),
+        formatUsd(byHand.credit),
+        formatUsd(booked.credit),
+      ]),
     ),
     '',
     ...(problems.length === 0

@@ -6,7 +6,7 @@ import { request } from 'undici';
 import { setStandIn } from '#catalogue/models.ts';
 import { readConfig } from '#config/config.ts';
 import type { Database } from '#db/database.ts';
-import { type Pico, parseUsd } from '#domain/money.ts';
+import { formatUsd, type Pico, parseUsd } from '#domain/money.ts';
 import type { TierName } from '#domain/tier.ts';
 import { createConsumer } from '#identity/consumers.ts';
 import { keepKey, makeKey } from '#identity/keys.ts';
@@ -25,6 +25,7 @@ import { draftPostMortem } from '#reliability/post-mortem.ts';
 import { type StatusBody, statusSchema } from '#wire/status.ts';
 import { leave, registered, startAgent } from './agent-child.ts';
 import { fastClocks } from './fast-clock.ts';
+import { type Credit, closeMonth } from './game-day-credits.ts';
 import { type NoticeReceiver, receiveNotices } from './game-day-notices.ts';
 import { BURNS, CHANGED, type Happening, OPENED, OVER, PROBE_FAILED, Timeline } from './game-day-timeline.ts';
 import { type Shopper, Traffic } from './game-day-traffic.ts';
@@ -60,6 +61,8 @@ export interface GameDay {
   readonly status: StatusBody;
   /** The draft of the worst incident's post-mortem. */
   readonly postMortem: string;
+  /** What the month's agreement comes to for each paying consumer. */
+  readonly credits: readonly Credit[];
   /** What is not as it should be, in sentences. */
   readonly problems: readonly string[];
 }
@@ -170,6 +173,8 @@ export async function gameDay(options: {
     closing.push(stopTraffic);
     return await play({
       ...options,
+      clock: calendar,
+      shoppers: cast.shoppers,
       stage,
       traffic,
       stopTraffic,
@@ -185,6 +190,8 @@ export async function gameDay(options: {
 
 interface Play {
   readonly speed: number;
+  readonly clock: Clock;
+  readonly shoppers: readonly Shopper[];
   readonly stage: Stage;
   readonly traffic: Traffic;
   readonly stopTraffic: () => Promise<void>;
@@ -237,6 +244,18 @@ async function play(day: Play): Promise<GameDay> {
   if (noted !== published)
     problems.push(`Consumers noted ${noted} failures, and the status page says ${published}.`);
   await settled(stage.market);
+  const { credits, problems: wrongCredits } = await closeMonth({
+    database,
+    clock: day.clock,
+    makeId: idMaker(day.clock, systemRandomness),
+    shoppers: day.shoppers,
+    receipts: traffic.receipts,
+  });
+  problems.push(...wrongCredits);
+  // Nothing else happened in the month, so the draft has said it already.
+  const due = credits.reduce((sum, { booked }) => sum + booked.credit, 0n);
+  if (!postMortem.includes(`| Credits due, if the rest of the month is good | ${formatUsd(due)} |`))
+    problems.push('The post-mortem says other credits than were booked.');
   const report = await audit(database);
   if (!report.balanced) problems.push('The books do not balance.');
   return {
@@ -249,6 +268,7 @@ async function play(day: Play): Promise<GameDay> {
     notices: { told: notices.told, forged: notices.forged(), mails: mailsIn(day.folder) },
     status,
     postMortem,
+    credits,
     problems,
   };
 }

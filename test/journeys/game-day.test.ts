@@ -91,6 +91,16 @@ describe('a game day', () => {
     expect(large?.availability_90d).toBeLessThan(1);
   });
 
+  test('gives Business the credit that a calculation from its own notes gives, to the pico-dollar, and Pro none', () => {
+    const [business, pro] = ['business', 'pro'].map((name) => day.credits.find(({ tier }) => tier === name));
+    expect(business?.byHand.credit).toBeGreaterThan(0n);
+    expect(business?.booked.credit).toBe(business?.byHand.credit);
+    // Five hundredths of what it paid: more than one thousandth of the month was missed, and not more than two.
+    expect(business?.booked.credit).toBe(((business?.booked.fee ?? 0n) * 5n) / 100n);
+    // Until the smaller model stood in, a minute or two of Pro's may have failed as well.
+    expect(pro).toMatchObject({ byHand: { credit: 0n }, booked: { credit: 0n } });
+  });
+
   test('leaves a draft of the post-mortem with the timeline and the budget that was spent', () => {
     expect(day.postMortem).toMatch(/^# critical incident/);
     expect(day.postMortem).toMatch(/\*\*resolved\*\* \(rule\)/);
