@@ -353,6 +353,12 @@ async function slowDown({ stage, traffic, timeline }: Play): Promise<CaseTimes> 
     fromMs,
     ({ model, because }) => model === LARGE && /p95/.test(because ?? ''),
   );
+  // The budget that the loss has burnt caps Hobby too; this is the incident's own posture.
+  await timeline.until('its posture', () =>
+    stage.market.watching.incidents.posture.models.get(LARGE)?.outputTokensMax.hobby !== undefined
+      ? true
+      : undefined,
+  );
   const capped = await timeline.until('a capped Hobby answer', () =>
     traffic.since(opened.atMs, 'hobby').find(({ outputCap }) => outputCap !== undefined),
   );

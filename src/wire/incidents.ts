@@ -68,13 +68,17 @@ export interface PostureAnswer {
     readonly long_rate: number;
     readonly short_rate: number;
   }[];
-  /** What is different now; models that are not here are served as ever. */
-  readonly models: readonly {
-    readonly model: string;
-    readonly output_tokens_max: Readonly<Record<string, number>>;
-    readonly prompt_tokens_max: Readonly<Record<string, number>>;
-    readonly avoid_regions: readonly string[];
-    readonly fallback_model: string | null;
-    readonly because: readonly string[];
-  }[];
+  /** What is different for every model, while the budget of a tier that pays burns. */
+  readonly everywhere: PostureBody | null;
+  /** What is different beside that; models that are not here are served as ever. */
+  readonly models: readonly (PostureBody & { readonly model: string })[];
+}
+
+export interface PostureBody {
+  /** By tier. */
+  readonly output_tokens_max: Readonly<Record<string, number>>;
+  readonly prompt_tokens_max: Readonly<Record<string, number>>;
+  readonly avoid_regions: readonly string[];
+  readonly fallback_model: string | null;
+  readonly because: readonly string[];
 }

@@ -74,8 +74,14 @@ describe('a game day', () => {
 
   test('is told to operators by signed webhooks and as files of mail', () => {
     expect(day.notices.forged).toBe(0);
-    expect(new Set(day.notices.told)).toEqual(
-      new Set(['incident.opened', 'incident.changed', 'incident.resolved']),
+    expect(day.notices.told).toEqual(
+      expect.arrayContaining([
+        'incident.opened',
+        'incident.changed',
+        'incident.resolved',
+        'budget.began',
+        'budget.ended',
+      ]),
     );
     expect(day.notices.mails).toBeGreaterThan(0);
   });

@@ -2,6 +2,7 @@ import { Fault } from '#kit/fault.ts';
 import type { Incident, TimelineStep } from '#reliability/incident-book.ts';
 import type { MaintenanceWindow } from '#reliability/maintenance.ts';
 import { postMortemDue } from '#reliability/post-mortem.ts';
+import type { ModelPosture } from '#reliability/posture.ts';
 import {
   incidentNoteRequest,
   incidentOpenRequest,
@@ -11,6 +12,7 @@ import {
   maintenanceRequest,
   type OperatorIncident,
   type PostureAnswer,
+  type PostureBody,
   postMortemRequest,
 } from '#wire/incidents.ts';
 import type { ConsoleRooms } from './rooms.ts';
@@ -135,14 +137,8 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
           long_rate: longRate,
           short_rate: shortRate,
         })),
-        models: [...posture.models].map(([model, each]) => ({
-          model,
-          output_tokens_max: each.outputTokensMax,
-          prompt_tokens_max: each.promptTokensMax,
-          avoid_regions: [...each.avoidRegions],
-          fallback_model: each.fallbackModel ?? null,
-          because: [...each.because],
-        })),
+        everywhere: posture.everywhere ? postureBody(posture.everywhere) : null,
+        models: [...posture.models].map(([model, each]) => ({ model, ...postureBody(each) })),
       };
     }),
     route('GET /api/v1/operator/maintenance', forOperator, async () => ({
@@ -178,6 +174,16 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
 
 function over(): Fault {
   return new Fault('conflict', { outer: 'This incident is over already.' });
+}
+
+function postureBody(posture: ModelPosture): PostureBody {
+  return {
+    output_tokens_max: posture.outputTokensMax,
+    prompt_tokens_max: posture.promptTokensMax,
+    avoid_regions: [...posture.avoidRegions],
+    fallback_model: posture.fallbackModel ?? null,
+    because: [...posture.because],
+  };
 }
 
 function incidentBody(incident: Incident, steps: readonly TimelineStep[], nowMs: number): OperatorIncident {
