@@ -37,7 +37,8 @@ const OUR_FAULTS = Object.entries(ERRORS)
 
 /**
  * Reads the impact. Affected are consumers whose requests failed, or found nobody to be asked; of the latter the minute is
- * known and not the second, so the minute in which it began counts whole.
+ * known and not the second, so the minute in which it began counts whole. Credits here are what the month comes to if nothing
+ * else happens in it; what is booked is computed when it is settled, with entered exclusions and probes.
  */
 export async function impactOf(database: Database, incident: Incident, nowMs: number): Promise<Impact> {
   const { sql } = database;

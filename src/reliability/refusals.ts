@@ -14,13 +14,16 @@ export interface RefusedMinute {
   requests: number;
 }
 
-/** A process that is told of more in one minute counts the rest together, under no consumer's name. */
-const CELLS_MAX = 20_000;
+/** Of one minute: more kinds of refusals than this, of one consumer and of all, are not counted. */
+const CELLS_EACH_MAX = 200;
+const CELLS_MAX = 100_000;
 /** What waits for a database that is away; the oldest are given up first. */
 const WAITING_MAX = 200_000;
 
 export class RefusalBook {
   #cells = new Map<string, RefusedMinute>();
+  /** By consumer: how many of the cells are its. */
+  #kinds = new Map<string, number>();
   #minute = 0;
   #closed: RefusedMinute[] = [];
 
@@ -30,7 +33,10 @@ export class RefusalBook {
     const key = `${consumerId}\n${modelId}\n${code}`;
     const cell = this.#cells.get(key);
     if (cell) cell.requests += 1;
-    else if (this.#cells.size < CELLS_MAX) {
+    else {
+      const kinds = this.#kinds.get(consumerId) ?? 0;
+      if (kinds >= CELLS_EACH_MAX || this.#cells.size >= CELLS_MAX) return;
+      this.#kinds.set(consumerId, kinds + 1);
       this.#cells.set(key, { minute: this.#minute, consumerId, modelId, code, requests: 1 });
     }
   }
@@ -57,6 +63,7 @@ export class RefusalBook {
     if (minute <= this.#minute) return;
     this.#closed.push(...this.#cells.values());
     this.#cells.clear();
+    this.#kinds.clear();
     this.#minute = minute;
   }
 }

@@ -441,6 +441,26 @@ describe('once', () => {
     expect(await deskOf().round()).toEqual([]);
   });
 
+  test('a month that was closed by hand leaves none before it open', async () => {
+    const consumer = await payer('600');
+    await sales.sell({ consumerId: consumer, at: Date.UTC(2026, 9, 5), charge: 0n });
+    const [early] = await fresh.database.sql<{ at: Date }[]>`select min(at) as at from entries`;
+    expect(early?.at.getTime()).toBeGreaterThan(NOVEMBER - 40 * DAY);
+    clock = new VirtualClock(Date.UTC(2027, 0, 5));
+    await deskOf().run(MONTH + 1);
+    const rounds = await deskOf().round();
+    expect(rounds.map(({ month }) => month)).toContain('2026-11');
+    expect(await deskOf().round()).toEqual([]);
+  });
+
+  test('a market that learned of agreements late settles no month before', async () => {
+    await payer('600');
+    await fresh.database
+      .sql`insert into sla_months (month, closed_at, before_all) values ('2026-11', now(), true)`;
+    clock = new VirtualClock(Date.UTC(2027, 0, 5));
+    expect((await deskOf().round()).map(({ month }) => month)).toEqual(['2026-12']);
+  });
+
   test('a rehearsal, and an estimate of the month so far, book nothing', async () => {
     const consumer = await payer('600');
     await unserved(consumer, 0, 44);

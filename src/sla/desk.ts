@@ -269,14 +269,18 @@ export class SlaDesk {
 
   async #nextMonth(): Promise<number | undefined> {
     const { sql } = this.#database;
-    const [last] = await sql<{ month: string }[]>`select month from sla_months order by month desc limit 1`;
-    const [first] = last
+    const closed = await sql<{ month: string; before_all: boolean }[]>`
+      select month, before_all from sla_months`;
+    const done = new Set(closed.map(({ month }) => parseMonth(month)));
+    const before = closed.find((each) => each.before_all);
+    const [first] = before
       ? []
       : await sql<{ at: Date | null }[]>`
           select min(at) as at from (select at from entries order by seq limit ${SOME}) as e`;
-    const from = last ? (parseMonth(last.month) ?? 0) + 1 : first?.at && monthOf(first.at.getTime());
-    if (!from) return undefined;
-    return this.#clock.wallMs() >= monthStart(from + 1) + SETTLES_AFTER_MS ? from : undefined;
+    let month = before ? (parseMonth(before.month) ?? 0) + 1 : first?.at && monthOf(first.at.getTime());
+    if (month === undefined || month === null) return undefined;
+    while (done.has(month)) month += 1;
+    return this.#clock.wallMs() >= monthStart(month + 1) + SETTLES_AFTER_MS ? month : undefined;
   }
 
   async *#consumersOf(month: number): AsyncGenerator<Agreed> {

@@ -17,6 +17,11 @@ create table consumer_refusals (
   requests bigint not null check (requests > 0),
   primary key (consumer_id, at, instance, model_id, code)
 );
+create index consumer_refusals_by_time on consumer_refusals (at);
+create trigger consumer_refusals_are_kept before update or delete on consumer_refusals
+  for each row execute function refuse_change();
+create trigger consumer_refusals_are_not_emptied before truncate on consumer_refusals
+  for each statement execute function refuse_change();
 
 create table sla_exclusions (
   id text primary key,
@@ -52,11 +57,13 @@ create trigger sla_exclusions_are_not_emptied before truncate on sla_exclusions
 -- Months of which every report is made.
 create table sla_months (
   month text primary key check (month ~ '^\d{4}-\d{2}$'),
-  closed_at timestamptz not null
+  closed_at timestamptz not null,
+  -- It and all before it came before there were agreements here.
+  before_all boolean not null default false
 );
 -- Agreements begin with the month in which a market learns of them.
-insert into sla_months (month, closed_at)
-  select to_char(date_trunc('month', now() at time zone 'UTC') - interval '1 month', 'YYYY-MM'), now()
+insert into sla_months (month, closed_at, before_all)
+  select to_char(date_trunc('month', now() at time zone 'UTC') - interval '1 month', 'YYYY-MM'), now(), true
   where exists (select from usage);
 
 create table sla_reports (
