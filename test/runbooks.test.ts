@@ -110,10 +110,8 @@ describe('runbooks.md', () => {
         STEPS.includes(row[1] ?? ''),
       );
       expect(rows.map((row) => row[1])).toEqual(STEPS);
-      for (const [, , words = ''] of rows) expect(words.length).toBeGreaterThan(20);
-      const actions = rows.filter(([, , words = '']) =>
-        /`npx cygnet |\]\(|`\/|`cygnet_|`psql|`df/.test(words),
-      );
+      for (const [, , text = ''] of rows) expect(text.length).toBeGreaterThan(20);
+      const actions = rows.filter(([, , text = '']) => /`npx cygnet |\]\(|`\/|`cygnet_|`psql|`df/.test(text));
       expect(actions.map((row) => row[1])).toEqual(STEPS);
     },
   );

@@ -30,7 +30,7 @@ const DAY_MS = 86_400_000;
  * The agreement worked out from a consumer's own notes, with pencil and paper: a minute counts as down when more than one in
  * twenty of its requests failed. Shares nothing with `reliability/credits.ts` but the words of the agreement.
  */
-export function creditByHand(receipts: readonly Receipt[], minutesOfMonth: number): Sum {
+function creditByHand(receipts: readonly Receipt[], minutesOfMonth: number): Sum {
   const minutes = new Map<number, { asked: number; failed: number }>();
   for (const { sentMs, whole } of receipts) {
     const minute = Math.floor(sentMs / MINUTE_MS);

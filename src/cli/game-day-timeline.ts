@@ -94,6 +94,6 @@ export class Timeline {
 }
 
 /** The time of day, to the second. */
-export function time(ms: number): string {
+function time(ms: number): string {
   return new Date(ms).toISOString().slice(11, 19);
 }

@@ -63,7 +63,7 @@ const DEFAULT_TOKENS = 64;
 const PARALLEL = 4_096;
 
 /** Reads a list of words as above; `base` holds what it leaves open. Throws on a word that is none of them. */
-export function parseRehearsal(text: string, base?: Rehearsal): Rehearsal {
+function parseRehearsal(text: string, base?: Rehearsal): Rehearsal {
   const numbers = new Map<string, number>();
   const words = new Set<string>();
   for (const part of text.split(',').filter((piece) => piece !== '')) {
