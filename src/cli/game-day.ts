@@ -291,7 +291,7 @@ async function loseProviders({ stage, traffic, timeline }: Play) {
 
   const allMs = timeline.note('staged', 'LOSS: south is killed, too. Nobody is left.');
   stage.kill('south');
-  const critical = await timeline.hear(CHANGED, allMs, ({ because }) => /^0 of/.test(because ?? ''));
+  const critical = await timeline.hear(CHANGED, allMs, ({ because }) => because?.startsWith('0 of') === true);
   const burning = timeline.hear(BURNS, allMs, ({ tier }) => tier === 'business');
   const standIn = await timeline.until('the smaller model', () =>
     traffic.since(allMs, 'pro').find(({ servedModel }) => servedModel === SMALL),
