@@ -67,6 +67,7 @@ import { AttemptTable } from '#reliability/attempts.ts';
 import { IncidentDesk } from '#reliability/incident-desk.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
+import { objectivesOf } from '#reliability/objective-report.ts';
 import { openReliability } from '#reliability/open.ts';
 import { Standings } from '#reliability/standings.ts';
 import { StatusReader } from '#reliability/status-reader.ts';
@@ -458,6 +459,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           registry: hub.registry,
           routing: service,
           incidents: new IncidentDesk(database),
+          objectives: (window) => objectivesOf(database, window),
           watch: watching.incidents,
           measured: { table: reliability.table, attempts, standings },
           sessions,

@@ -11,6 +11,7 @@ const moment = z.iso.datetime({
 });
 
 export const incidentsQuery = z.object({ days: z.coerce.number().int().min(1).max(3_650).default(30) });
+export const objectivesQuery = z.object({ days: z.coerce.number().int().min(1).max(35).default(30) });
 export const incidentOpenRequest = z.object({
   /** What is wrong, for everybody to read. */
   words,

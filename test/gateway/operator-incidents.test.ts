@@ -74,6 +74,13 @@ describe('200', () => {
     expect(page.text).not.toContain('4711');
   });
 
+  test('objectives are told by tier, model and region', async () => {
+    const { json } = await call('/objectives?days=1');
+    expect(Date.parse(json.until) - Date.parse(json.from)).toBe(86_400_000);
+    expect(json.objectives).toEqual([]);
+    expect((await call('/objectives?days=36')).status).toBe(400);
+  });
+
   test('maintenance is announced, shown and called off; what comes too soon is not excluded, and says so', async () => {
     const soon = Date.now() + 3_600_000;
     const span = (fromMs: number) => ({
@@ -120,6 +127,7 @@ describe('403', () => {
       ['/incidents', undefined],
       ['/incidents', { words: 'Mine.' }],
       ['/posture', undefined],
+      ['/objectives', undefined],
       ['/maintenance', undefined],
     ] as const) {
       const answer = await visit(at(`/operator${path}`), { token: json.token, ...(body && { body }) });

@@ -11,6 +11,7 @@ import {
   incidentsQuery,
   maintenanceRequest,
   type OperatorIncident,
+  objectivesQuery,
   type PostureAnswer,
   type PostureBody,
   postMortemRequest,
@@ -23,7 +24,8 @@ const LISTED_MAX = 200;
 const MAINTENANCE_DAYS = 90;
 
 /**
- * Incidents, the posture they bring about, and maintenance, for operators: what `cygnet incidents` and `cygnet maintenance` do.
+ * Incidents, the posture they bring about, objectives and maintenance, for operators: what `cygnet incidents`, `objectives` and
+ * `maintenance` do.
  * Serving and the status page follow within ten and fifteen seconds.
  */
 export function incidentRoutes(rooms: ConsoleRooms): Route[] {
@@ -139,6 +141,23 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
         })),
         everywhere: posture.everywhere ? postureBody(posture.everywhere) : null,
         models: [...posture.models].map(([model, each]) => ({ model, ...postureBody(each) })),
+      };
+    }),
+    route('GET /api/v1/operator/objectives', { ...forOperator, query: objectivesQuery }, async (visit) => {
+      const until = clock.wallMs();
+      const from = until - visit.query.days * DAY_MS;
+      const rows = await rooms.objectives({ from, until });
+      return {
+        from: iso(from),
+        until: iso(until),
+        objectives: rows.map(({ tier, modelId, region, requests, indicators, budget }) => ({
+          tier,
+          model: modelId,
+          region,
+          requests,
+          indicators,
+          budget_minutes: { allowed: budget.allowed, spent: budget.spent, left: budget.left },
+        })),
       };
     }),
     route('GET /api/v1/operator/maintenance', forOperator, async () => ({

@@ -23,6 +23,7 @@ import type { AttemptTable } from '#reliability/attempts.ts';
 import type { IncidentDesk } from '#reliability/incident-desk.ts';
 import type { IncidentWatch } from '#reliability/incident-watch.ts';
 import type { MinuteTable } from '#reliability/minute-table.ts';
+import type { ObjectiveRow } from '#reliability/objective-report.ts';
 import type { Standings } from '#reliability/standings.ts';
 import type { RewardBook } from '#rewards/book.ts';
 import type { AuditRun } from '#settlement/audit-runs.ts';
@@ -68,6 +69,8 @@ export interface ConsoleRooms {
   };
   readonly routing: Pick<ServiceBook, 'inquiry'>;
   readonly incidents: IncidentDesk;
+  /** Wall milliseconds, at most 35 days back. */
+  readonly objectives: (window: { from: number; until: number }) => Promise<ObjectiveRow[]>;
   /** What serving heeds now, and why. */
   readonly watch: Pick<IncidentWatch, 'posture' | 'alerts'>;
   readonly funds: Funds;
