@@ -220,6 +220,7 @@ async function play(day: Play): Promise<GameDay> {
   const wrong = await answerWrong(day);
 
   await day.stopTraffic();
+  await settled(stage.market);
   const book = new IncidentBook(database);
   const incidents = (await book.since(0, 100)).toReversed();
   const worst = incidents.find(({ id }) => id === loss.incident);
@@ -243,7 +244,6 @@ async function play(day: Play): Promise<GameDay> {
     .reduce((sum, { failures }) => sum + failures, 0);
   if (noted !== published)
     problems.push(`Consumers noted ${noted} failures, and the status page says ${published}.`);
-  await settled(stage.market);
   const { credits, problems: wrongCredits } = await closeMonth({
     database,
     clock: day.clock,
