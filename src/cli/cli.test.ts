@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -527,6 +527,18 @@ describe('service levels', () => {
     expect(await refusal(2, 'sla', 'exclude', 'X', '--kind', 'weather', ...times)).toContain('force-majeure');
     const future = ['--from', '2099-01-01T00:00Z', '--until', '2099-01-02T00:00Z'];
     expect(await refusal(1, 'sla', 'exclude', 'X', '--kind', 'misuse', ...future)).toContain('not over');
+  });
+
+  test('an estimate of the month so far is shown, and written as PDF', async () => {
+    const { id } = await answer<{ id: string }>('consumers', 'create', 'Promised');
+    expect(await answer('sla', 'report', id)).toMatchObject({ consumer: id, state: 'estimate', charges: [] });
+    const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-cli-'));
+    const file = path.join(folder, 'sla.pdf');
+    await answer('sla', 'report', id, '--pdf', file);
+    expect(readFileSync(file, 'latin1').startsWith('%PDF-')).toBe(true);
+    rmSync(folder, { recursive: true, force: true });
+    expect(await refusal(1, 'sla', 'report', id, '--month', '2099-01')).toContain('Nothing was agreed');
+    expect(await refusal(1, 'sla', 'verify', id, '--month', past)).toContain('No report');
   });
 
   test('a month that is not over is rehearsed, and not settled', async () => {

@@ -8,6 +8,7 @@ import { SlaDesk } from '#sla/desk.ts';
 import { ENTERED_KINDS } from '#sla/exclusions.ts';
 import { SLA_DEADLINE_MS } from '#sla/open.ts';
 import type { SlaReportBody } from '#wire/sla.ts';
+import { printed, statementsOf, written } from './papers.ts';
 import { theConsumer, theProvider } from './parties.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { iso, moment, type Report, table } from './report.ts';
@@ -56,14 +57,20 @@ export function sla(command: Command): void {
     .description('show the report of a consumer, or an estimate of the month so far')
     .argument('[consumer]', 'its id or name')
     .option('--month <month>', 'such as 2026-11 (default: this one)')
-    .action((name: string | undefined, wish: { month?: string }, self: Command) => {
+    .option('--pdf <file>', 'write it as PDF; - is stdout')
+    .action((name: string | undefined, wish: { month?: string; pdf?: string }, self: Command) => {
       const asked = wish.month === undefined ? undefined : monthFrom(wish.month);
-      return withDesk(self, async (desk, { database, clock }) => {
+      return withDesk(self, async (desk, session) => {
+        const { database, clock } = session;
         const { id } = await theConsumer(database, name);
         const report = await desk.report(id, asked ?? monthOf(clock.wallMs()));
         if (!report) throw new Refusal(`Nothing was agreed with ${id} for that month.`);
         const charges = report.id === null ? [] : await desk.charges({ reportId: report.id, limit: LISTED });
-        return { value: { ...report, charges: charges.map(plainCharge) }, lines: shown(report) };
+        const shownAs = { value: { ...report, charges: charges.map(plainCharge) }, lines: shown(report) };
+        if (wish.pdf === undefined) return shownAs;
+        const paper = await statementsOf(session).slaPaper(report);
+        const pdf = await printed(paper, session.config.statements.fontFile);
+        return written(wish.pdf, pdf, shownAs);
       });
     });
   command
@@ -226,7 +233,7 @@ export function sla(command: Command): void {
 
 function withDesk(
   command: Command,
-  work: (desk: SlaDesk, session: Session) => Promise<Report>,
+  work: (desk: SlaDesk, session: Session) => Promise<Report | undefined>,
 ): Promise<void> {
   return inSession(
     command,

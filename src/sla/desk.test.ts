@@ -10,7 +10,7 @@ import { Fault } from '#kit/fault.ts';
 import { silentLog } from '#kit/log.ts';
 import { audit } from '#ledger/audit.ts';
 import { writeEntries } from '#ledger/book.ts';
-import { planFeeEntry } from '#ledger/funds-entries.ts';
+import { planFeeEntry, slaCreditEntry } from '#ledger/funds-entries.ts';
 import { announce } from '#reliability/maintenance.ts';
 import { keepRefusals } from '#reliability/refusals.ts';
 import { makeConsumer, makeId, makeProvider } from '#support/parties.ts';
@@ -206,6 +206,50 @@ describe('a month by hand', () => {
     await unserved(consumer, 0, 44);
     const [report] = await deskOf().rehearse(MONTH);
     expect(report).toMatchObject({ fee_usd: '86.00', credit_usd: '4.30' });
+  });
+
+  test('a bonus and an earlier credit are spent first, and are no part of the fee', async () => {
+    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('100'));
+    await fresh.database.transaction((sql) =>
+      writeEntries(sql, [
+        slaCreditEntry({
+          consumerId: consumer,
+          month: '2026-10',
+          report: 'sla_before',
+          at: NOVEMBER + DAY,
+          amount: parseUsd('20'),
+          fromStakes: 0n,
+        }),
+      ]),
+    );
+    const sell = (day: number, dollars: string) =>
+      sales.sell({ consumerId: consumer, at: NOVEMBER + day * DAY, charge: parseUsd(dollars) });
+    await sell(2, '15');
+    await sell(3, '65');
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ fee_usd: '60.00' });
+    // The credit has no report: the audit must say so.
+    expect(await auditAgreements(fresh.database)).toMatchObject([
+      { what: 'A credit and its report differ.', where: `sla-credit:${consumer}:2026-10` },
+    ]);
+    await fresh.database.sql`
+      insert into sla_reports (id, consumer_id, month, made_at, terms, inputs_digest, fee, credit, from_stakes, body)
+      values ('sla_before', ${consumer}, '2026-10', now(), 'standard-1', ${'0'.repeat(64)}, ${parseUsd('80')},
+        ${parseUsd('20')}, 0, '{}')`;
+  });
+
+  test('what failed at the machines of its own user counts neither way', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    const consumer = await payer('600');
+    await fresh.database.sql`
+      insert into users (
+        id, email, email_key, display_name, password_hash, consumer_id, provider_id, created_at, password_set_at
+      ) values ('usr_1', 'a@b.example', 'a@b.example', 'A', '$argon2id$x', ${consumer}, ${provider}, now(), now())`;
+    await failing(consumer, { minutes: 100 }, { providerId: provider });
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({
+      unavailable_minutes: 0,
+      credit_usd: '0.00',
+      not_counted: [{ kind: 'misuse', code: 'own-provider', requests: 200 }],
+    });
   });
 
   test('three slow hours earn 5 %, and the market pays them', async () => {

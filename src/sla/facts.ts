@@ -38,6 +38,9 @@ export const OUR_FAULTS: readonly string[] = Object.entries(ERRORS)
   .filter(([, { spendsBudget }]) => spendsBudget)
   .map(([code]) => code);
 
+/** Not an error: the consumer's own user is the provider. What one does to oneself, nobody else pays for. */
+const OWN_PROVIDER = 'own-provider';
+
 const KINDS: { readonly [code in ErrorCode]?: ExclusionKind } = {
   'client-left': 'customer-network',
   'client-too-slow': 'customer-network',
@@ -61,13 +64,15 @@ export async function factsOf(
   const minutes = await sql<
     { minute: number; requests: number; failures: number; proven: number; first: string; last: string }[]
   >`
-    with asked as (
+    with own as (select provider_id from users where consumer_id = ${consumerId} and provider_id is not null),
+    asked as (
       select date_trunc('minute', at, 'UTC') as at, 1::bigint as requests,
         case when error_code is null then 0 else 1 end as failures,
         case when error_code = any(${PROVEN_BY as string[]}::text[]) and provider_id in (select id from providers)
           and (attempts = 1 or outcome = 'broken') then provider_id end as proven
       from usage where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
         and (error_code is null or error_code = any(${OUR_FAULTS as string[]}::text[]))
+        and (provider_id is null or provider_id not in (select provider_id from own))
       union all
       select at, requests, requests, null from consumer_refusals
       where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and code = any(${OUR_FAULTS as string[]}::text[])
@@ -92,42 +97,76 @@ export async function factsOf(
       percentile_disc(0.95) within group (order by ttft_ms)::float8 as p95
     from usage where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
       and ttft_ms is not null and (error_code is null or error_code = any(${OUR_FAULTS as string[]}::text[]))
+      and not exists (
+        select from users own where own.consumer_id = ${consumerId} and own.provider_id = usage.provider_id
+      )
     group by 1 order by 1`;
   const aside = await sql<{ code: string; requests: number }[]>`
     select code, sum(requests)::float8 as requests from (
       select error_code as code, 1::bigint as requests from usage
       where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
         and error_code is not null and error_code <> all(${OUR_FAULTS as string[]}::text[])
+        and not exists (
+          select from users own where own.consumer_id = ${consumerId} and own.provider_id = usage.provider_id
+        )
+      union all
+      select ${OWN_PROVIDER}, 1 from usage join users own
+        on own.consumer_id = usage.consumer_id and own.provider_id = usage.provider_id
+      where usage.consumer_id = ${consumerId} and at >= ${since} and at < ${to}
       union all
       select code, requests from consumer_refusals
       where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and code <> all(${OUR_FAULTS as string[]}::text[])
     ) as rows group by code order by code collate "C"`;
-  const [paid] = await sql<{ fee: Pico }[]>`
-    select (
-      coalesce((
-        select sum(u.charge - coalesce(c.refund, 0)) from usage u
-        left join corrections c on c.request_id = u.id and c.at <= ${new Date(asOfMs)}
-        where u.consumer_id = ${consumerId} and u.at >= ${since} and u.at < ${to}
-      ), 0) + coalesce((
-        select sum(fee) from plan_periods
-        where consumer_id = ${consumerId} and starts_at >= ${since} and starts_at < ${to}
-      ), 0)
-    )::numeric as fee`;
+  const fee = await feeOf(sql, consumerId, { from, until }, asOfMs);
   return {
     minutes: joined(minutes, probes),
     hours: hours.map(({ hour, requests, p95 }) => ({ hour, requests, ttftP95Ms: p95 })),
     setAside: aside.map(({ code, requests }) => ({
-      kind: KINDS[code as ErrorCode] ?? 'customer-request',
+      kind: code === OWN_PROVIDER ? 'misuse' : (KINDS[code as ErrorCode] ?? 'customer-request'),
       code,
       requests,
     })),
-    fee: paid?.fee ?? 0n,
+    fee,
     provenBy: new Map(
       minutes
         .filter(({ failures, proven, first, last }) => failures > 0 && proven === failures && first === last)
         .map(({ minute, first }) => [minute, first]),
     ),
   };
+}
+
+/**
+ * What a consumer paid for a month: charges less what was given back, and fees of plans that began in it. Bonuses of deposits
+ * and earlier credits are spent first and were not paid: with a credit on them, whoever serves itself could gain.
+ */
+async function feeOf(sql: Sql, consumerId: string, { from, until }: Span, asOfMs: number): Promise<Pico> {
+  const [since, to] = [new Date(from), new Date(until)];
+  const [row] = await sql<{ fee: Pico }[]>`
+    with events as (
+      select e.seq, null::timestamptz as at, -leg.amount as moved
+      from entries e cross join unnest(e.accounts, e.amounts) as leg(account, amount)
+      where e.kind in ('bonus', 'sla-credit') and e.at < ${to}
+        and e.accounts @> array[${`consumer:${consumerId}`}]::text[] and leg.account = ${`consumer:${consumerId}`}
+      union all
+      select e.seq, u.at, u.charge - coalesce(c.refund, 0)
+      from usage u join entries e on e.id = 'charge:' || u.id
+      left join corrections c on c.request_id = u.id and c.at <= ${new Date(asOfMs)}
+      where u.consumer_id = ${consumerId} and u.charge > 0 and u.at < ${to}
+    ), running as (
+      -- Charges less what was given, so far. Where it is higher than it ever was, money that was paid in was spent.
+      select seq, at, sum(moved) over (order by seq) as spent from events
+    ), peaks as (
+      select seq, at, greatest(0, max(spent) over (order by seq)) as paid_so_far from running
+    ), parts as (
+      select at, paid_so_far - coalesce(lag(paid_so_far) over (order by seq), 0) as paid from peaks
+    )
+    select (
+      coalesce((select sum(paid) from parts where at >= ${since}), 0) + coalesce((
+        select sum(fee) from plan_periods
+        where consumer_id = ${consumerId} and starts_at >= ${since} and starts_at < ${to}
+      ), 0)
+    )::numeric as fee`;
+  return row?.fee ?? 0n;
 }
 
 function joined(

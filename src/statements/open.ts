@@ -7,6 +7,7 @@ import { type Range, RevenueReading } from '#ledger/revenue-reading.ts';
 import type { SlaReportBody } from '#wire/sla.ts';
 import { Billing, type TokenDecimals } from './billing.ts';
 import { journalCsv } from './journal.ts';
+import type { SlaPaper } from './pdf.ts';
 import { Press } from './press.ts';
 import {
   type TreasuryBalances,
@@ -22,8 +23,8 @@ import {
 export interface Statements {
   readonly billing: Billing;
   readonly press: Press;
-  /** A service level report of a consumer as PDF. */
-  printReport(report: SlaReportBody): Promise<Buffer>;
+  /** A service level report as it is printed: with whom it is from and for. */
+  slaPaper(report: SlaReportBody): Promise<SlaPaper>;
   readonly revenue: RevenueReading;
   treasury(): Promise<TreasuryBalances>;
   movements(range: Range): Promise<TreasuryMovement[]>;
@@ -57,7 +58,6 @@ export function openStatements(parts: {
     tax_id: settings.issuerTaxId ?? null,
     note: settings.note ?? null,
   };
-  const press = new Press({ clock, fontFile: settings.fontFile });
   return {
     billing: new Billing({
       database,
@@ -65,12 +65,12 @@ export function openStatements(parts: {
       issuer,
       decimals: Object.fromEntries(parts.assets.map(({ asset, decimals }) => [asset, decimals])),
     }),
-    press,
-    printReport: async (report) => {
+    press: new Press({ clock, fontFile: settings.fontFile }),
+    slaPaper: async (report) => {
       const { consumer: id } = report;
       const [row] = await database.sql<{ name: string }[]>`select name from consumers where id = ${id}`;
       const customer = { id, name: row?.name ?? id };
-      return await press.print({ document: 'sla-report', issuer, customer, report });
+      return { document: 'sla-report', issuer, customer, report };
     },
     revenue: new RevenueReading(database),
     treasury: () => treasuryBalances(database),

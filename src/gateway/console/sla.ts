@@ -54,7 +54,7 @@ export function slaRoutes(rooms: ConsoleRooms): Route[] {
     visit.reply
       .type('application/pdf')
       .header('content-disposition', `attachment; filename="sla-${report.month}.pdf"`);
-    return await rooms.statements.printReport(report);
+    return await rooms.statements.press.print(await rooms.statements.slaPaper(report));
   };
 
   return [
