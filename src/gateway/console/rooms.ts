@@ -28,8 +28,10 @@ import type { Book } from '#ledger/book.ts';
 import type { ConsumerReading } from '#ledger/consumer-reading.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
 import type { AttemptTable } from '#reliability/attempts.ts';
-import type { IncidentBook } from '#reliability/incident-book.ts';
+import type { IncidentDesk } from '#reliability/incident-desk.ts';
+import type { IncidentWatch } from '#reliability/incident-watch.ts';
 import type { MinuteTable } from '#reliability/minute-table.ts';
+import type { ObjectiveRow } from '#reliability/objective-report.ts';
 import type { Standings } from '#reliability/standings.ts';
 import type { Watching } from '#reliability/watching.ts';
 import type { RewardBook } from '#rewards/book.ts';
@@ -74,7 +76,6 @@ export interface ConsoleRooms {
   /** A consumer's own usage. */
   readonly own: ConsumerReading;
   readonly book: Pick<Book, 'balance' | 'grant'>;
-  readonly incidents: Pick<IncidentBook, 'open'>;
   readonly live: LiveEvents;
   readonly consumers: ConsumerDesk;
   readonly proposals: PriceProposals;
@@ -121,6 +122,11 @@ export interface ConsoleRooms {
   };
   readonly routing: Pick<ServiceBook, 'inquiry'>;
   readonly watching: Pick<Watching, 'lastProbeOf'>;
+  readonly incidents: IncidentDesk;
+  /** Wall milliseconds, at most 35 days back. */
+  readonly objectives: (window: { from: number; until: number }) => Promise<ObjectiveRow[]>;
+  /** What serving heeds now, and why. */
+  readonly watch: Pick<IncidentWatch, 'posture' | 'alerts'>;
   readonly funds: Funds;
   readonly benchmarks: Benchmarks;
   /** What a provider must have before it is active. */
