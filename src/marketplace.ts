@@ -20,12 +20,15 @@ import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { LoopGuard } from '#gateway/loop-guard.ts';
-import { MemoryQuotas } from '#gateway/plan-quotas.ts';
+import { MemoryQuotas, type Quotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
-import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
+import { SharedCaps } from '#gateway/shared-caps.ts';
+import { SharedLimits } from '#gateway/shared-limits.ts';
+import { SharedQuotas } from '#gateway/shared-quotas.ts';
+import { CappedHolds, MemoryCaps, type SpendCaps } from '#gateway/spend-caps.ts';
 import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher } from '#hub/dispatch.ts';
@@ -81,6 +84,8 @@ import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
+import { Line } from '#shared/line.ts';
+import { Pools } from '#shared/pools.ts';
 import {
   openStatements,
   openStatementsRounds,
@@ -141,16 +146,27 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const statements = openPapers(parts);
     closing.push(() => statements.close());
     const reading = new MarketReading(database);
-    const caps = await openCaps(keys, { reading, clock, log });
+    const instance = instanceOf(config.dataFolder, ids);
+    const shared = await openShared(parts, instance);
+    closing.push(() => shared?.close());
+    const caps = await openCaps(keys, { reading, config, instance, shared, clock, log });
     const purses = await PlanPurses.open({ database, clock, log: fundsLog });
     closing.push(() => purses.close());
-    const quotas = await MemoryQuotas.open({ clock, purses, read: (window) => reading.covered(window) });
+    const quotas: Quotas = shared
+      ? new SharedQuotas({
+          clock,
+          purses,
+          pools: shared.pools,
+          requestMsMax: config.limits.requestTimeoutMs + REQUEST_SPARE_MS,
+          read: (consumerId, window) => reading.coveredByInstance(consumerId, { ...window, own: instance }),
+        })
+      : await MemoryQuotas.open({ clock, purses, read: (window) => reading.covered(window) });
 
     const sessions = await SessionBook.open({
       database,
       clock,
       log: log.child({ room: 'identity' }),
-      instance: instanceOf(config.dataFolder, ids),
+      instance,
       heard: () => hub.registry.present(),
     });
     closing.push(() => sessions.close());
@@ -324,6 +340,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         ...marketGauges({ clock, hub, dispatcher, money }),
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
+        ...(shared ? sharedGauges(shared.line) : []),
       ],
     });
     closing.push(() => reliability.close());
@@ -342,6 +359,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     closing.push(() => recounter.close());
 
+    const limits = shared
+      ? new SharedLimits({ ...shared, settings: config.limits, clock })
+      : new MemoryLimits(config.limits);
+    if (limits instanceof SharedLimits) closing.push(() => limits.close());
     const tls = openTls(config, { clock, log });
     closing.push(() => tls.forEach((files) => files.close()));
     const [gatewayTls, hubTls] = tls;
@@ -376,7 +397,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           },
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
-          limits: new MemoryLimits(config.limits),
+          limits,
           holds: new CappedHolds(money.holds, caps),
           quotas,
           journal: money.journal,
@@ -792,37 +813,97 @@ function instanceOf(dataFolder: string, makeId: (prefix: string) => string): str
   return readFileSync(file, 'utf8').trim();
 }
 
+/** What several gateways share; undefined where there is only this one. */
+async function openShared(
+  { config, clock, log }: MarketplaceParts,
+  instance: string,
+): Promise<{ line: Line; pools: Pools; close(): Promise<void> } | undefined> {
+  if (!config.shared) return undefined;
+  const sharedLog = log.child({ room: 'shared' });
+  const line = await Line.open({ url: config.shared.redisUrl.open(), instance, clock, log: sharedLog });
+  const pools = await Pools.open({ line, clock, log: sharedLog });
+  return {
+    line,
+    pools,
+    close: async () => {
+      await pools.close();
+      await line.close();
+    },
+  };
+}
+
+function sharedGauges(line: Line): GaugeReading[] {
+  return [
+    {
+      name: 'cygnet_shared_store_up',
+      help: '1 while Redis answers; without it each gateway goes on with its part of every limit.',
+      labels: [],
+      read: () => [[{}, line.away ? 0 : 1]],
+    },
+    {
+      name: 'cygnet_gateways',
+      help: 'Gateways that Redis last knew of, this one among them.',
+      labels: [],
+      read: () => [[{}, line.place.of]],
+    },
+  ];
+}
+
 /**
  * The spend caps of keys, with what was spent before. The journal of the life before is posted by then, so the usage list
  * holds all of it.
  */
 async function openCaps(
   keys: KeyRing,
-  rooms: { reading: MarketReading; clock: Clock; log: Logger },
-): Promise<MemoryCaps> {
-  const caps = await MemoryCaps.open({
-    clock: rooms.clock,
-    log: rooms.log,
-    keys: keys.valid(),
-    read: async (familyIds, window) => {
-      const families = keys.families();
-      const membersOf = new Map(familyIds.map((id) => [id, [...new Set(families.get(id) ?? [id])]]));
-      const byKey = await rooms.reading.spentByKeys([...membersOf.values()].flat(), window);
-      return new Map(
-        familyIds.map((id) => {
-          const spent = { day: 0n, month: 0n };
-          for (const keyId of membersOf.get(id) ?? []) {
-            spent.day += byKey.get(keyId)?.day ?? 0n;
-            spent.month += byKey.get(keyId)?.month ?? 0n;
-          }
-          return [id, spent];
+  rooms: {
+    reading: MarketReading;
+    config: Config;
+    instance: string;
+    shared: { pools: Pools } | undefined;
+    clock: Clock;
+    log: Logger;
+  },
+): Promise<SpendCaps> {
+  const { reading, clock, log, instance } = rooms;
+  const membersOf = (familyId: string, families = keys.families()): string[] => [
+    ...new Set(families.get(familyId) ?? [familyId]),
+  ];
+  const caps = rooms.shared
+    ? new SharedCaps({
+        clock,
+        pools: rooms.shared.pools,
+        requestMsMax: rooms.config.limits.requestTimeoutMs + REQUEST_SPARE_MS,
+        read: async (familyId, window) => ({
+          instance,
+          spent: await reading.spentByInstance(membersOf(familyId), { ...window, own: instance }),
         }),
-      );
-    },
-  });
+      })
+    : await MemoryCaps.open({
+        clock,
+        log,
+        keys: keys.valid(),
+        read: async (familyIds, window) => {
+          const families = keys.families();
+          const keyIds = familyIds.flatMap((id) => membersOf(id, families));
+          const byKey = await reading.spentByKeys(keyIds, window);
+          return new Map(
+            familyIds.map((id) => {
+              const spent = { day: 0n, month: 0n };
+              for (const keyId of membersOf(id, families)) {
+                spent.day += byKey.get(keyId)?.day ?? 0n;
+                spent.month += byKey.get(keyId)?.month ?? 0n;
+              }
+              return [id, spent];
+            }),
+          );
+        },
+      });
   keys.watch((key) => caps.prepare(key));
   return caps;
 }
+
+/** A request may outlast its deadline by so much until it is settled. */
+const REQUEST_SPARE_MS = 60_000;
 
 const STRATEGIES: Readonly<Record<StrategyName, () => Strategy>> = {
   'health-aware': healthAware,

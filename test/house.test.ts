@@ -29,6 +29,8 @@ const DOORS: Record<string, readonly string[]> = {
   funds: ['kit', 'domain', 'db', 'chain', 'identity', 'ledger'],
   // Reads what the ledger and money in and out left behind; nothing reads it but who shows it (decisions/0017).
   statements: ['kit', 'domain', 'wire', 'db', 'identity', 'ledger', 'funds'],
+  // What several gateways know together, over Redis; the rooms that own the facts stand in front of it.
+  shared: ['kit', 'domain'],
   hub: ['kit', 'domain', 'wire', 'identity', 'catalogue', 'routing'],
   benchmark: ['kit', 'domain', 'wire', 'db', 'identity', 'funds', 'hub'],
   reliability: ['kit', 'domain', 'wire', 'db', 'routing', 'ledger', 'hub'],
@@ -50,6 +52,7 @@ const DOORS: Record<string, readonly string[]> = {
     'rewards',
     'settlement',
     'statements',
+    'shared',
   ],
   // Programs of their own: the agent and the pages know nothing of the server.
   agent: ['kit', 'domain', 'wire'],
@@ -79,6 +82,7 @@ const LIBRARIES: Record<string, readonly string[]> = {
   fastify: ['gateway'],
   'hash-wasm': ['settlement'],
   'hdr-histogram-js': ['reliability'],
+  ioredis: ['shared'],
   'lru-cache': ['kit', 'identity', 'catalogue', 'ledger', 'hub', 'gateway'],
   'node-llama-cpp': ['agent'],
   pdfkit: ['statements'],

@@ -27,7 +27,7 @@ import type { AuditRun } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
-import type { MemoryQuotas } from '../plan-quotas.ts';
+import type { Quotas } from '../plan-quotas.ts';
 import type { SpendCaps } from '../spend-caps.ts';
 
 /** What the management API works with. */
@@ -48,7 +48,7 @@ export interface ConsoleRooms {
   readonly reading: MarketReading;
   readonly book: { balance(consumerId: string): Promise<Balance> };
   readonly caps: Pick<SpendCaps, 'left'>;
-  readonly quotas: Pick<MemoryQuotas, 'left'>;
+  readonly quotas: Pick<Quotas, 'left'>;
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
   readonly keys: { find(secret: string): KeyAnswer; look(keyIds: readonly string[]): Promise<void> };
   readonly providers: {

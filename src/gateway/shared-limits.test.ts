@@ -1,0 +1,383 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WHOLE_SCOPE } from '#domain/key-scope.ts';
+import type { KeyRecord } from '#domain/party.ts';
+import type { Purse } from '#funds/plan-purses.ts';
+import { pause, systemClock } from '#kit/clock.ts';
+import { silentLog } from '#kit/log.ts';
+import { Line } from '#shared/line.ts';
+import { Pools } from '#shared/pools.ts';
+import { takeFromBuckets } from '#shared/rates.ts';
+import { hasRedis, TestRedis } from '#support/redis.ts';
+import { VirtualClock } from '#support/virtual-clock.ts';
+import { type LimitedKey, type Limits, MemoryLimits } from './limits.ts';
+import { MemoryQuotas, type Quotas } from './plan-quotas.ts';
+import { SharedCaps } from './shared-caps.ts';
+import { SharedLimits } from './shared-limits.ts';
+import { SharedQuotas } from './shared-quotas.ts';
+import { MemoryCaps, type SpendCaps } from './spend-caps.ts';
+
+/**
+ * One suite over both kinds of limits, caps and quotas: the memory of one process and Redis. Over Redis it runs a second
+ * time with two gateways that take turns, which must not be told from one.
+ */
+const settings = {
+  requestsPerMinute: { llm: 200, image: 60, embedding: 500, other: 200 },
+  concurrentPerKey: 3,
+};
+const NOON = Date.UTC(2026, 10, 20, 12);
+const NANO = 1_000n;
+
+interface Stand {
+  limits(): Limits;
+  caps(): SpendCaps;
+  quotas(purse: Purse): Promise<Quotas>;
+  readonly clock: VirtualClock;
+}
+
+interface Gateway {
+  readonly line: Line;
+  readonly pools: Pools;
+}
+
+const redisThere = hasRedis();
+let redis: TestRedis;
+const lines: Line[] = [];
+let stands = 0;
+
+beforeAll(async () => {
+  if (redisThere) redis = await TestRedis.open();
+});
+afterAll(async () => {
+  for (const line of lines) await line.close();
+  await redis?.close();
+});
+
+async function gateway(prefix: string, instance: string, signMs?: number): Promise<Gateway> {
+  const line = await Line.open({
+    url: redis.url,
+    prefix,
+    instance,
+    clock: systemClock,
+    log: silentLog,
+    ...(signMs !== undefined && { signMs }),
+  });
+  lines.push(line);
+  return { line, pools: await Pools.open({ line, clock: systemClock, log: silentLog }) };
+}
+
+/** Calls go to one after the other; what is ended goes to whoever began it. */
+function alternating<T extends object>(members: readonly T[]): () => T {
+  let turn = 0;
+  return () => members[turn++ % members.length] as T;
+}
+
+function memory(): Promise<Stand> {
+  const clock = new VirtualClock(NOON);
+  const limits = new MemoryLimits(settings);
+  let quotas: Promise<Quotas> | undefined;
+  return MemoryCaps.open({ clock, log: silentLog, read: async () => new Map(), keys: [] }).then((caps) => ({
+    clock,
+    limits: () => limits,
+    caps: () => caps,
+    quotas: (purse) => {
+      quotas ??= MemoryQuotas.open({ clock, purses: { of: () => purse }, read: async () => new Map() });
+      return quotas;
+    },
+  }));
+}
+
+async function shared(count: number): Promise<Stand> {
+  stands += 1;
+  const clock = new VirtualClock(NOON);
+  const prefix = `test${stands}:`;
+  const gateways: Gateway[] = [];
+  for (let i = 0; i < count; i++) gateways.push(await gateway(prefix, `inst_${i}`));
+  const limits = gateways.map(
+    ({ line, pools }) =>
+      new SharedLimits({ line, pools, settings, clock: systemClock, timeOf: (nowMs) => 1_000_000 + nowMs }),
+  );
+  const caps = gateways.map(
+    ({ line, pools }) =>
+      new SharedCaps({
+        clock,
+        pools,
+        requestMsMax: 600_000,
+        read: async () => ({ instance: line.instance, spent: new Map() }),
+      }),
+  );
+  const quotasOf = (purse: Purse) =>
+    gateways.map(
+      ({ pools }) =>
+        new SharedQuotas({
+          clock,
+          pools,
+          purses: { of: () => purse },
+          requestMsMax: 600_000,
+          read: async () => new Map(),
+        }),
+    );
+  let quotas: SharedQuotas[] | undefined;
+  let turn = 0;
+  return {
+    clock,
+    limits: alternating(limits),
+    caps: alternating(caps),
+    quotas: async (purse) => {
+      quotas ??= quotasOf(purse);
+      turn += 1;
+      return quotas[turn % count] as Quotas;
+    },
+  };
+}
+
+const KEY: LimitedKey = { id: 'key_1', ownerId: 'cons_1' };
+
+describe.each([
+  ['in memory', memory, true],
+  ['over Redis', () => shared(1), redisThere],
+  ['over Redis, with two gateways in turn', () => shared(2), redisThere],
+] as const)('limits %s', (_name, open, there) => {
+  test.skipIf(!there)(
+    'let through a whole minute of requests at once, and then one as time goes by',
+    async () => {
+      const stand = await open();
+      for (let i = 0; i < 200; i++)
+        expect((await stand.limits().takeRequest(KEY, 'llm', 1_000)).allowed, `request ${i}`).toBe(true);
+      // What a gateway has ahead is found out about within the second after which it goes back.
+      const refused = await stand.limits().takeRequest(KEY, 'llm', 1_000);
+      expect(refused).toMatchObject({ allowed: false, limit: 200, remaining: 0, retryAfterS: 1 });
+      expect((await stand.limits().takeRequest(KEY, 'llm', 1_299)).allowed).toBe(false);
+      expect((await stand.limits().takeRequest(KEY, 'llm', 1_300)).allowed).toBe(true);
+      expect((await stand.limits().takeRequest(KEY, 'llm', 1_301)).allowed).toBe(false);
+      expect((await stand.limits().takeRequest(KEY, 'image', 1_301)).allowed).toBe(true);
+    },
+  );
+
+  test.skipIf(!there)('count the keys of an account together, and a refused request nowhere', async () => {
+    const stand = await open();
+    let passed = 0;
+    for (let key = 0; key < 8; key++)
+      for (let i = 0; i < 60; i++) {
+        const one = { id: `key_${key}`, ownerId: 'cons_2' };
+        if ((await stand.limits().takeRequest(one, 'image', 0)).allowed) passed += 1;
+      }
+    expect(passed).toBe(300);
+  });
+
+  test.skipIf(!there)('say what a plan leaves', async () => {
+    const stand = await open();
+    const free = { ...KEY, ownerId: 'cons_3', plan: 'free' };
+    for (let i = 0; i < 10; i++) {
+      const verdict = await stand.limits().takeRequest({ ...free, id: `key_${i}` }, 'llm', 0);
+      expect(verdict).toMatchObject({ allowed: true, of: 'plan', limit: 10, remaining: 9 - i });
+    }
+    const refused = await stand.limits().takeRequest(free, 'image', 0);
+    expect(refused).toMatchObject({ allowed: false, of: 'plan', retryAfterS: 6 });
+  });
+
+  test.skipIf(!there)('let in as many at once as there are places, wherever they are', async () => {
+    const stand = await open();
+    const inside: Limits[] = [];
+    for (let i = 0; i < 3; i++) {
+      const limits = stand.limits();
+      expect((await limits.enter(KEY)).allowed).toBe(true);
+      inside.push(limits);
+    }
+    const refused = await stand.limits().enter(KEY);
+    expect(refused).toEqual({ allowed: false, of: 'key', limit: 3, remaining: 0 });
+    inside[1]?.leave(KEY);
+    // Whoever asks next, the free place is found, also where it lies at another gateway.
+    expect((await stand.limits().enter(KEY)).allowed).toBe(true);
+    expect((await stand.limits().enter(KEY)).allowed).toBe(false);
+  });
+
+  test.skipIf(!there)('hold a cap exactly, with what was asked for and not charged given back', async () => {
+    const stand = await open();
+    const mine = capped({ day: 10n * NANO, month: 15n * NANO });
+    expect(await stand.caps().reserve(mine, 11n * NANO)).toBe('day');
+    const first = stand.caps();
+    expect(await first.reserve(mine, 10n * NANO)).toBe(true);
+    expect(await stand.caps().reserve(mine, 1n * NANO)).toBe('day');
+    first.settle(mine, 10n * NANO, 9n * NANO);
+    expect(await stand.caps().reserve(mine, 2n * NANO)).toBe('day');
+    const second = stand.caps();
+    expect(await second.reserve(mine, 1n * NANO)).toBe(true);
+    second.settle(mine, 1n * NANO, 1n * NANO);
+    expect(await stand.caps().reserve(mine, 1n * NANO)).toBe('day');
+    await stand.clock.advance(86_400_000);
+    expect(await stand.caps().reserve(mine, 6n * NANO)).toBe('month');
+    expect(await stand.caps().reserve(mine, 5n * NANO)).toBe(true);
+  });
+
+  test.skipIf(!there)('cover the quota of a plan to the token', async () => {
+    const stand = await open();
+    const purse = { startsAt: 0, endsAt: Number.MAX_SAFE_INTEGER, most: 10n ** 15n, spent: 0n, reserved: 0n };
+    const pro: KeyRecord = { ...capped({}), plan: 'pro' };
+    const first = await stand.quotas(purse);
+    const cover = await first.reserve(pro, MODEL, { tokens: 39_999_990, units: 0 });
+    expect(cover).toEqual({ tokens: 39_999_990, units: 0 });
+    const second = await stand.quotas(purse);
+    const rest = await second.reserve(pro, MODEL, { tokens: 100, units: 0 });
+    expect(rest).toEqual({ tokens: 10, units: 0 });
+    expect(await (await stand.quotas(purse)).reserve(pro, MODEL, { tokens: 100, units: 0 })).toEqual({
+      tokens: 0,
+      units: 0,
+    });
+    second.settle(pro.ownerId, rest, { tokens: 4, units: 0 }, 4n);
+    expect(await (await stand.quotas(purse)).reserve(pro, MODEL, { tokens: 100, units: 0 })).toEqual({
+      tokens: 6,
+      units: 0,
+    });
+  });
+});
+
+const MODEL = {
+  id: 'a/model',
+  slug: 'model',
+  aliases: [],
+  name: 'model',
+  category: 'llm' as const,
+  contextTokens: 8_192,
+  maxOutputTokens: 512,
+  minVramGb: 0,
+  active: true,
+  canary: null,
+  tier: 'standard',
+  price: { id: 'price_1', unit: 'token' as const, inputPico: 1n * NANO, outputPico: 2n * NANO },
+};
+
+function capped(caps: { day?: bigint; month?: bigint }): KeyRecord {
+  return {
+    id: 'key_1',
+    kind: 'consumer',
+    ownerId: 'cons_1',
+    name: 'k',
+    prefix: '00000000',
+    revoked: false,
+    scope: { ...WHOLE_SCOPE, capDay: caps.day ?? null, capMonth: caps.month ?? null },
+  };
+}
+
+describe.skipIf(!redisThere)('of several gateways', () => {
+  test('exactly one gets the last of anything, however often they race for it', async () => {
+    const a = await gateway('race:', 'a');
+    const b = await gateway('race:', 'b');
+    for (let round = 0; round < 30; round++) {
+      const pool = { name: `last-${round}`, size: 1 };
+      const got = await Promise.all([a.pools.take(pool, 1), b.pools.take(pool, 1)]);
+      expect(got, `round ${round}`).toContain(0);
+      expect(got, `round ${round}`).toContain(1);
+      const bucket = [{ name: `last-${round}`, limit: 1, periodMs: 60_000 }];
+      const asked = { ahead: 0, nowMs: undefined };
+      const rates = await Promise.all([
+        takeFromBuckets(a.line, bucket, asked),
+        takeFromBuckets(b.line, bucket, asked),
+      ]);
+      const taken = rates.map((rate) => rate.taken);
+      expect(taken, `round ${round}`).toContain(0);
+      expect(taken, `round ${round}`).toContain(1);
+    }
+  });
+
+  test('five hundred requests over three gateways never have more under way than there are places', async () => {
+    const three = await Promise.all(['a', 'b', 'c'].map((id) => gateway('many:', id)));
+    const pool = { name: 'places', size: 7 };
+    let inside = 0;
+    let most = 0;
+    let served = 0;
+    await Promise.all(
+      Array.from({ length: 500 }, async (_, i) => {
+        const { pools } = three[i % 3] as Gateway;
+        if ((await pools.take(pool, 1)) !== 1) return;
+        inside += 1;
+        most = Math.max(most, inside);
+        served += 1;
+        await Promise.resolve();
+        inside -= 1;
+        pools.settle(pool, 1);
+      }),
+    );
+    expect(most).toBeLessThanOrEqual(7);
+    expect(served).toBeGreaterThan(7);
+  });
+
+  test('a dead one frees its places when its last sign of life is over, and keeps what it may have spent', async () => {
+    const dying = await gateway('death:', 'dying', 400);
+    const living = await gateway('death:', 'living', 400);
+    const places = { name: 'places', size: 2 };
+    const money = {
+      name: 'money',
+      size: 10,
+      keeps: { untilMs: Date.now() + 60_000, read: async () => new Map() },
+    };
+    expect(await dying.pools.take(places, 2)).toBe(2);
+    expect(await dying.pools.take(money, 8)).toBe(8);
+    expect(await living.pools.take(places, 1)).toBe(0);
+    await kill(dying);
+    while ((await living.pools.take(places, 1)) !== 1) await pause(systemClock, 20);
+    expect(await living.pools.take(money, 3)).toBe(0);
+    // Its next life has read in the books that it spent 5.
+    const next = await gateway('death:', 'dying', 400);
+    const read = async () => new Map([['dying', 5]]);
+    expect(await next.pools.take({ ...money, keeps: { ...money.keeps, read } }, 1)).toBe(1);
+    expect(await living.pools.take(money, 5)).toBe(0);
+    expect(await living.pools.take(money, 4)).toBe(4);
+  });
+});
+
+describe.skipIf(!redisThere)('without Redis', () => {
+  test('gateways let through their parts of what there is, and what each holds is told to a Redis that forgot it', async () => {
+    const own = await TestRedis.open();
+    const open = async (instance: string) => {
+      const line = await Line.open({
+        url: own.url,
+        instance,
+        clock: systemClock,
+        log: silentLog,
+        signMs: 60_000,
+      });
+      const pools = await Pools.open({ line, clock: systemClock, log: silentLog });
+      return { line, pools, limits: new SharedLimits({ line, pools, settings, clock: systemClock }) };
+    };
+    const both = [await open('a'), await open('b')] as const;
+    const [a, b] = both;
+    await a.line.beat();
+    const money = {
+      name: 'money',
+      size: 10,
+      keeps: { untilMs: Date.now() + 60_000, read: async () => new Map() },
+    };
+    expect(await a.pools.take(money, 6)).toBe(6);
+    a.pools.settle(money, 6, 2);
+    await own.kill();
+    while (!a.line.away || !b.line.away) await pause(systemClock, 5);
+    // Three places for two gateways: two for the one, one for the other.
+    const entered = [];
+    for (const { limits } of both)
+      for (let i = 0; i < 3; i++) entered.push((await limits.enter(KEY)).allowed);
+    expect(entered.filter(Boolean)).toHaveLength(3);
+    // Of requests a minute the half, beginning with none.
+    const now = systemClock.nowMs();
+    expect((await a.limits.takeRequest(KEY, 'llm', now)).allowed).toBe(false);
+    for (const ms of [600, 1_200, 1_800])
+      expect((await a.limits.takeRequest(KEY, 'llm', now + ms)).allowed).toBe(true);
+    // What was leased of money is still there; more is not.
+    expect(await a.pools.take(money, 4)).toBe(4);
+    expect(await b.pools.take(money, 1)).toBe('unavailable');
+    await own.start();
+    while (a.line.away || b.line.away) await pause(systemClock, 5);
+    expect(await b.pools.take(money, 5)).toBe(0);
+    expect(await b.pools.take(money, 4)).toBe(4);
+    expect((await a.limits.enter(KEY)).allowed).toBe(false);
+    for (const { line } of both) await line.close();
+    await own.close();
+  });
+});
+
+/** As a process that is killed: nothing more is said, and nothing given back. */
+async function kill({ line }: Gateway): Promise<void> {
+  line.run = async () => {
+    throw new Error('dead');
+  };
+  await line.close();
+}

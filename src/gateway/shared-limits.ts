@@ -1,0 +1,209 @@
+import type { Category } from '#domain/model.ts';
+import type { Clock, Timer } from '#kit/clock.ts';
+import type { Line } from '#shared/line.ts';
+import type { Pool, Pools } from '#shared/pools.ts';
+import { type Bucket, giveToBuckets, takeFromBuckets } from '#shared/rates.ts';
+import {
+  accountPlaces,
+  type Check,
+  checksOf,
+  type LimitedKey,
+  type LimitSettings,
+  type Limits,
+  MemoryLimits,
+  type PlaceVerdict,
+  placeVerdict,
+  type RateVerdict,
+  verdictOf,
+} from './limits.ts';
+
+/**
+ * Limits that several gateways keep together, exactly: what one lets in, the others know. Requests a minute are buckets in
+ * Redis, requests at once are pools of places that gateways lease (`#shared/pools.ts`).
+ *
+ * A key that asks often gets some requests ahead, at most a quarter of what is left of its tightest limit, so that most of
+ * its requests wait for nothing. What it does not use within a second goes back.
+ *
+ * While Redis is away, each gateway lets through its part of every limit, so that what all let through is no more than the
+ * limit: of places the part of each, beside what is in flight at that moment; of requests a minute the n-th part of the
+ * pace, beginning with nothing saved up.
+ */
+export class SharedLimits implements Limits {
+  readonly #line: Line;
+  readonly #pools: Pools;
+  readonly #settings: LimitSettings;
+  readonly #clock: Clock;
+  readonly #timeOf: (nowMs: number) => number | undefined;
+  readonly #rates = new WeakMap<LimitedKey, Partial<Record<Category, Rate>>>();
+  readonly #hot = new Set<Rate>();
+  readonly #places = new Map<string, Pool>();
+  readonly #ticker: Timer;
+  /** What holds while nobody can be asked; begun anew each time. */
+  #alone: MemoryLimits | undefined;
+
+  constructor(parts: {
+    line: Line;
+    pools: Pools;
+    settings: LimitSettings;
+    clock: Clock;
+    /** For tests: whose time the buckets run in. By default Redis's own. */
+    timeOf?: (nowMs: number) => number;
+  }) {
+    this.#line = parts.line;
+    this.#pools = parts.pools;
+    this.#settings = parts.settings;
+    this.#clock = parts.clock;
+    this.#timeOf = parts.timeOf ?? (() => undefined);
+    this.#ticker = parts.clock.every(TICK_MS, () => this.#tick());
+  }
+
+  takeRequest(key: LimitedKey, category: Category, nowMs: number): RateVerdict | Promise<RateVerdict> {
+    if (this.#line.away) return this.#takeAlone(key, category, nowMs);
+    this.#alone = undefined;
+    const rate = this.#rateOf(key, category);
+    if (nowMs - rate.sinceMs > HOT_MS) {
+      rate.sinceMs = nowMs;
+      rate.before = rate.recent;
+      rate.recent = 0;
+    }
+    rate.recent += 1;
+    rate.usedAtMs = nowMs;
+    const { ready, last } = rate;
+    if (ready > 0 && last) {
+      rate.ready -= 1;
+      return { ...last, remaining: last.remaining + rate.ready };
+    }
+    return this.#ask(key, category, rate, nowMs);
+  }
+
+  enter(key: LimitedKey): PlaceVerdict | Promise<PlaceVerdict> {
+    const account = this.#accountPool(key);
+    const own = this.#placePool(`key:${key.id}`, this.#settings.concurrentPerKey);
+    const first = this.#pools.take(own, 1);
+    if (typeof first !== 'number') return first.then((taken) => this.#enterAccount(key, own, account, taken));
+    return this.#enterAccount(key, own, account, first);
+  }
+
+  leave(key: LimitedKey): void {
+    this.#pools.settle(this.#placePool(`key:${key.id}`, this.#settings.concurrentPerKey), 1);
+    this.#pools.settle(this.#accountPool(key), 1);
+  }
+
+  close(): void {
+    this.#ticker.cancel();
+    for (const rate of this.#hot) this.#giveBack(rate);
+  }
+
+  #enterAccount(
+    key: LimitedKey,
+    own: Pool,
+    account: Pool,
+    taken: number | 'unavailable',
+  ): PlaceVerdict | Promise<PlaceVerdict> {
+    if (taken !== 1) return this.#verdict(key, own, account, 'key');
+    const finish = (second: number | 'unavailable'): PlaceVerdict => {
+      if (second === 1) return this.#verdict(key, own, account, undefined);
+      this.#pools.settle(own, 1);
+      return this.#verdict(key, own, account, 'account');
+    };
+    const second = this.#pools.take(account, 1);
+    return typeof second === 'number' ? finish(second) : second.then(finish);
+  }
+
+  #verdict(key: LimitedKey, own: Pool, account: Pool, full: 'key' | 'account' | undefined): PlaceVerdict {
+    return placeVerdict(key, this.#settings, {
+      allowed: full === undefined,
+      ofKey: full === 'key' ? 0 : (this.#pools.left(own) ?? 0),
+      ofAccount: full === 'account' ? 0 : (this.#pools.left(account) ?? 0),
+    });
+  }
+
+  #accountPool(key: LimitedKey): Pool {
+    return this.#placePool(`account:${key.ownerId}`, accountPlaces(key, this.#settings));
+  }
+
+  #placePool(name: string, size: number): Pool {
+    const known = this.#places.get(name);
+    if (known?.size === size) return known;
+    const pool = { name: `places:${name}`, size };
+    this.#places.set(name, pool);
+    return pool;
+  }
+
+  async #ask(key: LimitedKey, category: Category, rate: Rate, nowMs: number): Promise<RateVerdict> {
+    const pace = Math.max(rate.recent, rate.before);
+    const ahead = pace > HOT_FROM ? Math.min(AHEAD_MAX, Math.floor(pace / 4)) : 0;
+    try {
+      const answer = await takeFromBuckets(this.#line, rate.buckets, { ahead, nowMs: this.#timeOf(nowMs) });
+      const verdict = verdictOf(rate.checks, answer);
+      if (answer.taken > 1) {
+        rate.ready += answer.taken - 1;
+        this.#hot.add(rate);
+      }
+      rate.last = verdict.allowed ? verdict : undefined;
+      if (!verdict.allowed) rate.ready = 0;
+      return verdict.allowed ? { ...verdict, remaining: verdict.remaining + rate.ready } : verdict;
+    } catch {
+      return this.#takeAlone(key, category, nowMs);
+    }
+  }
+
+  #takeAlone(key: LimitedKey, category: Category, nowMs: number): RateVerdict {
+    this.#alone ??= new MemoryLimits(this.#settings, { parts: this.#line.place.of, empty: true });
+    return this.#alone.takeRequest(key, category, nowMs);
+  }
+
+  #rateOf(key: LimitedKey, category: Category): Rate {
+    const known = this.#rates.get(key);
+    const found = known?.[category];
+    if (found) return found;
+    const checks = checksOf(key, category, this.#settings);
+    const rate: Rate = {
+      checks,
+      buckets: checks.map((check) => ({
+        name: `${check.whose}:${check.bucket}`,
+        limit: check.limit,
+        periodMs: check.periodMs,
+      })),
+      ready: 0,
+      last: undefined,
+      recent: 0,
+      before: 0,
+      sinceMs: Number.NEGATIVE_INFINITY,
+      usedAtMs: 0,
+    };
+    if (known) known[category] = rate;
+    else this.#rates.set(key, { [category]: rate });
+    return rate;
+  }
+
+  #giveBack(rate: Rate): void {
+    this.#hot.delete(rate);
+    if (rate.ready === 0) return;
+    giveToBuckets(this.#line, rate.buckets, { count: rate.ready, nowMs: this.#timeOf(this.#clock.nowMs()) });
+    rate.ready = 0;
+  }
+
+  #tick(): void {
+    const nowMs = this.#clock.nowMs();
+    for (const rate of this.#hot) if (nowMs - rate.usedAtMs > HOT_MS) this.#giveBack(rate);
+  }
+}
+
+/** How a key's requests of a category are counted, with those that were taken ahead. */
+interface Rate {
+  readonly checks: readonly Check[];
+  readonly buckets: readonly Bucket[];
+  ready: number;
+  last: RateVerdict | undefined;
+  recent: number;
+  before: number;
+  sinceMs: number;
+  usedAtMs: number;
+}
+
+const TICK_MS = 500;
+const HOT_MS = 1_000;
+/** Requests in a second from which on some are taken ahead. */
+const HOT_FROM = 20;
+const AHEAD_MAX = 64;
