@@ -84,6 +84,7 @@ import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
+import { aboutLink, Peers } from '#peers/peers.ts';
 import { Line } from '#shared/line.ts';
 import { Pools } from '#shared/pools.ts';
 import {
@@ -294,7 +295,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       ? new WarmUps({
           clock,
           log: log.child({ room: 'hub' }),
-          candidates: (modelId) => hub.candidates(modelId),
+          // Each gateway keeps its own agents warm.
+          candidates: (modelId) =>
+            hub.candidates(modelId).filter((candidate) => hub.registry.isHere(candidate)),
           warmUp: (candidate, modelId) => hub.registry.warmUp(candidate, modelId),
           failed: (candidate, modelId) => service.warmUpFailed(candidate, modelId),
         })
@@ -382,6 +385,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         },
       },
     });
+    const peers = shared && (await openPeers(parts, { hub, shared, instance, ids }));
     const gateway = await openGateway(
       {
         inference: {
@@ -501,6 +505,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         bodyTimeoutMs: config.limits.bodyTimeoutMs,
       },
     ).catch(async (error: unknown) => {
+      await peers?.close();
       await hubServer.close();
       throw error;
     });
@@ -516,11 +521,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       if (noticeMs > 0) await pause(clock, noticeMs);
       // No new work. What was taken on may end, tries on other agents included.
       gateway.stopAccepting();
+      peers?.leave();
       const untilMs = clock.nowMs() + graceMs;
-      while (gateway.underWay > 0 && clock.nowMs() < untilMs) await pause(clock, DRAIN_LOOK_MS);
+      const underWay = (): number => gateway.underWay + (peers?.serving ?? 0);
+      while (underWay() > 0 && clock.nowMs() < untilMs) await pause(clock, DRAIN_LOOK_MS);
       // Whatever is left ends with an error that says why; only then do the agents leave.
       waiting.close();
       dispatcher.close();
+      await peers?.close();
       await hubServer.close();
       await money.settled(LAST_POSTINGS_MS);
       await gateway.close();
@@ -813,18 +821,54 @@ function instanceOf(dataFolder: string, makeId: (prefix: string) => string): str
   return readFileSync(file, 'utf8').trim();
 }
 
+interface Shared {
+  readonly line: Line;
+  readonly pools: Pools;
+  /** Says to the others where this gateway is. */
+  say(about: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The private links to other gateways; undefined where there are none. */
+async function openPeers(
+  { config, clock, log }: MarketplaceParts,
+  rooms: { hub: Hub; shared: Shared; instance: string; ids: (prefix: string) => string },
+): Promise<Peers | undefined> {
+  const link = config.shared?.link;
+  if (!link) return undefined;
+  const { hub, shared, instance, ids } = rooms;
+  const peers = await Peers.open({
+    ...link,
+    hub,
+    instance,
+    ids,
+    clock,
+    log: log.child({ room: 'peers' }),
+    members: () => shared.line.members,
+  });
+  await shared.say(aboutLink(peers.url));
+  return peers;
+}
+
 /** What several gateways share; undefined where there is only this one. */
 async function openShared(
   { config, clock, log }: MarketplaceParts,
   instance: string,
-): Promise<{ line: Line; pools: Pools; close(): Promise<void> } | undefined> {
+): Promise<Shared | undefined> {
   if (!config.shared) return undefined;
   const sharedLog = log.child({ room: 'shared' });
-  const line = await Line.open({ url: config.shared.redisUrl.open(), instance, clock, log: sharedLog });
+  let about = aboutLink(undefined);
+  const url = config.shared.redisUrl.open();
+  const line = await Line.open({ url, instance, clock, log: sharedLog, about: () => about });
   const pools = await Pools.open({ line, clock, log: sharedLog });
   return {
     line,
     pools,
+    say: async (text) => {
+      about = text;
+      // Where Redis has just gone, the next sign of life says it.
+      await line.beat().catch(() => undefined);
+    },
     close: async () => {
       await pools.close();
       await line.close();

@@ -32,6 +32,8 @@ const DOORS: Record<string, readonly string[]> = {
   // What several gateways know together, over Redis; the rooms that own the facts stand in front of it.
   shared: ['kit', 'domain'],
   hub: ['kit', 'domain', 'wire', 'identity', 'catalogue', 'routing'],
+  // The agents of other gateways, over private links.
+  peers: ['kit', 'domain', 'wire', 'hub'],
   benchmark: ['kit', 'domain', 'wire', 'db', 'identity', 'funds', 'hub'],
   reliability: ['kit', 'domain', 'wire', 'db', 'routing', 'ledger', 'hub'],
   rewards: ['kit', 'domain', 'db', 'ledger', 'reliability'],
@@ -95,7 +97,7 @@ const LIBRARIES: Record<string, readonly string[]> = {
   undici: ['hub', 'benchmark', 'reliability', 'gateway', 'agent', 'cli'],
   // The agent signs a claim with it, where it is installed.
   viem: ['chain', 'agent'],
-  ws: ['hub', 'agent'],
+  ws: ['hub', 'peers', 'agent'],
   zod: ['*'],
 };
 

@@ -406,6 +406,11 @@ export class Run {
         this.#lastFailure = 'providers-busy';
         break;
       case 'lost': {
+        if (end.between) {
+          this.#closeAttempt('neutral');
+          this.#lastFailure = 'provider-cut-off';
+          break;
+        }
         const providerId = this.#candidate?.providerId ?? '';
         const poison = this.#parts.outcomes.linkLost(this.#order, providerId, hadContent);
         this.#closeAttempt(judgement('lost', poison));

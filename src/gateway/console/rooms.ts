@@ -56,7 +56,7 @@ export interface ConsoleRooms {
     look(id: string): Promise<void>;
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
-  readonly registry: Pick<Registry, 'present' | 'candidates'>;
+  readonly registry: Pick<Registry, 'everywhere' | 'candidates'>;
   readonly sessions: Pick<SessionBook, 'of' | 'nodeMs'>;
   readonly measured: {
     readonly table: Pick<MinuteTable, 'figures'>;

@@ -61,7 +61,7 @@ async function why(
   const state = rooms.providers.find(providerId)?.state ?? 'removed';
   const offered = new Set<string>();
   let connected = 0;
-  for (const presence of rooms.registry.present()) {
+  for (const presence of rooms.registry.everywhere()) {
     if (presence.providerId !== providerId) continue;
     connected += 1;
     for (const modelId of presence.serving.keys()) offered.add(modelId);
