@@ -203,6 +203,7 @@ export function verdictOf(
     readonly nowMs: number;
     readonly dueMs: readonly number[];
   },
+  allowed = true,
 ): RateVerdict {
   const { refusedBy, nowMs, dueMs } = answer;
   if (refusedBy !== undefined)
@@ -216,7 +217,7 @@ export function verdictOf(
       tightest = i;
     }
   }
-  return verdict(checks[tightest] as Check, dueMs[tightest] as number, nowMs, true);
+  return verdict(checks[tightest] as Check, dueMs[tightest] as number, nowMs, allowed);
 }
 
 function checksFor(key: LimitedKey, bucket: Bucket, settings: LimitSettings): Check[] {

@@ -268,7 +268,7 @@ describe.skipIf(!redisThere)('of several gateways', () => {
       expect(got, `round ${round}`).toContain(0);
       expect(got, `round ${round}`).toContain(1);
       const bucket = [{ name: `last-${round}`, limit: 1, periodMs: 60_000 }];
-      const asked = { ahead: 0, nowMs: undefined };
+      const asked = { wanted: 1, ahead: 0, nowMs: undefined };
       const rates = await Promise.all([
         takeFromBuckets(a.line, bucket, asked),
         takeFromBuckets(b.line, bucket, asked),

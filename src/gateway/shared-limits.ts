@@ -2,7 +2,7 @@ import type { Category } from '#domain/model.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { Line } from '#shared/line.ts';
 import type { Pool, Pools } from '#shared/pools.ts';
-import { type Bucket, giveToBuckets, takeFromBuckets } from '#shared/rates.ts';
+import { type Bucket, giveToBuckets, type RateAnswer, takeFromBuckets } from '#shared/rates.ts';
 import {
   accountPlaces,
   type Check,
@@ -73,7 +73,11 @@ export class SharedLimits implements Limits {
       rate.ready -= 1;
       return { ...last, remaining: last.remaining + rate.ready };
     }
-    return this.#ask(key, category, rate, nowMs);
+    // Whoever comes while the store is being asked is asked for next, all of them at once.
+    return new Promise((resolve) => {
+      rate.waiting.push(resolve);
+      if (rate.waiting.length === 1 && !rate.asking) void this.#ask(key, category, rate);
+    });
   }
 
   enter(key: LimitedKey): PlaceVerdict | Promise<PlaceVerdict> {
@@ -130,22 +134,39 @@ export class SharedLimits implements Limits {
     return pool;
   }
 
-  async #ask(key: LimitedKey, category: Category, rate: Rate, nowMs: number): Promise<RateVerdict> {
-    const pace = Math.max(rate.recent, rate.before);
-    const ahead = pace > HOT_FROM ? Math.min(AHEAD_MAX, Math.floor(pace / 4)) : 0;
-    try {
-      const answer = await takeFromBuckets(this.#line, rate.buckets, { ahead, nowMs: this.#timeOf(nowMs) });
-      const verdict = verdictOf(rate.checks, answer);
-      if (answer.taken > 1) {
-        rate.ready += answer.taken - 1;
-        this.#hot.add(rate);
+  async #ask(key: LimitedKey, category: Category, rate: Rate): Promise<void> {
+    rate.asking = true;
+    while (rate.waiting.length > 0) {
+      const pace = Math.max(rate.recent, rate.before);
+      const ahead = pace > HOT_FROM ? Math.min(AHEAD_MAX, Math.floor(pace / 4)) : 0;
+      const waiting = rate.waiting.splice(0);
+      const wanted = waiting.length;
+      const nowMs = this.#timeOf(rate.usedAtMs);
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- those who came meanwhile are asked for together.
+        const answer = await takeFromBuckets(this.#line, rate.buckets, { wanted, ahead, nowMs });
+        this.#share(rate, waiting, answer);
+      } catch {
+        for (const resolve of waiting) resolve(this.#takeAlone(key, category, rate.usedAtMs));
       }
-      rate.last = verdict.allowed ? verdict : undefined;
-      if (!verdict.allowed) rate.ready = 0;
-      return verdict.allowed ? { ...verdict, remaining: verdict.remaining + rate.ready } : verdict;
-    } catch {
-      return this.#takeAlone(key, category, nowMs);
     }
+    rate.asking = false;
+  }
+
+  /** Hands out what was taken, first come first served; whoever is left over is told what refused. */
+  #share(rate: Rate, waiting: ((verdict: RateVerdict) => void)[], answer: RateAnswer): void {
+    let left = answer.taken;
+    const after = verdictOf(rate.checks, answer);
+    const refused = after.allowed ? verdictOf(rate.checks, answer, false) : after;
+    for (const resolve of waiting) {
+      if (left > 0) {
+        left -= 1;
+        resolve({ ...after, remaining: after.remaining + left });
+      } else resolve(refused);
+    }
+    rate.last = after.allowed ? after : undefined;
+    rate.ready = after.allowed ? rate.ready + left : 0;
+    if (rate.ready > 0) this.#hot.add(rate);
   }
 
   #takeAlone(key: LimitedKey, category: Category, nowMs: number): RateVerdict {
@@ -171,6 +192,8 @@ export class SharedLimits implements Limits {
       before: 0,
       sinceMs: Number.NEGATIVE_INFINITY,
       usedAtMs: 0,
+      waiting: [],
+      asking: false,
     };
     if (known) known[category] = rate;
     else this.#rates.set(key, { [category]: rate });
@@ -200,6 +223,8 @@ interface Rate {
   before: number;
   sinceMs: number;
   usedAtMs: number;
+  waiting: ((verdict: RateVerdict) => void)[];
+  asking: boolean;
 }
 
 const TICK_MS = 500;

@@ -130,7 +130,10 @@ export class Registry {
   }
 
   /** What others have under way at a node of another gateway. Its own requests this process counts itself. */
-  elsewhere(presence: Presence, counts: { readonly link: number; readonly models: ReadonlyMap<string, number> }): void {
+  elsewhere(
+    presence: Presence,
+    counts: { readonly link: number; readonly models: ReadonlyMap<string, number> },
+  ): void {
     presence.inFlight += counts.link - presence.elsewhere.link;
     for (const candidate of presence.known.values()) {
       const before = presence.elsewhere.models.get(candidate.modelId) ?? 0;

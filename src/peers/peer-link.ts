@@ -1,6 +1,6 @@
 import { BodyPump } from '#hub/body-pump.ts';
-import type { Occupancy } from '#hub/link-attempt.ts';
 import type { Attempt, AttemptSink, Job } from '#hub/link.ts';
+import type { Occupancy } from '#hub/link-attempt.ts';
 import type { Presence, Registry } from '#hub/registry.ts';
 import type { HubSettings } from '#hub/settings.ts';
 import { StreamTable } from '#hub/stream-table.ts';
@@ -218,7 +218,10 @@ export class PeerLink implements RemoteHost {
     try {
       about = peerJobSchema.parse(JSON.parse(payload.toString()));
     } catch (error) {
-      this.#parts.log.error({ err: error, gateway: this.gateway }, 'A job of another gateway cannot be read.');
+      this.#parts.log.error(
+        { err: error, gateway: this.gateway },
+        'A job of another gateway cannot be read.',
+      );
       return false;
     }
     if (this.#served.has(stream)) return false;

@@ -8,7 +8,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import { PEER_PAYLOAD_BYTES_MAX } from './frames.ts';
-import { challengeSchema, isMac, macOf, type Meeting, proofSchema, welcomeSchema } from './handshake.ts';
+import { challengeSchema, isMac, type Meeting, macOf, proofSchema, welcomeSchema } from './handshake.ts';
 import { PeerLink } from './peer-link.ts';
 import { RemoteNodes } from './remote-nodes.ts';
 
@@ -101,7 +101,8 @@ export class Peers {
     this.#nodes.place();
     for (const [instance, about] of this.#parts.members()) {
       const { instance: own } = this.#parts;
-      if (instance <= own || this.#links.has(instance) || this.#dialling.has(instance) || this.#closed) continue;
+      if (instance <= own || this.#links.has(instance) || this.#dialling.has(instance) || this.#closed)
+        continue;
       const url = urlOf(about);
       if (url !== undefined) this.#dial(instance, url);
     }
@@ -116,8 +117,13 @@ export class Peers {
       // The next try a moment later, so that a gateway that is away costs little.
       clock.after(REDIAL_MS, () => this.#dialling.delete(instance));
     });
+    let socket: Socket | undefined;
     ws.once('upgrade', (response: IncomingMessage) => {
-      const { socket } = response;
+      socket = response.socket;
+    });
+    // Not before: what came behind the upgrade would go to whoever listens to the socket by then.
+    ws.once('open', () => {
+      if (!socket) return;
       const transport = this.#transportOf(ws, socket, url);
       const { ids, secret, instance: own } = this.#parts;
       const nonce = ids('nonce');
@@ -125,14 +131,15 @@ export class Peers {
       this.#meet(ws, transport, (said) => {
         if (!meeting) {
           const challenge = challengeSchema.parse(said);
-          if (challenge.from !== instance) return undefined;
+          if (challenge.from !== instance) return 'nobody we know';
           meeting = { listener: instance, dialler: own, listenerNonce: challenge.nonce, diallerNonce: nonce };
           transport.send(
             JSON.stringify({ type: 'proof', from: own, nonce, mac: macOf('proof', secret, meeting) }),
           );
-          return 'more';
+          return 'not yet';
         }
-        return isMac(welcomeSchema.parse(said).mac, macOf('welcome', secret, meeting)) ? instance : undefined;
+        const { mac } = welcomeSchema.parse(said);
+        return isMac(mac, macOf('welcome', secret, meeting)) ? { gateway: instance } : 'nobody we know';
       });
     });
   }
@@ -155,9 +162,9 @@ export class Peers {
           listenerNonce: nonce,
           diallerNonce: proof.nonce,
         };
-        if (!isMac(proof.mac, macOf('proof', secret, meeting)) || proof.from === own) return undefined;
+        if (!isMac(proof.mac, macOf('proof', secret, meeting)) || proof.from === own) return 'nobody we know';
         transport.send(JSON.stringify({ type: 'welcome', mac: macOf('welcome', secret, meeting) }));
-        return proof.from;
+        return { gateway: proof.from };
       });
       transport.send(JSON.stringify({ type: 'challenge', from: own, nonce }));
     });
@@ -173,8 +180,8 @@ export class Peers {
     });
   }
 
-  /** The handshake, and then the link. `step` answers who the other side is once that is shown; undefined: nobody we know. */
-  #meet(ws: WebSocket, transport: WsTransport, step: (said: unknown) => string | 'more' | undefined): void {
+  /** The handshake, and then the link. `step` answers who the other side is, once that is shown. */
+  #meet(ws: WebSocket, transport: WsTransport, step: (said: unknown) => Shown): void {
     const { clock, log } = this.#parts;
     let link: PeerLink | undefined;
     let heardMs = clock.nowMs();
@@ -194,21 +201,24 @@ export class Peers {
           if (!this.#took(link, data, isBinary)) transport.close(1002, 'what cannot be read');
           return;
         }
-        let who: string | undefined;
+        let shown: Shown = 'nobody we know';
         try {
-          who = isBinary ? undefined : step(JSON.parse(data.toString()));
+          if (!isBinary) shown = step(JSON.parse(data.toString()));
         } catch {
-          who = undefined;
+          // What is no step of the handshake shows nobody.
         }
-        if (who === 'more') return;
+        if (shown === 'not yet') return;
         late.cancel();
-        if (who === undefined) {
-          log.warn({ address: transport.address }, 'A stranger dialled the private port, or the link secrets differ.');
+        if (shown === 'nobody we know') {
+          log.warn(
+            { address: transport.address },
+            'A stranger dialled the private port, or the link secrets differ.',
+          );
           transport.close(1008, 'not shown');
           return;
         }
         transport.trust();
-        link = this.#linked(who, transport);
+        link = this.#linked(shown.gateway, transport);
       },
       drained: () => link?.drained(),
       closed: () => {
@@ -277,6 +287,9 @@ export interface PeersParts {
   readonly ids: IdMaker;
   readonly log: Logger;
 }
+
+/** What a step of the handshake has shown. */
+type Shown = { readonly gateway: string } | 'not yet' | 'nobody we know';
 
 /** What a gateway says of itself, so that others find it. */
 export function aboutLink(url: string | undefined): string {

@@ -1,8 +1,8 @@
-import type { Usage } from '#domain/usage.ts';
-import type { Occupancy } from '#hub/link-attempt.ts';
-import type { Answer, Attempt, AttemptEnd, AttemptSink, Job } from '#hub/link.ts';
-import type { Clock, Timer } from '#kit/clock.ts';
 import { z } from 'zod';
+import type { Usage } from '#domain/usage.ts';
+import type { Answer, Attempt, AttemptEnd, AttemptSink, Job } from '#hub/link.ts';
+import type { Occupancy } from '#hub/link-attempt.ts';
+import type { Clock, Timer } from '#kit/clock.ts';
 
 /** What a remote attempt needs of the link to the other gateway. */
 export interface RemoteHost {

@@ -143,7 +143,10 @@ export class RemoteNodes {
       })),
       { vramGb: said.vram_gb, linkCapacity: said.capacity, requestBytesMax: said.request_bytes_max },
     );
-    this.#registry.health(presence, Object.fromEntries(said.models.map(({ name, health }) => [name, health])));
+    this.#registry.health(
+      presence,
+      Object.fromEntries(said.models.map(({ name, health }) => [name, health])),
+    );
     this.#registry.ready(presence, new Set(said.models.filter(({ ready }) => ready).map(({ name }) => name)));
     this.#registry.drain(presence, said.draining || leaving);
     presence.heardAtMs = this.#clock.nowMs();

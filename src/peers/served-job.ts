@@ -63,7 +63,8 @@ export class ServedJob implements AttemptSink {
     if (this.#begun || this.#said) return;
     const wanted = this.about.body_bytes;
     this.#bodyBytes += bytes.length;
-    if (wanted > this.#host.requestBytesMax || this.#bodyBytes > wanted) return this.#turnAway('too large a body');
+    if (wanted > this.#host.requestBytesMax || this.#bodyBytes > wanted)
+      return this.#turnAway('too large a body');
     if (bytes.length > 0) this.#body.push(Buffer.from(bytes));
     if (this.#bodyBytes === wanted) this.#begin();
   }
@@ -82,7 +83,8 @@ export class ServedJob implements AttemptSink {
     this.#cancelled = true;
     this.#held = [];
     if (this.#ended) return this.#sayEnd();
-    if (!this.#attempt) return this.end({ outcome: 'cancelled', usage: undefined, inner: undefined, errorCode: undefined });
+    if (!this.#attempt)
+      return this.end({ outcome: 'cancelled', usage: undefined, inner: undefined, errorCode: undefined });
     const known = REASONS.find((each) => each === reason) ?? 'consumer_disconnected';
     this.#attempt.cancel(known);
   }

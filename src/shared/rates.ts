@@ -11,7 +11,7 @@ export interface Bucket {
 export interface RateAnswer {
   /** The place of the bucket that refused; undefined: all let the request pass. */
   readonly refusedBy: number | undefined;
-  /** How many requests were taken: the one that was asked for, and some ahead. */
+  /** How many requests were taken: what was asked for, as far as there is, and some ahead. */
   readonly taken: number;
   readonly nowMs: number;
   /** By bucket: when the next request would be due if they came evenly. */
@@ -19,15 +19,15 @@ export interface RateAnswer {
 }
 
 /**
- * Takes one request from all of these buckets, or from none, and up to `ahead` more for those that will follow (at most a
- * quarter of what is left). Rejects when the store is away.
+ * Takes up to `wanted` requests from all of these buckets, or none from any, and up to `ahead` more for those that will
+ * follow (at most a quarter of what is left). Rejects when the store is away.
  */
 export async function takeFromBuckets(
   line: Line,
   buckets: readonly Bucket[],
-  { ahead, nowMs }: { ahead: number; nowMs: number | undefined },
+  { wanted, ahead, nowMs }: { wanted: number; ahead: number; nowMs: number | undefined },
 ): Promise<RateAnswer> {
-  const args: (string | number)[] = [nowMs ?? '', ahead];
+  const args: (string | number)[] = [nowMs ?? '', wanted, ahead];
   for (const { limit, periodMs } of buckets) args.push(periodMs / limit, periodMs);
   const [refused, taken, now, ...due] = await line.run<[number, number, string, ...string[]]>(
     'rate',
@@ -49,5 +49,5 @@ export function giveToBuckets(
   { count, nowMs }: { count: number; nowMs: number | undefined },
 ): void {
   if (line.away) return;
-  takeFromBuckets(line, buckets, { ahead: -count, nowMs }).catch(() => undefined);
+  takeFromBuckets(line, buckets, { wanted: -count, ahead: 0, nowMs }).catch(() => undefined);
 }

@@ -92,9 +92,10 @@ return 1`,
 
   /**
    * Takes requests of leaky buckets (GCRA), of all or of none. KEYS: the buckets. ARGV: the time in ms, or nothing for the
-   * store's own; how many ahead of the one; then for each bucket the time between two requests and its period, in ms. A
-   * negative number ahead gives so many back. Answers {the bucket that refused, or 0; how many were taken; the time; then
-   * when each is due}. Times travel as text, because they have fractions.
+   * store's own; how many are wanted, of which as many are given as there are; how many ahead of them, at most a quarter of
+   * what is left; then for each bucket the time between two requests and its period, in ms. A negative number wanted gives so
+   * many back. Answers {the bucket that refused, or 0; how many were taken; the time; then when each is due}. Times travel as
+   * text, because they have fractions.
    */
   rate: `
 local now = tonumber(ARGV[1])
@@ -102,21 +103,22 @@ if not now then
   local t = redis.call('TIME')
   now = t[1] * 1000 + t[2] / 1000
 end
-local ahead = tonumber(ARGV[2])
-local due, refused = {}, 0
-local count = ahead < 0 and ahead or 1 + ahead
+local wanted, ahead = tonumber(ARGV[2]), tonumber(ARGV[3])
+local due, refused, count, extra = {}, 0, wanted, ahead
 for i, key in ipairs(KEYS) do
-  local each, period = tonumber(ARGV[1 + 2 * i]), tonumber(ARGV[2 + 2 * i])
+  local each, period = tonumber(ARGV[2 + 2 * i]), tonumber(ARGV[3 + 2 * i])
   due[i] = math.max(now, tonumber(redis.call('GET', key) or '0'))
-  if ahead >= 0 then
-    if refused == 0 and due[i] + each - period - now > 0.000001 then refused = i end
-    -- Ahead of the one, at most a quarter of what is left.
-    count = math.min(count, 1 + math.max(0, math.floor((period - (due[i] - now) - each) / each / 4)))
+  if wanted > 0 then
+    local room = math.floor((period - (due[i] - now)) / each + 0.000001)
+    if refused == 0 and room < 1 then refused = i end
+    count = math.min(count, room)
+    extra = math.min(extra, math.max(0, math.floor((room - wanted) / 4)))
   end
 end
 if refused == 0 then
+  count = count + extra
   for i, key in ipairs(KEYS) do
-    local each, period = tonumber(ARGV[1 + 2 * i]), tonumber(ARGV[2 + 2 * i])
+    local each, period = tonumber(ARGV[2 + 2 * i]), tonumber(ARGV[3 + 2 * i])
     due[i] = math.max(now, due[i] + count * each)
     redis.call('SET', key, string.format('%.6f', due[i]), 'PX', math.ceil(period) + 60000)
   end
