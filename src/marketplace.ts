@@ -8,6 +8,7 @@ import { CatalogueView } from '#catalogue/models.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
+import { type Once, RoundTerms } from '#db/round-terms.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
@@ -86,7 +87,7 @@ import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
 import { Line } from '#shared/line.ts';
-import { Pools } from '#shared/pools.ts';
+import { Pots } from '#shared/pots.ts';
 import {
   openStatements,
   openStatementsRounds,
@@ -128,7 +129,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
 
     const money = await openMoney(parts, ids);
     closing.push(() => money.close());
-    const payouts = openPayouts(parts);
+    const instance = instanceOf(config.dataFolder, ids);
+    const terms = config.shared && new RoundTerms({ database, holder: instance, clock });
+    closing.push(() => terms?.close());
+    const once: Once = terms ? (name, work) => terms.take(name, work) : (_name, work) => work();
+    const payouts = openPayouts(parts, once);
     closing.push(() => payouts.close());
     const fundsLog = log.child({ room: 'funds' });
     const funds = await openFunds({
@@ -142,12 +147,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       makeId: ids,
       log: fundsLog,
     });
-    const fundsRounds = openFundsRounds(funds, { clock, log: fundsLog });
+    const fundsRounds = openFundsRounds(funds, { clock, log: fundsLog, once });
     closing.push(() => fundsRounds.close());
-    const statements = openPapers(parts);
+    const statements = openPapers(parts, once);
     closing.push(() => statements.close());
     const reading = new MarketReading(database);
-    const instance = instanceOf(config.dataFolder, ids);
     const shared = await openShared(parts, instance);
     closing.push(() => shared?.close());
     const caps = await openCaps(keys, { reading, config, instance, shared, clock, log });
@@ -157,7 +161,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       ? new SharedQuotas({
           clock,
           purses,
-          pools: shared.pools,
+          pots: shared.pots,
           requestMsMax: config.limits.requestTimeoutMs + REQUEST_SPARE_MS,
           read: (consumerId, window) => reading.coveredByInstance(consumerId, { ...window, own: instance }),
         })
@@ -235,7 +239,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       look: (providerId) => providers.look(providerId),
     });
     closing.push(() => benchmarks.close());
-    const rewards = openRewardRounds(parts, payouts.rewards, hub);
+    const rewards = openRewardRounds(parts, payouts.rewards, hub, once);
     closing.push(() => rewards.close());
     const rules = networkRules(config.external.allowNetworks);
     const fleet = new ExternalFleet({
@@ -674,7 +678,10 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
  * Settlement and the nightly audit, on connections of their own: a batch of a million providers takes longer than a request
  * may. Without a chain nothing is paid out, and the books are audited all the same.
  */
-function openPayouts(parts: MarketplaceParts): {
+function openPayouts(
+  parts: MarketplaceParts,
+  once: Once,
+): {
   desk: ClaimsDesk | undefined;
   rewards: SettlementRoom | undefined;
   audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
@@ -714,6 +721,7 @@ function openPayouts(parts: MarketplaceParts): {
     },
     clock,
     log,
+    once,
   });
   return {
     desk: rooms?.desk,
@@ -731,7 +739,7 @@ function openPayouts(parts: MarketplaceParts): {
 }
 
 /** Statements, on connections of their own: closing a month reads all of it. */
-function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<void> } {
+function openPapers(parts: MarketplaceParts, once: Once): Statements & { close(): Promise<void> } {
   const { config, clock } = parts;
   const log = parts.log.child({ room: 'statements' });
   const database = openDatabase({
@@ -749,7 +757,7 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
     assets: parts.chain?.assets ?? [],
     clock,
   });
-  const rounds = openStatementsRounds(statements, { clock, log });
+  const rounds = openStatementsRounds(statements, { clock, log, once });
   return {
     ...statements,
     close: async () => {
@@ -779,6 +787,7 @@ function openRewardRounds(
   parts: MarketplaceParts,
   settlement: SettlementRoom | undefined,
   hub: Hub,
+  once: Once,
 ): ReturnType<typeof openRewards> {
   const { clock, database } = parts;
   const log = parts.log.child({ room: 'rewards' });
@@ -803,6 +812,7 @@ function openRewardRounds(
     },
     settle: settler && (() => settler.round()),
     failed: (error) => settlementFailed(log, error),
+    once,
   });
   return {
     book: rewards.book,
@@ -823,7 +833,7 @@ function instanceOf(dataFolder: string, makeId: (prefix: string) => string): str
 
 interface Shared {
   readonly line: Line;
-  readonly pools: Pools;
+  readonly pots: Pots;
   /** Says to the others where this gateway is. */
   say(about: string): Promise<void>;
   close(): Promise<void>;
@@ -860,17 +870,17 @@ async function openShared(
   let about = aboutLink(undefined);
   const url = config.shared.redisUrl.open();
   const line = await Line.open({ url, instance, clock, log: sharedLog, about: () => about });
-  const pools = await Pools.open({ line, clock, log: sharedLog });
+  const pots = await Pots.open({ line, clock, log: sharedLog });
   return {
     line,
-    pools,
+    pots,
     say: async (text) => {
       about = text;
       // Where Redis has just gone, the next sign of life says it.
       await line.beat().catch(() => undefined);
     },
     close: async () => {
-      await pools.close();
+      await pots.close();
       await line.close();
     },
   };
@@ -903,7 +913,7 @@ async function openCaps(
     reading: MarketReading;
     config: Config;
     instance: string;
-    shared: { pools: Pools } | undefined;
+    shared: { pots: Pots } | undefined;
     clock: Clock;
     log: Logger;
   },
@@ -915,7 +925,7 @@ async function openCaps(
   const caps = rooms.shared
     ? new SharedCaps({
         clock,
-        pools: rooms.shared.pools,
+        pots: rooms.shared.pots,
         requestMsMax: rooms.config.limits.requestTimeoutMs + REQUEST_SPARE_MS,
         read: async (familyId, window) => ({
           instance,

@@ -2,7 +2,7 @@ import type { Pico } from '#domain/money.ts';
 import type { KeyRecord } from '#domain/party.ts';
 import { dayOf, dayStart, monthOf, monthStart } from '#domain/window.ts';
 import type { Clock } from '#kit/clock.ts';
-import type { Pool, Pools } from '#shared/pools.ts';
+import type { Pot, Pots } from '#shared/pots.ts';
 import {
   atLeastZero,
   type CapsLeft,
@@ -13,10 +13,10 @@ import {
 } from './spend-caps.ts';
 
 /**
- * Spend caps that several gateways keep together: for each day and month of a family one pool (`#shared/pools.ts`) of what
+ * Spend caps that several gateways keep together: for each day and month of a family one pot (`#shared/pots.ts`) of what
  * may be spent in it. As in `MemoryCaps`, charged in a window + reserved ≤ cap, at every reservation, over all gateways.
  *
- * Pools hold whole nano-dollars: a reservation is rounded up and a charge too, so a cap may end up to a nano-dollar per
+ * Pots hold whole nano-dollars: a reservation is rounded up and a charge too, so a cap may end up to a nano-dollar per
  * request early, and never late. A request that may end in another day or month than it began in reserves in both.
  *
  * A key's spending is counted from the start of the process, with or without a cap; what was spent before is read from the
@@ -24,7 +24,7 @@ import {
  */
 export class SharedCaps implements SpendCaps {
   readonly #clock: Clock;
-  readonly #pools: Pools;
+  readonly #pots: Pots;
   readonly #read: ReadSpendingByInstance;
   readonly #startedAt: number;
   readonly #requestMsMax: number;
@@ -35,13 +35,13 @@ export class SharedCaps implements SpendCaps {
 
   constructor(parts: {
     clock: Clock;
-    pools: Pools;
+    pots: Pots;
     read: ReadSpendingByInstance;
     /** The longest that a request can take. */
     requestMsMax: number;
   }) {
     this.#clock = parts.clock;
-    this.#pools = parts.pools;
+    this.#pots = parts.pots;
     this.#read = parts.read;
     this.#startedAt = parts.clock.wallMs();
     this.#requestMsMax = parts.requestMsMax;
@@ -53,10 +53,10 @@ export class SharedCaps implements SpendCaps {
     const now = this.#clock.wallMs();
     const nano = nanoUp(amount);
     const later = now + this.#requestMsMax;
-    const pools = [...this.#poolsOf(key, now), ...this.#poolsOf(key, later)].filter(
-      (pool, i, all) => all.findIndex(({ name }) => name === pool.name) === i,
+    const pots = [...this.#potsOf(key, now), ...this.#potsOf(key, later)].filter(
+      (pot, i, all) => all.findIndex(({ name }) => name === pot.name) === i,
     );
-    return this.#takeAll(key, { amount, nano, pools, taken: [] });
+    return this.#takeAll(key, { amount, nano, pots, taken: [] });
   }
 
   settle(key: KeyRecord, reserved: Pico, charged: Pico): void {
@@ -66,13 +66,13 @@ export class SharedCaps implements SpendCaps {
     const reservation = this.#unreserve(key, reserved);
     const windows = windowsOf(familyOf(key), now);
     const counted = new Set(windows.map(({ name }) => name));
-    for (const { pool, nano: taken } of reservation?.taken ?? []) {
-      const spent = counted.delete(pool.name) ? nano : 0;
-      this.#pools.settle(pool, taken, Math.min(spent, taken));
+    for (const { pot, nano: taken } of reservation?.taken ?? []) {
+      const spent = counted.delete(pot.name) ? nano : 0;
+      this.#pots.settle(pot, taken, Math.min(spent, taken));
     }
     for (const window of windows) {
       this.#count(window, nano);
-      if (counted.has(window.name)) this.#pools.noteSpent(window.name, nano);
+      if (counted.has(window.name)) this.#pots.noteSpent(window.name, nano);
     }
   }
 
@@ -82,7 +82,7 @@ export class SharedCaps implements SpendCaps {
     const [day, month] = windowsOf(familyOf(key), this.#clock.wallMs());
     const leftOf = (window: Window, cap: Pico | null): Pico | null | undefined => {
       if (cap === null) return null;
-      const left = this.#pools.left(this.#pool(window, cap, key));
+      const left = this.#pots.left(this.#pot(window, cap, key));
       return left === undefined ? undefined : atLeastZero(BigInt(left) * PICO_PER_NANO);
     };
     const ofDay = leftOf(day, capDay);
@@ -98,23 +98,23 @@ export class SharedCaps implements SpendCaps {
     for (const window of windowsOf(familyId, chargedAt)) {
       if (!current.has(window.name)) continue;
       this.#count(window, -nano);
-      this.#pools.noteSpent(window.name, -nano);
+      this.#pots.noteSpent(window.name, -nano);
     }
   }
 
   prepare(key: KeyRecord): void {
     this.#note(key);
     if (!isCapped(key) || key.revoked) return;
-    for (const pool of this.#poolsOf(key, this.#clock.wallMs())) void this.#pools.prepare(pool);
+    for (const pot of this.#potsOf(key, this.#clock.wallMs())) void this.#pots.prepare(pot);
   }
 
   #takeAll(key: KeyRecord, asked: Asking): CapVerdict | Promise<CapVerdict | 'unavailable'> {
-    for (let i = asked.taken.length; i < asked.pools.length; i = asked.taken.length) {
-      const pool = asked.pools[i] as Pool;
-      const taken = this.#pools.take(pool, asked.nano);
-      if (taken instanceof Promise) return taken.then((known) => this.#taken(key, asked, pool, known));
-      if (taken < asked.nano) return this.#refuse(asked, pool);
-      asked.taken.push({ pool, nano: asked.nano });
+    for (let i = asked.taken.length; i < asked.pots.length; i = asked.taken.length) {
+      const pot = asked.pots[i] as Pot;
+      const taken = this.#pots.take(pot, asked.nano);
+      if (taken instanceof Promise) return taken.then((known) => this.#taken(key, asked, pot, known));
+      if (taken < asked.nano) return this.#refuse(asked, pot);
+      asked.taken.push({ pot, nano: asked.nano });
     }
     const list = this.#reservedIn.get(key.id) ?? [];
     list.push({ amount: asked.amount, taken: asked.taken });
@@ -125,23 +125,23 @@ export class SharedCaps implements SpendCaps {
   #taken(
     key: KeyRecord,
     asked: Asking,
-    pool: Pool,
+    pot: Pot,
     taken: number | 'unavailable',
   ): CapVerdict | Promise<CapVerdict | 'unavailable'> | 'unavailable' {
     if (taken === asked.nano) {
-      asked.taken.push({ pool, nano: asked.nano });
+      asked.taken.push({ pot, nano: asked.nano });
       return this.#takeAll(key, asked);
     }
-    const refused = this.#refuse(asked, pool);
+    const refused = this.#refuse(asked, pot);
     return taken === 'unavailable' ? taken : refused;
   }
 
-  #refuse(asked: Asking, by: Pool): 'day' | 'month' {
-    for (const { pool, nano } of asked.taken) this.#pools.settle(pool, nano);
+  #refuse(asked: Asking, by: Pot): 'day' | 'month' {
+    for (const { pot, nano } of asked.taken) this.#pots.settle(pot, nano);
     return by.name.startsWith(DAY) ? 'day' : 'month';
   }
 
-  /** The pools that this very reservation took from; reservations of the same amount are all alike. */
+  /** The pots that this very reservation took from; reservations of the same amount are all alike. */
   #unreserve(key: KeyRecord, amount: Pico): Reservation | undefined {
     const list = this.#reservedIn.get(key.id);
     const at = list?.findIndex((each) => each.amount === amount) ?? -1;
@@ -151,16 +151,16 @@ export class SharedCaps implements SpendCaps {
     return found;
   }
 
-  #poolsOf(key: KeyRecord & { scope: NonNullable<KeyRecord['scope']> }, at: number): Pool[] {
+  #potsOf(key: KeyRecord & { scope: NonNullable<KeyRecord['scope']> }, at: number): Pot[] {
     const { capDay, capMonth } = key.scope;
     const [day, month] = windowsOf(familyOf(key), at);
     return [
-      ...(capDay === null ? [] : [this.#pool(day, capDay, key)]),
-      ...(capMonth === null ? [] : [this.#pool(month, capMonth, key)]),
+      ...(capDay === null ? [] : [this.#pot(day, capDay, key)]),
+      ...(capMonth === null ? [] : [this.#pot(month, capMonth, key)]),
     ];
   }
 
-  #pool({ name, sinceMs, untilMs }: Window, cap: Pico, key: KeyRecord): Pool {
+  #pot({ name, sinceMs, untilMs }: Window, cap: Pico, key: KeyRecord): Pot {
     const familyId = familyOf(key);
     return {
       name,
@@ -168,7 +168,7 @@ export class SharedCaps implements SpendCaps {
       keeps: {
         untilMs,
         read: async () => {
-          // Of what is charged from here on, the pool is told.
+          // Of what is charged from here on, the pot is told.
           const counted = this.#counted.get(name)?.nano ?? 0;
           const { instance, spent } = await this.#read(familyId, {
             since: sinceMs,
@@ -218,13 +218,13 @@ interface Window {
 interface Asking {
   readonly amount: Pico;
   readonly nano: number;
-  readonly pools: readonly Pool[];
-  readonly taken: { pool: Pool; nano: number }[];
+  readonly pots: readonly Pot[];
+  readonly taken: { pot: Pot; nano: number }[];
 }
 
 interface Reservation {
   readonly amount: Pico;
-  readonly taken: readonly { pool: Pool; nano: number }[];
+  readonly taken: readonly { pot: Pot; nano: number }[];
 }
 
 const DAY = 'cap-day:';

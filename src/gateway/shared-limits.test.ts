@@ -5,7 +5,7 @@ import type { Purse } from '#funds/plan-purses.ts';
 import { pause, systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { Line } from '#shared/line.ts';
-import { Pools } from '#shared/pools.ts';
+import { Pots } from '#shared/pots.ts';
 import { takeFromBuckets } from '#shared/rates.ts';
 import { hasRedis, TestRedis } from '#support/redis.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
@@ -36,7 +36,7 @@ interface Stand {
 
 interface Gateway {
   readonly line: Line;
-  readonly pools: Pools;
+  readonly pots: Pots;
 }
 
 const redisThere = hasRedis();
@@ -62,7 +62,7 @@ async function gateway(prefix: string, instance: string, signMs?: number): Promi
     ...(signMs !== undefined && { signMs }),
   });
   lines.push(line);
-  return { line, pools: await Pools.open({ line, clock: systemClock, log: silentLog }) };
+  return { line, pots: await Pots.open({ line, clock: systemClock, log: silentLog }) };
 }
 
 /** Calls go to one after the other; what is ended goes to whoever began it. */
@@ -93,24 +93,24 @@ async function shared(count: number): Promise<Stand> {
   const gateways: Gateway[] = [];
   for (let i = 0; i < count; i++) gateways.push(await gateway(prefix, `inst_${i}`));
   const limits = gateways.map(
-    ({ line, pools }) =>
-      new SharedLimits({ line, pools, settings, clock: systemClock, timeOf: (nowMs) => 1_000_000 + nowMs }),
+    ({ line, pots }) =>
+      new SharedLimits({ line, pots, settings, clock: systemClock, timeOf: (nowMs) => 1_000_000 + nowMs }),
   );
   const caps = gateways.map(
-    ({ line, pools }) =>
+    ({ line, pots }) =>
       new SharedCaps({
         clock,
-        pools,
+        pots,
         requestMsMax: 600_000,
         read: async () => ({ instance: line.instance, spent: new Map() }),
       }),
   );
   const quotasOf = (purse: Purse) =>
     gateways.map(
-      ({ pools }) =>
+      ({ pots }) =>
         new SharedQuotas({
           clock,
-          pools,
+          pots,
           purses: { of: () => purse },
           requestMsMax: 600_000,
           read: async () => new Map(),
@@ -263,8 +263,8 @@ describe.skipIf(!redisThere)('of several gateways', () => {
     const a = await gateway('race:', 'a');
     const b = await gateway('race:', 'b');
     for (let round = 0; round < 30; round++) {
-      const pool = { name: `last-${round}`, size: 1 };
-      const got = await Promise.all([a.pools.take(pool, 1), b.pools.take(pool, 1)]);
+      const pot = { name: `last-${round}`, size: 1 };
+      const got = await Promise.all([a.pots.take(pot, 1), b.pots.take(pot, 1)]);
       expect(got, `round ${round}`).toContain(0);
       expect(got, `round ${round}`).toContain(1);
       const bucket = [{ name: `last-${round}`, limit: 1, periodMs: 60_000 }];
@@ -281,20 +281,20 @@ describe.skipIf(!redisThere)('of several gateways', () => {
 
   test('five hundred requests over three gateways never have more under way than there are places', async () => {
     const three = await Promise.all(['a', 'b', 'c'].map((id) => gateway('many:', id)));
-    const pool = { name: 'places', size: 7 };
+    const pot = { name: 'places', size: 7 };
     let inside = 0;
     let most = 0;
     let served = 0;
     await Promise.all(
       Array.from({ length: 500 }, async (_, i) => {
-        const { pools } = three[i % 3] as Gateway;
-        if ((await pools.take(pool, 1)) !== 1) return;
+        const { pots } = three[i % 3] as Gateway;
+        if ((await pots.take(pot, 1)) !== 1) return;
         inside += 1;
         most = Math.max(most, inside);
         served += 1;
         await Promise.resolve();
         inside -= 1;
-        pools.settle(pool, 1);
+        pots.settle(pot, 1);
       }),
     );
     expect(most).toBeLessThanOrEqual(7);
@@ -310,18 +310,18 @@ describe.skipIf(!redisThere)('of several gateways', () => {
       size: 10,
       keeps: { untilMs: Date.now() + 60_000, read: async () => new Map() },
     };
-    expect(await dying.pools.take(places, 2)).toBe(2);
-    expect(await dying.pools.take(money, 8)).toBe(8);
-    expect(await living.pools.take(places, 1)).toBe(0);
+    expect(await dying.pots.take(places, 2)).toBe(2);
+    expect(await dying.pots.take(money, 8)).toBe(8);
+    expect(await living.pots.take(places, 1)).toBe(0);
     await kill(dying);
-    while ((await living.pools.take(places, 1)) !== 1) await pause(systemClock, 20);
-    expect(await living.pools.take(money, 3)).toBe(0);
+    while ((await living.pots.take(places, 1)) !== 1) await pause(systemClock, 20);
+    expect(await living.pots.take(money, 3)).toBe(0);
     // Its next life has read in the books that it spent 5.
     const next = await gateway('death:', 'dying', 400);
     const read = async () => new Map([['dying', 5]]);
-    expect(await next.pools.take({ ...money, keeps: { ...money.keeps, read } }, 1)).toBe(1);
-    expect(await living.pools.take(money, 5)).toBe(0);
-    expect(await living.pools.take(money, 4)).toBe(4);
+    expect(await next.pots.take({ ...money, keeps: { ...money.keeps, read } }, 1)).toBe(1);
+    expect(await living.pots.take(money, 5)).toBe(0);
+    expect(await living.pots.take(money, 4)).toBe(4);
   });
 });
 
@@ -336,8 +336,8 @@ describe.skipIf(!redisThere)('without Redis', () => {
         log: silentLog,
         signMs: 60_000,
       });
-      const pools = await Pools.open({ line, clock: systemClock, log: silentLog });
-      return { line, pools, limits: new SharedLimits({ line, pools, settings, clock: systemClock }) };
+      const pots = await Pots.open({ line, clock: systemClock, log: silentLog });
+      return { line, pots, limits: new SharedLimits({ line, pots, settings, clock: systemClock }) };
     };
     const both = [await open('a'), await open('b')] as const;
     const [a, b] = both;
@@ -347,8 +347,8 @@ describe.skipIf(!redisThere)('without Redis', () => {
       size: 10,
       keeps: { untilMs: Date.now() + 60_000, read: async () => new Map() },
     };
-    expect(await a.pools.take(money, 6)).toBe(6);
-    a.pools.settle(money, 6, 2);
+    expect(await a.pots.take(money, 6)).toBe(6);
+    a.pots.settle(money, 6, 2);
     await own.kill();
     while (!a.line.away || !b.line.away) await pause(systemClock, 5);
     // Three places for two gateways: two for the one, one for the other.
@@ -362,12 +362,12 @@ describe.skipIf(!redisThere)('without Redis', () => {
     for (const ms of [600, 1_200, 1_800])
       expect((await a.limits.takeRequest(KEY, 'llm', now + ms)).allowed).toBe(true);
     // What was leased of money is still there; more is not.
-    expect(await a.pools.take(money, 4)).toBe(4);
-    expect(await b.pools.take(money, 1)).toBe('unavailable');
+    expect(await a.pots.take(money, 4)).toBe(4);
+    expect(await b.pots.take(money, 1)).toBe('unavailable');
     await own.start();
     while (a.line.away || b.line.away) await pause(systemClock, 5);
-    expect(await b.pools.take(money, 5)).toBe(0);
-    expect(await b.pools.take(money, 4)).toBe(4);
+    expect(await b.pots.take(money, 5)).toBe(0);
+    expect(await b.pots.take(money, 4)).toBe(4);
     expect((await a.limits.enter(KEY)).allowed).toBe(false);
     for (const { line } of both) await line.close();
     await own.close();

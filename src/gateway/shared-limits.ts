@@ -1,7 +1,7 @@
 import type { Category } from '#domain/model.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { Line } from '#shared/line.ts';
-import type { Pool, Pools } from '#shared/pools.ts';
+import type { Pot, Pots } from '#shared/pots.ts';
 import { type Bucket, giveToBuckets, type RateAnswer, takeFromBuckets } from '#shared/rates.ts';
 import {
   accountPlaces,
@@ -19,7 +19,7 @@ import {
 
 /**
  * Limits that several gateways keep together, exactly: what one lets in, the others know. Requests a minute are buckets in
- * Redis, requests at once are pools of places that gateways lease (`#shared/pools.ts`).
+ * Redis, requests at once are pots of places that gateways lease (`#shared/pots.ts`).
  *
  * A key that asks often gets some requests ahead, at most a quarter of what is left of its tightest limit, so that most of
  * its requests wait for nothing. What it does not use within a second goes back.
@@ -30,27 +30,27 @@ import {
  */
 export class SharedLimits implements Limits {
   readonly #line: Line;
-  readonly #pools: Pools;
+  readonly #pots: Pots;
   readonly #settings: LimitSettings;
   readonly #clock: Clock;
   readonly #timeOf: (nowMs: number) => number | undefined;
   readonly #rates = new WeakMap<LimitedKey, Partial<Record<Category, Rate>>>();
   readonly #hot = new Set<Rate>();
-  readonly #places = new Map<string, Pool>();
+  readonly #places = new Map<string, Pot>();
   readonly #ticker: Timer;
   /** What holds while nobody can be asked; begun anew each time. */
   #alone: MemoryLimits | undefined;
 
   constructor(parts: {
     line: Line;
-    pools: Pools;
+    pots: Pots;
     settings: LimitSettings;
     clock: Clock;
     /** For tests: whose time the buckets run in. By default Redis's own. */
     timeOf?: (nowMs: number) => number;
   }) {
     this.#line = parts.line;
-    this.#pools = parts.pools;
+    this.#pots = parts.pots;
     this.#settings = parts.settings;
     this.#clock = parts.clock;
     this.#timeOf = parts.timeOf ?? (() => undefined);
@@ -81,16 +81,16 @@ export class SharedLimits implements Limits {
   }
 
   enter(key: LimitedKey): PlaceVerdict | Promise<PlaceVerdict> {
-    const account = this.#accountPool(key);
-    const own = this.#placePool(`key:${key.id}`, this.#settings.concurrentPerKey);
-    const first = this.#pools.take(own, 1);
+    const account = this.#accountPot(key);
+    const own = this.#placePot(`key:${key.id}`, this.#settings.concurrentPerKey);
+    const first = this.#pots.take(own, 1);
     if (typeof first !== 'number') return first.then((taken) => this.#enterAccount(key, own, account, taken));
     return this.#enterAccount(key, own, account, first);
   }
 
   leave(key: LimitedKey): void {
-    this.#pools.settle(this.#placePool(`key:${key.id}`, this.#settings.concurrentPerKey), 1);
-    this.#pools.settle(this.#accountPool(key), 1);
+    this.#pots.settle(this.#placePot(`key:${key.id}`, this.#settings.concurrentPerKey), 1);
+    this.#pots.settle(this.#accountPot(key), 1);
   }
 
   close(): void {
@@ -100,38 +100,38 @@ export class SharedLimits implements Limits {
 
   #enterAccount(
     key: LimitedKey,
-    own: Pool,
-    account: Pool,
+    own: Pot,
+    account: Pot,
     taken: number | 'unavailable',
   ): PlaceVerdict | Promise<PlaceVerdict> {
     if (taken !== 1) return this.#verdict(key, own, account, 'key');
     const finish = (second: number | 'unavailable'): PlaceVerdict => {
       if (second === 1) return this.#verdict(key, own, account, undefined);
-      this.#pools.settle(own, 1);
+      this.#pots.settle(own, 1);
       return this.#verdict(key, own, account, 'account');
     };
-    const second = this.#pools.take(account, 1);
+    const second = this.#pots.take(account, 1);
     return typeof second === 'number' ? finish(second) : second.then(finish);
   }
 
-  #verdict(key: LimitedKey, own: Pool, account: Pool, full: 'key' | 'account' | undefined): PlaceVerdict {
+  #verdict(key: LimitedKey, own: Pot, account: Pot, full: 'key' | 'account' | undefined): PlaceVerdict {
     return placeVerdict(key, this.#settings, {
       allowed: full === undefined,
-      ofKey: full === 'key' ? 0 : (this.#pools.left(own) ?? 0),
-      ofAccount: full === 'account' ? 0 : (this.#pools.left(account) ?? 0),
+      ofKey: full === 'key' ? 0 : (this.#pots.left(own) ?? 0),
+      ofAccount: full === 'account' ? 0 : (this.#pots.left(account) ?? 0),
     });
   }
 
-  #accountPool(key: LimitedKey): Pool {
-    return this.#placePool(`account:${key.ownerId}`, accountPlaces(key, this.#settings));
+  #accountPot(key: LimitedKey): Pot {
+    return this.#placePot(`account:${key.ownerId}`, accountPlaces(key, this.#settings));
   }
 
-  #placePool(name: string, size: number): Pool {
+  #placePot(name: string, size: number): Pot {
     const known = this.#places.get(name);
     if (known?.size === size) return known;
-    const pool = { name: `places:${name}`, size };
-    this.#places.set(name, pool);
-    return pool;
+    const pot = { name: `places:${name}`, size };
+    this.#places.set(name, pot);
+    return pot;
   }
 
   async #ask(key: LimitedKey, category: Category, rate: Rate): Promise<void> {

@@ -5,11 +5,11 @@ import type { KeyRecord } from '#domain/party.ts';
 import { type Plan, planOf } from '#domain/plan.ts';
 import { dayOf, dayStart, weekOf, weekStart } from '#domain/window.ts';
 import type { Clock } from '#kit/clock.ts';
-import type { Pool, Pools } from '#shared/pools.ts';
+import type { Pot, Pots } from '#shared/pots.ts';
 import { dearestOf, type Purses, type Quotas, type QuotasLeft } from './plan-quotas.ts';
 
 /**
- * Quotas of plans that several gateways keep together: a pool (`#shared/pools.ts`) for the tokens of each consumer's week,
+ * Quotas of plans that several gateways keep together: a pot (`#shared/pots.ts`) for the tokens of each consumer's week,
  * one for the images of its day, and one for the purse of its paid period. As in `MemoryQuotas`, covered in a window +
  * reserved ≤ quota, and worth ≤ purse, over all gateways; a request that may end in another window reserves in both.
  *
@@ -18,7 +18,7 @@ import { dearestOf, type Purses, type Quotas, type QuotasLeft } from './plan-quo
 export class SharedQuotas implements Quotas {
   readonly #clock: Clock;
   readonly #purses: Purses;
-  readonly #pools: Pools;
+  readonly #pots: Pots;
   readonly #read: ReadCoveredByInstance;
   readonly #startedAt: number;
   readonly #requestMsMax: number;
@@ -27,14 +27,14 @@ export class SharedQuotas implements Quotas {
   constructor(parts: {
     clock: Clock;
     purses: Purses;
-    pools: Pools;
+    pots: Pots;
     read: ReadCoveredByInstance;
     /** The longest that a request can take. */
     requestMsMax: number;
   }) {
     this.#clock = parts.clock;
     this.#purses = parts.purses;
-    this.#pools = parts.pools;
+    this.#pots = parts.pots;
     this.#read = parts.read;
     this.#startedAt = parts.clock.wallMs();
     this.#requestMsMax = parts.requestMsMax;
@@ -44,7 +44,7 @@ export class SharedQuotas implements Quotas {
     if (key.plan === undefined) return NO_COVER;
     const plan = planOf(key.plan);
     if (!plan.coveredTiers.includes(model.tier ?? '')) return NO_COVER;
-    const purse = this.#pursePool(key.ownerId);
+    const purse = this.#pursePot(key.ownerId);
     if (!purse) return NO_COVER;
     const byToken = model.price.unit === 'token';
     const asked = byToken ? most.tokens : model.category === 'image' ? most.units : 0;
@@ -56,27 +56,27 @@ export class SharedQuotas implements Quotas {
     const takings = this.#taken.get(reserved);
     if (!takings) return;
     this.#taken.delete(reserved);
-    const { pools, count, purse, nano, byToken, consumerId } = takings;
+    const { pots, count, purse, nano, byToken, consumerId } = takings;
     const current = this.#windowName(consumerId, byToken, this.#clock.wallMs());
-    for (const pool of pools) {
-      const spent = pool.name === current ? used.tokens + used.units : 0;
-      this.#pools.settle(pool, count, Math.min(count, spent));
+    for (const pot of pots) {
+      const spent = pot.name === current ? used.tokens + used.units : 0;
+      this.#pots.settle(pot, count, Math.min(count, spent));
     }
-    this.#pools.settle(purse, nano, Math.min(nano, nanoUp(worth)));
+    this.#pots.settle(purse, nano, Math.min(nano, nanoUp(worth)));
   }
 
   async left(consumerId: string, plan: Plan): Promise<QuotasLeft> {
     if (plan.coveredTiers.length === 0) return { tokens: null, images: null, usd: null };
     const now = this.#clock.wallMs();
-    const leftOf = async (pool: Pool | undefined): Promise<number | undefined> => {
-      if (!pool) return undefined;
-      await this.#pools.prepare(pool);
-      return this.#pools.left(pool);
+    const leftOf = async (pot: Pot | undefined): Promise<number | undefined> => {
+      if (!pot) return undefined;
+      await this.#pots.prepare(pot);
+      return this.#pots.left(pot);
     };
     const [tokens, images, nano] = await Promise.all([
-      leftOf(this.#windowPool(consumerId, plan, true, now)),
-      leftOf(this.#windowPool(consumerId, plan, false, now)),
-      leftOf(this.#pursePool(consumerId)),
+      leftOf(this.#windowPot(consumerId, plan, true, now)),
+      leftOf(this.#windowPot(consumerId, plan, false, now)),
+      leftOf(this.#pursePot(consumerId)),
     ]);
     return { tokens: tokens ?? null, images: images ?? null, usd: BigInt(nano ?? 0) * PICO_PER_NANO };
   }
@@ -84,34 +84,34 @@ export class SharedQuotas implements Quotas {
   async #take(consumerId: string, wish: Wish): Promise<Cover> {
     const { plan, byToken, purse, each } = wish;
     const now = this.#clock.wallMs();
-    const pools: Pool[] = [];
+    const pots: Pot[] = [];
     for (const at of [now, now + this.#requestMsMax]) {
-      const pool = this.#windowPool(consumerId, plan, byToken, at);
-      if (pool && !pools.some(({ name }) => name === pool.name)) pools.push(pool);
+      const pot = this.#windowPot(consumerId, plan, byToken, at);
+      if (pot && !pots.some(({ name }) => name === pot.name)) pots.push(pot);
     }
-    // What each pool gave, and at last the purse; then what is more than the least of them goes back.
+    // What each pot gave, and at last the purse; then what is more than the least of them goes back.
     const got: number[] = [];
     let count = wish.asked;
-    for (const pool of pools) {
+    for (const pot of pots) {
       // oxlint-disable-next-line no-await-in-loop -- of the second only what the first has.
-      const taken = count === 0 ? 0 : await this.#pools.take(pool, 1, count);
+      const taken = count === 0 ? 0 : await this.#pots.take(pot, 1, count);
       got.push(taken === 'unavailable' ? 0 : taken);
       count = Math.min(count, got.at(-1) ?? 0);
     }
     const wanted = nanoUp(each * BigInt(count));
-    const paid = count === 0 ? 0 : await this.#pools.take(purse, Math.min(wanted, nanoUp(each)), wanted);
+    const paid = count === 0 ? 0 : await this.#pots.take(purse, Math.min(wanted, nanoUp(each)), wanted);
     const nano = paid === 'unavailable' ? 0 : paid;
     if (nano < wanted) count = Number((BigInt(nano) * PICO_PER_NANO) / each);
-    for (const [i, pool] of pools.entries()) this.#pools.settle(pool, (got[i] ?? 0) - count);
+    for (const [i, pot] of pots.entries()) this.#pots.settle(pot, (got[i] ?? 0) - count);
     const kept = nanoUp(each * BigInt(count));
-    this.#pools.settle(purse, nano - kept);
+    this.#pots.settle(purse, nano - kept);
     if (count === 0) return NO_COVER;
     const cover = byToken ? { tokens: count, units: 0 } : { tokens: 0, units: count };
-    this.#taken.set(cover, { consumerId, pools, count, purse, nano: kept, byToken });
+    this.#taken.set(cover, { consumerId, pots, count, purse, nano: kept, byToken });
     return cover;
   }
 
-  #windowPool(consumerId: string, plan: Plan, byToken: boolean, at: number): Pool | undefined {
+  #windowPot(consumerId: string, plan: Plan, byToken: boolean, at: number): Pot | undefined {
     const size = byToken ? plan.tokensPerWeek : plan.imagesPerDay;
     if (size === null) return undefined;
     const since = byToken ? weekStart(weekOf(at)) : dayStart(dayOf(at));
@@ -127,7 +127,7 @@ export class SharedQuotas implements Quotas {
     return byToken ? `tokens:${consumerId}:${weekOf(at)}` : `images:${consumerId}:${dayOf(at)}`;
   }
 
-  #pursePool(consumerId: string): Pool | undefined {
+  #pursePot(consumerId: string): Pot | undefined {
     const purse = this.#purses.of(consumerId);
     return (
       purse && {
@@ -158,16 +158,16 @@ interface Wish {
   readonly plan: Plan;
   readonly byToken: boolean;
   readonly asked: number;
-  readonly purse: Pool;
+  readonly purse: Pot;
   /** The most that one of them costs. */
   readonly each: Pico;
 }
 
 interface Takings {
   readonly consumerId: string;
-  readonly pools: readonly Pool[];
+  readonly pots: readonly Pot[];
   readonly count: number;
-  readonly purse: Pool;
+  readonly purse: Pot;
   readonly nano: number;
   readonly byToken: boolean;
 }

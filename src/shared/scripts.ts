@@ -2,7 +2,7 @@
  * What is decided in Redis, each in one atomic script. A script is asked by its name; its keys come first, all of them
  * under one prefix. Amounts are whole numbers below 2^53, which Lua's numbers hold exactly.
  *
- * Every change of a pool says how much its sender *has*, not how much more it wants, so a repeat after a lost answer
+ * Every change of a pot says how much its sender *has*, not how much more it wants, so a repeat after a lost answer
  * changes nothing, and a store that forgot everything learns it again from those who hold it.
  */
 export const SCRIPTS = {
@@ -37,11 +37,11 @@ redis.call('DEL', KEYS[3])
 return 1`,
 
   /**
-   * Sets a share of a pool. KEYS: the pool. ARGV: instance; spent by it; needed; wanted; ahead of that, at most half of what
-   * is left; the pool's size; how long it is kept, in ms; the prefix of signs of life, or nothing where the shares of the
+   * Sets a share of a pot. KEYS: the pot. ARGV: instance; spent by it; needed; wanted; ahead of that, at most half of what
+   * is left; the pot's size; how long it is kept, in ms; the prefix of signs of life, or nothing where the shares of the
    * dead stay taken; 1 to set what is needed whatever others have; the share as it is now.
    * Answers {granted, held by others, spent by others}; -1 granted: there is not enough, and the share stays as it is; -2:
-   * nobody has opened this pool.
+   * nobody has opened this pot.
    */
   share: `
 local me = ARGV[1]
@@ -81,7 +81,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[7])
 return {grant, held, gone}`,
 
   /**
-   * Opens a pool for its sender: KEYS: the pool. ARGV: instance; spent by it; held by it; how long it is kept in ms; then
+   * Opens a pot for its sender: KEYS: the pot. ARGV: instance; spent by it; held by it; how long it is kept in ms; then
    * who else spent how much, which only counts where nobody has said so yet.
    */
   open: `

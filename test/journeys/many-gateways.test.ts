@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -28,12 +28,14 @@ const SECRET = 'a secret between gateways of one market';
 class Gateway {
   readonly url: string;
   readonly hubUrl: string;
+  readonly #folder: string;
   readonly env: Record<string, string>;
   program: Program | undefined;
 
   constructor(env: Record<string, string>, [gateway, hub, link]: readonly number[]) {
     const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-many-'));
     closers.push(() => rmSync(folder, { recursive: true, force: true }));
+    this.#folder = folder;
     this.url = `http://127.0.0.1:${gateway}`;
     this.hubUrl = `ws://127.0.0.1:${hub}`;
     this.env = {
@@ -44,6 +46,11 @@ class Gateway {
       CYGNET_LINK_PORT: String(link),
     };
     closers.push(() => this.program?.stop('SIGKILL'));
+  }
+
+  /** The name that it has among gateways. */
+  get instance(): string {
+    return readFileSync(path.join(this.#folder, 'instance'), 'utf8').trim();
   }
 
   async start(): Promise<void> {
@@ -322,4 +329,25 @@ describe.skipIf(!there)('two gateways', () => {
     await redis.start();
     await expect.poll(async () => (await ask(asked(a, model))).status, { timeout: 15_000 }).toBe(200);
   }, 60_000);
+
+  test('make rounds at one of them: when that one stands still the other goes on, and it does no harm when it wakes up', async () => {
+    const holder = async () => {
+      const [row] = await fresh.database.sql<{ holder: string; term: bigint }[]>`
+        select holder, term from round_terms where name = 'chain'`;
+      return row;
+    };
+    await expect.poll(holder, { timeout: 20_000 }).toBeDefined();
+    const before = await holder();
+    const [stopped, other] = before?.holder === a.instance ? [a, b] : [b, a];
+    expect(before?.holder).toBe(stopped.instance);
+    stopped.program?.child.kill('SIGSTOP');
+    await expect.poll(async () => (await holder())?.holder, { timeout: 40_000 }).toBe(other.instance);
+    stopped.program?.child.kill('SIGCONT');
+    expect((await ask({ url: stopped.url, path: '/health', method: 'GET' })).status).toBe(200);
+    // It takes its next rounds for another's, and is a gateway like any: linked, and serving.
+    await stopped.offers(far);
+    await expect.poll(async () => (await ask(asked(stopped, far))).status, { timeout: 15_000 }).toBe(200);
+    expect(await holder()).toEqual({ holder: other.instance, term: (before?.term ?? 0n) + 1n });
+    expect((await audit(fresh.database)).balanced).toBe(true);
+  }, 90_000);
 });

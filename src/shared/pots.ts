@@ -4,30 +4,30 @@ import type { Logger } from '#kit/log.ts';
 import { AWAY, type Line } from './line.ts';
 
 /**
- * A pool is an amount that all gateways together may take from and never pass: places of a key, what a key may spend in a
- * day, the tokens of a plan's week. Each gateway leases a share of a pool and takes from it in memory; only when the share
+ * A pot is an amount that all gateways together may take from and never pass: places of a key, what a key may spend in a
+ * day, the tokens of a plan's week. Each gateway leases a share of a pot and takes from it in memory; only when the share
  * does not suffice is Redis asked, by one atomic script.
  *
- * What must always hold: of every pool, the shares of all and what was spent never exceed its size, and what a gateway
- * has promised is within its share. A share beyond the need is at most half of what is left, so a small pool is divided by
+ * What must always hold: of every pot, the shares of all and what was spent never exceed its size, and what a gateway
+ * has promised is within its share. A share beyond the need is at most half of what is left, so a small pot is divided by
  * need alone; it goes back when it has lain idle, and at once when another gateway misses it.
  *
- * Pools are of two kinds. Of *places*, nothing is spent: they come back when they are left, and those of a gateway that
- * died are free once its sign of life has run out. Pools that *keep* have spending: a dead gateway's share stays taken until
+ * Pots are of two kinds. Of *places*, nothing is spent: they come back when they are left, and those of a gateway that
+ * died are free once its sign of life has run out. Pots that *keep* have spending: a dead gateway's share stays taken until
  * its next life, which has posted what was served by then and says what it came to. What each has spent is kept apart, by
  * owner, and always told as a whole.
  */
-export class Pools {
+export class Pots {
   readonly #line: Line;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #shares = new Map<string, Share>();
   readonly #ticker: Timer;
 
-  static async open(parts: { line: Line; clock: Clock; log: Logger }): Promise<Pools> {
-    const pools = new Pools(parts);
-    await parts.line.hear('recall', (name) => pools.#recalled(name));
-    return pools;
+  static async open(parts: { line: Line; clock: Clock; log: Logger }): Promise<Pots> {
+    const pots = new Pots(parts);
+    await parts.line.hear('recall', (name) => pots.#recalled(name));
+    return pots;
   }
 
   private constructor(parts: { line: Line; clock: Clock; log: Logger }) {
@@ -42,22 +42,22 @@ export class Pools {
    * Takes up to `most`, and not less than `least`: answers how much, zero when `least` is not there. `unavailable`: the
    * store could not be asked, and the share does not suffice. Give back what was taken with `settle`, exactly once.
    */
-  take(pool: Pool, least: number, most = least): number | Promise<number | 'unavailable'> {
-    const share = this.#shareOf(pool);
+  take(pot: Pot, least: number, most = least): number | Promise<number | 'unavailable'> {
+    const share = this.#shareOf(pot);
     const nowMs = this.#clock.nowMs();
     if (nowMs - share.usedAtMs > HOT_MS) share.recent = 0;
     share.recent += most;
     share.usedAtMs = nowMs;
     if (share.opened && share.waiters.length === 0) {
-      const away = this.#line.away || (!pool.keeps && this.#line.forgotten);
-      const room = away && !pool.keeps ? this.#shrunk(pool) : share.lease;
+      const away = this.#line.away || (!pot.keeps && this.#line.forgotten);
+      const room = away && !pot.keeps ? this.#shrunk(pot) : share.lease;
       if (room - share.reserved >= most) {
         share.reserved += most;
         return most;
       }
       if (away) {
         const left = Math.floor(room - share.reserved);
-        if (!pool.keeps || left < least) return pool.keeps ? Promise.resolve('unavailable') : 0;
+        if (!pot.keeps || left < least) return pot.keeps ? Promise.resolve('unavailable') : 0;
         share.reserved += left;
         return left;
       }
@@ -69,8 +69,8 @@ export class Pools {
   }
 
   /** Ends a taking of `taken`: `spent` of it is gone for good, the rest is there again. Never fails. */
-  settle(pool: Pool, taken: number, spent = 0): void {
-    const share = this.#shareOf(pool);
+  settle(pot: Pot, taken: number, spent = 0): void {
+    const share = this.#shareOf(pot);
     share.reserved -= taken;
     spend(share, spent);
     share.usedAtMs = this.#clock.nowMs();
@@ -78,22 +78,22 @@ export class Pools {
     else if (share.usedAtMs < share.wantedUntilMs) this.#giveFree(share);
   }
 
-  /** Notes spending that was not taken first (a refund is negative), where the pool is in use here. */
+  /** Notes spending that was not taken first (a refund is negative), where the pot is in use here. */
   noteSpent(name: string, amount: number): void {
     const share = this.#shares.get(name);
     if (share) spend(share, amount);
   }
 
-  /** What is left, as far as this process knows; undefined before the pool was opened here. */
-  left(pool: Pool): number | undefined {
-    const share = this.#shares.get(pool.name);
+  /** What is left, as far as this process knows; undefined before the pot was opened here. */
+  left(pot: Pot): number | undefined {
+    const share = this.#shares.get(pot.name);
     if (!share?.opened) return undefined;
-    return Math.max(0, pool.size - share.othersHeld - share.othersSpent - share.spent - share.reserved);
+    return Math.max(0, pot.size - share.othersHeld - share.othersSpent - share.spent - share.reserved);
   }
 
-  /** Opens a pool that keeps, ahead of its first taking. False when that could not be done. */
-  async prepare(pool: Pool): Promise<boolean> {
-    const share = this.#shareOf(pool);
+  /** Opens a pot that keeps, ahead of its first taking. False when that could not be done. */
+  async prepare(pot: Pot): Promise<boolean> {
+    const share = this.#shareOf(pot);
     if (share.opened) return true;
     try {
       await this.#open(share);
@@ -110,22 +110,22 @@ export class Pools {
     await Promise.all([...this.#shares.values()].map((share) => this.#tell(share, share.reserved)));
   }
 
-  /** Of a pool of places, this gateway's part while nobody can be asked: the parts of all add up to the whole. */
-  #shrunk(pool: Pool): number {
+  /** Of a pot of places, this gateway's part while nobody can be asked: the parts of all add up to the whole. */
+  #shrunk(pot: Pot): number {
     const { of, index } = this.#line.place;
-    const each = Math.floor(pool.size / of);
-    return each + (index < pool.size - each * of ? 1 : 0);
+    const each = Math.floor(pot.size / of);
+    return each + (index < pot.size - each * of ? 1 : 0);
   }
 
-  #shareOf(pool: Pool): Share {
-    let share = this.#shares.get(pool.name);
+  #shareOf(pot: Pot): Share {
+    let share = this.#shares.get(pot.name);
     if (!share) {
       share = {
-        pool,
+        pot,
         lease: 0,
         reserved: 0,
         spent: 0,
-        opened: !pool.keeps,
+        opened: !pot.keeps,
         opening: undefined,
         read: false,
         busy: false,
@@ -138,9 +138,9 @@ export class Pools {
         wantedUntilMs: Number.NEGATIVE_INFINITY,
         untold: false,
       };
-      this.#shares.set(pool.name, share);
+      this.#shares.set(pot.name, share);
     }
-    share.pool = pool;
+    share.pot = pot;
     return share;
   }
 
@@ -159,7 +159,7 @@ export class Pools {
         for (const waiter of share.waiters) more += waiter.most;
         const need = share.reserved + first.least;
         const want = Math.max(share.lease, share.reserved + more);
-        // Half of what was asked for in the last second: a cold pool is leased by need.
+        // Half of what was asked for in the last second: a cold pot is leased by need.
         const hot = share.recent > more * HOT_FROM && this.#clock.nowMs() > share.wantedUntilMs;
         const ahead = hot ? Math.ceil(share.recent / 2) : 0;
         const granted = await this.#set(share, { need, want, ahead });
@@ -175,7 +175,7 @@ export class Pools {
             if (recalls < RECALLS_MAX) {
               recalls += 1;
               share.recalledAtMs = nowMs;
-              if (recalls === 1) this.#line.tell('recall', share.pool.name);
+              if (recalls === 1) this.#line.tell('recall', share.pot.name);
               await pause(this.#clock, RECALL_PAUSE_MS);
               continue;
             }
@@ -191,13 +191,13 @@ export class Pools {
       const waiters = share.waiters.splice(0);
       for (const waiter of waiters) {
         // Asked again, now that it is known that the store is away.
-        const { pool } = share;
-        const room = pool.keeps ? share.lease : this.#shrunk(pool);
+        const { pot } = share;
+        const room = pot.keeps ? share.lease : this.#shrunk(pot);
         const left = share.opened ? Math.min(waiter.most, Math.floor(room - share.reserved)) : 0;
         if (left >= waiter.least) {
           share.reserved += left;
           waiter.resolve(left);
-        } else waiter.resolve(pool.keeps ? 'unavailable' : 0);
+        } else waiter.resolve(pot.keeps ? 'unavailable' : 0);
       }
     }
     share.busy = false;
@@ -209,23 +209,23 @@ export class Pools {
     share: Share,
     { need, want, ahead, force = false }: { need: number; want: number; ahead: number; force?: boolean },
   ): Promise<number | 'short' | 'unopened'> {
-    const { pool } = share;
+    const { pot } = share;
     const told = share.spent;
     share.untold = false;
     let answer: [number, number, number];
     try {
       answer = await this.#line.run(
         'share',
-        [`pool:${pool.name}`],
+        [`pot:${pot.name}`],
         [
           this.#line.instance,
           told,
           need,
           want,
           ahead,
-          pool.size,
-          this.#keptMs(pool),
-          pool.keeps ? '' : this.#line.key('alive:'),
+          pot.size,
+          this.#keptMs(pot),
+          pot.keeps ? '' : this.#line.key('alive:'),
           force ? 1 : 0,
           Math.max(0, share.lease),
         ],
@@ -244,7 +244,7 @@ export class Pools {
     return granted;
   }
 
-  /** Tells the store what this process holds of a pool and has spent; keeps `keep` of it. */
+  /** Tells the store what this process holds of a pot and has spent; keeps `keep` of it. */
   async #tell(share: Share, keep: number): Promise<void> {
     if (this.#line.away || !share.opened || share.busy) return;
     share.busy = true;
@@ -270,8 +270,8 @@ export class Pools {
   }
 
   async #openOnce(share: Share): Promise<void> {
-    const { pool } = share;
-    const { keeps } = pool;
+    const { pot } = share;
+    const { keeps } = pot;
     if (!keeps) return;
     const { instance } = this.#line;
     const spentAtFirst = share.spent;
@@ -280,19 +280,19 @@ export class Pools {
     if (!share.read) share.spent += (before.get(instance) ?? 0) - spentAtFirst;
     share.read = true;
     share.lease = share.reserved;
-    const args: (string | number)[] = [instance, share.spent, share.reserved, this.#keptMs(pool)];
+    const args: (string | number)[] = [instance, share.spent, share.reserved, this.#keptMs(pot)];
     for (const [who, amount] of before) if (who !== instance) args.push(who, amount);
-    await this.#line.run('open', [`pool:${pool.name}`], args);
+    await this.#line.run('open', [`pot:${pot.name}`], args);
     share.opened = true;
   }
 
-  #keptMs({ keeps }: Pool): number {
+  #keptMs({ keeps }: Pot): number {
     return keeps
       ? Math.max(60_000, Math.ceil(keeps.untilMs - this.#clock.wallMs()) + 3_600_000)
       : PLACES_KEPT_MS;
   }
 
-  /** Others miss something of this pool: what is free here goes back now, and what becomes free in the next moment too. */
+  /** Others miss something of this pot: what is free here goes back now, and what becomes free in the next moment too. */
   #recalled(name: string): void {
     const share = this.#shares.get(name);
     if (!share) return;
@@ -307,10 +307,10 @@ export class Pools {
   /** The store may know nothing any more: everything is said again, before anybody is given anything. */
   #tellAll(): void {
     for (const share of this.#shares.values()) {
-      if (!share.pool.keeps) void this.#tell(share, share.reserved);
+      if (!share.pot.keeps) void this.#tell(share, share.reserved);
       else {
         share.opened = false;
-        void this.prepare(share.pool);
+        void this.prepare(share.pot);
       }
     }
   }
@@ -320,11 +320,11 @@ export class Pools {
     const nowMs = this.#clock.nowMs();
     const wallMs = this.#clock.wallMs();
     for (const [name, share] of this.#shares) {
-      const { pool } = share;
+      const { pot } = share;
       if (share.busy) continue;
       const idleMs = nowMs - share.usedAtMs;
       const spare = idleMs > IDLE_MS && share.lease > share.reserved;
-      const over = pool.keeps ? wallMs > pool.keeps.untilMs + SPARE_MS : idleMs > PLACES_KEPT_MS;
+      const over = pot.keeps ? wallMs > pot.keeps.untilMs + SPARE_MS : idleMs > PLACES_KEPT_MS;
       if (spare || share.untold) void this.#tell(share, spare ? share.reserved : share.lease);
       else if (over && share.reserved === 0) this.#shares.delete(name);
     }
@@ -337,8 +337,8 @@ export class Pools {
 }
 
 /** An amount that all gateways share. */
-export interface Pool {
-  /** Unique among all pools, without line breaks. */
+export interface Pot {
+  /** Unique among all pots, without line breaks. */
   readonly name: string;
   readonly size: number;
   /** Undefined: places. */
@@ -351,8 +351,8 @@ export interface Pool {
 }
 
 interface Share {
-  pool: Pool;
-  /** Ours of the pool: promised or free. */
+  pot: Pot;
+  /** Ours of the pot: promised or free. */
   lease: number;
   reserved: number;
   spent: number;
@@ -382,7 +382,7 @@ interface Waiter {
 const TICK_MS = 500;
 const IDLE_MS = 1_000;
 const HOT_MS = 1_000;
-/** A pool from which this many times the present need was taken lately is leased ahead. */
+/** A pot from which this many times the present need was taken lately is leased ahead. */
 const HOT_FROM = 4;
 const RECALLS_MAX = 4;
 const RECALL_PAUSE_MS = 15;
