@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WHOLE_SCOPE } from '#domain/key-scope.ts';
 import type { KeyRecord } from '#domain/party.ts';
 import type { Purse } from '#funds/plan-purses.ts';
@@ -328,6 +328,7 @@ describe.skipIf(!redisThere)('of several gateways', () => {
 describe.skipIf(!redisThere)('without Redis', () => {
   test('gateways let through their parts of what there is, and what each holds is told to a Redis that forgot it', async () => {
     const own = await TestRedis.open();
+    onTestFinished(() => own.close());
     const open = async (instance: string) => {
       const line = await Line.open({
         url: own.url,
@@ -370,7 +371,6 @@ describe.skipIf(!redisThere)('without Redis', () => {
     expect(await b.pots.take(money, 4)).toBe(4);
     expect((await a.limits.enter(KEY)).allowed).toBe(false);
     for (const { line } of both) await line.close();
-    await own.close();
   });
 });
 

@@ -46,6 +46,8 @@ export class TestRedis {
     const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
     const child = spawn(PROGRAM ?? 'redis-server', [...args, '--dir', this.#folder], { stdio: 'ignore' });
     this.#child = child;
+    // A test run that ends early leaves none behind.
+    process.once('exit', () => child.kill('SIGKILL'));
     const probe = new Redis(this.url, { retryStrategy: () => 20, maxRetriesPerRequest: null });
     probe.on('error', () => undefined);
     await probe.ping();
