@@ -2,7 +2,13 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['bin/**/*.test.ts', 'src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts'],
+    include: [
+      'bin/**/*.test.ts',
+      'src/**/*.test.ts',
+      'test/**/*.test.ts',
+      'scripts/**/*.test.ts',
+      'dashboard/**/*.test.ts',
+    ],
     globalSetup: ['test/support/global-setup.ts'],
     // Whole processes, because tests open databases, sockets and the native model runtime. Two of them: more would fight
     // for the cores of a small machine, and the model runtime suffers most from that.

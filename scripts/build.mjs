@@ -1,6 +1,6 @@
 // Bundles each program under dist/: the market (cygnet), the agent, and every worker thread
 // (`src/**/*.worker.ts` becomes dist/<name>.worker.mjs, beside the program that starts it). What does not exist yet is
-// passed over.
+// passed over. The pages of the dashboard are built beside them (`build-dashboard.mjs`).
 //
 // Libraries stay outside the bundles; `npm ci` brings them. The agent runs on other people's machines and must stay
 // light and free of the server, so a bundle of it with anything else inside is refused here.
@@ -10,6 +10,7 @@ import { basename, join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { buildDashboard } from './build-dashboard.mjs';
 
 const PROGRAMS = { cygnet: 'src/cli/main.ts', agent: 'src/agent/main.ts' };
 /** What a build leaves behind that the next one may not write again: chunks, and workers that are no more. */
@@ -109,7 +110,9 @@ async function buildAll(root, { verbose }) {
 
 if (argv[1] && realpathSync(argv[1]) === fileURLToPath(import.meta.url)) {
   try {
-    await buildAll(fileURLToPath(new URL('..', import.meta.url)), { verbose: argv.includes('--verbose') });
+    const root = fileURLToPath(new URL('..', import.meta.url));
+    const options = { verbose: argv.includes('--verbose') };
+    await Promise.all([buildAll(root, options), buildDashboard(root, options)]);
   } catch (error) {
     // esbuild has already printed its own findings.
     if (!(error instanceof Error && 'errors' in error))

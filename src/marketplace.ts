@@ -5,6 +5,10 @@ import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
 import { isAsked } from '#benchmark/tasks/paper.ts';
 import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
+import { PriceProposals } from '#catalogue/price-proposals.ts';
+import { priceHistory } from '#catalogue/prices.ts';
+import { ReservationView } from '#catalogue/reservations.ts';
+import { TierView } from '#catalogue/tiers.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
@@ -13,17 +17,21 @@ import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
 import { auditFunds } from '#funds/audit.ts';
-import { openFunds, openFundsRounds } from '#funds/open.ts';
+import { type Funds, openFunds, openFundsRounds } from '#funds/open.ts';
 import { PlanPurses } from '#funds/plan-purses.ts';
 import { slashLadder } from '#funds/slash.ts';
 import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
+import { liveSources } from '#gateway/console/events.ts';
+import { openDashboard } from '#gateway/dashboard.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
+import { LiveEvents } from '#gateway/live-events.ts';
 import { LoopGuard } from '#gateway/loop-guard.ts';
 import { MemoryQuotas, type Quotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
+import { ReservedPlaces } from '#gateway/reserved-places.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
 import { SharedCaps } from '#gateway/shared-caps.ts';
@@ -32,48 +40,58 @@ import { SharedQuotas } from '#gateway/shared-quotas.ts';
 import { CappedHolds, MemoryCaps, type SpendCaps } from '#gateway/spend-caps.ts';
 import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
-import { Dispatcher } from '#hub/dispatch.ts';
+import { Dispatcher, type PickNext } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { WarmUps } from '#hub/warm-up.ts';
 import { Accounts } from '#identity/accounts.ts';
+import { ConsumerDesk } from '#identity/consumer-desk.ts';
 import { createConsumer } from '#identity/consumers.ts';
 import { EndpointBook } from '#identity/endpoint-book.ts';
 import { EndpointDesk } from '#identity/endpoint-desk.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
 import { KeyRing } from '#identity/key-ring.ts';
 import { NodeBook } from '#identity/node-book.ts';
+import { OperatorLog } from '#identity/operator-log.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { ProviderBook } from '#identity/provider-book.ts';
 import { ProviderDesk } from '#identity/provider-desk.ts';
 import { activeProviders } from '#identity/providers.ts';
+import { SecondFactors } from '#identity/second-factors.ts';
 import { secretBox } from '#identity/secret-file.ts';
 import { SessionBook } from '#identity/session-book.ts';
 import { type Clock, pause } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
-import { packageVersion } from '#kit/package-root.ts';
+import { packageRoot, packageVersion } from '#kit/package-root.ts';
 import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
+import { Rounds } from '#kit/rounds.ts';
 import { TlsFiles } from '#kit/tls-files.ts';
 import { Book } from '#ledger/book.ts';
+import { ConsumerReading } from '#ledger/consumer-reading.ts';
 import { lockFolder } from '#ledger/folder-lock.ts';
 import { Holds } from '#ledger/holds.ts';
 import { Journal } from '#ledger/journal.ts';
 import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
+import { OutcomeTable } from '#ledger/outcome-table.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { aboutLink, Peers } from '#peers/peers.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
+import { IncidentDesk } from '#reliability/incident-desk.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
+import { objectivesOf } from '#reliability/objective-report.ts';
 import { openReliability } from '#reliability/open.ts';
+import { type LastBatch, settlementGauges } from '#reliability/settlement-gauges.ts';
 import { Standings } from '#reliability/standings.ts';
 import { StatusReader } from '#reliability/status-reader.ts';
+import { Traces } from '#reliability/traces.ts';
 import { openWatching, type Watching } from '#reliability/watching.ts';
 import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
@@ -88,6 +106,9 @@ import { type AuditStanding, openNights, settlementFailed } from '#settlement/ni
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
 import { Line } from '#shared/line.ts';
 import { Pots } from '#shared/pots.ts';
+import { auditAgreements } from '#sla/audit.ts';
+import { SlaDesk } from '#sla/desk.ts';
+import { openSlaRounds, SLA_DEADLINE_MS } from '#sla/open.ts';
 import {
   openStatements,
   openStatementsRounds,
@@ -103,7 +124,7 @@ import {
  * released, so that money which was spent is never promised again.
  */
 export async function openMarketplace(parts: MarketplaceParts): Promise<Marketplace> {
-  const { config, database, clock, random, log } = parts;
+  const { config, database, clock, random, log, watchClock = clock } = parts;
   const ids = idMaker(clock, random);
   const closing: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
@@ -123,7 +144,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => providers.close());
     const catalogue = await CatalogueView.open({ database, clock, log });
     closing.push(() => catalogue.close());
+    const tiers = await TierView.open({ database, clock, log });
+    closing.push(() => tiers.close());
+    const reservations = await ReservationView.open({ database, clock, log });
+    closing.push(() => reservations.close());
     const box = secretBox(config, random);
+    const factors = new SecondFactors({ database, box, clock, random });
     const endpoints = await EndpointBook.open({ database, box, clock, log });
     closing.push(() => endpoints.close());
 
@@ -151,6 +177,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => fundsRounds.close());
     const statements = openPapers(parts, once);
     closing.push(() => statements.close());
+    const agreements = openAgreements(parts, { collateral: funds.collateral, ids, once });
+    closing.push(() => agreements.close());
     const reading = new MarketReading(database);
     const shared = await openShared(parts, instance);
     closing.push(() => shared?.close());
@@ -264,7 +292,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             : { folder: path.join(config.dataFolder, 'mail'), to: config.watch.mailTo },
       },
       database,
-      clock,
+      clock: watchClock,
+      stopwatch: clock,
       random,
       ids,
       log: log.child({ room: 'reliability' }),
@@ -286,7 +315,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     closing.push(() => standings.close());
     const service = new ServiceBook({
-      clock,
+      clock: watchClock,
       random,
       strategy: STRATEGIES[config.routing.strategy](),
       region: config.routing.region,
@@ -307,6 +336,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         })
       : undefined;
     closing.push(() => warmUps?.close());
+    const reserved = new ReservedPlaces({
+      clock,
+      of: reservations.of,
+      candidates: (modelId) => hub.candidates(modelId),
+    });
+    const pick: PickNext = (order, tried, last) =>
+      order.to === undefined && reserved.keepsOut(order.modelId, order.consumerId)
+        ? { none: 'providers-busy' }
+        : service.pick(order, tried, last);
     const dispatcher = new Dispatcher(
       {
         clock,
@@ -314,7 +352,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         random,
         log: log.child({ room: 'dispatch' }),
         retryBudget: new RetryBudget(config.routing.retryBudget),
-        pick: service.pick,
+        pick,
         linkOf: (candidate) => hub.linkOf(candidate),
         outcomes: service,
       },
@@ -337,10 +375,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       await createConsumer(database, { id, name, at: clock.wallMs() });
     }
     const usage = new RecentUsage(database);
-    const waiting = new WaitingRoom({ clock });
+    const waiting = new WaitingRoom({
+      clock,
+      tiers: tiers.of,
+      withRoom: (modelId) => reserved.withRoom(modelId),
+    });
     const reliability = openReliability({
       database,
-      clock,
+      clock: watchClock,
       log: log.child({ room: 'reliability' }),
       life: ids('life'),
       gauges: [
@@ -348,9 +390,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
         ...(shared ? sharedGauges(shared.line) : []),
+        ...settlementGauges({ wallMs: () => clock.wallMs(), last: () => payouts.lastBatch() }),
       ],
     });
     closing.push(() => reliability.close());
+    const traces =
+      config.watch.traces &&
+      new Traces({ settings: config.watch.traces, clock, log: log.child({ room: 'reliability' }) });
+    closing.push(() => traces?.close());
     const bodies = new BodyPool({ clock, limits: config.limits });
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
@@ -367,8 +414,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => recounter.close());
 
     const limits = shared
-      ? new SharedLimits({ ...shared, settings: config.limits, clock })
-      : new MemoryLimits(config.limits);
+      ? new SharedLimits({ ...shared, settings: config.limits, tiers: tiers.of, clock })
+      : new MemoryLimits(config.limits, tiers.of);
     if (limits instanceof SharedLimits) closing.push(() => limits.close());
     const tls = openTls(config, { clock, log });
     closing.push(() => tls.forEach((files) => files.close()));
@@ -390,6 +437,24 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       },
     });
     const peers = shared && (await openPeers(parts, { hub, shared, instance, ids }));
+    const own = new ConsumerReading(database);
+    const providerDesk = new ProviderDesk(database);
+    const incidents = new IncidentDesk(database);
+    const live = new LiveEvents({
+      clock,
+      log: log.child({ room: 'console' }),
+      sources: liveSources({
+        clock,
+        own,
+        registry: hub.registry,
+        incidents,
+        claims: payouts.desk,
+        providerDesk,
+        funds,
+        audits: payouts.audits,
+      }),
+    });
+    closing.push(() => live.close());
     const gateway = await openGateway(
       {
         inference: {
@@ -406,17 +471,21 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
           limits,
+          traced: traces !== undefined,
+          tiers: tiers.of,
+          reserved,
           holds: new CappedHolds(money.holds, caps),
           quotas,
           journal: money.journal,
           dispatcher,
-          pick: service.pick,
+          pick,
           isQuarantined: (order) => service.isQuarantined(order),
           waiting,
           recounter,
           served: (record, about) => {
             usage.note(record);
-            const { candidate, tier, queueMs } = about;
+            const { candidate, tier, queueMs, trace } = about;
+            if (trace) traces?.note(record, trace);
             // What the market asks itself says nothing of what others get.
             if (record.consumerId === PROBER.ownerId) return;
             const region = candidate?.region ?? null;
@@ -433,6 +502,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         bodies,
         loops: new LoopGuard(box.marketNames),
         bodyBytesMax: config.limits.bodyBytesMax,
+        dashboard: openDashboard(path.join(packageRoot(), 'dist', 'dashboard')),
         version: packageVersion(),
         usage,
         playground: config.playground,
@@ -450,11 +520,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             makeId: ids,
             randomness: random,
             passwords: new Passwords(random),
+            factors,
             life,
             sessionMs: config.access.sessionMs,
           }),
+          factors,
+          operatorLog: new OperatorLog({ database, clock, makeId: ids }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
-          providerDesk: new ProviderDesk(database),
+          providerDesk,
           external: {
             desk: new EndpointDesk({ database, box }),
             fleet,
@@ -462,7 +535,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             look: (id) => endpoints.look(id),
           },
           reading,
+          own,
+          live,
+          tiers,
+          reservations,
           book: money.book,
+          consumers: new ConsumerDesk(database),
+          proposals: new PriceProposals({ database, clock, makeId: ids, random }),
+          settings: { limits: config.limits, playground: config.playground },
           caps,
           quotas,
           keys,
@@ -475,18 +555,30 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           rewardClaims: payouts.rewards?.desk,
           rewards: rewards.book,
           statements,
+          agreements: agreements.desk,
           models: catalogue,
+          prices: (modelId) => priceHistory(database, { modelId, limit: PRICES_LISTED }),
           registry: hub.registry,
           routing: service,
+          watching,
+          incidents,
+          objectives: (window) => objectivesOf(database, window),
+          watch: watching.incidents,
           measured: { table: reliability.table, attempts, standings },
           sessions,
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
+          facts: {
+            version: packageVersion(),
+            ...config.advertised,
+            hubPort: hubServer.port,
+            hubTls: hubTls !== undefined,
+          },
         },
         status: new StatusReader({
           database,
-          clock,
+          clock: watchClock,
           log: log.child({ room: 'reliability' }),
           table: reliability.table,
           incidents: watching.book,
@@ -522,6 +614,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       watching.leave();
       hub.refuseNewLinks();
       gateway.leave();
+      // Pages come back by themselves, to a process that stays.
+      await live.close();
       if (noticeMs > 0) await pause(clock, noticeMs);
       // No new work. What was taken on may end, tries on other agents included.
       gateway.stopAccepting();
@@ -574,6 +668,11 @@ export interface MarketplaceParts {
   /** Where providers are paid. Stays the caller's to close. Without it nothing is paid out. */
   readonly chain?: MarketChain | undefined;
   readonly clock: Clock;
+  /**
+   * What the market is watched by: the times of probes, rules, circuits and of what is kept. Another than `clock` only where
+   * a day is played faster than it passes; how long answers take is measured by `clock` all the same.
+   */
+  readonly watchClock?: Clock;
   readonly random: Randomness;
   readonly log: Logger;
 }
@@ -584,7 +683,7 @@ export interface Marketplace {
   readonly hub: Hub;
   readonly fleet: ExternalFleet;
   readonly gateway: Gateway;
-  readonly watching: Pick<Watching, 'incidents' | 'door'>;
+  readonly watching: Pick<Watching, 'incidents' | 'door' | 'probed'>;
   /** What is not over yet. All zero is a market at rest. */
   underWay(): UnderWay;
   /** Reads certificates and keys again. */
@@ -619,6 +718,9 @@ const LAST_POSTINGS_MS = 2_000;
 /** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
 const REPLAY_WAIT_MS = 60_000;
 
+/** How often it is looked for what is kept no longer. */
+const FORGET_EVERY_MS = 3_600_000;
+
 interface Money {
   readonly holds: Holds;
   readonly book: Book;
@@ -645,7 +747,8 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   });
   const disk = await openJournalDisk(folder);
   const journal = await Journal.open({ disk, clock, log, sizeMax: config.money.journalBytesMax });
-  const book = new Book({ database, instance, clock, log });
+  const outcomes = new OutcomeTable(database, config.money.outcomeDays);
+  const book = new Book({ database, instance, clock, log, outcomes });
   const poster = new Poster({ journal, disk, posting: book, clock, random, log });
   const leases = new Leases({ database, instance, makeId });
   if (!(await poster.drain(REPLAY_WAIT_MS))) {
@@ -654,6 +757,13 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   await leases.releaseAll();
   const holds = new Holds({ store: leases, clock, log, exposureMax: config.money.exposureMax });
   const recalls = await hearRecalls({ database, instance }, (consumerId) => holds.recalled(consumerId));
+  const forgetting = new Rounds(clock, {
+    periodMs: FORGET_EVERY_MS,
+    work: async () => {
+      await outcomes.dropOld(clock.wallMs());
+    },
+    failed: (error) => log.warn({ err: error }, 'Old days could not be dropped.'),
+  });
   return {
     holds,
     book,
@@ -664,6 +774,7 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
     },
     close: async () => {
       await recalls.stop();
+      await forgetting.close();
       await holds.close();
       await journal.close();
       await poster.drain(500);
@@ -684,8 +795,13 @@ function openPayouts(
 ): {
   desk: ClaimsDesk | undefined;
   rewards: SettlementRoom | undefined;
-  audits: { list(): Promise<AuditRun[]>; strangers(): Promise<Stranger[]> };
+  audits: {
+    list(): Promise<AuditRun[]>;
+    strangers(): Promise<Stranger[]>;
+    heldBy(): Promise<string | undefined>;
+  };
   standing(): AuditStanding;
+  lastBatch(): LastBatch | undefined;
   close(): Promise<void>;
 } {
   const { config, clock, chain } = parts;
@@ -706,7 +822,14 @@ function openPayouts(
   const rewards = common && openRewardSettlement(common);
   const nights = openNights({
     settler: rooms?.settler,
-    audit: () => auditMarket({ database, chain, ...rooms, funds: () => auditFunds({ database, chain }) }),
+    audit: () =>
+      auditMarket({
+        database,
+        chain,
+        ...rooms,
+        funds: () => auditFunds({ database, chain }),
+        agreements: () => auditAgreements(database),
+      }),
     lastAudit: () => lastNightly(database),
     audited: async ({ balanced, differences }, tookMs) => {
       const chainAsked = chain !== undefined;
@@ -723,15 +846,28 @@ function openPayouts(
     log,
     once,
   });
+  let lastBatch: LastBatch | undefined;
+  const looking =
+    rooms &&
+    new Rounds(clock, {
+      periodMs: LOOK_AT_BATCH_EVERY_MS,
+      work: async () => {
+        [lastBatch] = await rooms.desk.list(1);
+      },
+      failed: (error) => log.warn({ err: error }, 'The newest batch of payouts could not be looked at.'),
+    });
   return {
+    lastBatch: () => lastBatch,
     desk: rooms?.desk,
     audits: {
       list: () => listAudits(database, AUDITS_LISTED),
       strangers: () => openStrangers(database.sql, AUDITS_LISTED),
+      heldBy,
     },
     standing: () => nights.standing(),
     rewards,
     close: async () => {
+      await looking?.close();
       await nights.close();
       await database.close();
     },
@@ -767,7 +903,36 @@ function openPapers(parts: MarketplaceParts, once: Once): Statements & { close()
   };
 }
 
+/** Service level agreements, on a connection of their own: closing a month reads all of it. */
+function openAgreements(
+  parts: MarketplaceParts,
+  { collateral, ids, once }: { collateral: Funds['collateral']; ids: (prefix: string) => string; once: Once },
+): { desk: SlaDesk; close(): Promise<void> } {
+  const { clock } = parts;
+  const log = parts.log.child({ room: 'sla' });
+  const database = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 2,
+    applicationName: 'cygnet-sla',
+    deadlineMs: SLA_DEADLINE_MS,
+    statementTimeoutMs: SLA_DEADLINE_MS,
+  });
+  const desk = new SlaDesk({ database, collateral, clock, makeId: ids, ourOwn: [PLAYGROUND.ownerId] });
+  const rounds = openSlaRounds(desk, { clock, log, once });
+  return {
+    desk,
+    close: async () => {
+      await rounds.close();
+      await database.close();
+    },
+  };
+}
+
 const AUDITS_LISTED = 30;
+const PRICES_LISTED = 500;
+const LOOK_AT_BATCH_EVERY_MS = 15_000;
 
 /** Nothing before the first night of this process. */
 function auditGauge(standing: () => AuditStanding): GaugeReading {

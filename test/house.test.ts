@@ -37,6 +37,8 @@ const DOORS: Record<string, readonly string[]> = {
   benchmark: ['kit', 'domain', 'wire', 'db', 'identity', 'funds', 'hub'],
   reliability: ['kit', 'domain', 'wire', 'db', 'routing', 'ledger', 'hub'],
   rewards: ['kit', 'domain', 'db', 'ledger', 'reliability'],
+  // What is agreed is measured in reliability, and paid through the ledger and what providers pledged.
+  sla: ['kit', 'domain', 'wire', 'db', 'ledger', 'funds', 'reliability'],
   settlement: ['kit', 'domain', 'wire', 'db', 'identity', 'ledger', 'chain'],
   // Every room above that answers questions; the database and the chain only through the rooms that own their records.
   gateway: [
@@ -52,6 +54,7 @@ const DOORS: Record<string, readonly string[]> = {
     'benchmark',
     'reliability',
     'rewards',
+    'sla',
     'settlement',
     'statements',
     'shared',
@@ -87,6 +90,7 @@ const LIBRARIES: Record<string, readonly string[]> = {
   ioredis: ['shared'],
   'lru-cache': ['kit', 'identity', 'catalogue', 'ledger', 'hub', 'gateway'],
   'node-llama-cpp': ['agent'],
+  otpauth: ['identity'],
   pdfkit: ['statements'],
   pino: ['kit'],
   postgres: ['db'],
@@ -101,12 +105,28 @@ const LIBRARIES: Record<string, readonly string[]> = {
   zod: ['*'],
 };
 
+/** Libraries that the build puts into the pages; the programs do without them. */
+const PAGE_LIBRARIES = [
+  '@base-ui/react',
+  '@tanstack/react-query',
+  '@tanstack/react-router',
+  'lucide-react',
+  'react',
+  'react-dom',
+  'uplot',
+  // Draws an address as a QR code.
+  'uqr',
+];
+
 /** Values in, values out: of Node these rooms may use only what computes. */
 const PURE_ROOMS = ['domain', 'routing'];
 const PURE_BUILTINS = ['assert', 'buffer', 'crypto', 'util'];
 
 /** Made by a command that its document names, and in no checkout. */
 const GENERATED = ['bench/results/'];
+
+/** Where time and chance come from: for the server, and for the pages. */
+const SURROUNDINGS = ['src/kit/', 'dashboard/src/surroundings.ts'];
 
 const ENVIRONMENT_READERS = ['src/config/env.ts', 'src/agent/env.ts'];
 
@@ -124,7 +144,7 @@ function violationsIn(file: string, source: string): string[] {
   const room = roomOf(file);
   const doors = DOORS[room];
   if (!doors) return [`${file}: the room "${room}" has no line in DOORS (test/house.test.ts)`];
-  const { imports, ambient } = readSource(source);
+  const { imports, ambient } = readSource(source, file.endsWith('x') ? 'tsx' : 'ts');
   const found: string[] = [];
   for (const { path, line } of imports) {
     const reason = refusalOf(path, file, room, doors);
@@ -138,9 +158,9 @@ function violationsIn(file: string, source: string): string[] {
           `${file}:${line} uses ${what}: only ${ENVIRONMENT_READERS.join(' and ')} read the environment`,
         );
       }
-    } else if (room !== 'kit') {
+    } else if (!SURROUNDINGS.some((place) => file.startsWith(place))) {
       found.push(
-        `${file}:${line} uses ${what}: time and chance come in from src/kit, so that a test can set them`,
+        `${file}:${line} uses ${what}: time and chance come in from ${room === 'dashboard' ? SURROUNDINGS[1] : 'src/kit'}, so that a test can set them`,
       );
     }
   }
@@ -183,6 +203,7 @@ function refusalOf(path: string, file: string, room: string, doors: readonly str
     .split('/')
     .slice(0, path.startsWith('@') ? 2 : 1)
     .join('/');
+  if (room === 'dashboard' && PAGE_LIBRARIES.includes(library)) return undefined;
   const rooms = LIBRARIES[library];
   if (!rooms) return `the library has no line in LIBRARIES (test/house.test.ts)`;
   if (rooms.includes(room) || (rooms.includes('*') && !PURE_ROOMS.includes(room))) return undefined;
@@ -194,7 +215,9 @@ function brokenPathsIn(document: string, text: string, exists: (path: string) =>
   const prose = text.replace(/^(```|~~~)[\s\S]*?^\1/gm, '');
   const quoted = [...prose.matchAll(/`([^`\n]+)`/g)]
     .flatMap(([, words = '']) => words.split(/\s+/))
-    .filter((word) => /^(src|docs|test|scripts|data|bench|models|bin|examples)\/[\w./-]*$/.test(word));
+    .filter((word) =>
+      /^(src|dashboard|docs|test|scripts|data|bench|models|bin|examples)\/[\w./-]*$/.test(word),
+    );
   const linked = [...prose.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)]
     .map(([, target = '']) => target)
     .filter((target) => !/^[a-z]+:/.test(target))
@@ -240,11 +263,12 @@ describe('the house as it stands', () => {
   });
 
   test('the tables know every room and every library of package.json', () => {
-    const { imports, dependencies, optionalDependencies } = JSON.parse(read('package.json'));
+    const { imports, dependencies, optionalDependencies, devDependencies } = JSON.parse(read('package.json'));
     const rooms = Object.keys(imports).map((door) => door.replace(/^#|\/\*$/g, ''));
     expect(rooms.filter((room) => room !== 'support' && !DOORS[room])).toEqual([]);
     const libraries = Object.keys({ ...dependencies, ...optionalDependencies });
     expect(libraries.toSorted()).toEqual(Object.keys(LIBRARIES).toSorted());
+    expect(PAGE_LIBRARIES.filter((library) => !Object.hasOwn(devDependencies, library))).toEqual([]);
     const strangers = Object.entries(LIBRARIES).flatMap(([, users]) =>
       users.filter((room) => room !== '*' && !DOORS[room]),
     );

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -371,16 +371,46 @@ describe('money', () => {
     const consumer = await answer('consumers', 'create', 'Payer');
     const id = consumer['id'] as string;
     expect(await answer('balance', id)).toMatchObject({ total: '0', held: '0', available: '0' });
-    for (let i = 0; i < 2; i++) {
+    for (const known of [false, true]) {
       expect(await answer('credit', id, '5.000000000001', '--id', 'gift-1')).toMatchObject({
+        known,
         total: '5000000000001',
       });
     }
+    const { out } = await cygnet(['credit', id, '5.000000000001', '--id', 'gift-1']);
+    expect(out).toContain('had been given $5.000000000001 as gift-1 already: nothing was given now.');
     expect((await cygnet(['balance', 'Payer'])).out).toContain('available  $5.000000000001');
     expect(await refusal(1, 'credit', id, '6', '--id', 'gift-1')).toContain('other amounts');
     for (const amount of ['0', '1e3', 'five']) {
       expect(await refusal(2, 'credit', id, amount)).toContain('Not an amount');
     }
+  });
+
+  test('terms of a tier are set and shown, and places kept, listed and ended; a slip is refused in a sentence', async () => {
+    expect(await answer('tiers', 'set', 'hobby', '--burst', '7', '--output-tokens', 'none')).toMatchObject({
+      name: 'hobby',
+      burst: 7,
+      outputTokensMax: null,
+      weight: 1,
+    });
+    const [hobby] = await answer<Record<string, unknown>[]>('tiers', 'list');
+    expect(hobby).toMatchObject({ name: 'hobby', burst: 7 });
+    expect(await refusal(2, 'tiers', 'set', 'gold', '--burst', '7')).toContain('"gold"');
+    expect(await refusal(2, 'tiers', 'set', 'pro', '--price-factor', '9999')).toContain('from 10000');
+    expect(await refusal(2, 'tiers', 'set', 'pro')).toContain('at least one');
+
+    const id = (await answer('consumers', 'create', 'Big'))['id'] as string;
+    const add = ['reserve', 'add', 'Big', 'glm-4.7-flash'];
+    expect(await refusal(1, ...add, '--slots', '2')).toContain('plan business');
+    await answer('consumers', 'plan', 'Big', 'business');
+    const made = await answer(...add, '--share', '12.5', '--release-idle', '60');
+    expect(made).toMatchObject({ consumerId: id, share: 1_250, slots: null, releaseIdleS: 60 });
+    expect(await refusal(1, ...add, '--slots', '2')).toContain('end that reservation first');
+    expect(await refusal(2, ...add, '--slots', '2', '--share', '5')).toContain('either');
+    expect(await refusal(2, ...add, '--share', '91')).toContain('90');
+    expect((await cygnet(['reserve', 'list'])).out).toContain('12.5 %');
+    expect(await answer('reserve', 'end', made['id'] as string)).toEqual({ id: made['id'] });
+    expect(await refusal(1, 'reserve', 'end', made['id'] as string)).toContain('no standing reservation');
   });
 
   test('usage lists what each request consumed and cost, corrections included', async () => {
@@ -505,6 +535,54 @@ function usageRecord(given: Partial<UsageRecord>): UsageRecord {
   };
 }
 
+describe('service levels', () => {
+  const now = new Date();
+  const past = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 1, 0)).toISOString().slice(0, 7);
+
+  test('a stretch that does not count is entered with its evidence, listed and withdrawn', async () => {
+    const times = ['--from', `${past}-01T22:00Z`, '--until', `${past}-01T23:00Z`];
+    const enter = ['sla', 'exclude', 'Notice 4711.', '--kind', 'force-majeure', ...times];
+    const made = await answer<Record<string, unknown>>(...enter);
+    expect(made).toMatchObject({
+      consumerId: '',
+      kind: 'force-majeure',
+      evidence: 'Notice 4711.',
+      actor: 'cli',
+    });
+    const list = ['sla', 'exclusions', '--month', past];
+    expect(await answer<unknown[]>(...list)).toEqual([made]);
+    await answer('sla', 'withdraw', made['id'] as string);
+    expect(await answer<unknown[]>(...list)).toEqual([]);
+    expect(await refusal(1, 'sla', 'withdraw', made['id'] as string)).toContain('withdrawn');
+    expect(await refusal(2, 'sla', 'exclude', 'X', '--kind', 'weather', ...times)).toContain('force-majeure');
+    const future = ['--from', '2099-01-01T00:00Z', '--until', '2099-01-02T00:00Z'];
+    expect(await refusal(1, 'sla', 'exclude', 'X', '--kind', 'misuse', ...future)).toContain('not over');
+  });
+
+  test('an estimate of the month so far is shown, and written as PDF', async () => {
+    const { id } = await answer<{ id: string }>('consumers', 'create', 'Promised');
+    expect(await answer('sla', 'report', id)).toMatchObject({ consumer: id, state: 'estimate', charges: [] });
+    const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-cli-'));
+    const file = path.join(folder, 'sla.pdf');
+    await answer('sla', 'report', id, '--pdf', file);
+    expect(readFileSync(file, 'latin1').startsWith('%PDF-')).toBe(true);
+    rmSync(folder, { recursive: true, force: true });
+    expect(await refusal(1, 'sla', 'report', id, '--month', '2099-01')).toContain('Nothing was agreed');
+    expect(await refusal(1, 'sla', 'verify', id, '--month', past)).toContain('No report');
+  });
+
+  test('a month that is not over is rehearsed, and not settled', async () => {
+    const month = now.toISOString().slice(0, 7);
+    expect(await refusal(1, 'sla', 'run', '--month', month)).toContain('not over');
+    expect(await answer('sla', 'run', '--month', month, '--dry-run')).toMatchObject({ month, dryRun: true });
+    expect(await answer('sla', 'run', '--month', past)).toMatchObject({ made: 0, failed: [] });
+    expect(await refusal(2, 'sla', 'run', '--month', 'may')).toContain('2026-11');
+    expect(await answer<unknown[]>('sla', 'list')).toEqual([]);
+    expect(await answer<unknown[]>('sla', 'charges')).toEqual([]);
+    expect(await refusal(1, 'sla', 'appeal', 'sla_none', '--grant', '--reason', 'X')).toContain('No report');
+  });
+});
+
 describe('incidents', () => {
   let id = '';
 
@@ -554,6 +632,18 @@ describe('incidents', () => {
     const add = (...times: string[]) => refusal(2, 'maintenance', 'add', 'X', ...times);
     expect(await add('--from', until, '--until', from)).toContain('after');
     expect(await add('--from', 'tomorrow', '--until', until)).toContain('zone');
+  });
+
+  test('a model is pinned by names that agents check, and by no others', async () => {
+    const set = await answer('models', 'pin', 'glm-4.7-flash', 'engine=vllm', 'min_vram_gb=24');
+    expect(set).toEqual({
+      modelId: 'zai-org/GLM-4.7-Flash',
+      requirements: { engine: 'vllm', min_vram_gb: 24 },
+    });
+    expect(await refusal(2, 'models', 'pin', 'glm-4.7-flash', 'colour=blue')).toContain('colour');
+    expect(await refusal(2, 'models', 'pin', 'glm-4.7-flash', 'min_vram_gb=much')).toContain('min_vram_gb');
+    expect(await refusal(2, 'models', 'pin', 'glm-4.7-flash')).toContain('--none');
+    expect(await answer('models', 'pin', 'glm-4.7-flash', '--none')).toMatchObject({ requirements: null });
   });
 
   test('a smaller model is named as stand-in, never a model its own', async () => {

@@ -43,9 +43,21 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'add, list, check and remove external endpoints, used when no agent can serve',
     load: async () => (await import('./endpoints.ts')).endpoints,
   },
+  operator: {
+    summary: 'make the first operator, list operators, and show what they did',
+    load: async () => (await import('./operator.ts')).operator,
+  },
   users: {
     summary: 'list who signs in, and make operators',
     load: async () => (await import('./users.ts')).users,
+  },
+  tiers: {
+    summary: 'show and set what each tier of accounts gets',
+    load: async () => (await import('./tiers.ts')).tiers,
+  },
+  reserve: {
+    summary: 'keep places at a model for a Business consumer',
+    load: async () => (await import('./reserve.ts')).reserve,
   },
   models: { summary: 'list what is sold', load: async () => (await import('./models.ts')).models },
   price: {
@@ -118,9 +130,18 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'plan capacity and cost, from figures or from what was measured',
     load: async () => (await import('./plan.ts')).plan,
   },
+  objectives: {
+    summary:
+      'show how each tier, model and region did against its objectives, and what is left of the error budgets',
+    load: async () => (await import('./objectives.ts')).objectives,
+  },
   incidents: {
     summary: 'list, open, annotate, silence and end incidents; draft post-mortems',
     load: async () => (await import('./incidents.ts')).incidents,
+  },
+  sla: {
+    summary: 'settle service levels, show reports, enter what does not count',
+    load: async () => (await import('./sla.ts')).sla,
   },
   maintenance: {
     summary: 'announce, list and call off maintenance',

@@ -32,6 +32,7 @@ export interface Config {
   readonly playground: PlaygroundSettings;
   readonly watch: WatchSettings;
   readonly access: AccessSettings;
+  readonly advertised: AdvertisedSettings;
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
   readonly money: MoneySettings;
@@ -122,11 +123,21 @@ export function limitClassOf(category: Category): LimitClass {
 /** How the market watches itself. */
 export interface WatchSettings {
   readonly probes: boolean;
+  /** Between two turns of a model, by chance between these. */
+  readonly probePauseMs: { readonly least: number; readonly most: number };
   /** What probes may cost the platform a day. */
   readonly probesDaily: Pico;
   readonly webhook: { readonly url: string; readonly secret: Sealed<string> } | undefined;
   /** Whom mail about incidents is for; undefined: there is none. */
   readonly mailTo: string | undefined;
+  /** The collector that traces go to; undefined: nothing is traced. */
+  readonly traces: { readonly url: string; readonly authorization: Sealed<string> | undefined } | undefined;
+}
+
+/** Where others reach this market, as the operator says; undefined where it does not. Without slashes at the end. */
+export interface AdvertisedSettings {
+  readonly publicUrl: string | undefined;
+  readonly hubUrl: string | undefined;
 }
 
 /** Who gets in, and from where. */
@@ -191,6 +202,8 @@ export interface MoneySettings {
   readonly payoutMinimum: Pico;
   /** Unposted usage on disk above which paid work is refused. */
   readonly journalBytesMax: number;
+  /** For how many days it is kept how requests were served. */
+  readonly outcomeDays: number;
 }
 
 /** The chain that providers are paid on. */
@@ -345,14 +358,18 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     },
     watch: {
       probes: env.probes,
+      probePauseMs: { least: 30_000, most: 60_000 },
       probesDaily: env.probesDaily,
       webhook:
         env.incidentWebhook === undefined || env.incidentWebhookSecret === undefined
           ? undefined
           : { url: env.incidentWebhook, secret: env.incidentWebhookSecret },
       mailTo: env.incidentMailTo,
+      traces:
+        env.otlpUrl === undefined ? undefined : { url: env.otlpUrl, authorization: env.otlpAuthorization },
     },
     playground: { enabled: env.playground, requestsPerHour: 5, outputTokensMax: 100 },
+    advertised: { publicUrl: env.publicUrl, hubUrl: env.hubPublicUrl },
     access: {
       trustedProxies: env.trustedProxies ?? [],
       signUp: env.signUp,
@@ -388,6 +405,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       demoCredit: env.demoCredit,
       payoutMinimum: env.payoutMinimum,
       journalBytesMax: env.journalBytesMax,
+      outcomeDays: env.outcomeDays,
     },
     chain: {
       local: env.localChain,

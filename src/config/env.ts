@@ -127,6 +127,13 @@ const linkAddress: Parser<string> = (value) => {
   return value;
 };
 
+const socketAddress: Parser<string> = (value) => {
+  if (!/^wss?:\/\/[^\s?#]+$/.test(value) || !URL.canParse(value)) {
+    throw new RangeError('a URL that begins with wss:// or ws://');
+  }
+  return value.replace(/\/+$/, '').replace(/\/ws$/, '');
+};
+
 const addresses: Parser<readonly string[]> = (value) => {
   const entries = value.split(/[\s,]+/).filter((entry) => entry !== '');
   // Throws what was expected.
@@ -193,6 +200,11 @@ export const VARIABLES = {
     'The port of the consumer API; 0 takes any free one.',
   ),
   hubPort: plain('CYGNET_HUB_PORT', port, '8081', 'The port that providers dial; 0 takes any free one.'),
+  hubPublicUrl: optional(
+    'CYGNET_HUB_PUBLIC_URL',
+    socketAddress,
+    'What providers dial from elsewhere, such as wss://hub.example.org; without it they are told the port.',
+  ),
   tlsCert: optional(
     'CYGNET_TLS_CERT',
     text,
@@ -348,6 +360,17 @@ export const VARIABLES = {
     'What a reader of /metrics sends as Authorization: Bearer …. Without it only this machine may read them.',
     true,
   ),
+  otlpUrl: optional(
+    'CYGNET_OTLP_URL',
+    webAddress,
+    'Where an OpenTelemetry collector takes OTLP over HTTP, without /v1/traces. Without it nothing is traced.',
+  ),
+  otlpAuthorization: optional(
+    'CYGNET_OTLP_AUTHORIZATION',
+    anySecret,
+    'What the collector wants as the Authorization header.',
+    true,
+  ),
   trustedProxies: optional(
     'CYGNET_TRUSTED_PROXIES',
     addresses,
@@ -440,6 +463,12 @@ export const VARIABLES = {
     whole(MIB, 1024 * 1024 * MIB),
     '1073741824',
     'How many bytes of served but unposted requests may wait on disk before paid work is refused.',
+  ),
+  outcomeDays: plain(
+    'CYGNET_OUTCOME_DAYS',
+    whole(1, 3_650),
+    '90',
+    'For how many days it is kept how each request was served: its attempts, queue time and region. Money is kept for ever.',
   ),
 
   payoutMinimum: plain(
@@ -550,7 +579,7 @@ export const VARIABLES = {
   publicUrl: optional(
     'CYGNET_PUBLIC_URL',
     webAddress,
-    'Where people reach this market, for the way back from a payment.',
+    'Where people reach this market, for the way back from a payment and for programs that ask.',
   ),
   collateralRequired: plain(
     'CYGNET_COLLATERAL_REQUIRED',

@@ -63,4 +63,4 @@ export interface KeyRecord {
  * Whose key a secret is, or why it is nobody's: never made, not a key at all (a typo, another house's), revoked, or past
  * its expiry.
  */
-export type KeyAnswer = KeyRecord | 'unknown' | 'malformed' | 'revoked' | 'expired';
+export type KeyAnswer = KeyRecord | 'unknown' | 'malformed' | 'revoked' | 'expired' | 'suspended';

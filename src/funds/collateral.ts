@@ -8,7 +8,8 @@ import { type Asset, valueOf } from '#domain/asset.ts';
 import type { ChainAsset } from '#domain/chain-settings.ts';
 import { COLLATERAL_REQUIRED, coverage, type HardwareClass, strongestClass } from '#domain/collateral.ts';
 import type { Address, Hex } from '#domain/hex.ts';
-import type { Pico } from '#domain/money.ts';
+import { least, type Pico } from '#domain/money.ts';
+import { noteEvent } from '#identity/account-events.ts';
 import { gpusOf } from '#identity/nodes.ts';
 import { listProviders, ownerAddressOf, setProviderState, withhold } from '#identity/providers.ts';
 import type { Clock } from '#kit/clock.ts';
@@ -17,6 +18,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import { openAccount, writeEntries } from '#ledger/book.ts';
 import { collateralAccount } from '#ledger/chart.ts';
+import type { Entry } from '#ledger/entries.ts';
 import {
   collateralEntry,
   collateralRefundEntry,
@@ -460,6 +462,34 @@ export class Collateral {
     return step;
   }
 
+  /**
+   * Charges a provider's pledged dollars for a loss that was proven its fault, within the caller's transaction: at most what
+   * is pledged, waiting or not, and no step of the ladder. The finding must be new. Answers what was taken; its entry is the
+   * caller's to write, together with its own.
+   */
+  async chargeDollars(
+    sql: Sql,
+    finding: { id: string; providerId: string; amount: Pico; reason: string; at: number },
+  ): Promise<{ taken: Pico; entry: Entry | undefined }> {
+    const { id, providerId, reason, at } = finding;
+    const place = dollarsOf(providerId);
+    const { locked, waiting } = await lockPledge(sql, place);
+    const pledged = locked + waiting;
+    const amount = least(finding.amount, pledged);
+    const shareBps = pledged === 0n ? 0 : Number((amount * 10_000n) / pledged);
+    await sql`
+      insert into collateral_findings (id, provider_id, reason, failures, share_bps, removes, at)
+      values (${id}, ${providerId}, ${reason}, 1, ${shareBps}, false, ${new Date(at)})`;
+    if (amount === 0n) return { taken: 0n, entry: undefined };
+    const { amount: taken } = await applyMove(
+      sql,
+      place,
+      { kind: 'slashed', amount },
+      { id: `slash:${id}`, at, reference: id },
+    );
+    return { taken, entry: slashEntry({ id: `${id}:usd`, at, amount: taken, providerId }) };
+  }
+
   async #slashTokens(findingId: string, account: Address, step: ReturnType<typeof slashStep>): Promise<void> {
     const chain = this.#chain;
     if (!chain || step.shareBasisPoints === 0) return;
@@ -478,6 +508,41 @@ export class Collateral {
       if (await chain.sender.knows(intent.id)) continue;
       await chain.sender.send(intent);
     }
+  }
+
+  /**
+   * Writes down what the operator decided about a finding of its own, once. Granted: what was withheld for it ends; what it
+   * took is given back by `giveBack`.
+   */
+  async decideFinding(appeal: {
+    id: string;
+    decision: 'granted' | 'rejected';
+    reason: string;
+    actor: string;
+    at: number;
+  }): Promise<'decided' | 'known' | 'unknown' | { decidedAs: string }> {
+    const { id, decision, reason, actor, at } = appeal;
+    return await this.#database.transaction(async (sql) => {
+      const [finding] = await sql<{ provider_id: string; reason: string }[]>`
+        select provider_id, reason from collateral_findings where id = ${id}`;
+      if (!finding) return 'unknown';
+      const [made] = await sql`
+        insert into finding_appeals (finding_id, decision, reason, decided_by, decided_at)
+        values (${id}, ${decision}, ${reason}, ${actor}, ${new Date(at)}) on conflict do nothing returning finding_id`;
+      if (!made) {
+        const [first] = await sql<{ decision: string }[]>`
+          select decision from finding_appeals where finding_id = ${id}`;
+        return first?.decision === decision ? 'known' : { decidedAs: first?.decision ?? '' };
+      }
+      const { provider_id: providerId } = finding;
+      if (decision === 'granted')
+        await sql`
+          update providers set withheld_until = null, withheld_because = ''
+          where id = ${providerId} and withheld_because = ${finding.reason}`;
+      const detail = { finding: id, decision, reason };
+      await noteEvent(sql, { at, actor, what: 'finding-appeal-decided', about: providerId, detail });
+      return 'decided';
+    });
   }
 
   /**

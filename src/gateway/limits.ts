@@ -1,15 +1,16 @@
 import type { KeyScope } from '#domain/key-scope.ts';
 import type { Category } from '#domain/model.ts';
 import { planOf } from '#domain/plan.ts';
+import { firstTiers, type Tier, type TierOf, tierOfPlan } from '#domain/tier.ts';
 
 /**
  * How much may be asked for: requests a minute and requests at once, of one key and of all keys of its account. Rates are
  * leaky buckets in their "generic cell rate" form: one number each, the time at which an evenly spaced series would be due
  * next. A whole allowance may be used at once and then comes back evenly.
  *
- * A request takes from five buckets or from none: its key's of the category, the key's own (where its scope sets one), the
- * account's of the category, and the plan's of a minute and of a day. The account's exist so that making many keys gains
- * little.
+ * A request takes from six buckets or from none: its key's of the category, the key's own (where its scope sets one), the
+ * account's of the category, its tier's of ten seconds, and the plan's of a minute and of a day. The account's exist so that
+ * making many keys gains little.
  *
  * Everything is kept per key *record* and account, and a key that is not known never gets here, so what an outsider can
  * make this hold is bounded by the number of keys. In one process it lives in memory and answers at once; many gateways
@@ -32,13 +33,13 @@ export interface LimitedKey {
 }
 
 /** Whose limit it is. */
-export type LimitOf = 'address' | 'key' | 'key-scope' | 'account' | 'plan' | 'plan-day';
+export type LimitOf = 'address' | 'key' | 'key-scope' | 'account' | 'plan' | 'plan-day' | 'tier-burst';
 
 /** Of all limits, what the tightest says: the one that refused, or else the one with the fewest requests left. */
 export interface RateVerdict {
   readonly allowed: boolean;
   readonly of: LimitOf;
-  /** Requests in a minute, or in a day for `plan-day`. */
+  /** Requests in a minute, in a day for `plan-day`, or in ten seconds for `tier-burst`. */
   readonly limit: number;
   /** How many more would be allowed right now. */
   readonly remaining: number;
@@ -50,7 +51,7 @@ export interface RateVerdict {
 
 export interface PlaceVerdict {
   readonly allowed: boolean;
-  readonly of: 'key' | 'account' | 'plan';
+  readonly of: 'key' | 'account' | 'plan' | 'tier';
   readonly limit: number;
   readonly remaining: number;
 }
@@ -66,10 +67,11 @@ type Bucket = 'llm' | 'image' | 'embedding' | 'other';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
+const BURST_MS = 10_000;
 const ACCOUNT_FACTOR = 5;
 
 /** By bucket: when the next request would be due if they came evenly. Monotonic milliseconds. */
-type DueMs = Record<Bucket | 'all' | 'day', number>;
+type DueMs = Record<Bucket | 'all' | 'day' | 'burst', number>;
 
 interface Use {
   inFlight: number;
@@ -100,6 +102,12 @@ interface Counted extends Check {
   readonly dueMs: DueMs;
 }
 
+/** The checks of a key, as they follow from its record and this tier. */
+interface Worked {
+  readonly tier: Tier;
+  readonly of: Partial<Record<Bucket, readonly Counted[]>>;
+}
+
 /** Limits of one process. A restart forgets them: what was used of a day's allowance too. */
 export class MemoryLimits implements Limits {
   readonly #settings: LimitSettings;
@@ -107,11 +115,13 @@ export class MemoryLimits implements Limits {
   readonly #empty: boolean;
   readonly #keys = new Map<string, Use>();
   readonly #accounts = new Map<string, Use>();
-  readonly #checks = new WeakMap<LimitedKey, Partial<Record<Bucket, readonly Counted[]>>>();
+  readonly #checks = new WeakMap<LimitedKey, Worked>();
+  readonly #tiers: TierOf;
 
   /** `parts`: of each limit a minute, only the n-th part is ours. `empty`: nothing of it is saved up at the beginning. */
-  constructor(settings: LimitSettings, { parts = 1, empty = false } = {}) {
+  constructor(settings: LimitSettings, tiers: TierOf = firstTiers, { parts = 1, empty = false } = {}) {
     this.#settings = settings;
+    this.#tiers = tiers;
     this.#parts = parts;
     this.#empty = empty;
   }
@@ -137,13 +147,14 @@ export class MemoryLimits implements Limits {
   enter(key: LimitedKey): PlaceVerdict {
     const used = useOf(this.#keys, key.id);
     const account = useOf(this.#accounts, key.ownerId);
+    const all = accountPlaces(key, this.#settings, this.#tiers);
     const ofKey = this.#settings.concurrentPerKey - used.inFlight;
-    const ofAccount = accountPlaces(key, this.#settings) - account.inFlight;
+    const ofAccount = all.places - account.inFlight;
     const allowed = ofKey > 0 && ofAccount > 0;
-    if (!allowed) return placeVerdict(key, this.#settings, { allowed, ofKey, ofAccount });
+    if (!allowed) return placeVerdict(this.#settings, all, { allowed, ofKey, ofAccount });
     used.inFlight += 1;
     account.inFlight += 1;
-    return placeVerdict(key, this.#settings, { allowed, ofKey: ofKey - 1, ofAccount: ofAccount - 1 });
+    return placeVerdict(this.#settings, all, { allowed, ofKey: ofKey - 1, ofAccount: ofAccount - 1 });
   }
 
   leave(key: LimitedKey): void {
@@ -153,46 +164,61 @@ export class MemoryLimits implements Limits {
     account.inFlight = Math.max(0, account.inFlight - 1);
   }
 
-  /** A key's record is replaced when it changes, so what follows from it is worked out once per record. */
+  /** A key's record is replaced when it changes, and so is a tier: what follows from both is worked out once. */
   #checksOf(key: LimitedKey, bucket: Bucket): readonly Counted[] {
-    const known = this.#checks.get(key);
-    const checks = known?.[bucket];
-    if (checks) return checks;
+    const tier = this.#tiers(tierOfPlan(key.plan));
+    let known = this.#checks.get(key);
+    if (known?.tier !== tier) {
+      known = { tier, of: {} };
+      this.#checks.set(key, known);
+    }
+    return (known.of[bucket] ??= this.#countedFor(key, bucket, tier));
+  }
+
+  #countedFor(key: LimitedKey, bucket: Bucket, tier: Tier): Counted[] {
     const own = useOf(this.#keys, key.id).dueMs;
     const account = useOf(this.#accounts, key.ownerId).dueMs;
-    const made = checksFor(key, bucket, this.#settings).map((check) => ({
+    return checksFor(key, bucket, this.#settings, tier).map((check) => ({
       ...check,
       limit: check.limit / this.#parts,
       dueMs: check.of === 'key' || check.of === 'key-scope' ? own : account,
     }));
-    if (known) known[bucket] = made;
-    else this.#checks.set(key, { [bucket]: made });
-    return made;
   }
 }
 
 /** Every limit that a request of `category` has to pass, the key's own first. */
-export function checksOf(key: LimitedKey, category: Category, settings: LimitSettings): readonly Check[] {
-  return checksFor(key, BUCKET_OF[category], settings);
+export function checksOf(
+  key: LimitedKey,
+  category: Category,
+  settings: LimitSettings,
+  tier: Tier,
+): readonly Check[] {
+  return checksFor(key, BUCKET_OF[category], settings, tier);
 }
 
-/** How many requests all keys of the account may have under way. */
-export function accountPlaces(key: LimitedKey, settings: LimitSettings): number {
-  return (
-    planOf(key.plan).concurrent ?? settings.concurrentPerKey * (settings.accountFactor ?? ACCOUNT_FACTOR)
-  );
+/** How many requests all keys of an account may have under way, and what says so. */
+export interface AccountPlaces {
+  readonly places: number;
+  readonly of: 'account' | 'plan' | 'tier';
+}
+
+export function accountPlaces(key: LimitedKey, settings: LimitSettings, tiers: TierOf): AccountPlaces {
+  const ofPlan = planOf(key.plan).concurrent;
+  const ofTier = tiers(tierOfPlan(key.plan)).concurrent;
+  const places = ofPlan ?? settings.concurrentPerKey * (settings.accountFactor ?? ACCOUNT_FACTOR);
+  if (ofTier !== null && ofTier < places) return { places: ofTier, of: 'tier' };
+  return { places, of: ofPlan === null ? 'account' : 'plan' };
 }
 
 /** What is said of a place, by what is left of the key's and of the account's (after it was taken, where it was). */
 export function placeVerdict(
-  key: LimitedKey,
   settings: LimitSettings,
+  all: AccountPlaces,
   { allowed, ofKey, ofAccount }: { allowed: boolean; ofKey: number; ofAccount: number },
 ): PlaceVerdict {
   const left = Math.max(0, Math.min(ofKey, ofAccount));
   if (ofAccount >= ofKey) return { allowed, of: 'key', limit: settings.concurrentPerKey, remaining: left };
-  const of = planOf(key.plan).concurrent === null ? 'account' : 'plan';
-  return { allowed, of, limit: accountPlaces(key, settings), remaining: left };
+  return { allowed, of: all.of, limit: all.places, remaining: left };
 }
 
 /** The verdict that follows from when each of `checks` is due next. */
@@ -220,7 +246,7 @@ export function verdictOf(
   return verdict(checks[tightest] as Check, dueMs[tightest] as number, nowMs, allowed);
 }
 
-function checksFor(key: LimitedKey, bucket: Bucket, settings: LimitSettings): Check[] {
+function checksFor(key: LimitedKey, bucket: Bucket, settings: LimitSettings, tier: Tier): Check[] {
   const limit = settings.requestsPerMinute[bucket];
   const mine = `key:${key.id}`;
   const whose = `account:${key.ownerId}`;
@@ -230,6 +256,8 @@ function checksFor(key: LimitedKey, bucket: Bucket, settings: LimitSettings): Ch
     checks.push({ of: 'key-scope', whose: mine, bucket: 'all', limit: own, periodMs: MINUTE_MS });
   const accountLimit = limit * (settings.accountFactor ?? ACCOUNT_FACTOR);
   checks.push({ of: 'account', whose, bucket, limit: accountLimit, periodMs: MINUTE_MS });
+  if (tier.burst !== null)
+    checks.push({ of: 'tier-burst', whose, bucket: 'burst', limit: tier.burst, periodMs: BURST_MS });
   if (key.plan === undefined) return checks;
   const { requestsPerMinute, requestsPerDay } = planOf(key.plan);
   if (requestsPerMinute !== null)
@@ -275,7 +303,7 @@ function remaining(check: Check, dueMs: number, nowMs: number): number {
 function useOf(uses: Map<string, Use>, id: string): Use {
   let use = uses.get(id);
   if (!use) {
-    use = { inFlight: 0, dueMs: { llm: 0, image: 0, embedding: 0, other: 0, all: 0, day: 0 } };
+    use = { inFlight: 0, dueMs: { llm: 0, image: 0, embedding: 0, other: 0, all: 0, day: 0, burst: 0 } };
     uses.set(id, use);
   }
   return use;

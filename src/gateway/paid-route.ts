@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PROBER } from '#domain/prober.ts';
+import { traceOf } from '#domain/trace.ts';
 import { Fault } from '#kit/fault.ts';
 import { PROBE_HEADER } from '#reliability/probe-door.ts';
 import { type BodiesInHand, noRoom, type Room } from './bodies-in-hand.ts';
@@ -119,7 +120,11 @@ function open<A extends Ask>(
     if (closing()) throw new Fault('shutting-down', { retryAfterS: 2 });
     const via = loops.pass(request.headers['cdn-loop']);
     const goOn = (admitted: Caller): void => {
-      const caller = via === undefined ? admitted : { ...admitted, via };
+      const trace = rooms.traced ? traceOf(request.headers['traceparent'], requestId) : undefined;
+      const caller =
+        via === undefined && !trace
+          ? admitted
+          : { ...admitted, ...(via !== undefined && { via }), ...(trace && { trace }) };
       const to = caller.key.id === PROBER.id ? request.headers[PROBE_HEADER] : undefined;
       then({ caller: typeof to === 'string' ? { ...caller, to } : caller, reply, translated });
     };

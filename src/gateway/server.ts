@@ -17,6 +17,7 @@ import { BodiesInHand } from './bodies-in-hand.ts';
 import type { BodyPool } from './body-pool.ts';
 import { openConsole } from './console/console.ts';
 import type { ConsoleRooms } from './console/rooms.ts';
+import { type Dashboard, wantsPage } from './dashboard.ts';
 import { docsPage } from './docs-page.ts';
 import { chat } from './endpoints/chat.ts';
 import { completions } from './endpoints/completions.ts';
@@ -74,10 +75,7 @@ export async function openGateway(
     { ...parts, bodyBytesMax: PLAYGROUND_BODY_BYTES_MAX },
     {
       endpoint: chat,
-      read: async (bytes) => {
-        const ask = await bodies.read('chat', bytes);
-        return ask instanceof Fault ? ask : playground.limit(ask);
-      },
+      read: async (bytes) => playground.limit(await bodies.read('chat', bytes)),
       admit: (request, requestId) => playground.admit(request, requestId),
     },
   );
@@ -179,8 +177,8 @@ export async function openGateway(
       delete headers['content-type'];
     rooms.loops.pass(request.headers['cdn-loop']);
   });
-  app.setNotFoundHandler((_request, reply) => {
-    reply.code(404).send(errorBody('route-unknown'));
+  app.setNotFoundHandler((request, reply) => {
+    if (!rooms.dashboard?.answer(request, reply)) reply.code(404).send(errorBody('route-unknown'));
   });
   app.setErrorHandler((error, request, reply) => {
     const fault = asFault(error);
@@ -226,7 +224,10 @@ export async function openGateway(
     const models = rooms.models.list().filter((model) => chat.categories.has(model.category));
     return { object: 'list', data: models.map((model) => modelBody(model, rooms.providersOf(model.id))) };
   });
-  app.get('/', async (_request, reply) => reply.redirect('/docs', 302));
+  app.get('/', (request, reply) => {
+    if (wantsPage(request) && rooms.dashboard?.answer(request, reply)) return;
+    void reply.redirect('/docs', 302);
+  });
   const document = openApi(rooms.version);
   const page = docsPage(document);
   app.get('/openapi.json', async () => document);
@@ -304,6 +305,8 @@ export interface GatewayRooms {
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
   /** How many candidates could serve a model now. */
   readonly providersOf: (modelId: string) => number;
+  /** The pages for people; undefined where they were not built. */
+  readonly dashboard: Dashboard | undefined;
   /** Ours, as the package has it. */
   readonly version: string;
   readonly usage: GenerationRooms['usage'];

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WHOLE_SCOPE } from '#domain/key-scope.ts';
 import type { KeyRecord } from '#domain/party.ts';
+import { firstTiers, type Tier, type TierOf } from '#domain/tier.ts';
 import type { Purse } from '#funds/plan-purses.ts';
 import { pause, systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
@@ -32,6 +33,8 @@ interface Stand {
   caps(): SpendCaps;
   quotas(purse: Purse): Promise<Quotas>;
   readonly clock: VirtualClock;
+  /** Sets the terms of a tier, for all gateways. */
+  setTier(terms: Partial<Tier>): void;
 }
 
 interface Gateway {
@@ -71,12 +74,23 @@ function alternating<T extends object>(members: readonly T[]): () => T {
   return () => members[turn++ % members.length] as T;
 }
 
+/** Tiers that can be set, as the operator's view of them does: each change makes a new record. */
+function settableTiers(): { of: TierOf; set: (terms: Partial<Tier>) => void } {
+  const set = new Map<string, Tier>();
+  return {
+    of: (name) => set.get(name) ?? firstTiers(name),
+    set: (terms) => set.set('hobby', { ...firstTiers('hobby'), ...terms }),
+  };
+}
+
 function memory(): Promise<Stand> {
   const clock = new VirtualClock(NOON);
-  const limits = new MemoryLimits(settings);
+  const tiers = settableTiers();
+  const limits = new MemoryLimits(settings, tiers.of);
   let quotas: Promise<Quotas> | undefined;
   return MemoryCaps.open({ clock, log: silentLog, read: async () => new Map(), keys: [] }).then((caps) => ({
     clock,
+    setTier: tiers.set,
     limits: () => limits,
     caps: () => caps,
     quotas: (purse) => {
@@ -91,10 +105,18 @@ async function shared(count: number): Promise<Stand> {
   const clock = new VirtualClock(NOON);
   const prefix = `test${stands}:`;
   const gateways: Gateway[] = [];
+  const tiers = settableTiers();
   for (let i = 0; i < count; i++) gateways.push(await gateway(prefix, `inst_${i}`));
   const limits = gateways.map(
     ({ line, pots }) =>
-      new SharedLimits({ line, pots, settings, clock: systemClock, timeOf: (nowMs) => 1_000_000 + nowMs }),
+      new SharedLimits({
+        line,
+        pots,
+        settings,
+        tiers: tiers.of,
+        clock: systemClock,
+        timeOf: (nowMs) => 1_000_000 + nowMs,
+      }),
   );
   const caps = gateways.map(
     ({ line, pots }) =>
@@ -120,6 +142,7 @@ async function shared(count: number): Promise<Stand> {
   let turn = 0;
   return {
     clock,
+    setTier: tiers.set,
     limits: alternating(limits),
     caps: alternating(caps),
     quotas: async (purse) => {
@@ -189,6 +212,54 @@ describe.each([
     // Whoever asks next, the free place is found, also where it lies at another gateway.
     expect((await stand.limits().enter(KEY)).allowed).toBe(true);
     expect((await stand.limits().enter(KEY)).allowed).toBe(false);
+  });
+
+  test.skipIf(!there)("hold an account to its tier's burst of ten seconds, as it stands when asked", async () => {
+    const stand = await open();
+    stand.setTier({ burst: 4 });
+    const free = (i: number): LimitedKey => ({ id: `key_${i}`, ownerId: 'cons_4', plan: 'free' });
+    for (let i = 0; i < 4; i++)
+      expect(await stand.limits().takeRequest(free(i), 'llm', 0)).toMatchObject({
+        allowed: true,
+        of: 'tier-burst',
+        limit: 4,
+        remaining: 3 - i,
+      });
+    expect(await stand.limits().takeRequest(free(0), 'image', 0)).toMatchObject({
+      allowed: false,
+      of: 'tier-burst',
+      retryAfterS: 3,
+    });
+    stand.setTier({ burst: 5 });
+    expect((await stand.limits().takeRequest(free(1), 'llm', 0)).allowed).toBe(false);
+    expect((await stand.limits().takeRequest(free(2), 'llm', 2_000)).allowed).toBe(true);
+    expect((await stand.limits().takeRequest(free(3), 'llm', 2_000)).allowed).toBe(false);
+    stand.setTier({ burst: null });
+    expect((await stand.limits().takeRequest(free(4), 'llm', 2_000)).allowed).toBe(true);
+  });
+
+  test.skipIf(!there)("hold all keys of an account to its tier's places, also when they become fewer", async () => {
+    const stand = await open();
+    stand.setTier({ concurrent: 2, burst: null });
+    const free = (i: number): LimitedKey => ({ id: `key_${i}`, ownerId: 'cons_5', plan: 'free' });
+    const inside: [Limits, LimitedKey][] = [];
+    const enter = async (i: number) => {
+      const limits = stand.limits();
+      const verdict = await limits.enter(free(i));
+      if (verdict.allowed) inside.push([limits, free(i)]);
+      return verdict;
+    };
+    // The plan's own limit is 2 as well, and the tier says no less.
+    await enter(0);
+    await enter(1);
+    expect(await enter(2)).toEqual({ allowed: false, of: 'plan', limit: 2, remaining: 0 });
+    for (const [limits, key] of inside.splice(0)) limits.leave(key);
+    stand.setTier({ concurrent: 1, burst: null });
+    expect((await enter(0)).allowed).toBe(true);
+    expect(await enter(1)).toEqual({ allowed: false, of: 'tier', limit: 1, remaining: 0 });
+    expect(await enter(2)).toEqual({ allowed: false, of: 'tier', limit: 1, remaining: 0 });
+    for (const [limits, key] of inside.splice(0)) limits.leave(key);
+    expect((await enter(2)).allowed).toBe(true);
   });
 
   test.skipIf(!there)('hold a cap exactly, with what was asked for and not charged given back', async () => {

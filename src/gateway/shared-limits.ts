@@ -1,4 +1,5 @@
 import type { Category } from '#domain/model.ts';
+import { firstTiers, type Tier, type TierOf, tierOfPlan } from '#domain/tier.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { Line } from '#shared/line.ts';
 import type { Pot, Pots } from '#shared/pots.ts';
@@ -32,6 +33,7 @@ export class SharedLimits implements Limits {
   readonly #line: Line;
   readonly #pots: Pots;
   readonly #settings: LimitSettings;
+  readonly #tiers: TierOf;
   readonly #clock: Clock;
   readonly #timeOf: (nowMs: number) => number | undefined;
   readonly #rates = new WeakMap<LimitedKey, Partial<Record<Category, Rate>>>();
@@ -45,6 +47,8 @@ export class SharedLimits implements Limits {
     line: Line;
     pots: Pots;
     settings: LimitSettings;
+    /** What each tier gets now; by default what a market begins with. */
+    tiers?: TierOf;
     clock: Clock;
     /** For tests: whose time the buckets run in. By default Redis's own. */
     timeOf?: (nowMs: number) => number;
@@ -52,6 +56,7 @@ export class SharedLimits implements Limits {
     this.#line = parts.line;
     this.#pots = parts.pots;
     this.#settings = parts.settings;
+    this.#tiers = parts.tiers ?? firstTiers;
     this.#clock = parts.clock;
     this.#timeOf = parts.timeOf ?? (() => undefined);
     this.#ticker = parts.clock.every(TICK_MS, () => this.#tick());
@@ -115,7 +120,7 @@ export class SharedLimits implements Limits {
   }
 
   #verdict(key: LimitedKey, own: Pot, account: Pot, full: 'key' | 'account' | undefined): PlaceVerdict {
-    return placeVerdict(key, this.#settings, {
+    return placeVerdict(this.#settings, accountPlaces(key, this.#settings, this.#tiers), {
       allowed: full === undefined,
       ofKey: full === 'key' ? 0 : (this.#pots.left(own) ?? 0),
       ofAccount: full === 'account' ? 0 : (this.#pots.left(account) ?? 0),
@@ -123,7 +128,7 @@ export class SharedLimits implements Limits {
   }
 
   #accountPot(key: LimitedKey): Pot {
-    return this.#placePot(`account:${key.ownerId}`, accountPlaces(key, this.#settings));
+    return this.#placePot(`account:${key.ownerId}`, accountPlaces(key, this.#settings, this.#tiers).places);
   }
 
   #placePot(name: string, size: number): Pot {
@@ -170,16 +175,23 @@ export class SharedLimits implements Limits {
   }
 
   #takeAlone(key: LimitedKey, category: Category, nowMs: number): RateVerdict {
-    this.#alone ??= new MemoryLimits(this.#settings, { parts: this.#line.place.of, empty: true });
+    this.#alone ??= new MemoryLimits(this.#settings, this.#tiers, {
+      parts: this.#line.place.of,
+      empty: true,
+    });
     return this.#alone.takeRequest(key, category, nowMs);
   }
 
   #rateOf(key: LimitedKey, category: Category): Rate {
     const known = this.#rates.get(key);
     const found = known?.[category];
-    if (found) return found;
-    const checks = checksOf(key, category, this.#settings);
+    const tier = this.#tiers(tierOfPlan(key.plan));
+    if (found?.tier === tier) return found;
+    // The tier was changed: what was taken ahead by its old limits goes back.
+    if (found) this.#giveBack(found);
+    const checks = checksOf(key, category, this.#settings, tier);
     const rate: Rate = {
+      tier,
       checks,
       buckets: checks.map((check) => ({
         name: `${check.whose}:${check.bucket}`,
@@ -215,6 +227,8 @@ export class SharedLimits implements Limits {
 
 /** How a key's requests of a category are counted, with those that were taken ahead. */
 interface Rate {
+  /** By whose limits. */
+  readonly tier: Tier;
   readonly checks: readonly Check[];
   readonly buckets: readonly Bucket[];
   ready: number;

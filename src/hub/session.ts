@@ -273,7 +273,7 @@ export class Session {
     if (key === 'expired') {
       return this.#refuse(message, { code: 401, why: 'key expired', said: 'This provider key has expired.' });
     }
-    if (key.kind !== 'provider') {
+    if (key === 'suspended' || key.kind !== 'provider') {
       return this.#refuse(message, {
         code: 403,
         why: 'key of a consumer',

@@ -9,7 +9,15 @@ import { noteEvent } from './account-events.ts';
 import { insertKey, makeKey } from './keys.ts';
 import type { Passwords } from './passwords.ts';
 import { insertProvider } from './providers.ts';
-import { hashSession, looksLikeSession, type Session, startSession } from './sessions.ts';
+import type { SecondFactors } from './second-factors.ts';
+import {
+  hashSession,
+  looksLikeSession,
+  type OpenSession,
+  openSessions,
+  type Session,
+  startSession,
+} from './sessions.ts';
 
 /** Somebody who signs in: always a consumer, perhaps a provider, perhaps an operator. */
 export interface User {
@@ -19,6 +27,12 @@ export interface User {
   readonly consumerId: string;
   readonly providerId: string | null;
   readonly isOperator: boolean;
+}
+
+/** Where somebody signs in from, and with what program. */
+interface Place {
+  readonly address: string;
+  readonly program: string;
 }
 
 /**
@@ -36,11 +50,13 @@ export class Accounts {
    * A new user with a consumer, a first key and a session. `taken` when the address has an account: the password is hashed
    * all the same, so that the time taken does not tell more than the answer does.
    */
-  async signUp(person: {
-    email: string;
-    password: Sealed<string>;
-    displayName: string;
-  }): Promise<{ user: User; session: Session; apiKey: Sealed<string>; keyId: string } | 'taken'> {
+  async signUp(
+    person: {
+      email: string;
+      password: Sealed<string>;
+      displayName: string;
+    } & Partial<Place>,
+  ): Promise<{ user: User; session: Session; apiKey: Sealed<string>; keyId: string } | 'taken'> {
     const { database, clock, makeId, randomness, passwords } = this.#parts;
     const passwordHash = await passwords.hash(person.password.open());
     const at = clock.wallMs();
@@ -72,17 +88,19 @@ export class Accounts {
       const key = { id: makeId('key'), kind: 'consumer' as const, ownerId: user.consumerId };
       await insertKey(sql, { ...key, name: 'First key', prefix, hash, at });
       await noteEvent(sql, { at, actor: user.id, what: 'signed-up', about: user.id });
-      const session = await this.#startSession(sql, user.id, at);
+      const session = await this.#startSession(sql, user.id, at, person);
       return { user, session, apiKey: secret, keyId: key.id };
     });
   }
 
-  /** A new session, or `refused`: for a wrong password and for an unknown address alike, after the same time. */
-  async logIn(person: {
-    email: string;
-    password: Sealed<string>;
-  }): Promise<{ user: User; session: Session } | 'refused'> {
-    const { database, clock, passwords } = this.#parts;
+  /**
+   * A new session, or `refused`: for a wrong password and for an unknown address alike, after the same time. Whoever has a
+   * second factor needs a code of it too: `code-missing` and `code-wrong` are only said to who knew the password.
+   */
+  async logIn(
+    person: { email: string; password: Sealed<string>; code?: string | undefined } & Partial<Place>,
+  ): Promise<{ user: User; session: Session } | 'refused' | 'code-missing' | 'code-wrong'> {
+    const { database, clock, passwords, factors } = this.#parts;
     const { sql } = database;
     const [row] = await sql<(Row & { password_hash: string })[]>`
       ${userColumns(sql)}, u.password_hash from users u where email_key = ${emailKey(person.email)}`;
@@ -94,7 +112,10 @@ export class Accounts {
       const [same] = await inner`
         select id from users where id = ${user.id} and password_hash = ${row.password_hash} for share`;
       if (!same) return 'refused' as const;
-      return { user, session: await this.#startSession(inner, user.id, at) };
+      const checked = await factors.check(inner, user.id, person.code);
+      if (checked === 'missing') return 'code-missing' as const;
+      if (checked === 'wrong') return 'code-wrong' as const;
+      return { user, session: await this.#startSession(inner, user.id, at, person) };
     });
   }
 
@@ -203,9 +224,61 @@ export class Accounts {
     return { providerId, keyId: key.id, secret, prefix, state };
   }
 
-  async #startSession(sql: Sql, userId: string, at: number): Promise<Session> {
+  /** The sessions of a user that have not ended, newest first. */
+  async sessions(userId: string): Promise<OpenSession[]> {
+    return await openSessions(this.#parts.database, { userId, at: this.#parts.clock.wallMs() });
+  }
+
+  /** Ends a session of this user. False when it has none of that id that lasts. */
+  async endSession(userId: string, sessionId: string): Promise<boolean> {
+    const at = new Date(this.#parts.clock.wallMs());
+    const [ended] = await this.#parts.database.sql`
+      update sessions set ended_at = ${at}
+      where id = ${sessionId} and user_id = ${userId} and ended_at is null and expires_at > ${at} returning id`;
+    return ended !== undefined;
+  }
+
+  /** Ends every session of this user but one. Answers how many. */
+  async endOtherSessions(userId: string, sessionId: string): Promise<number> {
+    const at = new Date(this.#parts.clock.wallMs());
+    const ended = await this.#parts.database.sql`
+      update sessions set ended_at = ${at}
+      where user_id = ${userId} and id <> ${sessionId} and ended_at is null and expires_at > ${at} returning id`;
+    return ended.length;
+  }
+
+  /** Takes a user's second factor away, for its password and a code of it. */
+  async removeSecondFactor(change: {
+    userId: string;
+    password: Sealed<string>;
+    code: string;
+  }): Promise<'removed' | 'refused' | 'code-wrong' | 'none'> {
+    const { database, passwords, factors } = this.#parts;
+    const { userId, password, code } = change;
+    const [row] = await database.sql<{ password_hash: string }[]>`
+      select password_hash from users where id = ${userId}`;
+    if (!(await passwords.matches(row?.password_hash, password.open()))) return 'refused';
+    return await database.transaction(async (sql) => {
+      const checked = await factors.check(sql, userId, code);
+      if (checked === 'none') return 'none';
+      if (checked !== 'right') return 'code-wrong';
+      await factors.remove(sql, userId, userId);
+      return 'removed';
+    });
+  }
+
+  async #startSession(sql: Sql, userId: string, at: number, from: Partial<Place>): Promise<Session> {
     const { makeId, randomness, sessionMs } = this.#parts;
-    return await startSession(sql, { id: makeId('sess'), userId, at, expiresAt: at + sessionMs, randomness });
+    const { address = '', program = '' } = from;
+    return await startSession(sql, {
+      id: makeId('sess'),
+      userId,
+      at,
+      expiresAt: at + sessionMs,
+      randomness,
+      address: address.slice(0, 60),
+      program: program.replaceAll(/\p{Cc}/gu, ' ').slice(0, 200),
+    });
   }
 }
 
@@ -216,6 +289,7 @@ export interface AccountParts {
   /** The cryptographic one. */
   readonly randomness: Randomness;
   readonly passwords: Passwords;
+  readonly factors: SecondFactors;
   /** What a provider must have before it is active. */
   readonly life: LifeTerms;
   /** How long a session lasts. */

@@ -30,7 +30,8 @@ export class EndpointDesk {
     return await setAsk(this.#database, wish);
   }
 
-  async list(providerId: string): Promise<ListedEndpoint[]> {
+  /** Of a provider, or of all. */
+  async list(providerId: string | undefined): Promise<ListedEndpoint[]> {
     return await listEndpoints(this.#database, { providerId, limit: LISTED });
   }
 

@@ -65,6 +65,7 @@ export class KeyRing {
     const { record } = entry;
     if (record.revoked) return 'revoked';
     if (record.expiresAt !== undefined && record.expiresAt <= this.#clock.wallMs()) return 'expired';
+    if (entry.suspended) return 'suspended';
     if (entry.usedOn !== this.#today) {
       entry.usedOn = this.#today;
       this.#used.add(entry);
@@ -165,7 +166,7 @@ export class KeyRing {
       select k.id, k.kind, k.owner_id, k.name, k.prefix, encode(k.hash, 'hex') as hash,
         k.revoked_at is not null as revoked, coalesce(k.last_used_on - date '1970-01-01', -1) as used_on,
         k.family_id, k.expires_at, k.models, k.categories, k.cap_day_pico, k.cap_month_pico, k.addresses,
-        k.requests_per_minute, c.plan
+        k.requests_per_minute, c.plan, c.suspended_at is not null as suspended
       from keys k left join consumers c on c.id = k.consumer_id`;
   }
 
@@ -186,7 +187,7 @@ export class KeyRing {
     if (record.expiresAt === undefined) this.#ends.delete(row.id);
     else this.#ends.set(row.id, record.expiresAt);
     for (const changed of this.#watchers) changed(record);
-    return { record, usedOn: row.used_on };
+    return { record, usedOn: row.used_on, suspended: row.suspended };
   }
 
   async #markUsed(): Promise<void> {
@@ -223,6 +224,8 @@ interface Entry {
   readonly record: KeyRecord;
   /** The last day of use that we know of, in days since 1970; -1 for never. */
   usedOn: number;
+  /** Its consumer is. */
+  readonly suspended: boolean;
 }
 
 interface Row {
@@ -243,6 +246,7 @@ interface Row {
   addresses: string[] | null;
   requests_per_minute: number | null;
   plan: string | null;
+  suspended: boolean;
 }
 
 const PAGE = 5_000;

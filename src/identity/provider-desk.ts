@@ -2,6 +2,7 @@ import type { Database } from '#db/database.ts';
 import type { Provider, ProviderState } from '#domain/party.ts';
 import { noteEvent } from './account-events.ts';
 import { setProviderAsk } from './asks.ts';
+import { type Node, nodesOf } from './nodes.ts';
 import { type ListedProvider, listProviders, setProviderState } from './providers.ts';
 
 /** What a provider tells of itself, and when its agents were last seen. */
@@ -14,6 +15,8 @@ export interface ProviderDetails extends Provider {
   readonly createdAt: number;
   readonly lastConnectedAt: number | null;
 }
+
+const NODES_LISTED = 500;
 
 /** What providers ask and change about themselves. */
 export class ProviderDesk {
@@ -137,6 +140,29 @@ export class ProviderDesk {
       await noteEvent(sql, { ...event, about: request.providerId });
       return 'requested';
     });
+  }
+
+  /** The machines that a provider ever brought, newest sign of life first. */
+  async nodes(providerId: string): Promise<Node[]> {
+    return await nodesOf(this.#database, { providerId, limit: NODES_LISTED });
+  }
+
+  /** The latest request of each provider that waits for a decision. */
+  async asked(
+    providerIds: readonly string[],
+  ): Promise<Map<string, { hardware: string; contact: string; at: number }>> {
+    const rows = await this.#database.sql<
+      { provider_id: string; hardware_summary: string; contact_email: string; requested_at: Date }[]
+    >`
+      select distinct on (provider_id) provider_id, hardware_summary, contact_email, requested_at
+      from approval_requests where provider_id = any(${[...providerIds]}::text[])
+      order by provider_id, requested_at desc`;
+    return new Map(
+      rows.map((row) => [
+        row.provider_id,
+        { hardware: row.hardware_summary, contact: row.contact_email, at: row.requested_at.getTime() },
+      ]),
+    );
   }
 
   /** All providers with what they asked for, oldest first; for operators. */

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Sql } from '#db/database.ts';
+import type { Database, Sql } from '#db/database.ts';
 import type { Randomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 
@@ -20,14 +20,22 @@ export interface Session {
 /** Begins a session for a user. Old ones that ended more than a week ago are swept, a few at a time. */
 export async function startSession(
   sql: Sql,
-  session: { id: string; userId: string; at: number; expiresAt: number; randomness: Randomness },
+  session: {
+    id: string;
+    userId: string;
+    at: number;
+    expiresAt: number;
+    randomness: Randomness;
+    address: string;
+    program: string;
+  },
 ): Promise<Session> {
   const secret = `sess-${session.randomness.bytes(32).toString('hex')}`;
   await sql`
-    insert into sessions (id, user_id, hash, created_at, expires_at)
+    insert into sessions (id, user_id, hash, created_at, expires_at, address, program)
     values (
       ${session.id}, ${session.userId}, decode(${hashSession(secret)}, 'hex'), ${new Date(session.at)},
-      ${new Date(session.expiresAt)}
+      ${new Date(session.expiresAt)}, ${session.address}, ${session.program}
     )`;
   await sql`
     delete from sessions where id in (
@@ -36,6 +44,38 @@ export async function startSession(
     )`;
   return { id: session.id, secret: new Sealed(secret), expiresAt: session.expiresAt };
 }
+
+/** A session as its user sees it. */
+export interface OpenSession {
+  readonly id: string;
+  /** Wall milliseconds. */
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly address: string;
+  readonly program: string;
+}
+
+/** The sessions of a user that last at an instant, newest first. */
+export async function openSessions(
+  database: Database,
+  which: { userId: string; at: number },
+): Promise<OpenSession[]> {
+  const rows = await database.sql<
+    { id: string; created_at: Date; expires_at: Date; address: string; program: string }[]
+  >`
+    select id, created_at, expires_at, address, program from sessions
+    where user_id = ${which.userId} and ended_at is null and expires_at > ${new Date(which.at)}
+    order by created_at desc, id desc limit ${LISTED}`;
+  return rows.map(({ id, created_at, expires_at, address, program }) => ({
+    id,
+    createdAt: created_at.getTime(),
+    expiresAt: expires_at.getTime(),
+    address,
+    program,
+  }));
+}
+
+const LISTED = 200;
 
 /** Could this text be a session's secret? */
 export function looksLikeSession(text: string): boolean {

@@ -6,6 +6,7 @@ import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 import { consumerAccount } from './chart.ts';
 import { depositEntry, type Entry, grantEntry } from './entries.ts';
+import { OutcomeTable } from './outcome-table.ts';
 import type { UsagePosting } from './ports.ts';
 import { type CorrectedUsage, type PostingPlan, partiesOf, planPosting, sumsOf } from './posting.ts';
 import { encodeRecord } from './record-text.ts';
@@ -36,9 +37,18 @@ export class Book implements UsagePosting {
   readonly #instance: string;
   readonly #clock: Clock;
   readonly #log: Logger;
+  /** How requests were served, for a while. */
+  readonly outcomes: OutcomeTable;
 
   /** `instance` names this process's leases: what it posts was served under them. */
-  constructor(options: { database: Database; instance: string; clock: Clock; log: Logger }) {
+  constructor(options: {
+    database: Database;
+    instance: string;
+    clock: Clock;
+    log: Logger;
+    outcomes?: OutcomeTable;
+  }) {
+    this.outcomes = options.outcomes ?? new OutcomeTable(options.database);
     this.#database = options.database;
     this.#instance = options.instance;
     this.#clock = options.clock;
@@ -54,8 +64,14 @@ export class Book implements UsagePosting {
   async post(records: readonly JournalRecord[]): Promise<void> {
     if (records.length === 0) return;
     if (records.length > BATCH_MAX) throw new RangeError(`A batch has at most ${BATCH_MAX} records.`);
+    const usage = records.flatMap((line) => (line.kind === 'usage' ? [line.record] : []));
+    const ready = await this.outcomes.ready(usage, this.#clock.wallMs());
     try {
-      const plan = await this.#database.transaction((sql) => this.#post(sql, records));
+      const plan = await this.#database.transaction(async (sql) => {
+        const posted = await this.#post(sql, records);
+        await this.outcomes.write(sql, posted.usage, ready);
+        return posted;
+      });
       for (const { id, reason } of plan.rejected) {
         this.#log.error(
           { record: id, reason },
@@ -169,19 +185,22 @@ export class Book implements UsagePosting {
   }
 
   /** Gives a consumer credit. `id` is the giver's; a repeat with the same terms changes nothing, with others it throws. */
-  async grant(consumerId: string, amount: Pico, id: string): Promise<void> {
-    await this.#receive(grantEntry({ id, at: this.#clock.wallMs(), consumerId, amount }), consumerId);
+  async grant(consumerId: string, amount: Pico, id: string): Promise<'booked' | 'known'> {
+    return await this.#receive(grantEntry({ id, at: this.#clock.wallMs(), consumerId, amount }), consumerId);
   }
 
   /** Books money that arrived for a consumer. `id` is the payment's; a repeat changes nothing, with other terms it throws. */
-  async deposit(consumerId: string, amount: Pico, id: string): Promise<void> {
-    await this.#receive(depositEntry({ id, at: this.#clock.wallMs(), consumerId, amount }), consumerId);
+  async deposit(consumerId: string, amount: Pico, id: string): Promise<'booked' | 'known'> {
+    return await this.#receive(
+      depositEntry({ id, at: this.#clock.wallMs(), consumerId, amount }),
+      consumerId,
+    );
   }
 
-  async #receive(entry: Entry, consumerId: string): Promise<void> {
-    await this.#database.transaction(async (sql) => {
+  async #receive(entry: Entry, consumerId: string): Promise<'booked' | 'known'> {
+    return await this.#database.transaction(async (sql) => {
       await openAccount(sql, { account: consumerAccount(consumerId), kind: 'consumer' });
-      await writeEntries(sql, [entry]);
+      return (await writeEntries(sql, [entry])) === 0 ? 'known' : 'booked';
     });
   }
 
@@ -210,8 +229,8 @@ export class Book implements UsagePosting {
  * Writes entries within the caller's transaction, for rooms that keep a record of their own beside them. Their accounts
  * exist. An entry that is there already is left alone; one that is there with other terms throws.
  */
-export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise<void> {
-  if (entries.length === 0) return;
+export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise<number> {
+  if (entries.length === 0) return 0;
   const accounts = [...sumsOf(entries).keys()].toSorted();
   await sql`select from accounts where id = any(${accounts}::text[]) order by id for no key update`;
   const known = new Map<string, { accounts: string[]; amounts: Pico[] }>();
@@ -227,9 +246,10 @@ export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise
     if (same) return false;
     throw new Fault('internal', { inner: `The entry ${entry.id} exists with other amounts or parties.` });
   });
-  if (fresh.length === 0) return;
+  if (fresh.length === 0) return 0;
   await insertEntries(sql, fresh);
   await moveBalances(sql, sumsOf(fresh), new Map());
+  return fresh.length;
 }
 
 /** Makes an account, where it is missing, for entries that come within the caller's transaction. */
@@ -318,6 +338,7 @@ function usageRow(record: UsageRecord): Record<string, unknown> {
     covered: (record.covered ?? 0n).toString(),
     covered_tokens: record.coveredTokens ?? 0,
     covered_units: record.coveredUnits ?? 0,
+    price_factor: record.priceFactor ?? 10_000,
   };
 }
 

@@ -88,8 +88,8 @@ export class MarketReading {
     );
   }
 
-  /** The latest requests of a consumer, newest first. */
-  async usageOf(consumerId: string, limit: number): Promise<UsageLine[]> {
+  /** The latest requests of a consumer, or of all, newest first. */
+  async usageOf(consumerId: string | undefined, limit: number): Promise<UsageLine[]> {
     return await latestUsage(this.#database, { consumerId, limit });
   }
 
@@ -220,6 +220,33 @@ export class MarketReading {
     }));
   }
 
+  /** What was asked on each of the last `count` days (UTC), today included; oldest first, also where nothing was. */
+  async days(now: number, count: number): Promise<MarketDay[]> {
+    const since = (Math.floor(now / DAY_MS) - count + 1) * DAY_MS;
+    const rows = await this.#database.sql<
+      { day: bigint; requests: bigint; tokens: bigint; paid: bigint; revenue: Pico }[]
+    >`
+      select floor(extract(epoch from u.at) / 86400)::bigint as day, count(*) as requests,
+        sum(u.input_tokens + u.output_tokens)::bigint as tokens,
+        coalesce(sum(u.input_tokens + u.output_tokens - u.covered_tokens) filter (where u.charge > 0), 0)::bigint as paid,
+        sum(u.charge - coalesce(c.refund, 0))::numeric as revenue
+      from usage u left join corrections c on c.request_id = u.id
+      where u.at >= ${new Date(since)} and u.at <= ${new Date(now)}
+      group by 1`;
+    const byDay = new Map(rows.map((row) => [Number(row.day) * DAY_MS, row]));
+    return Array.from({ length: count }, (_, place) => {
+      const at = since + place * DAY_MS;
+      const row = byDay.get(at);
+      return {
+        at,
+        requests: Number(row?.requests ?? 0n),
+        tokens: Number(row?.tokens ?? 0n),
+        paidTokens: Math.max(0, Number(row?.paid ?? 0n)),
+        revenue: row?.revenue ?? 0n,
+      };
+    });
+  }
+
   /** What each provider did since an instant, most requests first, at most `limit`. */
   async leaders(since: number, limit: number): Promise<(ProviderWork & { providerId: string })[]> {
     const { sql } = this.#database;
@@ -277,6 +304,15 @@ export interface ProviderModelWork extends WorkDone {
   readonly lastAt: number;
   /** Output tokens a second between the first and the last of streamed answers lately; null when there was none. */
   readonly tokensPerSecond: number | null;
+}
+
+interface MarketDay {
+  /** Its beginning, wall milliseconds. */
+  readonly at: number;
+  readonly requests: number;
+  readonly tokens: number;
+  readonly paidTokens: number;
+  readonly revenue: Pico;
 }
 
 export interface ModelDemand {

@@ -73,6 +73,7 @@ export class PeerLink implements RemoteHost {
       stream: job.stream,
       set: job.set,
       via: job.via,
+      traceparent: job.traceparent,
       body_bytes: job.body.length,
       credit,
       deadline_ms: job.deadlineMs,

@@ -146,10 +146,19 @@ describe.each([
     const { near, away } = await sides();
     const agent = agentAt(away);
     const body = Buffer.alloc(300_000, 'x');
-    const { candidate, heard } = await startAt(near, agent, { body, set: { max_tokens: 7 } });
+    const { candidate, heard } = await startAt(near, agent, {
+      body,
+      set: { max_tokens: 7 },
+      traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+    });
     expect(candidate.inFlight).toBe(1);
     const { job: arrived } = agent.link.last;
-    expect(arrived).toMatchObject({ attemptId: 'att_1', set: { max_tokens: 7 }, stream: true });
+    expect(arrived).toMatchObject({
+      attemptId: 'att_1',
+      set: { max_tokens: 7 },
+      stream: true,
+      traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+    });
     expect(arrived.body.equals(body)).toBe(true);
     agent.link.says('data: one\n\n');
     agent.link.says('data: two\n\n');

@@ -126,7 +126,7 @@ export class RemoteAttempt implements Attempt {
       outcome: 'lost',
       usage: undefined,
       inner: 'the link to the other gateway was lost',
-      errorCode: 'provider-cut-off',
+      errorCode: 'gateway-lost',
       between: true,
     });
   }

@@ -19,6 +19,7 @@ export const peerJobSchema = z.object({
   stream: z.boolean(),
   set: z.record(z.string(), z.unknown()),
   via: z.string().optional(),
+  traceparent: z.string().max(256).optional(),
   body_bytes: z.number().int().nonnegative(),
   credit: z.number().int().positive(),
   deadline_ms: z.number().positive(),
@@ -143,6 +144,7 @@ export class ServedJob implements AttemptSink {
         set: about.set,
         deadlineMs: about.deadline_ms,
         via: about.via,
+        traceparent: about.traceparent,
       },
       this,
     );

@@ -61,6 +61,7 @@ export class Presence {
 
 const LOOK_EVERY_MS = 15_000;
 const MINUTE_MS = 60_000;
+const MINUTES_OF_DAY = 1_440;
 
 /** Notes the minute of an instant for the market and for these providers. Doing it again changes nothing. */
 export async function notePresence(
@@ -68,20 +69,30 @@ export async function notePresence(
   at: number,
   providerIds: readonly string[],
 ): Promise<void> {
-  const day = dayName(dayOf(at));
-  const minute = Math.floor((at - dayStart(dayOf(at))) / MINUTE_MS);
+  const from = at - (at % MINUTE_MS);
+  await notePresentMinutes(database, { from, until: from + MINUTE_MS, providerIds });
+}
+
+/** The same for the minutes that begin in [from, until), which are of one day. */
+export async function notePresentMinutes(
+  database: Database,
+  about: { from: number; until: number; providerIds: readonly string[] },
+): Promise<void> {
+  const start = dayStart(dayOf(about.from));
+  const day = dayName(dayOf(about.from));
+  const first = Math.floor((about.from - start) / MINUTE_MS);
+  const after = Math.min(MINUTES_OF_DAY, Math.ceil((about.until - start) / MINUTE_MS));
+  const bits = '0'.repeat(first) + '1'.repeat(after - first) + '0'.repeat(MINUTES_OF_DAY - after);
   // Ordered, so that two processes wait for each other and never both.
-  const ids = providerIds.toSorted();
+  const ids = about.providerIds.toSorted();
   await database.transaction(async (sql) => {
     await sql`
-      insert into market_minutes as m (day, minutes)
-      values (${day}, set_bit(repeat('0', 1440)::bit(1440), ${minute}::integer, 1))
+      insert into market_minutes as m (day, minutes) values (${day}, ${bits}::text::bit(1440))
       on conflict (day) do update set minutes = m.minutes | excluded.minutes`;
     if (ids.length === 0) return;
     await sql`
       insert into provider_minutes as p (day, provider_id, minutes)
-      select ${day}, id, set_bit(repeat('0', 1440)::bit(1440), ${minute}::integer, 1)
-      from unnest(${ids}::text[]) as t(id) order by id
+      select ${day}, id, ${bits}::text::bit(1440) from unnest(${ids}::text[]) as t(id) order by id
       on conflict (day, provider_id) do update set minutes = p.minutes | excluded.minutes`;
   });
 }

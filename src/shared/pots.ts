@@ -140,6 +140,11 @@ export class Pots {
       };
       this.#shares.set(pot.name, share);
     }
+    // What was leased of a larger pot is not free any more; whoever needs it asks.
+    if (pot.size < share.pot.size && share.lease > share.reserved) {
+      share.lease = share.reserved;
+      share.untold = true;
+    }
     share.pot = pot;
     return share;
   }

@@ -138,7 +138,7 @@ describe("another's data", () => {
       for (const token of credentials) {
         for (const id of route.url.includes(':id') ? ids : ['']) {
           const url = route.url.replace(':id', encodeURIComponent(id)).replace(/:\w+/g, 'x');
-          const query = `?limit=1000&user_id=${victim.id}&consumer_id=${victim.consumerId}`;
+          const query = `?limit=1000&once=true&user_id=${victim.id}&consumer_id=${victim.consumerId}`;
           const answered = await visit(`${market.url}${url}${query}`, {
             method: route.method,
             headers: stranger.headers,

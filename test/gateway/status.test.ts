@@ -442,6 +442,7 @@ describe('502, 503, 504', () => {
 test('every other row is of another address, of a journey (test/journeys), or a bug', () => {
   const unmet = (Object.keys(ERRORS) as ErrorCode[]).filter((code) => !met.has(code));
   expect(unmet.toSorted()).toEqual([
+    'account-suspended',
     'address-not-allowed',
     'card-unavailable',
     'chain-disagrees',
@@ -452,6 +453,7 @@ test('every other row is of another address, of a journey (test/journeys), or a 
     'client-too-slow',
     'conflict',
     'cross-site',
+    'gateway-lost',
     'generation-unknown',
     'internal',
     'key-cap-reached',
@@ -466,6 +468,7 @@ test('every other row is of another address, of a journey (test/journeys), or a 
     'request-loops',
     'request-quarantined',
     'role-missing',
+    'second-factor-needed',
     'session-missing',
     'shutting-down',
     'sign-up-closed',

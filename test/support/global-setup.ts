@@ -88,8 +88,11 @@ async function openDesk(work: () => Promise<object>): Promise<{ port: number; cl
 async function buildIfStale(): Promise<void> {
   const built = path.join(ROOT, 'dist', 'cygnet.mjs');
   const builtAtMs = existsSync(built) ? statSync(built).mtimeMs : 0;
-  const sources = readdirSync(path.join(ROOT, 'src'), { recursive: true, encoding: 'utf8' });
-  const stale = sources.some((source) => statSync(path.join(ROOT, 'src', source)).mtimeMs > builtAtMs);
+  const stale = ['src', 'dashboard'].some((folder) =>
+    readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' }).some(
+      (source) => statSync(path.join(ROOT, folder, source)).mtimeMs > builtAtMs,
+    ),
+  );
   if (stale) await promisify(execFile)(process.execPath, [path.join(ROOT, 'scripts', 'build.mjs')]);
 }
 

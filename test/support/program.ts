@@ -40,8 +40,7 @@ export class Program {
     options: SpawnOptions & { file?: string } = {},
   ): Promise<Program> {
     const { file, ...spawning } = options;
-    const { program } = await askDesk<{ program: string }>(inject('programDeskPort'));
-    return new Program(file ?? program, words, {
+    return new Program(file ?? (await builtProgram()), words, {
       ...spawning,
       env: { PATH: process.env['PATH'], CYGNET_PROBES: 'no', CYGNET_BENCHMARKS: 'off', ...env },
     });
@@ -99,4 +98,9 @@ export async function freePorts(count: number): Promise<number[]> {
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
+}
+
+/** The path of the program as it is built, with its pages beside it; built anew if a source is younger. */
+export async function builtProgram(): Promise<string> {
+  return (await askDesk<{ program: string }>(inject('programDeskPort'))).program;
 }

@@ -9,8 +9,11 @@ type Node = { type: string; start: number } & Record<string, unknown>;
 export type Import = { path: string; line: number };
 export type Ambient = { what: string; line: number };
 
-export function readSource(source: string): { imports: Import[]; ambient: Ambient[] } {
-  const program = parseAst(source, { lang: 'ts' }) as unknown as Node;
+export function readSource(
+  source: string,
+  lang: 'ts' | 'tsx' = 'ts',
+): { imports: Import[]; ambient: Ambient[] } {
+  const program = parseAst(source, { lang }) as unknown as Node;
   const imports: Import[] = [];
   const uses: Ambient[] = [];
   const local = new Set<string>();

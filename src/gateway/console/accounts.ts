@@ -11,9 +11,11 @@ import {
   type UserAnswer,
   upgradeRequest,
 } from '#wire/console.ts';
+import { sessionRoutes } from './own-sessions.ts';
 import { nextSteps } from './provider-status.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route, type Visit } from './route.ts';
+import { CODE_REFUSED, secondFactorRoutes } from './second-factor.ts';
 import { noSessionCookie, sessionCookie } from './session-cookie.ts';
 import { callerOf, Throttle } from './throttle.ts';
 
@@ -90,6 +92,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
     };
   };
   const forUser = { access: 'user', errors: 'text' } as const;
+  const forProvider = { access: 'provider-user', errors: 'text' } as const;
 
   return [
     route(
@@ -104,7 +107,13 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
         signUps.note(caller, nowMs);
         const { email, password, display_name } = visit.body;
         const displayName = display_name ?? (email.split('@')[0] as string).slice(0, 64);
-        const made = await accounts.signUp({ email, password: new Sealed(password), displayName });
+        const made = await accounts.signUp({
+          email,
+          password: new Sealed(password),
+          displayName,
+          address: visit.address,
+          program: visit.program,
+        });
         if (made === 'taken') {
           throw new Fault('conflict', { outer: 'An account with this e-mail address cannot be made.' });
         }
@@ -116,10 +125,22 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
       'POST /api/v1/user/login',
       { access: 'public', errors: 'text', body: logInRequest, opensSession: true },
       async (visit) => {
-        const { email, password } = visit.body;
+        const { email, password, code } = visit.body;
         const forgive = guard(email, visit.address);
-        const found = await accounts.logIn({ email, password: new Sealed(password) });
+        const found = await accounts.logIn({
+          email,
+          password: new Sealed(password),
+          code,
+          address: visit.address,
+          program: visit.program,
+        });
         if (found === 'refused') throw new Fault('login-refused');
+        if (found === 'code-wrong') throw new Fault('login-refused', { outer: CODE_REFUSED });
+        if (found === 'code-missing') {
+          // Nothing was guessed.
+          forgive();
+          throw new Fault('second-factor-needed');
+        }
         forgive();
         return opened(visit, found.user, found.session);
       },
@@ -142,25 +163,30 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
       forgive();
       return { message: 'The password is changed. Every other session has ended.' };
     }),
+    ...secondFactorRoutes(rooms, guard),
+    ...sessionRoutes(rooms),
     route('POST /api/v1/consumer/upgrade-to-provider', { ...forUser, body: upgradeRequest }, upgrade),
     route('POST /api/v1/user/upgrade-to-provider', { ...forUser, body: upgradeRequest }, upgrade),
-    route('POST /api/v1/user/me/provider-keys', { ...forUser, body: providerKeyRequest }, async (visit) => {
-      const { providerId } = visit.user;
-      if (providerId === null) throw new Fault('role-missing', { outer: 'This account is not a provider.' });
-      const made = await rooms.keyDesk.create({
-        kind: 'provider',
-        ownerId: providerId,
-        name: visit.body.name,
-        actor: visit.actor,
-      });
-      if (made === 'too-many') throw new Fault('conflict', { outer: 'This provider has too many keys.' });
-      await rooms.keys.look([made.id]);
-      return {
-        api_key: made.secret.open(),
-        provider_id: providerId,
-        message: 'The key is shown this once.',
-      };
-    }),
+    route(
+      'POST /api/v1/user/me/provider-keys',
+      { ...forProvider, body: providerKeyRequest },
+      async (visit) => {
+        const { providerId } = visit;
+        const made = await rooms.keyDesk.create({
+          kind: 'provider',
+          ownerId: providerId,
+          name: visit.body.name,
+          actor: visit.actor,
+        });
+        if (made === 'too-many') throw new Fault('conflict', { outer: 'This provider has too many keys.' });
+        await rooms.keys.look([made.id]);
+        return {
+          api_key: made.secret.open(),
+          provider_id: providerId,
+          message: 'The key is shown this once.',
+        };
+      },
+    ),
   ];
 }
 

@@ -105,7 +105,7 @@ function statusOf(pledge: { locked: bigint; waiting: bigint; refunded: bigint })
   return pledge.refunded > 0n ? 'refunded' : 'slashed';
 }
 
-function depositBody(deposit: CollateralDeposit) {
+export function depositBody(deposit: CollateralDeposit) {
   return {
     id: deposit.id,
     method: deposit.method,

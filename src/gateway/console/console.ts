@@ -12,21 +12,31 @@ import { collateralRoutes } from './collateral.ts';
 import { earningsRoutes } from './earnings.ts';
 import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
+import { eventRoutes } from './events.ts';
 import { fundsRoutes } from './funds.ts';
+import { incidentRoutes } from './incidents.ts';
 import { keyRoutes } from './keys.ts';
+import { marketRoutes } from './market.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
+import { operatorConsumerRoutes } from './operator-consumers.ts';
+import { operatorMoneyRoutes } from './operator-money.ts';
+import { operatorPriceRoutes } from './operator-prices.ts';
+import { overviewRoutes } from './overview.ts';
 import { providerRoutes } from './provider.ts';
 import { providerHealthRoutes } from './provider-health.ts';
 import { providerStatus } from './provider-status.ts';
+import { providerViewRoutes } from './provider-views.ts';
 import { rewardRoutes } from './rewards.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
 import { settlementRoutes } from './settlements.ts';
+import { slaRoutes } from './sla.ts';
 import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
+import { tierRoutes } from './tiers.ts';
 import { usageRoutes } from './usage.ts';
 import { walletRoutes } from './wallets.ts';
 import { whyRoutes } from './why.ts';
@@ -100,21 +110,31 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...accountRoutes(rooms),
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
+    ...overviewRoutes(rooms),
+    ...eventRoutes(rooms),
+    ...tierRoutes(rooms),
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
     ...collateralRoutes(rooms),
     ...walletRoutes(rooms),
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
+    ...marketRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms, demand),
     ...whyRoutes(rooms, demand),
     ...providerHealthRoutes(rooms),
     ...economicsRoutes(rooms, demand),
     ...rewardRoutes(rooms),
+    ...providerViewRoutes(rooms),
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
+    ...slaRoutes(rooms),
     ...operatorRoutes(rooms),
+    ...operatorConsumerRoutes(rooms),
+    ...operatorMoneyRoutes(rooms),
+    ...operatorPriceRoutes(rooms),
+    ...incidentRoutes(rooms),
     ...benchmarkRoutes(rooms),
   ];
 }
@@ -167,7 +187,32 @@ async function answer(
     },
     who.caller,
   );
-  return await route.handle(visit);
+  if (route.access !== 'operator' || route.method === 'GET') return await route.handle(visit);
+  return await written(rooms, route, visit);
+}
+
+/** What an operator does is written down before it is done, and how it ended after. */
+async function written(rooms: ConsoleRooms, route: Route, visit: Visit<unknown, unknown>): Promise<unknown> {
+  const { operatorLog, log } = rooms;
+  const id = await operatorLog.begin({
+    actor: visit.actor,
+    what: `${route.method} ${route.url}`,
+    about: Object.values(visit.params).join('/'),
+    address: visit.address,
+    asked: (visit.body ?? {}) as Record<string, unknown>,
+  });
+  try {
+    const answered = await route.handle(visit);
+    await operatorLog.end(id, { outcome: 'done', ...visit.changed });
+    return answered;
+  } catch (error) {
+    const { code } = asFault(error);
+    const outcome = errorRow(code).status < 500 ? 'refused' : 'failed';
+    await operatorLog.end(id, { outcome, code, ...visit.changed }).catch((failed: unknown) => {
+      log.error({ action: id, err: failed }, 'How an action of an operator ended could not be written down.');
+    });
+    throw error;
+  }
 }
 
 function read(schema: Route['body'], value: unknown): unknown {
@@ -202,11 +247,13 @@ async function callerFor(
   const { access } = route;
   if (access === 'public') return {};
   const token = tokenOf(request);
-  const wantsKey = access === 'consumer-key' || (access === 'provider' && token?.startsWith('sk-'));
+  const wantsKey =
+    access === 'consumer-key' ||
+    ((access === 'provider' || access === 'anyone-known') && token?.startsWith('sk-'));
   if (wantsKey) {
     const key = keyOf(rooms, token);
     checkAddress(key, () => address);
-    const kind = access === 'consumer-key' ? 'consumer' : 'provider';
+    const kind = access === 'anyone-known' ? key.kind : access === 'consumer-key' ? 'consumer' : 'provider';
     if (key.kind !== kind) {
       throw new Fault('key-unknown', { outer: `This is not a ${kind} key.` });
     }
@@ -239,6 +286,7 @@ function keyOf(rooms: ConsoleRooms, token: string | undefined): KeyRecord {
   const key = rooms.keys.find(token);
   if (key === 'revoked') throw new Fault('key-revoked');
   if (key === 'expired') throw new Fault('key-expired');
+  if (key === 'suspended') throw new Fault('account-suspended');
   if (typeof key === 'string') throw new Fault('key-unknown');
   return key;
 }

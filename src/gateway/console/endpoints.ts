@@ -97,7 +97,7 @@ export function endpointRoutes(rooms: ConsoleRooms): Route[] {
   ];
 }
 
-function endpointBody(endpoint: ListedEndpoint, state: EndpointState | undefined): EndpointAnswer {
+export function endpointBody(endpoint: ListedEndpoint, state: EndpointState | undefined): EndpointAnswer {
   return {
     id: endpoint.id,
     name: endpoint.name,

@@ -1,5 +1,8 @@
+import type { PriceVersion } from '#catalogue/prices.ts';
+import { decimalUsd } from '#domain/money.ts';
 import { Fault } from '#kit/fault.ts';
 import { pageQuery } from '#wire/console.ts';
+import type { PriceHistoryAnswer } from '#wire/market.ts';
 import { pricesOf } from './dollars.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { enveloped, type Route, route } from './route.ts';
@@ -13,7 +16,22 @@ export function modelRoutes(rooms: ConsoleRooms): Route[] {
     // No reference hashes of weights are kept, so there is nothing that a provider's files could be compared with.
     return enveloped({ model_id: model.id, files: [], total_size_bytes: 0, file_count: 0 });
   };
+  const prices = async (id: string): Promise<PriceHistoryAnswer> => {
+    const model = rooms.models.resolve(id);
+    if (!model) throw new Fault('model-unknown');
+    return enveloped({
+      model: model.id,
+      prices: (await rooms.prices(model.id)).map(pricedSince),
+    });
+  };
   return [
+    // What a model cost, costs, and will cost.
+    route('GET /api/v1/models/:id/prices', open, async (visit) => await prices(visit.params['id'] ?? '')),
+    route(
+      'GET /api/v1/models/:org/:name/prices',
+      open,
+      async (visit) => await prices(`${visit.params['org']}/${visit.params['name']}`),
+    ),
     route('GET /api/v1/models', { ...open, query: pageQuery }, async (visit) => {
       const { page, page_size: size, category } = visit.query;
       const all = rooms.models
@@ -34,6 +52,7 @@ export function modelRoutes(rooms: ConsoleRooms): Route[] {
           output_price,
           request_price,
           online_providers: onlineProviders(rooms, model.id),
+          requirements: model.requirements ?? null,
         };
       });
       return enveloped({ list, total: all.length, page, page_size: size });
@@ -56,6 +75,19 @@ export function modelRoutes(rooms: ConsoleRooms): Route[] {
       async (visit) => await files(`${visit.params['org']}/${visit.params['name']}`),
     ),
   ];
+}
+
+const MILLION = 1_000_000n;
+
+function pricedSince(version: PriceVersion): PriceHistoryAnswer['data']['prices'][number] {
+  const token = version.unit === 'token';
+  return {
+    effective_from: new Date(version.effectiveFrom).toISOString(),
+    input_price: token ? decimalUsd(version.inputPico * MILLION) : null,
+    output_price: token ? decimalUsd(version.outputPico * MILLION) : null,
+    request_price: token ? null : decimalUsd(version.requestPico),
+    minute_price: token || version.minutePico === undefined ? null : decimalUsd(version.minutePico),
+  };
 }
 
 /** How many providers could serve a model now. */

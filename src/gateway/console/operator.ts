@@ -44,6 +44,10 @@ export function operatorRoutes(rooms: ConsoleRooms): Route[] {
         const { state, reason } = visit.body;
         const id = visit.params['id'] ?? '';
         const at = rooms.clock.wallMs();
+        visit.changed = {
+          before: { status: rooms.providers.find(id)?.state ?? null },
+          after: { status: state },
+        };
         const answer = await rooms.providerDesk.move({ id, to: state, reason, actor: visit.actor, at });
         if (answer === 'unknown') throw new Fault('thing-unknown', { outer: 'There is no such provider.' });
         if (typeof answer === 'object') {

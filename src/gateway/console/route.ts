@@ -17,7 +17,9 @@ export type Access =
   /** A provider key, or whoever is logged in and is a provider. */
   | 'provider'
   /** A consumer key. */
-  | 'consumer-key';
+  | 'consumer-key'
+  /** Whoever is logged in, or a key of either kind. */
+  | 'anyone-known';
 
 /**
  * How the Swan agent reads errors, by family of routes: a text under `error`, or an object with a `message` (section 2.3
@@ -75,6 +77,8 @@ export class Visit<B = undefined, Q = undefined> {
   readonly address: string;
   readonly isSecure: boolean;
   readonly #caller: Caller;
+  /** What an operator's action found and what it left, for the log of such actions. */
+  changed: { before?: unknown; after?: unknown } = {};
 
   constructor(
     about: Pick<Visit<B, Q>, 'body' | 'query' | 'params' | 'request' | 'reply' | 'address' | 'isSecure'>,
@@ -110,6 +114,21 @@ export class Visit<B = undefined, Q = undefined> {
     const id = key?.kind === 'provider' ? key.ownerId : user?.providerId;
     assert(id, 'the route let in only providers');
     return id;
+  }
+
+  /** For whom the caller acts: a user's consumer and provider, or the owner of its key. */
+  get parties(): { consumerId: string | undefined; providerId: string | undefined; isOperator: boolean } {
+    const { key, user } = this.#caller;
+    return {
+      consumerId: key?.kind === 'consumer' ? key.ownerId : user?.consumerId,
+      providerId: key?.kind === 'provider' ? key.ownerId : (user?.providerId ?? undefined),
+      isOperator: user?.isOperator ?? false,
+    };
+  }
+
+  /** What the caller says it is: a browser's name, most often. */
+  get program(): string {
+    return this.request.headers['user-agent'] ?? '';
   }
 
   /** Who acts, for the list of what was done. */

@@ -1,6 +1,7 @@
 import { shareOut } from '#domain/policy.ts';
 import type { ModelDemand } from '#ledger/market-reading.ts';
 import { type DemandAnswer, demandQuery } from '#wire/console.ts';
+import type { NetworkAnswer, NetworkHistoryAnswer } from '#wire/market.ts';
 import { cached } from './cached.ts';
 import { dollars, pricesOf } from './dollars.ts';
 import { onlineProviders } from './models.ts';
@@ -19,7 +20,18 @@ export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly 
   const uptimes = cached(clock, KEPT_MS, () => rooms.rewards.uptimes(clock.wallMs()));
   const scores = cached(clock, KEPT_MS, () => rooms.rewards.scores());
 
-  const network = async () => {
+  const history = cached(clock, HISTORY_KEPT_MS, async () => {
+    const days = await reading.days(clock.wallMs(), HISTORY_DAYS);
+    return days.map(({ at, requests, tokens, paidTokens, revenue }) => ({
+      day: new Date(at).toISOString().slice(0, 10),
+      requests,
+      tokens,
+      paid_tokens: paidTokens,
+      revenue: dollars(revenue > 0n ? revenue : 0n),
+    }));
+  });
+
+  const network = async (): Promise<NetworkAnswer['data']> => {
     const asked = await demand();
     const nodes = new Set<string>();
     const providers = new Set<string>();
@@ -50,6 +62,11 @@ export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly 
         .map((model) => demandEntry(rooms, model.id, asked.get(model.id)));
       return enveloped({ models });
     }),
+    route(
+      'GET /api/v1/stats/network/history',
+      open,
+      async (): Promise<NetworkHistoryAnswer> => enveloped({ days: await history() }),
+    ),
     route('GET /api/v1/stats/network', open, async () => enveloped(await network())),
     route('GET /api/v1/dashboard/summary', open, async () => enveloped(await network())),
     route('GET /api/v1/stats/leaderboard', open, async () => {
@@ -102,6 +119,9 @@ export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly 
 }
 
 const KEPT_MS = 30_000;
+/** Thirty days of the usage list are a long look. */
+const HISTORY_KEPT_MS = 300_000;
+const HISTORY_DAYS = 30;
 const DAY_MS = 86_400_000;
 const LEADERS = 100;
 /** A change smaller than this, in percent, is no trend. */

@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decimalUsd, parseUsd } from '#domain/money.ts';
+import { setOperator } from '#identity/accounts.ts';
+import { audit } from '#ledger/audit.ts';
+import { ask as askModel } from '#support/chat-client.ts';
+import { TestMarket } from '#support/market.ts';
+import { visit } from '#support/visitor.ts';
+import {
+  approvalsAnswer,
+  consumerAnswer,
+  consumersAnswer,
+  logAnswer,
+  operatorPricesAnswer,
+  priceSetAnswer,
+  proposalAnswer,
+  proposalsAnswer,
+} from '#wire/dashboard.ts';
+
+let market: TestMarket;
+let operator: string;
+let consumer: { token: string; id: string; key: string };
+const at = (path: string): string => `${market.url}/api/v1${path}`;
+const signUp = async (email: string) =>
+  (await visit(at('/user/signup'), { body: { email, password: 'correct horse' } })).json;
+
+beforeAll(async () => {
+  market = await TestMarket.open();
+  operator = (await signUp('boss@example.org')).token;
+  await setOperator(market.fresh.database, {
+    email: 'boss@example.org',
+    isOperator: true,
+    actor: 'cli',
+    at: Date.now(),
+  });
+  const made = await signUp('ada@example.org');
+  const { sql } = market.fresh.database;
+  const [row] = await sql<{ consumer_id: string }[]>`
+    select consumer_id from users where id = ${made.user.id}`;
+  consumer = { token: made.token, key: made.api_key, id: row?.consumer_id as string };
+});
+afterAll(async () => {
+  const report = await audit(market.fresh.database);
+  await market.close();
+  assert.deepEqual(report.differences, []);
+});
+
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+const ask = (method: Method, path: string, body?: object, as = operator) =>
+  visit(at(`/operator${path}`), { method, token: as, ...(body && { body }) });
+const log = async (about: string) =>
+  logAnswer.parse((await ask('GET', `/log?about=${encodeURIComponent(about)}`)).json).actions;
+
+describe('a consumer', () => {
+  test('is found by a part of its address, and read with what it has', async () => {
+    const found = consumersAnswer.parse((await ask('GET', '/consumers?q=ADA@')).json);
+    expect(found.consumers.map(({ id }) => id)).toEqual([consumer.id]);
+    const { consumer: one } = consumerAnswer.parse((await ask('GET', `/consumers/${consumer.id}`)).json);
+    expect(one).toMatchObject({ email: 'ada@example.org', balance_usd: '0.00', suspended_at: null });
+  });
+
+  test('gets credit once, however often it is given under one reference', async () => {
+    const credit = { amount_usd: '2.5', reference: 'sorry-1' };
+    const all = await Promise.all(
+      [1, 2, 3].map(() => ask('POST', `/consumers/${consumer.id}/credit`, credit)),
+    );
+    expect(all.map(({ json }) => json.balance_usd)).toEqual(['2.50', '2.50', '2.50']);
+  });
+
+  test('is credited what came by bank, once', async () => {
+    const payment = { method: 'bank', amount_usd: '10', reference: 'wire-77' };
+    expect((await ask('POST', `/consumers/${consumer.id}/payments`, payment)).json.payment).toBe('booked');
+    expect((await ask('POST', `/consumers/${consumer.id}/payments`, payment)).json.payment).toBe('known');
+    const other = { ...payment, amount_usd: '11' };
+    expect((await ask('POST', `/consumers/${consumer.id}/payments`, other)).status).toBe(409);
+  });
+
+  test('that is suspended is refused at once, and is served again when it is restored', async () => {
+    const model = market.aModel();
+    await market.rehearsal(model);
+    const body = { model: model.id, messages: [{ role: 'user', content: 'Hi' }] };
+    const suspend = (suspended: boolean, reason = '') =>
+      ask('POST', `/consumers/${consumer.id}/suspension`, { suspended, reason });
+    expect((await askModel({ url: market.url, key: consumer.key, body })).status).toBe(200);
+    expect((await suspend(true)).status).toBe(400);
+    expect((await suspend(true, 'stolen card')).json.changed).toBe(true);
+    const refused = await askModel({ url: market.url, key: consumer.key, body });
+    expect(refused.status).toBe(403);
+    expect(refused.text).toContain('account_suspended');
+    expect(refused.text).not.toContain('stolen card');
+    expect((await suspend(false)).json.changed).toBe(true);
+    expect((await askModel({ url: market.url, key: consumer.key, body })).status).toBe(200);
+  });
+
+  test('that does not exist is not found', async () => {
+    expect(
+      (await ask('POST', '/consumers/cons_nobody/credit', { amount_usd: '1', reference: 'x-12' })).status,
+    ).toBe(404);
+  });
+});
+
+describe('a price', () => {
+  const propose = (body: object) => ask('POST', '/price-proposals', body);
+
+  test('is set by whoever confirms it with its token, once', async () => {
+    const model = market.aModel();
+    const input = decimalUsd(model.inputPico * 2_000_000n);
+    const output = decimalUsd(model.outputPico * 2_000_000n);
+    const made = proposalAnswer.parse(
+      (await propose({ model: model.slug, input_price: input, output_price: output })).json,
+    );
+    expect(made.before?.input_price).toBe(decimalUsd(model.inputPico * 1_000_000n));
+    const waiting = (await ask('GET', '/price-proposals')).text;
+    expect(proposalsAnswer.parse(JSON.parse(waiting)).proposals).toHaveLength(1);
+    expect(waiting).not.toContain(made.token);
+    const confirm = (token: string) => ask('POST', `/price-proposals/${made.id}/confirm`, { token });
+    expect((await confirm('0'.repeat(32))).status).toBe(404);
+    const both = await Promise.all([confirm(made.token), confirm(made.token)]);
+    expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 404]);
+    const set = priceSetAnswer.parse(both.find(({ status }) => status === 200)?.json);
+    const history = operatorPricesAnswer.parse((await ask('GET', `/prices/${model.id}`)).json);
+    expect(history.prices[0]).toMatchObject({ id: set.price_id, price: { input_price: input } });
+  });
+
+  test('that was not confirmed changes nothing, and may be withdrawn', async () => {
+    const model = market.aModel();
+    const before = operatorPricesAnswer.parse((await ask('GET', `/prices/${model.id}`)).json);
+    const made = proposalAnswer.parse(
+      (await propose({ model: model.id, input_price: '1', output_price: '1', force: true })).json,
+    );
+    expect((await ask('DELETE', `/price-proposals/${made.id}`)).status).toBe(200);
+    const token = { token: made.token };
+    expect((await ask('POST', `/price-proposals/${made.id}/confirm`, token)).status).toBe(404);
+    const after = operatorPricesAnswer.parse((await ask('GET', `/prices/${model.id}`)).json);
+    expect(after.prices).toEqual(before.prices);
+  });
+
+  test.each([
+    ['changes by more than a hundred times', { input_price: '900', output_price: '900' }, 409],
+    ['is above any bound', { input_price: '1001', output_price: '1', force: true }, 409],
+    ['has too many decimals', { input_price: '0.0000001', output_price: '1' }, 400],
+    ['names half of it', { input_price: '1' }, 400],
+    [
+      'begins in the past',
+      { input_price: '1', output_price: '1', effective_from: '2020-01-01T00:00:00Z', force: true },
+      409,
+    ],
+  ])('that %s is refused when it is proposed', async (_what, price, status) => {
+    const model = market.aModel();
+    expect((await propose({ model: model.id, ...price })).status).toBe(status);
+  });
+});
+
+describe('what operators do', () => {
+  test('is written down with who, what, from where, before and after', async () => {
+    await ask('POST', `/consumers/${consumer.id}/credit`, { amount_usd: '1', reference: 'logged-1' });
+    const [last] = await log(consumer.id);
+    expect(last).toMatchObject({
+      email: 'boss@example.org',
+      what: 'POST /api/v1/operator/consumers/:id/credit',
+      address: '127.0.0.1',
+      outcome: 'done',
+      asked: { amount_usd: '1', reference: 'logged-1' },
+    });
+    const { before, after } = last as { before: unknown; after: unknown };
+    const balance = (of: unknown): bigint => parseUsd((of as { balance_usd: string }).balance_usd);
+    expect(balance(after) - balance(before)).toBe(parseUsd('1'));
+  });
+
+  test('is written down when it is refused, too, and without what is secret', async () => {
+    await ask('POST', '/price-proposals/prop_none/confirm', { token: 'a'.repeat(32) });
+    const [last] = await log('prop_none');
+    expect(last).toMatchObject({ outcome: 'refused', code: 'thing-unknown', asked: { token: '[sealed]' } });
+  });
+
+  test('cannot be rewritten', async () => {
+    const { sql } = market.fresh.database;
+    await expect(sql`update operator_actions set what = 'nothing'`).rejects.toThrow('append-only');
+    await expect(sql`delete from operator_outcomes`).rejects.toThrow('append-only');
+  });
+
+  test('is for operators alone, and nobody else leaves a trace in it', async () => {
+    const before = logAnswer.parse((await ask('GET', '/log')).json).actions.length;
+    for (const as of [consumer.token, consumer.key]) {
+      const tried = await ask(
+        'POST',
+        `/consumers/${consumer.id}/credit`,
+        { amount_usd: '1', reference: 'mine' },
+        as,
+      );
+      expect([401, 403]).toContain(tried.status);
+    }
+    expect(logAnswer.parse((await ask('GET', '/log')).json).actions.length).toBe(before);
+  });
+});
+
+test('who waits for approval is listed with what it asked with', async () => {
+  await visit(at('/user/upgrade-to-provider'), {
+    token: consumer.token,
+    body: { name: 'Ada GPUs', wallet_address: '' },
+  });
+  const { sql } = market.fresh.database;
+  await sql`update providers set state = 'pending' where name = 'Ada GPUs'`;
+  await visit(at('/provider/request-approval'), {
+    token: consumer.token,
+    body: { provider_name: 'Ada GPUs', hardware_summary: '2 × L40S', contact_email: 'ada@example.org' },
+  });
+  const { approvals } = approvalsAnswer.parse((await ask('GET', '/approvals')).json);
+  expect(approvals).toEqual([
+    expect.objectContaining({
+      name: 'Ada GPUs',
+      status: 'under_review',
+      asked: expect.objectContaining({ hardware: '2 × L40S' }),
+    }),
+  ]);
+});
+
+test.each(['/limits', '/endpoints', '/burns', '/collateral'])('an operator reads %s', async (path) => {
+  expect((await ask('GET', path)).status).toBe(200);
+});

@@ -1,0 +1,144 @@
+import { Secret, TOTP } from 'otpauth';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { TestMarket } from '#support/market.ts';
+import { visit } from '#support/visitor.ts';
+import { factorAnswer, factorBeginAnswer, factorConfirmedAnswer, sessionsAnswer } from '#wire/dashboard.ts';
+
+let market: TestMarket;
+beforeAll(async () => {
+  market = await TestMarket.open({ config: { access: { trustedProxies: ['127.0.0.1'] } } });
+});
+afterAll(() => market.close());
+
+const at = (path: string): string => `${market.url}/api/v1${path}`;
+const PASSWORD = 'correct horse';
+let people = 0;
+let email: string;
+let token: string;
+let headers: { 'x-forwarded-for': string };
+beforeEach(async () => {
+  email = `factor${++people}@example.org`;
+  // A caller of its own, so that no test is slowed down by another's wrong codes.
+  headers = { 'x-forwarded-for': `198.51.100.${people}` };
+  const made = await visit(at('/user/signup'), { body: { email, password: PASSWORD }, headers });
+  token = made.json.token;
+});
+const ask = (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object, as = token) =>
+  visit(at(path), { method, token: as, headers, ...(body && { body }) });
+const logIn = (code?: string) =>
+  visit(at('/user/login'), {
+    body: { email, password: PASSWORD, ...(code !== undefined && { code }) },
+    headers,
+  });
+const codeOf = (secret: string, aheadMs = 0): string =>
+  new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + aheadMs });
+
+/** Turns it on. The code of the present time step is used up by it. */
+async function enrol(): Promise<{ secret: string; codes: string[] }> {
+  const begun = factorBeginAnswer.parse((await ask('POST', '/user/me/second-factor')).json);
+  const { json } = await ask('POST', '/user/me/second-factor/confirm', { code: codeOf(begun.secret) });
+  return { secret: begun.secret, codes: factorConfirmedAnswer.parse(json).recovery_codes };
+}
+const standing = async () => factorAnswer.parse((await ask('GET', '/user/me/second-factor')).json);
+
+describe('a second factor', () => {
+  test('changes nothing before a code of it was shown, and a wrong one confirms nothing', async () => {
+    const begun = factorBeginAnswer.parse((await ask('POST', '/user/me/second-factor')).json);
+    expect(begun.uri).toContain(encodeURIComponent(email));
+    expect((await ask('POST', '/user/me/second-factor/confirm', { code: 'nonsense' })).status).toBe(401);
+    expect((await standing()).enabled).toBe(false);
+    expect((await logIn()).status).toBe(200);
+  });
+
+  test('is asked for at the door from then on, after the password', async () => {
+    const { secret } = await enrol();
+    const missing = await logIn();
+    expect(missing.status).toBe(401);
+    expect(missing.json.code).toBe('second_factor_required');
+    expect(missing.headers['set-cookie']).toBeUndefined();
+    expect((await logIn('000000')).status).toBe(401);
+    expect((await logIn(codeOf(secret, 30_000))).status).toBe(200);
+    const wrongPassword = await visit(at('/user/login'), {
+      body: { email, password: 'wrong horse', code: '123456' },
+      headers,
+    });
+    expect(wrongPassword.json.code).toBe('login_refused');
+  });
+
+  test('takes a code once, also of two at the same time', async () => {
+    const { secret } = await enrol();
+    expect((await logIn(codeOf(secret))).status).toBe(401);
+    const code = codeOf(secret, 30_000);
+    const both = await Promise.all([logIn(code), logIn(code)]);
+    expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 401]);
+  });
+
+  test('that is lost is stood in for by ten recovery codes, each once', async () => {
+    const { codes } = await enrol();
+    expect(new Set(codes).size).toBe(10);
+    const code = (codes[0] as string).toUpperCase();
+    expect((await logIn(code)).status).toBe(200);
+    expect((await logIn(code)).status).toBe(401);
+    expect((await standing()).recovery_codes_left).toBe(9);
+  });
+
+  test('is neither kept nor shown in the clear', async () => {
+    const { secret, codes } = await enrol();
+    const { sql } = market.fresh.database;
+    const rows = await sql`select row_to_json(f), encode(sealed, 'escape') as text from second_factors f`;
+    const kept = JSON.stringify([
+      ...rows,
+      ...(await sql`select encode(hash, 'escape') as text from recovery_codes`),
+    ]);
+    for (const each of [secret, Secret.fromBase32(secret).hex, ...codes]) expect(kept).not.toContain(each);
+    expect((await ask('POST', '/user/me/second-factor')).status).toBe(409);
+  });
+
+  test('is taken away for the password and a code, and for nothing less', async () => {
+    const { codes } = await enrol();
+    const remove = (password: string, code: string) =>
+      ask('DELETE', '/user/me/second-factor', { password, code });
+    expect((await remove('wrong horse', codes[1] as string)).status).toBe(401);
+    expect((await remove(PASSWORD, '000000')).status).toBe(401);
+    expect((await standing()).enabled).toBe(true);
+    expect((await remove(PASSWORD, codes[2] as string)).status).toBe(200);
+    expect((await logIn()).status).toBe(200);
+  });
+
+  test('is guessed as slowly as a password', async () => {
+    await enrol();
+    const tries = [];
+    for (let n = 0; n < 8; n++) tries.push((await logIn('111111')).status);
+    expect(tries).toContain(429);
+  });
+});
+
+describe('sessions', () => {
+  test('are listed with where they began, and the one that asks is marked', async () => {
+    const other = await logIn();
+    const { sessions } = sessionsAnswer.parse((await ask('GET', '/user/me/sessions')).json);
+    expect(sessions.map(({ current }) => current)).toEqual([false, true]);
+    expect(sessions[0]?.address).toBe(headers['x-forwarded-for']);
+    expect(JSON.stringify(sessions)).not.toContain(other.json.token);
+  });
+
+  test('end one by one, or all but this one, and another cannot end them', async () => {
+    const second = (await logIn()).json.token;
+    const third = (await logIn()).json.token;
+    const { sessions } = sessionsAnswer.parse((await ask('GET', '/user/me/sessions')).json);
+    const newest = sessions[0]?.id as string;
+    const stranger = await visit(at('/user/signup'), {
+      body: { email: `other${people}@example.org`, password: PASSWORD },
+      headers: { 'x-forwarded-for': '203.0.113.9' },
+    });
+    expect((await ask('DELETE', `/user/me/sessions/${newest}`, undefined, stranger.json.token)).status).toBe(
+      404,
+    );
+    expect((await ask('GET', '/user/me', undefined, third)).status).toBe(200);
+    expect((await ask('DELETE', `/user/me/sessions/${newest}`)).status).toBe(200);
+    expect((await ask('GET', '/user/me', undefined, third)).status).toBe(401);
+    expect((await ask('DELETE', '/user/me/sessions')).json.ended).toBe(1);
+    expect((await ask('GET', '/user/me', undefined, second)).status).toBe(401);
+    expect((await ask('GET', '/user/me')).status).toBe(200);
+  });
+});
