@@ -214,53 +214,59 @@ describe.each([
     expect((await stand.limits().enter(KEY)).allowed).toBe(false);
   });
 
-  test.skipIf(!there)("hold an account to its tier's burst of ten seconds, as it stands when asked", async () => {
-    const stand = await open();
-    stand.setTier({ burst: 4 });
-    const free = (i: number): LimitedKey => ({ id: `key_${i}`, ownerId: 'cons_4', plan: 'free' });
-    for (let i = 0; i < 4; i++)
-      expect(await stand.limits().takeRequest(free(i), 'llm', 0)).toMatchObject({
-        allowed: true,
+  test.skipIf(!there)(
+    "hold an account to its tier's burst of ten seconds, as it stands when asked",
+    async () => {
+      const stand = await open();
+      stand.setTier({ burst: 4 });
+      const free = (i: number): LimitedKey => ({ id: `key_${i}`, ownerId: 'cons_4', plan: 'free' });
+      for (let i = 0; i < 4; i++)
+        expect(await stand.limits().takeRequest(free(i), 'llm', 0)).toMatchObject({
+          allowed: true,
+          of: 'tier-burst',
+          limit: 4,
+          remaining: 3 - i,
+        });
+      expect(await stand.limits().takeRequest(free(0), 'image', 0)).toMatchObject({
+        allowed: false,
         of: 'tier-burst',
-        limit: 4,
-        remaining: 3 - i,
+        retryAfterS: 3,
       });
-    expect(await stand.limits().takeRequest(free(0), 'image', 0)).toMatchObject({
-      allowed: false,
-      of: 'tier-burst',
-      retryAfterS: 3,
-    });
-    stand.setTier({ burst: 5 });
-    expect((await stand.limits().takeRequest(free(1), 'llm', 0)).allowed).toBe(false);
-    expect((await stand.limits().takeRequest(free(2), 'llm', 2_000)).allowed).toBe(true);
-    expect((await stand.limits().takeRequest(free(3), 'llm', 2_000)).allowed).toBe(false);
-    stand.setTier({ burst: null });
-    expect((await stand.limits().takeRequest(free(4), 'llm', 2_000)).allowed).toBe(true);
-  });
+      stand.setTier({ burst: 5 });
+      expect((await stand.limits().takeRequest(free(1), 'llm', 0)).allowed).toBe(false);
+      expect((await stand.limits().takeRequest(free(2), 'llm', 2_000)).allowed).toBe(true);
+      expect((await stand.limits().takeRequest(free(3), 'llm', 2_000)).allowed).toBe(false);
+      stand.setTier({ burst: null });
+      expect((await stand.limits().takeRequest(free(4), 'llm', 2_000)).allowed).toBe(true);
+    },
+  );
 
-  test.skipIf(!there)("hold all keys of an account to its tier's places, also when they become fewer", async () => {
-    const stand = await open();
-    stand.setTier({ concurrent: 2, burst: null });
-    const free = (i: number): LimitedKey => ({ id: `key_${i}`, ownerId: 'cons_5', plan: 'free' });
-    const inside: [Limits, LimitedKey][] = [];
-    const enter = async (i: number) => {
-      const limits = stand.limits();
-      const verdict = await limits.enter(free(i));
-      if (verdict.allowed) inside.push([limits, free(i)]);
-      return verdict;
-    };
-    // The plan's own limit is 2 as well, and the tier says no less.
-    await enter(0);
-    await enter(1);
-    expect(await enter(2)).toEqual({ allowed: false, of: 'plan', limit: 2, remaining: 0 });
-    for (const [limits, key] of inside.splice(0)) limits.leave(key);
-    stand.setTier({ concurrent: 1, burst: null });
-    expect((await enter(0)).allowed).toBe(true);
-    expect(await enter(1)).toEqual({ allowed: false, of: 'tier', limit: 1, remaining: 0 });
-    expect(await enter(2)).toEqual({ allowed: false, of: 'tier', limit: 1, remaining: 0 });
-    for (const [limits, key] of inside.splice(0)) limits.leave(key);
-    expect((await enter(2)).allowed).toBe(true);
-  });
+  test.skipIf(!there)(
+    "hold all keys of an account to its tier's places, also when they become fewer",
+    async () => {
+      const stand = await open();
+      stand.setTier({ concurrent: 2, burst: null });
+      const free = (i: number): LimitedKey => ({ id: `key_${i}`, ownerId: 'cons_5', plan: 'free' });
+      const inside: [Limits, LimitedKey][] = [];
+      const enter = async (i: number) => {
+        const limits = stand.limits();
+        const verdict = await limits.enter(free(i));
+        if (verdict.allowed) inside.push([limits, free(i)]);
+        return verdict;
+      };
+      // The plan's own limit is 2 as well, and the tier says no less.
+      await enter(0);
+      await enter(1);
+      expect(await enter(2)).toEqual({ allowed: false, of: 'plan', limit: 2, remaining: 0 });
+      for (const [limits, key] of inside.splice(0)) limits.leave(key);
+      stand.setTier({ concurrent: 1, burst: null });
+      expect((await enter(0)).allowed).toBe(true);
+      expect(await enter(1)).toEqual({ allowed: false, of: 'tier', limit: 1, remaining: 0 });
+      expect(await enter(2)).toEqual({ allowed: false, of: 'tier', limit: 1, remaining: 0 });
+      for (const [limits, key] of inside.splice(0)) limits.leave(key);
+      expect((await enter(2)).allowed).toBe(true);
+    },
+  );
 
   test.skipIf(!there)('hold a cap exactly, with what was asked for and not charged given back', async () => {
     const stand = await open();

@@ -20,7 +20,10 @@ export function openSlaRounds(
     work: async () => {
       await once('sla', async () => {
         for (const { month, made, reports } of await desk.round()) {
-          log.info({ month, made, reports: reports.length }, 'A month of service level agreements was closed.');
+          log.info(
+            { month, made, reports: reports.length },
+            'A month of service level agreements was closed.',
+          );
         }
       });
     },

@@ -132,7 +132,9 @@ export function providerViewRoutes(rooms: ConsoleRooms): Route[] {
         const provider = rooms.providers.find(providerId);
         const status = provider?.state ?? 'removed';
         const living = keys.filter(({ revoked }) => !revoked).length;
-        const online = [...rooms.registry.everywhere()].filter((each) => each.providerId === providerId).length;
+        const online = [...rooms.registry.everywhere()].filter(
+          (each) => each.providerId === providerId,
+        ).length;
         const { book } = rooms.benchmarks;
         const turns = book.ofProvider(providerId);
         const passed = turns.filter(
