@@ -487,11 +487,18 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           prices: (modelId) => priceHistory(database, { modelId, limit: PRICES_LISTED }),
           registry: hub.registry,
           routing: service,
+          watching,
           measured: { table: reliability.table, attempts, standings },
           sessions,
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
+          facts: {
+            version: packageVersion(),
+            ...config.advertised,
+            hubPort: hubServer.port,
+            hubTls: hubTls !== undefined,
+          },
         },
         status: new StatusReader({
           database,

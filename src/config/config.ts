@@ -30,6 +30,7 @@ export interface Config {
   readonly playground: PlaygroundSettings;
   readonly watch: WatchSettings;
   readonly access: AccessSettings;
+  readonly advertised: AdvertisedSettings;
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
   readonly money: MoneySettings;
@@ -105,11 +106,19 @@ export function limitClassOf(category: Category): LimitClass {
 /** How the market watches itself. */
 export interface WatchSettings {
   readonly probes: boolean;
+  /** Between two turns of a model, by chance between these. */
+  readonly probePauseMs: { readonly least: number; readonly most: number };
   /** What probes may cost the platform a day. */
   readonly probesDaily: Pico;
   readonly webhook: { readonly url: string; readonly secret: Sealed<string> } | undefined;
   /** Whom mail about incidents is for; undefined: there is none. */
   readonly mailTo: string | undefined;
+}
+
+/** Where others reach this market, as the operator says; undefined where it does not. Without slashes at the end. */
+export interface AdvertisedSettings {
+  readonly publicUrl: string | undefined;
+  readonly hubUrl: string | undefined;
 }
 
 /** Who gets in, and from where. */
@@ -318,6 +327,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     },
     watch: {
       probes: env.probes,
+      probePauseMs: { least: 30_000, most: 60_000 },
       probesDaily: env.probesDaily,
       webhook:
         env.incidentWebhook === undefined || env.incidentWebhookSecret === undefined
@@ -326,6 +336,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       mailTo: env.incidentMailTo,
     },
     playground: { enabled: env.playground, requestsPerHour: 5, outputTokensMax: 100 },
+    advertised: { publicUrl: env.publicUrl, hubUrl: env.hubPublicUrl },
     access: {
       trustedProxies: env.trustedProxies ?? [],
       signUp: env.signUp,

@@ -15,6 +15,7 @@ import { endpointRoutes } from './endpoints.ts';
 import { eventRoutes } from './events.ts';
 import { fundsRoutes } from './funds.ts';
 import { keyRoutes } from './keys.ts';
+import { marketRoutes } from './market.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
 import { operatorConsumerRoutes } from './operator-consumers.ts';
@@ -113,6 +114,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...walletRoutes(rooms),
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
+    ...marketRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms, demand),
     ...whyRoutes(rooms, demand),
