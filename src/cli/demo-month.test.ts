@@ -30,7 +30,7 @@ beforeAll(async () => {
   await seedCatalogue(fresh.database, { catalogue: readCatalogueFile(), at: Date.UTC(2026, 10, 20) });
   tradedBefore = await hasTraded(fresh.database);
   month = await fill();
-}, 60_000);
+}, 240_000);
 afterAll(() => fresh.drop());
 
 test('the books of a demo month balance', () => {
@@ -48,6 +48,7 @@ test.each([
   ['documents', 6],
   ['prices', 30],
   ['corrections', 1],
+  ['request_outcomes', 200],
   ['service_minutes', 200],
   ['service_hours', 200],
   ['provider_attempts', 60],
