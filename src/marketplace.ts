@@ -16,7 +16,7 @@ import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
 import { auditFunds } from '#funds/audit.ts';
-import { openFunds, openFundsRounds } from '#funds/open.ts';
+import { type Funds, openFunds, openFundsRounds } from '#funds/open.ts';
 import { PlanPurses } from '#funds/plan-purses.ts';
 import { slashLadder } from '#funds/slash.ts';
 import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
@@ -97,6 +97,9 @@ import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
+import { auditAgreements } from '#sla/audit.ts';
+import { SlaDesk } from '#sla/desk.ts';
+import { openSlaRounds, SLA_DEADLINE_MS } from '#sla/open.ts';
 import {
   openStatements,
   openStatementsRounds,
@@ -161,6 +164,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => fundsRounds.close());
     const statements = openPapers(parts);
     closing.push(() => statements.close());
+    const agreements = openAgreements(parts, funds.collateral, ids);
+    closing.push(() => agreements.close());
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
     const purses = await PlanPurses.open({ database, clock, log: fundsLog });
@@ -518,6 +523,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           rewardClaims: payouts.rewards?.desk,
           rewards: rewards.book,
           statements,
+          agreements: agreements.desk,
           models: catalogue,
           prices: (modelId) => priceHistory(database, { modelId, limit: PRICES_LISTED }),
           registry: hub.registry,
@@ -769,7 +775,14 @@ function openPayouts(parts: MarketplaceParts): {
   const rewards = common && openRewardSettlement(common);
   const nights = openNights({
     settler: rooms?.settler,
-    audit: () => auditMarket({ database, chain, ...rooms, funds: () => auditFunds({ database, chain }) }),
+    audit: () =>
+      auditMarket({
+        database,
+        chain,
+        ...rooms,
+        funds: () => auditFunds({ database, chain }),
+        agreements: () => auditAgreements(database),
+      }),
     lastAudit: () => lastNightly(database),
     audited: async ({ balanced, differences }, tookMs) => {
       const chainAsked = chain !== undefined;
@@ -835,6 +848,34 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
   const rounds = openStatementsRounds(statements, { clock, log });
   return {
     ...statements,
+    close: async () => {
+      await rounds.close();
+      await database.close();
+    },
+  };
+}
+
+/** Service level agreements, on a connection of their own: closing a month reads all of it. */
+function openAgreements(
+  parts: MarketplaceParts,
+  collateral: Funds['collateral'],
+  makeId: (prefix: string) => string,
+): { desk: SlaDesk; close(): Promise<void> } {
+  const { clock } = parts;
+  const log = parts.log.child({ room: 'sla' });
+  const database = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 2,
+    applicationName: 'cygnet-sla',
+    deadlineMs: SLA_DEADLINE_MS,
+    statementTimeoutMs: SLA_DEADLINE_MS,
+  });
+  const desk = new SlaDesk({ database, collateral, clock, makeId, ourOwn: [PLAYGROUND.ownerId] });
+  const rounds = openSlaRounds(desk, { clock, log });
+  return {
+    desk,
     close: async () => {
       await rounds.close();
       await database.close();

@@ -134,6 +134,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'list, open, annotate, silence and end incidents; draft post-mortems',
     load: async () => (await import('./incidents.ts')).incidents,
   },
+  sla: {
+    summary: 'settle service levels, show reports, enter what does not count',
+    load: async () => (await import('./sla.ts')).sla,
+  },
   maintenance: {
     summary: 'announce, list and call off maintenance',
     load: async () => (await import('./maintenance.ts')).maintenance,

@@ -36,8 +36,8 @@ const OUR_FAULTS = Object.entries(ERRORS)
   .map(([code]) => code);
 
 /**
- * Reads the impact. Requests that nobody was asked for (there was nobody) are counted and not told apart by consumer:
- * affected consumers, and their credits here, are by the requests that reached somebody.
+ * Reads the impact. Credits here are what the requests of the month so far come to; what is booked is computed when the month
+ * is settled, with its exclusions and probes.
  */
 export async function impactOf(database: Database, incident: Incident, nowMs: number): Promise<Impact> {
   const { sql } = database;
@@ -96,12 +96,18 @@ async function consumersOf(
 ): Promise<AffectedConsumer[]> {
   const { until, nowMs, month } = about;
   const rows = await sql<{ id: string; plan: string; requests: number; failures: number }[]>`
-    select u.consumer_id as id, c.plan, count(*)::float8 as requests,
-      (count(*) filter (where u.error_code = any(${OUR_FAULTS}::text[])))::float8 as failures
-    from usage u join consumers c on c.id = u.consumer_id
-    where u.at >= ${new Date(openedMs)} and u.at < ${new Date(until)} and u.consumer_id <> ${PROBER.ownerId}
-      and (${modelId} = '' or u.model_id = ${modelId})
-    group by 1, 2 having count(*) filter (where u.error_code = any(${OUR_FAULTS}::text[])) > 0
+    with asked as (
+      select consumer_id, model_id, error_code as code, 1::bigint as requests from usage
+      where at >= ${new Date(openedMs)} and at < ${new Date(until)}
+      union all
+      select consumer_id, model_id, code, requests from consumer_refusals
+      where at >= ${new Date(floorMinute(openedMs))} and at < ${new Date(until)}
+    )
+    select u.consumer_id as id, c.plan, sum(requests)::float8 as requests,
+      sum(requests) filter (where u.code = any(${OUR_FAULTS}::text[]))::float8 as failures
+    from asked u join consumers c on c.id = u.consumer_id
+    where u.consumer_id <> ${PROBER.ownerId} and (${modelId} = '' or u.model_id = ${modelId})
+    group by 1, 2 having sum(requests) filter (where u.code = any(${OUR_FAULTS}::text[])) > 0
     order by failures desc, id limit ${CONSUMERS_MAX}`;
   const exclusions = (await windowsSince(sql, month.from)).map(exclusionOf);
   const found: AffectedConsumer[] = [];
@@ -122,10 +128,16 @@ async function creditOf(
   exclusions: Parameters<typeof slaCredits>[0]['exclusions'],
 ): Promise<Pico> {
   const minutes = await sql<{ minute: number; requests: number; failures: number }[]>`
-    select floor(extract(epoch from at) / 60)::float8 as minute, count(*)::float8 as requests,
-      (count(*) filter (where error_code = any(${OUR_FAULTS}::text[])))::float8 as failures
-    from usage where consumer_id = ${consumerId} and at >= ${new Date(from)} and at < ${new Date(until)}
-      and (error_code is null or error_code = any(${OUR_FAULTS}::text[]))
+    select floor(extract(epoch from at) / 60)::float8 as minute, sum(requests)::float8 as requests,
+      coalesce(sum(requests) filter (where code is not null), 0)::float8 as failures
+    from (
+      select at, error_code as code, 1::bigint as requests from usage
+      where consumer_id = ${consumerId} and at >= ${new Date(from)} and at < ${new Date(until)}
+      union all
+      select at, code, requests from consumer_refusals
+      where consumer_id = ${consumerId} and at >= ${new Date(from)} and at < ${new Date(until)}
+    ) as asked
+    where code is null or code = any(${OUR_FAULTS}::text[])
     group by 1`;
   const hours = await sql<{ hour: number; requests: number; p95: number }[]>`
     select floor(extract(epoch from at) / 3600)::float8 as hour, count(*)::float8 as requests,

@@ -13,6 +13,7 @@ import { Rounds } from '#kit/rounds.ts';
 import type { Book } from '#ledger/book.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { errorRow } from '#wire/errors.ts';
+import { BurnBook } from './burn-book.ts';
 import { BurnWatch } from './burn-watch.ts';
 import { IncidentBook } from './incident-book.ts';
 import { IncidentWatch } from './incident-watch.ts';
@@ -87,11 +88,13 @@ export function openWatching(parts: {
     pool,
     standInOf: (modelId) => models.resolve(modelId)?.standIn,
   });
-  const notices = new Notices({ book, clock, log, settings, rules: parts.rules });
+  const burns = new BurnBook({ database, makeId: parts.ids });
+  const notices = new Notices({ book, burns, clock, log, settings, rules: parts.rules });
   const looking = new Rounds(clock, {
     periodMs: LOOK_EVERY_MS,
     work: async () => {
       await incidents.look();
+      await burns.note(incidents.alerts, clock.wallMs());
       await notices.tell();
     },
     failed: (error) => log.warn({ err: error }, 'Incidents could not be looked at; the last posture holds.'),

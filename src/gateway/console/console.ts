@@ -31,6 +31,7 @@ import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
 import { settlementRoutes } from './settlements.ts';
+import { slaRoutes } from './sla.ts';
 import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
@@ -127,6 +128,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...providerViewRoutes(rooms),
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
+    ...slaRoutes(rooms),
     ...operatorRoutes(rooms),
     ...operatorConsumerRoutes(rooms),
     ...operatorMoneyRoutes(rooms),

@@ -35,6 +35,7 @@ import type { Watching } from '#reliability/watching.ts';
 import type { RewardBook } from '#rewards/book.ts';
 import type { AuditRun } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
+import type { SlaDesk } from '#sla/desk.ts';
 import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { LiveEvents } from '../live-events.ts';
@@ -127,6 +128,7 @@ export interface ConsoleRooms {
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
   readonly statements: Statements;
+  readonly agreements: SlaDesk;
   readonly audits: {
     list(): Promise<AuditRun[]>;
     strangers(): Promise<Stranger[]>;

@@ -22,6 +22,7 @@ export function tierRoutes(rooms: ConsoleRooms): Route[] {
           requests_per_day: plan.requestsPerDay,
           concurrent: plan.concurrent,
           model_tiers: plan.modelTiers,
+          covered_tiers: plan.coveredTiers,
           tokens_per_week: plan.tokensPerWeek,
           images_per_day: plan.imagesPerDay,
           fallback: plan.fallback,
