@@ -103,7 +103,10 @@ export function Shell() {
           ) : mayOpen(area, user) ? (
             <Outlet />
           ) : (
-            <Closed area={area} signedIn={user !== null} />
+            <>
+              <h1 className="sr-only">{page?.title}</h1>
+              <Closed area={area} signedIn={user !== null} />
+            </>
           )}
         </main>
       </div>

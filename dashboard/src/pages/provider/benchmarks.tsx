@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { Gauge } from 'lucide-react';
-import { useMemo } from 'react';
+import { useMemo, useState } from 'react';
 import type { BenchmarksAnswer } from '#wire/provider.ts';
 import { Badge, StateDot } from '../../parts/badge.tsx';
-import { ButtonLink } from '../../parts/button.tsx';
+import { Button, ButtonLink } from '../../parts/button.tsx';
 import { Chart } from '../../parts/chart.tsx';
 import { Id } from '../../parts/copy.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
@@ -47,6 +47,7 @@ export default function Benchmarks() {
 function Content({ found }: { found: Found }) {
   const { nodes, runs } = found;
   const [chosen, choose] = useUrlState('model', '');
+  const [older, setOlder] = useState(false);
   const models = [...new Set(runs.map((run) => run.model_id))].toSorted();
   const shown = useMemo(() => runs.filter((run) => chosen === '' || run.model_id === chosen), [runs, chosen]);
   const passing = nodes.filter(({ passed }) => passed).length;
@@ -139,16 +140,24 @@ function Content({ found }: { found: Found }) {
         <DataTable
           caption="Runs"
           columns={RUNS}
-          rows={shown.slice(0, 60)}
+          rows={shown.slice(0, older ? shown.length : RUNS_SHOWN)}
           rowKey={(row) => row.id}
           empty={<p className="px-5 pb-5 text-soft">No run of this model yet.</p>}
         />
+        {!older && shown.length > RUNS_SHOWN && (
+          <div className="border-t border-line px-5 py-2.5">
+            <Button size="sm" kind="quiet" onClick={() => setOlder(true)}>
+              Show {whole(shown.length - RUNS_SHOWN)} older
+            </Button>
+          </div>
+        )}
       </Card>
     </div>
   );
 }
 
 const MODELS_DRAWN = 4;
+const RUNS_SHOWN = 12;
 
 function SpeedChart({ runs }: { runs: readonly Run[] }) {
   const chart = useMemo(() => {
@@ -174,7 +183,7 @@ function SpeedChart({ runs }: { runs: readonly Run[] }) {
       }),
     };
   }, [runs]);
-  return <Chart label="Tokens a second, run by run" {...chart} as="steps" format={rate} height={180} />;
+  return <Chart label="Tokens a second, run by run" {...chart} by="day" as="steps" format={rate} height={180} />;
 }
 
 const TURNS: readonly Column<Turn>[] = [

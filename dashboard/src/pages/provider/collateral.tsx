@@ -237,9 +237,10 @@ const WAYS = [
 ] as const;
 
 function PledgeCard() {
-  const [chosen, choose] = useUrlState('way', 'wallet');
-  const way = WAYS.find(({ value }) => value === chosen)?.value ?? 'wallet';
   const contract = useQuery(provider.contract());
+  const noTokens = contract.data?.chains.length === 0;
+  const [chosen, choose] = useUrlState('way', noTokens ? 'dollars' : 'wallet');
+  const way = WAYS.find(({ value }) => value === chosen)?.value ?? 'wallet';
   return (
     <Card title="Pledge" actions={<Segments label="Way" value={way} options={WAYS} onChange={choose} />}>
       {way === 'dollars' ? (
@@ -358,7 +359,7 @@ function Charges() {
             rowKey={(row) => row.finding}
             empty={
               <p className="flex items-center gap-2.5 px-5 pb-5 text-soft">
-                <Scale size={16} aria-hidden /> Nothing was charged. Keep it so: stay online, or drain before you stop.
+                <Scale size={16} aria-hidden className="shrink-0" /> Nothing was charged. Keep it so: stay online, or drain before you stop.
               </p>
             }
           />

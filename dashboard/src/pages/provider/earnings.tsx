@@ -1,10 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
-import { ChartNoAxesColumn } from 'lucide-react';
+import { ChartNoAxesColumn, Download } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import type { EarningsStatementAnswer } from '#wire/provider.ts';
 import { ButtonLink } from '../../parts/button.tsx';
 import { ChartSkeleton } from '../../parts/chart.tsx';
-import { type Column, CsvLink, DataTable } from '../../parts/data-table.tsx';
+import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { Segments } from '../../parts/form.tsx';
 import { NOTHING, percent, plural, short, usd, usdExact, whole } from '../../parts/format.ts';
 import { Meter } from '../../parts/meter.tsx';
@@ -25,9 +25,9 @@ const PERIODS = [
   { value: 'month', label: 'Month' },
 ] as const;
 const SPANS: Readonly<Record<Period, string>> = {
-  day: 'last 30 days',
-  week: 'last 12 weeks',
-  month: 'last 12 months',
+  day: 'Last 30 days',
+  week: 'Last 12 weeks',
+  month: 'Last 12 months',
 };
 
 interface Line {
@@ -84,7 +84,9 @@ export default function Earnings() {
         actions={
           <>
             <Segments label="By" value={period} options={PERIODS} onChange={choose} />
-            <ButtonLink href={earningsPath(period, from, 'csv')}>Download CSV</ButtonLink>
+            <ButtonLink href={earningsPath(period, from, 'csv')} icon={Download}>
+              CSV
+            </ButtonLink>
           </>
         }
       >
@@ -138,12 +140,7 @@ export default function Earnings() {
                   empty={<Nothing />}
                 />
               </Card>
-              <Card
-                title={`By ${period}`}
-                flush
-                className="overflow-hidden"
-                actions={<CsvLink href={earningsPath(period, from, 'csv')} />}
-              >
+              <Card title={`By ${period}`} flush className="overflow-hidden">
                 <DataTable
                   caption={`Earned by ${period}`}
                   columns={COLUMNS[period]}

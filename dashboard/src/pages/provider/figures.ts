@@ -1,4 +1,5 @@
 import { decimalUsd, parseUsd } from '#domain/money.ts';
+import type { ProviderHealthAnswer } from '#wire/console.ts';
 import type { Period } from './api.ts';
 
 const DAY_MS = 86_400_000;
@@ -63,4 +64,11 @@ function beginning(at: number, period: Period): number {
 /** The last part of a model's id, for where there is little room. */
 export function shortModel(id: string): string {
   return id.slice(id.lastIndexOf('/') + 1);
+}
+
+/** Of what was tried with a provider, how much it served; null where nothing was. */
+export function successOf(health: Pick<ProviderHealthAnswer, 'models'>): number | null {
+  const served = health.models.reduce((sum, each) => sum + each.attempts_served, 0);
+  const failed = health.models.reduce((sum, each) => sum + each.attempts_failed, 0);
+  return served + failed === 0 ? null : served / (served + failed);
 }

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Boxes, Pencil, TrendingDown, TrendingUp } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import type { AsksAnswer, EconomicsAnswer, ProviderHealthAnswer } from '#wire/console.ts';
-import { Badge } from '../../parts/badge.tsx';
+import { Badge, StateDot } from '../../parts/badge.tsx';
 import { Button, ButtonLink, IconButton } from '../../parts/button.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
@@ -13,6 +13,7 @@ import { Stat } from '../../parts/stat.tsx';
 import { Empty, Failure } from '../../parts/states.tsx';
 import { toast } from '../../parts/toast.tsx';
 import { act, provider } from './api.ts';
+import { shortModel, successOf } from './figures.ts';
 
 type Economy = EconomicsAnswer['models'][number];
 type Ask = AsksAnswer['asks'][number]['ask'];
@@ -82,14 +83,14 @@ export default function Models() {
               hint={economics.data && `${economics.data.gpu_hours.toFixed(1)} h with one GPU a node`}
             />
             <Stat
-              name="Success, 30 days"
-              value={health && percent(health.success_30d, 1)}
-              hint={health && (health.misses[0] ?? 'as expected')}
+              name="Success"
+              value={health && percent(successOf(health), 1)}
+              hint={health && (health.misses[0] ?? 'of what was tried with you')}
             />
             <Stat
               name="Expected a day"
               value={own && usd(own.reduce((total, row) => total + (row.offered ? row.expected_daily_usd : 0), 0))}
-              hint="of what is offered, at today’s demand"
+              hint="of what you offer"
             />
           </div>
           <Card title="Your models" flush className="overflow-hidden">
@@ -141,13 +142,11 @@ const OWN: readonly Column<Row>[] = [
     name: 'Model',
     sort: (row) => row.model_id,
     show: (row) => (
-      <div className="min-w-44">
-        <span className="font-medium">{row.model_id}</span>
-        {!row.offered && (
-          <span className="ml-2">
-            <Badge>Not offered now</Badge>
-          </span>
-        )}
+      <div className="min-w-40" title={row.model_id}>
+        <p className="font-medium">{shortModel(row.model_id)}</p>
+        <p className="text-sm text-soft">
+          <StateDot tone={row.offered ? 'good' : 'neutral'}>{row.offered ? 'Offered' : 'Not offered now'}</StateDot>
+        </p>
       </div>
     ),
   },
@@ -178,7 +177,7 @@ const OWN: readonly Column<Row>[] = [
     number: true,
     wide: true,
     sort: (row) => row.measured?.tokens_per_s ?? row.tokens_per_s,
-    show: (row) => rate(row.measured?.tokens_per_s ?? row.tokens_per_s),
+    show: (row) => rate((row.measured?.tokens_per_s ?? row.tokens_per_s) || null),
   },
   {
     name: 'Success',
@@ -194,7 +193,7 @@ const OWN: readonly Column<Row>[] = [
     show: (row) => <span className="font-medium">{usd(row.own_earned_24h_usd)}</span>,
   },
   {
-    name: 'Expected a day',
+    name: 'Expected',
     number: true,
     wide: true,
     sort: (row) => row.expected_daily_usd,
@@ -206,7 +205,11 @@ const OTHERS: readonly Column<Row>[] = [
   {
     name: 'Model',
     sort: (row) => row.model_id,
-    show: (row) => <span className="font-medium">{row.model_id}</span>,
+    show: (row) => (
+      <span title={row.model_id} className="font-medium">
+        {shortModel(row.model_id)}
+      </span>
+    ),
   },
   { name: 'Requests', number: true, sort: (row) => row.requests_24h, show: (row) => whole(row.requests_24h) },
   {

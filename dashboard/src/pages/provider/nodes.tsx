@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Cpu } from 'lucide-react';
+import { useMemo } from 'react';
 import type { NodesAnswer } from '#wire/dashboard.ts';
 import { Badge, StateDot, type Tone } from '../../parts/badge.tsx';
 import { ButtonLink } from '../../parts/button.tsx';
@@ -25,6 +26,14 @@ export default function Nodes() {
   const online = query.data?.nodes.filter((node) => node.online);
   const inFlight = sum(online?.map((node) => node.in_flight) ?? []);
   const capacity = sum(online?.map((node) => node.capacity ?? 0) ?? []);
+  const sessions = useMemo((): readonly Column<Session>[] => {
+    const names = new Map(query.data?.nodes.map((node) => [node.node_id, node.name]));
+    const nameOf = ({ node_id: id }: Session): string => names.get(id) ?? id;
+    return [
+      { name: 'Node', sort: nameOf, show: (row) => <span className="font-medium">{nameOf(row)}</span> },
+      ...SESSIONS,
+    ];
+  }, [query.data]);
   const models = new Set(online?.flatMap((node) => node.models.map(({ model }) => model)));
   return (
     <>
@@ -36,7 +45,7 @@ export default function Nodes() {
         <Stat
           name="Online"
           value={query.data && online && `${whole(online.length)} of ${whole(query.data.nodes.length)}`}
-          hint={query.data && 'at this part of the market'}
+          hint={query.data && 'of the machines that ever came'}
         />
         <Stat
           name="In flight now"
@@ -48,7 +57,7 @@ export default function Nodes() {
         />
         <Stat name="Models offered" value={query.data && whole(models.size)} hint={query.data && 'right now'} />
         <Stat
-          name="There, 7 days"
+          name="Uptime, 7 days"
           value={health && percent(health.uptime_7d, 1)}
           hint={health && `${percent(health.uptime_30d, 1)} in 30 days`}
         />
@@ -82,8 +91,8 @@ export default function Nodes() {
         <Card title="Connections" hint="The latest, and why each ended" flush className="mt-6 overflow-hidden">
           <DataTable
             caption="Connections of your nodes"
-            columns={SESSIONS}
-            rows={health.sessions.slice(0, 20)}
+            columns={sessions}
+            rows={health.sessions.slice(0, SESSIONS_SHOWN)}
             rowKey={(row) => `${row.node_id} ${row.connected_at}`}
             empty={null}
           />
@@ -93,8 +102,9 @@ export default function Nodes() {
   );
 }
 
+const SESSIONS_SHOWN = 10;
+
 const SESSIONS: readonly Column<Session>[] = [
-  { name: 'Node', show: (row) => <Id value={row.node_id} keep={13} /> },
   { name: 'Connected', sort: (row) => row.connected_at, show: (row) => <Time at={row.connected_at} /> },
   {
     name: 'Ended',

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { ChartNoAxesColumn, Cpu, Plus } from 'lucide-react';
 import { useState } from 'react';
-import type { NodesAnswer } from '#wire/dashboard.ts';
+import type { NodesAnswer, OnboardingAnswer } from '#wire/dashboard.ts';
 import { StateDot } from '../../parts/badge.tsx';
 import { Button, ButtonLink } from '../../parts/button.tsx';
 import { ChartSkeleton } from '../../parts/chart.tsx';
@@ -33,6 +33,8 @@ export default function Overview() {
   const standing = useQuery(provider.standing()).data;
   const [adding, setAdding] = useState(false);
   const open = onboarding.data?.steps.some(({ state }) => state === 'now' || state === 'later');
+  // Whoever has served before needs no tour, only to hear what is missing.
+  const settled = onboarding.data?.status === 'active' && (earnings.data?.earnings.length ?? 0) > 0;
   const today = earnings.data?.earnings.filter(({ period }) => period === earnings.data.to);
   const online = nodes.data?.nodes.filter((node) => node.online);
   return (
@@ -57,7 +59,13 @@ export default function Overview() {
           </Note>
         )}
         <Loaded query={onboarding} skeleton={<Skeleton className="h-0" />}>
-          {(found) => (open ? <Onboarding found={found} /> : null)}
+          {(found) =>
+            !open ? null : settled ? (
+              <StillOpen found={found} onConnect={() => setAdding(true)} />
+            ) : (
+              <Onboarding found={found} />
+            )
+          }
         </Loaded>
 
         <div className="grid grid-cols-2 gap-3 lg:grid-cols-4">
@@ -124,6 +132,48 @@ export default function Overview() {
   );
 }
 
+const MISSING: Partial<Record<OnboardingAnswer['steps'][number]['step'], string>> = {
+  key: 'You have no key: no agent can connect.',
+  connect: 'No node of yours is online: requests go to others.',
+  wallet: 'No wallet has proven itself: what you earn waits, and cannot be paid out.',
+  collateral: 'Not enough collateral is pledged.',
+  benchmark: 'No node of yours has passed its benchmark.',
+};
+
+/** What an active provider lacks, each with the way to it. */
+function StillOpen({ found, onConnect }: { found: OnboardingAnswer; onConnect: () => void }) {
+  const open = found.steps.filter(({ state, step }) => (state === 'now' || state === 'later') && MISSING[step]);
+  return (
+    <div className="space-y-3">
+      {open.map(({ step }) => (
+        <Note
+          key={step}
+          tone="warn"
+          action={
+            step === 'key' || step === 'connect' ? (
+              <Button size="sm" onClick={onConnect}>
+                How to connect
+              </Button>
+            ) : (
+              <ButtonLink size="sm" to={WHERE[step] ?? '/provider'}>
+                Do it now
+              </ButtonLink>
+            )
+          }
+        >
+          {MISSING[step]}
+        </Note>
+      ))}
+    </div>
+  );
+}
+
+const WHERE: Readonly<Record<string, string>> = {
+  wallet: '/provider/payouts',
+  collateral: '/provider/collateral',
+  benchmark: '/provider/benchmarks',
+};
+
 const LISTED = 6;
 
 function NodeList({ found }: { found: NodesAnswer }) {
@@ -184,7 +234,7 @@ function Models() {
                 {shortModel(row.model_id)}
               </Link>
               <span className="text-right text-soft max-sm:hidden">{plural(row.own_requests_24h, 'request')}</span>
-              <span className="text-right text-soft max-sm:hidden">{rate(row.tokens_per_s)}</span>
+              <span className="text-right text-soft max-sm:hidden">{rate(row.tokens_per_s || null)}</span>
               <span className="text-right font-medium">{usd(row.own_earned_24h_usd)}</span>
             </li>
           ))}

@@ -1,12 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
-import { BadgeCheck, ExternalLink, Landmark, Wallet } from 'lucide-react';
+import { BadgeCheck, Download, Landmark, Wallet } from 'lucide-react';
 import { useState } from 'react';
 import type { PayoutsAnswer } from '#wire/dashboard.ts';
 import { Badge, type Tone } from '../../parts/badge.tsx';
-import { Button } from '../../parts/button.tsx';
+import { Button, ButtonLink } from '../../parts/button.tsx';
 import { CopyButton, Id } from '../../parts/copy.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
-import { NOTHING, usd, usdExact, whole } from '../../parts/format.ts';
+import { NOTHING, plural, usd, usdExact } from '../../parts/format.ts';
 import { Note } from '../../parts/note.tsx';
 import { Card, Facts, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
@@ -61,7 +61,7 @@ function Content({ found }: { found: PayoutsAnswer }) {
         <Stat
           name="To be collected"
           value={owed === undefined ? NOTHING : show(owed)}
-          hint={owed === undefined ? 'prove a wallet first' : 'tokens of the payout'}
+          hint={owed === undefined ? 'prove a wallet first' : owed === 0n ? 'nothing waits' : 'of dollar tokens'}
         />
         <Stat name="Collected" value={claimed === null ? NOTHING : show(claimed)} hint="by your payout address" />
         <Stat name="Promised, in all" value={promised === null ? NOTHING : show(promised)} hint="by all batches" />
@@ -205,13 +205,9 @@ function Proof({
       actions={
         <>
           <CopyButton text={text} label="Copy the proof" words="Copy" />
-          <Button
-            size="sm"
-            icon={ExternalLink}
-            onClick={() => window.open(`/api/v1/settlements/${claim.batch}/claims`, '_blank', 'noopener')}
-          >
+          <ButtonLink size="sm" icon={Download} href={`/api/v1/settlements/${claim.batch}/claims`}>
             Claims file
-          </Button>
+          </ButtonLink>
         </>
       }
     >
@@ -231,7 +227,7 @@ function Proof({
       </div>
       <details className="mt-3">
         <summary className="cursor-pointer text-sm text-soft hover:text-ink">
-          {whole(claim.proof.length)} hashes on the way to the root
+          {plural(claim.proof.length, 'hash', 'hashes')} on the way to the root
         </summary>
         <ol className="mt-2 space-y-1 rounded-lg bg-code p-3 font-mono text-xs wrap-anywhere">
           {claim.proof.length === 0 && <li>None: yours is the only leaf.</li>}

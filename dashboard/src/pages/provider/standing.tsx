@@ -15,7 +15,7 @@ import { Stat } from '../../parts/stat.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
 import { bookDay } from '../../parts/time.tsx';
 import { provider } from './api.ts';
-import { tokenAmount } from './figures.ts';
+import { successOf, tokenAmount } from './figures.ts';
 
 type Part = StandingAnswer['parts'][number];
 type Day = RewardsAnswer['days'][number];
@@ -46,6 +46,7 @@ export default function Standing() {
         className="mt-6"
         hint={
           rewards.data &&
+          rewards.data.days.length > 0 &&
           `${tokenAmount(rewards.data.payable, rewards.data.decimals)} ${rewards.data.asset} to be paid, ${tokenAmount(
             rewards.data.vesting,
             rewards.data.decimals,
@@ -95,13 +96,13 @@ function Score({ found, health }: { found: StandingAnswer; health: ProviderHealt
         />
         <Stat name="Score" value={percent(found.score, 1)} hint="of the best that is possible" />
         <Stat
-          name="There, 30 days"
+          name="Uptime, 30 days"
           value={health && percent(health.uptime_30d, 1)}
           hint={health && `${percent(health.uptime_7d, 1)} in 7 days`}
         />
         <Stat
           name="Success, 30 days"
-          value={health && percent(health.success_30d, 1)}
+          value={health && percent(health.success_30d ?? successOf(health), 1)}
           hint={health && (health.in_grace ? 'in your first week' : 'of what was tried with you')}
         />
       </div>

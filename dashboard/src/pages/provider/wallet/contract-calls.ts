@@ -1,30 +1,12 @@
-import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem/utils';
+import { decodeFunctionResult, encodeFunctionData } from 'viem/utils';
 import { pause } from '../../../surroundings.ts';
 import type { Connected } from './browser-wallets.ts';
+import { COLLATERAL, DISTRIBUTOR, TOKEN } from './contracts.ts';
 
 /**
  * What is asked of the market's contracts through a wallet, encoded by viem: a piece of its own, loaded with the first page
- * that needs it (`import()`). The browser tests hold these signatures to the compiled contracts.
+ * that needs it (`import()`).
  */
-export const DISTRIBUTOR = parseAbi([
-  'struct Batch { bytes32 root; uint256 total; uint64 number; uint64 activeAt; }',
-  'function batchInForce(address token) view returns (Batch)',
-  'function batchWaiting(address token) view returns (Batch)',
-  'function claimed(address token, address account) view returns (uint256)',
-  'function claim(address token, address account, uint256 cumulative, bytes32[] proof)',
-]);
-export const COLLATERAL = parseAbi([
-  'function deposit(address token, uint256 amount)',
-  'function requestRefund(address token, uint256 amount)',
-  'function cancelRefund(address token)',
-  'function refund(address token)',
-]);
-export const TOKEN = parseAbi([
-  'function approve(address spender, uint256 amount) returns (bool)',
-  'function allowance(address owner, address spender) view returns (uint256)',
-  'function balanceOf(address account) view returns (uint256)',
-]);
-
 type Hex = `0x${string}`;
 
 /** A batch as the contract has it; number zero: there is none. `activeAt` in seconds of chain time. */
