@@ -151,6 +151,14 @@ async function sellOne(): Promise<void> {
   );
 }
 
+/** Many more of the kind, at one stroke. */
+async function earnMore(): Promise<void> {
+  const id = await providerId();
+  await fresh.database.sql`
+    insert into accounts (id, kind) values (${`provider:${id}`}, 'provider') on conflict do nothing`;
+  await earns(fresh.database, id, parseUsd('61.5'), systemClock.wallMs() - 1_000);
+}
+
 /** Midnight comes, the day is settled, and the batch is in force. */
 async function settleToday(): Promise<void> {
   const tomorrow: Clock = { ...systemClock, wallMs: () => systemClock.wallMs() + DAY_MS };
@@ -211,7 +219,7 @@ describe('a provider in a browser', () => {
       await page.getByText('Until the first earning').waitFor({ state: 'detached' });
 
       await sellOne();
-      await earns(fresh.database, await providerId(), parseUsd('61.5'), systemClock.wallMs() - 1_000);
+      await earnMore();
       await settleToday();
       await page.getByRole('link', { name: 'Payouts' }).click();
       await page.getByText('The wallet is on Ethereum. The market pays on Local chain.').waitFor();
