@@ -251,10 +251,21 @@ describe('a provider in a browser', () => {
     async () => {
       const id = await providerId();
       const { database } = fresh;
-      const collateral = new Collateral({ database, chain: undefined, clock: systemClock, makeId, log: silentLog });
+      const collateral = new Collateral({
+        database,
+        chain: undefined,
+        clock: systemClock,
+        makeId,
+        log: silentLog,
+      });
       const dollars = await collateral.announceDollars(id, parseUsd('20'));
       await collateral.confirmDollars(dollars.id, { reference: makeId('ref') });
-      await collateral.slash({ id: makeId('finding'), providerId: id, failures: 2, reason: 'It answered wrongly.' });
+      await collateral.slash({
+        id: makeId('finding'),
+        providerId: id,
+        failures: 2,
+        reason: 'It answered wrongly.',
+      });
 
       const someone = await visitor();
       const { page } = someone;
@@ -296,7 +307,9 @@ describe('a provider in a browser', () => {
       await dialog.getByRole('button', { name: 'Ask this' }).click();
       await dialog.waitFor({ state: 'detached' });
       await page.getByText('Yours').waitFor();
-      const { token } = (await visit(`${url}/api/v1/user/login`, { body: { email: EMAIL, password: PASSWORD } })).json;
+      const { token } = (
+        await visit(`${url}/api/v1/user/login`, { body: { email: EMAIL, password: PASSWORD } })
+      ).json;
       const { json } = await visit(`${url}/api/v1/provider/asks`, { token });
       expect(json.asks).toEqual([{ model: MODEL, ask: { input_price: '0.01', output_price: '0.02' } }]);
       expect(someone.troubles).toEqual([]);
@@ -310,7 +323,9 @@ describe('a provider in a browser', () => {
       `every page in ${theme} can be read by everyone, breaks no rule of its own policy, and loads nothing from elsewhere`,
       async () => {
         const someone = await visitor({ theme }, screensOf);
-        await (screensOf === undefined ? signIn(someone) : signIn(someone, 'north@demo.example', 'a demo password'));
+        await (screensOf === undefined
+          ? signIn(someone)
+          : signIn(someone, 'north@demo.example', 'a demo password'));
         const problems: string[] = [];
         for (const [name, address] of Object.entries(PAGES)) {
           await someone.open(address);
@@ -348,11 +363,15 @@ test('what the pages are told is what they were promised', async () => {
   const { json } = await visit(`${url}/api/v1/user/login`, { body: { email: EMAIL, password: PASSWORD } });
   const told = async (place: string): Promise<unknown> =>
     (await visit(`${url}/api/v1/provider/${place}`, { token: json.token })).json;
-  earningsStatementAnswer.parse(await told('me/earnings?period=week'));
-  benchmarksAnswer.parse(await told('benchmarks'));
-  walletAnswer.parse(await told('wallet'));
-  collateralAnswer.parse(await told('collateral'));
-  slaChargesAnswer.parse(await told('me/sla-charges'));
+  const promised = {
+    'me/earnings?period=week': earningsStatementAnswer,
+    benchmarks: benchmarksAnswer,
+    wallet: walletAnswer,
+    collateral: collateralAnswer,
+    'me/sla-charges': slaChargesAnswer,
+  };
+  for (const [place, schema] of Object.entries(promised))
+    expect({ place, error: schema.safeParse(await told(place)).error }).toEqual({ place, error: undefined });
 });
 
 test('the pages call the contracts as they were compiled', () => {

@@ -19,7 +19,12 @@ export interface TestWallet {
 
 const NAME = 'Test Wallet';
 /** What asks the wallet's owner. */
-const QUESTIONS = ['eth_requestAccounts', 'personal_sign', 'eth_sendTransaction', 'wallet_switchEthereumChain'];
+const QUESTIONS = [
+  'eth_requestAccounts',
+  'personal_sign',
+  'eth_sendTransaction',
+  'wallet_switchEthereumChain',
+];
 
 /** Puts a wallet into every page that is opened from now on. */
 export async function injectWallet(

@@ -12,7 +12,15 @@ const LOOKS = {
 } as const satisfies Record<Tone, unknown>;
 
 /** One thing that the reader has to know here, with what to do about it at its end. */
-export function Note({ tone = 'neutral', children, action }: { tone?: Tone; children: ReactNode; action?: ReactNode }) {
+export function Note({
+  tone = 'neutral',
+  children,
+  action,
+}: {
+  tone?: Tone;
+  children: ReactNode;
+  action?: ReactNode;
+}) {
   const [look, Icon] = LOOKS[tone];
   return (
     <div className={cx('flex flex-wrap items-center gap-x-4 gap-y-2 rounded-xl px-4 py-3', look)}>

@@ -69,7 +69,15 @@ export function AppealButton({ about, found }: { about: string; found: readonly 
 }
 
 /** Findings of one kind that may be appealed against, and what became of appeals. Nothing where there is neither. */
-export function Findings({ kind, title, hint }: { kind: 'benchmark' | 'slash'; title: string; hint: string }) {
+export function Findings({
+  kind,
+  title,
+  hint,
+}: {
+  kind: 'benchmark' | 'slash';
+  title: string;
+  hint: string;
+}) {
   const query = useQuery(provider.appeals());
   return (
     <Loaded query={query} skeleton={<Skeleton className="h-24" />}>
@@ -100,7 +108,9 @@ export function Findings({ kind, title, hint }: { kind: 'benchmark' | 'slash'; t
                   </div>
                   <p className="text-sm text-soft">
                     Asked <Time at={each.asked_at} />
-                    {each.decided_because !== null && each.decided_because !== '' && `. ${each.decided_because}`}
+                    {each.decided_because !== null &&
+                      each.decided_because !== '' &&
+                      `. ${each.decided_because}`}
                   </p>
                 </li>
               ))}

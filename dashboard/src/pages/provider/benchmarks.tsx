@@ -26,7 +26,8 @@ type Run = Found['runs'][number];
 const MODES: Readonly<Record<Found['mode'], string>> = {
   off: 'This market asks no questions of its own. What is measured of real requests is all that counts.',
   watch: 'Marks are kept and shown here, and nothing follows from them.',
-  enforce: 'A node that fails gets no requests for a day, and after a second failure in a row collateral is taken.',
+  enforce:
+    'A node that fails gets no requests for a day, and after a second failure in a row collateral is taken.',
 };
 
 /** Questions with known answers: how each node stands, every run, and what to do about one that failed. */
@@ -83,7 +84,9 @@ function Content({ found }: { found: Found }) {
         <Stat name="Standing" value={`${passing} of ${nodes.length}`} hint="nodes and models that passed" />
         <Stat
           name="Runs passed"
-          value={runs.length === 0 ? NOTHING : percent(runs.filter(({ passed }) => passed).length / runs.length, 1)}
+          value={
+            runs.length === 0 ? NOTHING : percent(runs.filter(({ passed }) => passed).length / runs.length, 1)
+          }
           hint={`of the latest ${whole(runs.length)}`}
         />
         <Stat
@@ -97,11 +100,7 @@ function Content({ found }: { found: Found }) {
           hint={newest ? `class ${newest.hardware_tier}` : ''}
         />
       </div>
-      <Findings
-        kind="benchmark"
-        title="Appeals"
-        hint="Against runs that failed, and what became of them"
-      />
+      <Findings kind="benchmark" title="Appeals" hint="Against runs that failed, and what became of them" />
       {nodes.length > 0 && (
         <Card title="How each node stands" flush className="overflow-hidden">
           <DataTable
@@ -183,7 +182,9 @@ function SpeedChart({ runs }: { runs: readonly Run[] }) {
       }),
     };
   }, [runs]);
-  return <Chart label="Tokens a second, run by run" {...chart} by="day" as="steps" format={rate} height={180} />;
+  return (
+    <Chart label="Tokens a second, run by run" {...chart} by="day" as="steps" format={rate} height={180} />
+  );
 }
 
 const TURNS: readonly Column<Turn>[] = [
@@ -264,7 +265,9 @@ const RUNS: readonly Column<Run>[] = [
     name: 'Lacked',
     wide: true,
     show: (row) => (
-      <span className="text-soft">{row.shortcomings.length === 0 ? NOTHING : row.shortcomings.join(' ')}</span>
+      <span className="text-soft">
+        {row.shortcomings.length === 0 ? NOTHING : row.shortcomings.join(' ')}
+      </span>
     ),
   },
 ];

@@ -71,15 +71,21 @@ function Content({ found }: { found: Found }) {
         </Note>
       ) : (
         <Note>
-          This market does not ask for collateral now. You may pledge all the same; it counts as soon as it is asked
-          for.
+          This market does not ask for collateral now. You may pledge all the same; it counts as soon as it is
+          asked for.
         </Note>
       )}
       <div className="grid grid-cols-2 gap-3 lg:grid-cols-4">
         <Stat
           name="Covered"
           value={`${whole(Math.floor(found.covered_percent))} %`}
-          hint={<Meter value={found.covered_percent / 100} tone={found.enough ? 'good' : 'warn'} className="mt-1 w-24" />}
+          hint={
+            <Meter
+              value={found.covered_percent / 100}
+              tone={found.enough ? 'good' : 'warn'}
+              className="mt-1 w-24"
+            />
+          }
         />
         <Stat name="At work" value={list(locked, 'locked')} hint={`class ${found.hardware_class}`} />
         <Stat
@@ -87,7 +93,11 @@ function Content({ found }: { found: Found }) {
           value={list(waiting, 'waiting')}
           hint={soonest === undefined ? 'nothing waits' : <Countdown to={soonest} />}
         />
-        <Stat name="Taken" value={list(slashed, 'slashed')} hint={slashed.length === 0 ? 'nothing, ever' : 'see below'} />
+        <Stat
+          name="Taken"
+          value={list(slashed, 'slashed')}
+          hint={slashed.length === 0 ? 'nothing, ever' : 'see below'}
+        />
       </div>
 
       <div className="grid items-start gap-6 xl:grid-cols-2">
@@ -107,7 +117,12 @@ function Content({ found }: { found: Found }) {
         </Card>
       </div>
 
-      <Card title="Deposits" hint="What you told of, and what was seen by itself" flush className="overflow-hidden">
+      <Card
+        title="Deposits"
+        hint="What you told of, and what was seen by itself"
+        flush
+        className="overflow-hidden"
+      >
         <DataTable
           caption="Deposits"
           columns={DEPOSITS}
@@ -202,7 +217,8 @@ function PledgeLine({ pledge }: { pledge: Pledge }) {
                   toast.done('It is pledged again.');
                 }}
               >
-                What waits counts as collateral again at once. If you want it back later, the seven days begin anew.
+                What waits counts as collateral again at once. If you want it back later, the seven days begin
+                anew.
               </ConfirmButton>
             ) : undefined
           }
@@ -221,11 +237,13 @@ function PledgeLine({ pledge }: { pledge: Pledge }) {
             toast.done('The seven days have begun.');
           }}
         >
-          It counts as collateral no more from now on: where the market demands some, your nodes get no requests. After
-          seven days the operator pays it out; until then you can change your mind.
+          It counts as collateral no more from now on: where the market demands some, your nodes get no
+          requests. After seven days the operator pays it out; until then you can change your mind.
         </ConfirmButton>
       )}
-      {!isUsd && <RefundTokens asset={pledge.asset} pledge={pledge} decimals={DECIMALS[pledge.asset] ?? 18} />}
+      {!isUsd && (
+        <RefundTokens asset={pledge.asset} pledge={pledge} decimals={DECIMALS[pledge.asset] ?? 18} />
+      )}
     </li>
   );
 }
@@ -273,7 +291,8 @@ function Dollars() {
   return (
     <form onSubmit={form.onSubmit} className="space-y-4">
       <p className="text-soft">
-        Say what you will pay, then pay it as the operator tells you. It is at work as soon as the operator has seen it.
+        Say what you will pay, then pay it as the operator tells you. It is at work as soon as the operator
+        has seen it.
       </p>
       <TextField
         label="Dollars"
@@ -308,8 +327,8 @@ function Sent({ chainId, contract }: { chainId: number | undefined; contract: st
   return (
     <form onSubmit={form.onSubmit} className="space-y-4">
       <p className="text-soft">
-        Call <code className="font-mono text-sm">deposit(token, amount)</code> of the contract from your owner address.
-        Tokens that are merely sent to it are lost.
+        Call <code className="font-mono text-sm">deposit(token, amount)</code> of the contract from your owner
+        address. Tokens that are merely sent to it are lost.
       </p>
       <p className="flex flex-wrap items-center gap-2 rounded-lg border border-line bg-canvas px-3 py-2">
         <span className="text-sm text-soft">Contract</span>
@@ -337,7 +356,9 @@ function Countdown({ to }: { to: string }) {
   const [now, setNow] = useState(wallMs);
   useEffect(() => every(30_000, () => setNow(wallMs())), []);
   const left = Date.parse(to) - now;
-  return <span className="figures whitespace-nowrap">{left <= 0 ? 'due now' : `${duration(left)} left`}</span>;
+  return (
+    <span className="figures whitespace-nowrap">{left <= 0 ? 'due now' : `${duration(left)} left`}</span>
+  );
 }
 
 /** What service levels took of pledged dollars. That is no failure, and withholds nothing. */
@@ -359,7 +380,8 @@ function Charges() {
             rowKey={(row) => row.finding}
             empty={
               <p className="flex items-center gap-2.5 px-5 pb-5 text-soft">
-                <Scale size={16} aria-hidden className="shrink-0" /> Nothing was charged. Keep it so: stay online, or drain before you stop.
+                <Scale size={16} aria-hidden className="shrink-0" /> Nothing was charged. Keep it so: stay
+                online, or drain before you stop.
               </p>
             }
           />

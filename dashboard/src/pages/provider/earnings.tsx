@@ -6,7 +6,7 @@ import { ButtonLink } from '../../parts/button.tsx';
 import { ChartSkeleton } from '../../parts/chart.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { Segments } from '../../parts/form.tsx';
-import { NOTHING, percent, plural, short, usd, usdExact, whole } from '../../parts/format.ts';
+import { NOTHING, percent, short, usd, usdExact, whole } from '../../parts/format.ts';
 import { Meter } from '../../parts/meter.tsx';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
@@ -56,27 +56,7 @@ export default function Earnings() {
     (most, line) => (Number(line.earned) > Number(most?.earned ?? 0) ? line : most),
     undefined,
   );
-  const models: readonly Column<Line>[] = useMemo(
-    () => [
-      { name: 'Model', sort: (row) => row.name, show: (row) => <span className="font-medium">{row.name}</span> },
-      ...FIGURES,
-      {
-        name: 'Share',
-        number: true,
-        wide: true,
-        show: (row) => {
-          const share = Number(row.earned) / Math.max(1e-12, Number(found?.total_earned_usd ?? 0));
-          return (
-            <span className="inline-flex items-center gap-3">
-              <Meter value={share} className="w-20" />
-              <span className="w-12">{percent(share, 1)}</span>
-            </span>
-          );
-        },
-      },
-    ],
-    [found],
-  );
+  const models = useMemo(() => modelColumns(Number(found?.total_earned_usd ?? 0)), [found]);
   return (
     <>
       <PageHead
@@ -115,7 +95,7 @@ export default function Earnings() {
             <Stat
               name="Requests"
               value={requests === undefined ? undefined : whole(requests)}
-              hint={tokens === undefined ? "" : `${short(tokens)} tokens`}
+              hint={tokens === undefined ? '' : `${short(tokens)} tokens`}
             />
             <Stat
               name={`Best ${period}`}
@@ -125,7 +105,9 @@ export default function Earnings() {
           </div>
           <Card title={`Earned by ${period}`} hint={SPANS[period]}>
             <Loaded query={query} skeleton={<ChartSkeleton height={260} />}>
-              {(data) => (data.earnings.length === 0 ? <Nothing /> : <EarningsChart found={data} height={260} />)}
+              {(data) =>
+                data.earnings.length === 0 ? <Nothing /> : <EarningsChart found={data} height={260} />
+              }
             </Loaded>
           </Card>
           {byModel?.length !== 0 && (
@@ -176,7 +158,13 @@ function Nothing() {
 const FIGURES: readonly Column<Line>[] = [
   { name: 'Requests', number: true, sort: (row) => row.requests, show: (row) => whole(row.requests) },
   { name: 'Tokens', number: true, wide: true, sort: (row) => row.tokens, show: (row) => short(row.tokens) },
-  { name: 'Consumers paid', number: true, wide: true, sort: (row) => Number(row.paid), show: (row) => usd(row.paid) },
+  {
+    name: 'Consumers paid',
+    number: true,
+    wide: true,
+    sort: (row) => Number(row.paid),
+    show: (row) => usd(row.paid),
+  },
   {
     name: 'Earned',
     number: true,
@@ -186,6 +174,25 @@ const FIGURES: readonly Column<Line>[] = [
         {usd(row.earned)}
       </span>
     ),
+  },
+];
+
+const modelColumns = (total: number): readonly Column<Line>[] => [
+  { name: 'Model', sort: (row) => row.name, show: (row) => <span className="font-medium">{row.name}</span> },
+  ...FIGURES,
+  {
+    name: 'Share',
+    number: true,
+    wide: true,
+    show: (row) => {
+      const share = total === 0 ? 0 : Number(row.earned) / total;
+      return (
+        <span className="inline-flex items-center gap-3">
+          <Meter value={share} className="w-20" />
+          <span className="w-12">{percent(share, 1)}</span>
+        </span>
+      );
+    },
   },
 ];
 

@@ -38,31 +38,12 @@ export default function Models() {
   }, [economics.data, health, asks]);
   const own = rows?.filter((row) => row.offered || row.own_requests_24h > 0 || row.measured !== undefined);
   const others = rows?.filter((row) => own?.includes(row) === false && row.requests_24h > 0);
-  const ownColumns = useMemo(
-    (): readonly Column<Row>[] => [
-      ...OWN,
-      {
-        name: 'Price',
-        number: true,
-        show: (row) => (
-          <span className="inline-flex items-center gap-1">
-            <Price row={row} />
-            <IconButton
-              icon={Pencil}
-              label={`Set what you ask for ${row.model_id}`}
-              onClick={() => setPricing(row)}
-            />
-          </span>
-        ),
-      },
-    ],
-    [],
-  );
+  const ownColumns = useMemo(() => ownColumnsFor(setPricing), []);
   return (
     <>
       <PageHead title="Models and prices">
-        How your models do, what they bring, and what the same hardware could bring with others. Figures are of the
-        last 24 hours.
+        How your models do, what they bring, and what the same hardware could bring with others. Figures are
+        of the last 24 hours.
       </PageHead>
       {economics.isError && !economics.data ? (
         <Failure error={economics.error} retry={() => void economics.refetch()} />
@@ -89,7 +70,9 @@ export default function Models() {
             />
             <Stat
               name="Expected a day"
-              value={own && usd(own.reduce((total, row) => total + (row.offered ? row.expected_daily_usd : 0), 0))}
+              value={
+                own && usd(own.reduce((total, row) => total + (row.offered ? row.expected_daily_usd : 0), 0))
+              }
               hint="of what you offer"
             />
           </div>
@@ -110,7 +93,8 @@ export default function Models() {
                     </ButtonLink>
                   }
                 >
-                  Models appear with the first agent that offers one of the catalogue. Below is what is asked for.
+                  Models appear with the first agent that offers one of the catalogue. Below is what is asked
+                  for.
                 </Empty>
               }
             />
@@ -127,7 +111,9 @@ export default function Models() {
               rows={others}
               rowKey={(row) => row.model_id}
               first="Expected a day"
-              empty={<p className="px-5 pb-5 text-soft">Nobody asked for another model in the last 24 hours.</p>}
+              empty={
+                <p className="px-5 pb-5 text-soft">Nobody asked for another model in the last 24 hours.</p>
+              }
             />
           </Card>
         </div>
@@ -145,7 +131,9 @@ const OWN: readonly Column<Row>[] = [
       <div className="min-w-40" title={row.model_id}>
         <p className="font-medium">{shortModel(row.model_id)}</p>
         <p className="text-sm text-soft">
-          <StateDot tone={row.offered ? 'good' : 'neutral'}>{row.offered ? 'Offered' : 'Not offered now'}</StateDot>
+          <StateDot tone={row.offered ? 'good' : 'neutral'}>
+            {row.offered ? 'Offered' : 'Not offered now'}
+          </StateDot>
         </p>
       </div>
     ),
@@ -198,6 +186,24 @@ const OWN: readonly Column<Row>[] = [
     wide: true,
     sort: (row) => row.expected_daily_usd,
     show: (row) => usd(row.expected_daily_usd),
+  },
+];
+
+const ownColumnsFor = (onPrice: (row: Row) => void): readonly Column<Row>[] => [
+  ...OWN,
+  {
+    name: 'Price',
+    number: true,
+    show: (row) => (
+      <span className="inline-flex items-center gap-1">
+        <Price row={row} />
+        <IconButton
+          icon={Pencil}
+          label={`Set what you ask for ${row.model_id}`}
+          onClick={() => onPrice(row)}
+        />
+      </span>
+    ),
   },
 ];
 
@@ -293,8 +299,8 @@ function AskDialog({ row, onClose }: { row: Row; onClose: () => void }) {
   return (
     <Dialog open onClose={onClose} title="What you ask">
       <p className="mb-4 text-soft">
-        <b className="font-medium text-ink">{row.model_id}</b>. A lower price than the listed one may put you in
-        front of others; a higher one is refused. It holds for requests from now on.
+        <b className="font-medium text-ink">{row.model_id}</b>. A lower price than the listed one may put you
+        in front of others; a higher one is refused. It holds for requests from now on.
       </p>
       <form onSubmit={form.onSubmit} className="space-y-4">
         {perPiece ? (
@@ -322,7 +328,7 @@ function AskDialog({ row, onClose }: { row: Row; onClose: () => void }) {
         <Problem>{form.errorOf('ask') ?? form.problem ?? back.problem}</Problem>
         <div className="flex flex-wrap justify-end gap-2">
           {row.ask && (
-            <Button busy={back.busy} onClick={() => back.onSubmit({ preventDefault: () => {} } as never)}>
+            <Button busy={back.busy} onClick={back.onSubmit}>
               Use the listed price
             </Button>
           )}

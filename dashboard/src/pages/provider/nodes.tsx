@@ -26,20 +26,13 @@ export default function Nodes() {
   const online = query.data?.nodes.filter((node) => node.online);
   const inFlight = sum(online?.map((node) => node.in_flight) ?? []);
   const capacity = sum(online?.map((node) => node.capacity ?? 0) ?? []);
-  const sessions = useMemo((): readonly Column<Session>[] => {
-    const names = new Map(query.data?.nodes.map((node) => [node.node_id, node.name]));
-    const nameOf = ({ node_id: id }: Session): string => names.get(id) ?? id;
-    return [
-      { name: 'Node', sort: nameOf, show: (row) => <span className="font-medium">{nameOf(row)}</span> },
-      ...SESSIONS,
-    ];
-  }, [query.data]);
+  const sessions = useMemo(() => sessionColumns(query.data?.nodes ?? []), [query.data]);
   const models = new Set(online?.flatMap((node) => node.models.map(({ model }) => model)));
   return (
     <>
       <PageHead title="Nodes">
-        Machines that came with one of your keys. What they say of their hardware is theirs; benchmarks check what
-        it can do.
+        Machines that came with one of your keys. What they say of their hardware is theirs; benchmarks check
+        what it can do.
       </PageHead>
       <div className="mb-6 grid grid-cols-2 gap-3 lg:grid-cols-4">
         <Stat
@@ -52,10 +45,16 @@ export default function Nodes() {
           value={query.data && whole(inFlight)}
           hint={
             query.data &&
-            (capacity === 0 ? 'no room is offered' : `${percent(inFlight / capacity, 0)} of ${whole(capacity)} at once`)
+            (capacity === 0
+              ? 'no room is offered'
+              : `${percent(inFlight / capacity, 0)} of ${whole(capacity)} at once`)
           }
         />
-        <Stat name="Models offered" value={query.data && whole(models.size)} hint={query.data && 'right now'} />
+        <Stat
+          name="Models offered"
+          value={query.data && whole(models.size)}
+          hint={query.data && 'right now'}
+        />
         <Stat
           name="Uptime, 7 days"
           value={health && percent(health.uptime_7d, 1)}
@@ -79,16 +78,23 @@ export default function Nodes() {
               </Empty>
             </Card>
           ) : (
-            <div className="grid gap-4 xl:grid-cols-2">
-              {nodes.toSorted((a, b) => Number(b.online) - Number(a.online)).map((node) => (
-                <NodeCard key={node.node_id} node={node} />
-              ))}
+            <div className="grid items-start gap-4 xl:grid-cols-2">
+              {nodes
+                .toSorted((a, b) => Number(b.online) - Number(a.online))
+                .map((node) => (
+                  <NodeCard key={node.node_id} node={node} />
+                ))}
             </div>
           )
         }
       </Loaded>
       {health && health.sessions.length > 0 && (
-        <Card title="Connections" hint="The latest, and why each ended" flush className="mt-6 overflow-hidden">
+        <Card
+          title="Connections"
+          hint="The latest, and why each ended"
+          flush
+          className="mt-6 overflow-hidden"
+        >
           <DataTable
             caption="Connections of your nodes"
             columns={sessions}
@@ -115,6 +121,15 @@ const SESSIONS: readonly Column<Session>[] = [
   { name: 'Why', wide: true, show: (row) => <span className="text-soft">{row.why ?? NOTHING}</span> },
 ];
 
+function sessionColumns(nodes: readonly Node[]): readonly Column<Session>[] {
+  const names = new Map(nodes.map((node) => [node.node_id, node.name]));
+  const nameOf = ({ node_id: id }: Session): string => names.get(id) ?? id;
+  return [
+    { name: 'Node', sort: nameOf, show: (row) => <span className="font-medium">{nameOf(row)}</span> },
+    ...SESSIONS,
+  ];
+}
+
 const HEALTH: Readonly<Record<Node['models'][number]['health'], { tone: Tone; words: string }>> = {
   healthy: { tone: 'good', words: 'Healthy' },
   degraded: { tone: 'warn', words: 'Impaired' },
@@ -129,7 +144,9 @@ function NodeCard({ node }: { node: Node }) {
       <header className="flex items-start justify-between gap-4 px-5 pt-4">
         <div className="min-w-0">
           <h2 className="truncate text-lg font-semibold">{node.name ?? 'Unnamed node'}</h2>
-          <p className="truncate text-soft">{hardware === '' ? 'It says nothing of its hardware' : hardware}</p>
+          <p className="truncate text-soft">
+            {hardware === '' ? 'It says nothing of its hardware' : hardware}
+          </p>
         </div>
         {node.draining ? (
           <Badge tone="warn">Draining</Badge>
@@ -143,13 +160,18 @@ function NodeCard({ node }: { node: Node }) {
             <span>{plural(node.in_flight, 'request')} in flight</span>
             <span>{node.capacity === null ? 'no limit stated' : `room for ${whole(node.capacity)}`}</span>
           </div>
-          <Meter className="mt-1.5" value={node.capacity === null ? 0 : node.in_flight / Math.max(1, node.capacity)} />
+          <Meter
+            className="mt-1.5"
+            value={node.capacity === null ? 0 : node.in_flight / Math.max(1, node.capacity)}
+          />
         </div>
       )}
       <ul className="mt-3 flex-1 divide-y divide-line border-t border-line px-5">
         {node.models.length === 0 && (
           <li className="py-2.5 text-soft">
-            {node.online ? 'No model of the catalogue is offered.' : 'Its models are shown while it is online.'}
+            {node.online
+              ? 'No model of the catalogue is offered.'
+              : 'Its models are shown while it is online.'}
           </li>
         )}
         {node.models.map((each) => {
@@ -183,7 +205,8 @@ function NodeCard({ node }: { node: Node }) {
 
 /** What agents say of their machine, in one line. */
 function hardwareOf(said: Node['hardware']): string {
-  const text = (name: string): string | undefined => (said[name] === undefined ? undefined : String(said[name]));
+  const text = (name: string): string | undefined =>
+    said[name] === undefined ? undefined : String(said[name]);
   const gpu = text('gpu_name') ?? text('gpu') ?? text('gpu_model') ?? text('gpuName');
   const count = Number(text('gpu_count') ?? text('gpus') ?? 1);
   const memory = text('vram_gb') ?? text('gpu_memory_gb');

@@ -81,7 +81,10 @@ function StepView({
       {!last && (
         <span
           aria-hidden="true"
-          className={cx('absolute top-8 bottom-1 left-3.5 w-px', state === 'done' ? 'bg-good' : 'bg-line-strong')}
+          className={cx(
+            'absolute top-8 bottom-1 left-3.5 w-px',
+            state === 'done' ? 'bg-good' : 'bg-line-strong',
+          )}
         />
       )}
       <span
@@ -127,7 +130,8 @@ function wordsOf({ step, state, detail }: Step, status: string): string {
     if (step === 'active') return 'Requests come as soon as somebody asks for what you serve.';
     return DONE[step];
   }
-  if (step === 'approval' && status === 'under_review') return 'The operator has been asked, and will decide.';
+  if (step === 'approval' && status === 'under_review')
+    return 'The operator has been asked, and will decide.';
   if (step === 'active') return `Follows by itself. Now: ${status.replaceAll('_', ' ')}.`;
   return TODO[step];
 }
@@ -155,7 +159,11 @@ function StepWork({ step: { step }, status }: { step: Step; status: string }): R
     case 'connect': {
       return (
         <div className="space-y-4">
-          {fresh.secret === undefined ? <NewKey onMade={fresh.note} size="sm" /> : <FreshKey secret={fresh.secret} />}
+          {fresh.secret === undefined ? (
+            <NewKey onMade={fresh.note} size="sm" />
+          ) : (
+            <FreshKey secret={fresh.secret} />
+          )}
           <AgentCommands secret={fresh.secret} />
           <p className="flex items-center gap-2.5 text-soft">
             <span className="relative flex size-2" aria-hidden="true">

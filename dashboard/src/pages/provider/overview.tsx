@@ -53,7 +53,14 @@ export default function Overview() {
       <AddNode open={adding} onClose={() => setAdding(false)} />
       <div className="space-y-6">
         {onboarding.data && ['suspended', 'removed'].includes(onboarding.data.status) && (
-          <Note tone="bad" action={<ButtonLink to="/provider/benchmarks" size="sm">See why</ButtonLink>}>
+          <Note
+            tone="bad"
+            action={
+              <ButtonLink to="/provider/benchmarks" size="sm">
+                See why
+              </ButtonLink>
+            }
+          >
             This provider is {onboarding.data.status}
             {onboarding.data.reason === '' ? '' : `: ${onboarding.data.reason}`}. It gets no requests.
           </Note>
@@ -77,7 +84,9 @@ export default function Overview() {
           <Stat
             name="Earned, 30 days"
             value={earnings.data && usd(earnings.data.total_earned_usd)}
-            hint={earnings.data && plural(sum(earnings.data.earnings.map(({ requests }) => requests)), 'request')}
+            hint={
+              earnings.data && plural(sum(earnings.data.earnings.map(({ requests }) => requests)), 'request')
+            }
           />
           <Stat
             name="Nodes online"
@@ -86,7 +95,9 @@ export default function Overview() {
           />
           <Stat
             name="Rank"
-            value={standing && (standing.rank === null ? NOTHING : `${standing.rank} of ${standing.providers}`)}
+            value={
+              standing && (standing.rank === null ? NOTHING : `${standing.rank} of ${standing.providers}`)
+            }
             hint={standing && `score ${percent(standing.score, 1)}`}
           />
         </div>
@@ -142,7 +153,9 @@ const MISSING: Partial<Record<OnboardingAnswer['steps'][number]['step'], string>
 
 /** What an active provider lacks, each with the way to it. */
 function StillOpen({ found, onConnect }: { found: OnboardingAnswer; onConnect: () => void }) {
-  const open = found.steps.filter(({ state, step }) => (state === 'now' || state === 'later') && MISSING[step]);
+  const open = found.steps.filter(
+    ({ state, step }) => (state === 'now' || state === 'later') && MISSING[step],
+  );
   return (
     <div className="space-y-3">
       {open.map(({ step }) => (
@@ -208,7 +221,9 @@ function NodeList({ found }: { found: NodesAnswer }) {
 /** What each model of the provider's brought in a day, in a row each. */
 function Models() {
   const economics = useQuery(provider.economics());
-  const own = economics.data?.models.filter(({ offered, own_requests_24h }) => offered || own_requests_24h > 0);
+  const own = economics.data?.models.filter(
+    ({ offered, own_requests_24h }) => offered || own_requests_24h > 0,
+  );
   if (own?.length === 0) return null;
   return (
     <Card
@@ -233,7 +248,9 @@ function Models() {
               >
                 {shortModel(row.model_id)}
               </Link>
-              <span className="text-right text-soft max-sm:hidden">{plural(row.own_requests_24h, 'request')}</span>
+              <span className="text-right text-soft max-sm:hidden">
+                {plural(row.own_requests_24h, 'request')}
+              </span>
               <span className="text-right text-soft max-sm:hidden">{rate(row.tokens_per_s || null)}</span>
               <span className="text-right font-medium">{usd(row.own_earned_24h_usd)}</span>
             </li>
@@ -254,7 +271,11 @@ function AddNode({ open, onClose }: { open: boolean; onClose: () => void }) {
         A machine may use a key of its own or one that others use. Run this where the GPU is.
       </p>
       <div className="space-y-4">
-        {fresh.secret === undefined ? <NewKey onMade={fresh.note} size="sm" /> : <FreshKey secret={fresh.secret} />}
+        {fresh.secret === undefined ? (
+          <NewKey onMade={fresh.note} size="sm" />
+        ) : (
+          <FreshKey secret={fresh.secret} />
+        )}
         <AgentCommands secret={fresh.secret} />
       </div>
     </Dialog>

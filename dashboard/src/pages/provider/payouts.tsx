@@ -28,8 +28,8 @@ export default function Payouts() {
   return (
     <>
       <PageHead title="Payouts">
-        Each day is settled on chain after midnight UTC. What a batch promises you is yours to collect, whenever you
-        like, from a contract that pays nobody else.
+        Each day is settled on chain after midnight UTC. What a batch promises you is yours to collect,
+        whenever you like, from a contract that pays nobody else.
       </PageHead>
       <Loaded query={query} skeleton={<Skeleton className="h-96" />}>
         {(found) => <Content found={found} />}
@@ -47,8 +47,8 @@ function Content({ found }: { found: PayoutsAnswer }) {
         <WalletCard />
         <Card>
           <Empty icon={Landmark} title="Nothing was settled yet">
-            The first batch follows the first day on which you earned enough to be paid. What you earned until then
-            stays yours.
+            The first batch follows the first day on which you earned enough to be paid. What you earned until
+            then stays yours.
           </Empty>
         </Card>
       </div>
@@ -61,10 +61,20 @@ function Content({ found }: { found: PayoutsAnswer }) {
         <Stat
           name="To be collected"
           value={owed === undefined ? NOTHING : show(owed)}
-          hint={owed === undefined ? 'prove a wallet first' : owed === 0n ? 'nothing waits' : 'of dollar tokens'}
+          hint={
+            owed === undefined ? 'prove a wallet first' : owed === 0n ? 'nothing waits' : 'of dollar tokens'
+          }
         />
-        <Stat name="Collected" value={claimed === null ? NOTHING : show(claimed)} hint="by your payout address" />
-        <Stat name="Promised, in all" value={promised === null ? NOTHING : show(promised)} hint="by all batches" />
+        <Stat
+          name="Collected"
+          value={claimed === null ? NOTHING : show(claimed)}
+          hint="by your payout address"
+        />
+        <Stat
+          name="Promised, in all"
+          value={promised === null ? NOTHING : show(promised)}
+          hint="by all batches"
+        />
         <Stat
           name="Newest batch"
           value={payouts[0] ? `#${payouts[0].batch}` : NOTHING}
@@ -165,8 +175,9 @@ function WalletCard() {
                 </p>
                 {found.next_payout_from !== null && (
                   <Note tone="accent">
-                    <Id value={found.next_payout_address} keep={13} /> takes its place <Time at={found.next_payout_from} />
-                    . If that was not you, change your password and prove the old one again.
+                    <Id value={found.next_payout_address} keep={13} /> takes its place{' '}
+                    <Time at={found.next_payout_from} />. If that was not you, change your password and prove
+                    the old one again.
                   </Note>
                 )}
                 {changing ? (

@@ -143,31 +143,7 @@ function Rewards({ found }: { found: RewardsAnswer }) {
       format: (value: number) => `${value.toLocaleString('en-GB', { maximumFractionDigits: 1 })} ${asset}`,
     };
   }, [days, decimals, asset]);
-  const columns = useMemo((): readonly Column<Day>[] => {
-    const amount = (units: string | bigint): string => short18(units, decimals);
-    return [
-      { name: 'Day', sort: (row) => row.day, show: (row) => bookDay(row.day) },
-      { name: 'Basic', number: true, wide: true, show: (row) => amount(row.basic_income) },
-      { name: 'Contribution', number: true, wide: true, show: (row) => amount(row.contribution) },
-      { name: 'Availability', number: true, wide: true, show: (row) => amount(row.availability_bonus) },
-      {
-        name: 'Together',
-        number: true,
-        show: (row) => <span className="font-medium">{amount(sumOf(row))}</span>,
-      },
-      {
-        name: 'Vests',
-        show: (row) =>
-          row.excluded !== null ? (
-            <Badge tone="warn">{row.excluded === 'low-uptime' ? 'Too little uptime' : 'Not active'}</Badge>
-          ) : row.vested ? (
-            <Badge tone="good">Vested</Badge>
-          ) : (
-            <span className="text-soft">{bookDay(row.vests_on)}</span>
-          ),
-      },
-    ];
-  }, [decimals]);
+  const columns = useMemo(() => columnsOf(decimals), [decimals]);
   if (days.length === 0) {
     return (
       <Empty icon={Coins} title="No rewards yet">
@@ -179,10 +155,42 @@ function Rewards({ found }: { found: RewardsAnswer }) {
     <>
       <Chart label="Rewards by day" {...chart} by="day" as="bars" height={160} />
       <div className="-mx-5 mt-4 -mb-5 border-t border-line">
-        <DataTable caption="Rewards by day" columns={columns} rows={days} rowKey={(row) => row.day} empty={null} />
+        <DataTable
+          caption="Rewards by day"
+          columns={columns}
+          rows={days}
+          rowKey={(row) => row.day}
+          empty={null}
+        />
       </div>
     </>
   );
+}
+
+function columnsOf(decimals: number): readonly Column<Day>[] {
+  const amount = (units: string | bigint): string => short18(units, decimals);
+  return [
+    { name: 'Day', sort: (row) => row.day, show: (row) => bookDay(row.day) },
+    { name: 'Basic', number: true, wide: true, show: (row) => amount(row.basic_income) },
+    { name: 'Contribution', number: true, wide: true, show: (row) => amount(row.contribution) },
+    { name: 'Availability', number: true, wide: true, show: (row) => amount(row.availability_bonus) },
+    {
+      name: 'Together',
+      number: true,
+      show: (row) => <span className="font-medium">{amount(sumOf(row))}</span>,
+    },
+    {
+      name: 'Vests',
+      show: (row) =>
+        row.excluded !== null ? (
+          <Badge tone="warn">{row.excluded === 'low-uptime' ? 'Too little uptime' : 'Not active'}</Badge>
+        ) : row.vested ? (
+          <Badge tone="good">Vested</Badge>
+        ) : (
+          <span className="text-soft">{bookDay(row.vests_on)}</span>
+        ),
+    },
+  ];
 }
 
 function sumOf(day: Day): bigint {

@@ -25,8 +25,8 @@ export default function Why() {
   return (
     <>
       <PageHead title="Why no traffic">
-        What the market looks at before it sends a request, in its order, with the figure that decides. It is as of
-        now.
+        What the market looks at before it sends a request, in its order, with the figure that decides. It is
+        as of now.
       </PageHead>
       <Loaded query={query} skeleton={<Skeleton className="h-96" />}>
         {(found) => <Answer found={found} />}
@@ -42,20 +42,25 @@ function Answer({ found }: { found: WhyAnswer }) {
   return (
     <div className="space-y-6">
       {blocked ? (
-        <Note tone="warn" action={<ButtonLink to="/provider" size="sm">What to do</ButtonLink>}>
-          No model of yours gets requests: {sentence(blocked.gate)} is “{blocked.found}”, and “{blocked.wanted}” is
-          wanted.
+        <Note
+          tone="warn"
+          action={
+            <ButtonLink to="/provider" size="sm">
+              What to do
+            </ButtonLink>
+          }
+        >
+          No model of yours gets requests: {sentence(blocked.gate)} is “{blocked.found}”, and “
+          {blocked.wanted}” is wanted.
         </Note>
       ) : (
         found.models.length > 0 &&
         (found.models.every(({ serving }) => serving) ? (
-          <Note tone="good">
-            All {plural(found.models.length, 'model')} of yours may get requests.
-          </Note>
+          <Note tone="good">All {plural(found.models.length, 'model')} of yours may get requests.</Note>
         ) : (
           <Note tone="warn">
-            {plural(found.models.filter(({ serving }) => !serving).length, 'model')} of {found.models.length} get no
-            requests.
+            {plural(found.models.filter(({ serving }) => !serving).length, 'model')} of {found.models.length}{' '}
+            get no requests.
           </Note>
         ))
       )}
@@ -116,7 +121,9 @@ function ModelView({ model, strategy }: { model: Model; strategy: string | null 
         title={model.model_id}
         hint={model.summary}
         actions={
-          <Badge tone={model.serving ? 'good' : 'warn'}>{model.serving ? 'May get requests' : 'Gets none'}</Badge>
+          <Badge tone={model.serving ? 'good' : 'warn'}>
+            {model.serving ? 'May get requests' : 'Gets none'}
+          </Badge>
         }
       >
         <Gates gates={model.steps} />
@@ -130,16 +137,21 @@ function ModelView({ model, strategy }: { model: Model; strategy: string | null 
           <Facts
             rows={[
               ['Chosen by', strategy === null ? NOTHING : strategy.replaceAll('-', ' ')],
-              ['Everybody is tried, because nobody is well', model.panic ? 'yes' : 'no'],
+              ['Nobody is healthy', model.panic ? 'yes: all are tried' : 'no'],
             ]}
           />
         </div>
       </Card>
       {lead && <Lead lead={lead} own={model.nodes.find(({ rank }) => rank === model.rank)} />}
       {model.wishes.some(({ passes }) => !passes) && (
-        <Card title="Requests with wishes" hint="Consumers may ask for more than the model; these you do not meet">
+        <Card
+          title="Requests with wishes"
+          hint="Consumers may ask for more than the model; these you do not meet"
+        >
           <Gates
-            gates={model.wishes.map(({ wish, passes, found }) => ({ gate: wish, passes, found, wanted: '' }))}
+            gates={model.wishes
+              .filter(({ passes }) => !passes)
+              .map(({ wish, passes, found }) => ({ gate: wish, passes, found, wanted: '' }))}
           />
         </Card>
       )}
@@ -147,7 +159,9 @@ function ModelView({ model, strategy }: { model: Model; strategy: string | null 
         <NodeView key={node.node_id} node={node} />
       ))}
       {model.nodes_not_shown > 0 && (
-        <p className="text-soft">{plural(model.nodes_not_shown, 'more node')} of yours offer it and are not shown.</p>
+        <p className="text-soft">
+          {plural(model.nodes_not_shown, 'more node')} of yours offer it and are not shown.
+        </p>
       )}
     </div>
   );
@@ -251,7 +265,7 @@ function NodeView({ node }: { node: Node }) {
               ? 'It gets a few requests, to show how it does.'
               : 'Every gate is open.'
             : `It stands behind others: ${node.behind}.`
-          : `Turned away at: ${sentence(node.verdict)}.`
+          : `Requests pass it by: ${sentence(node.verdict).toLowerCase()}.`
       }
       actions={
         <Badge tone={node.verdict === null ? 'good' : 'warn'}>
@@ -266,7 +280,10 @@ function NodeView({ node }: { node: Node }) {
             ['First token', duration(node.ttft_ms)],
             ['Speed', rate(node.tokens_per_s)],
             ['Success', percent(node.success_rate, 1)],
-            ['Served last', node.last_served_s_ago === null ? 'never' : `${duration(node.last_served_s_ago * 1_000)} ago`],
+            [
+              'Served last',
+              node.last_served_s_ago === null ? 'never' : `${duration(node.last_served_s_ago * 1_000)} ago`,
+            ],
           ]}
         />
         <Facts
@@ -318,8 +335,13 @@ function Gates({ gates }: { gates: readonly Gate[] }) {
           className="grid grid-cols-[1rem_minmax(0,1fr)] items-baseline gap-x-3 gap-y-0.5 py-2 sm:grid-cols-[1rem_11rem_minmax(0,1fr)_minmax(0,1fr)]"
         >
           <Mark passes={gate.passes} />
-          <span className="font-medium">{sentence(gate.gate)}</span>
-          <span className={cx('wrap-anywhere max-sm:col-start-2', gate.passes === false ? 'text-bad' : 'text-ink')}>
+          <span className="font-medium">{GATES[gate.gate] ?? sentence(gate.gate)}</span>
+          <span
+            className={cx(
+              'wrap-anywhere max-sm:col-start-2',
+              gate.passes === false ? 'text-bad' : 'text-ink',
+            )}
+          >
             {gate.found}
           </span>
           <span className="text-sm wrap-anywhere text-soft max-sm:col-start-2">
@@ -345,6 +367,21 @@ function Mark({ passes }: { passes: boolean | null }) {
     </span>
   );
 }
+
+/** Gates are named after whom they turn away; a mark of having passed reads better beside what was asked. */
+const GATES: Readonly<Record<string, string>> = {
+  'not-eligible': 'May serve',
+  'cannot-do-it': 'Can do what is asked',
+  draining: 'Takes work',
+  'model-unhealthy': 'Model is healthy',
+  'request-too-large': 'Request fits',
+  'asks-too-much': 'Price is within the list',
+  'plan-without-fallback': 'Plan allows it',
+  'circuit-open': 'Has not failed too often',
+  'model-full': 'Room at the model',
+  'link-full': 'Room on the line',
+  zdr: 'Zero data retention',
+};
 
 /** `not-eligible` as a reader has it. */
 function sentence(name: string): string {

@@ -130,10 +130,13 @@ export function walletWords(error: unknown): string {
   };
   const said = data?.originalError?.code ?? code;
   if (said === 4001) return 'You declined it in the wallet. Nothing was signed or sent.';
-  if (said === 4100) return 'The wallet does not let this page see that account. Allow it there, then try again.';
+  if (said === 4100)
+    return 'The wallet does not let this page see that account. Allow it there, then try again.';
   if (said === 4902) return 'The wallet does not know this chain. Add it in the wallet, then try again.';
   if (said === -32_002) return 'The wallet has a question open. Answer it there.';
-  return typeof message === 'string' && message !== '' ? firstSentence(message) : 'The wallet did not answer.';
+  return typeof message === 'string' && message !== ''
+    ? firstSentence(message)
+    : 'The wallet did not answer.';
 }
 
 /** Wallets put whole requests into their messages; the first line says what is wrong. */

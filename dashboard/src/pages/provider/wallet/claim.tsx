@@ -63,7 +63,14 @@ const LOOK_MS = 10_000;
 function Collect({ connected, claim, decimals }: { connected: Connected; claim: Proof; decimals: number }) {
   const queries = useQueryClient();
   const { transaction, busy, send } = useTransaction();
-  const queryKey = ['due', claim.contract, claim.token, claim.account, connected.wallet.id, connected.chainId];
+  const queryKey = [
+    'due',
+    claim.contract,
+    claim.token,
+    claim.account,
+    connected.wallet.id,
+    connected.chainId,
+  ];
   const query = useQuery({
     queryKey,
     queryFn: () => dueFor(connected, claim),
@@ -99,18 +106,17 @@ function Collect({ connected, claim, decimals }: { connected: Connected; claim: 
           />
           {connected.account !== claim.account && (
             <p className="text-sm text-soft">
-              This wallet is not the payout address. It may send the claim; what is paid goes to the payout address.
+              This wallet is not the payout address. It may send the claim; what is paid goes to the payout
+              address.
             </p>
           )}
-          <Button
-            kind="primary"
-            busy={busy}
-            disabled={due.amount === 0n}
-            onClick={() => void collect(due)}
-          >
+          <Button kind="primary" busy={busy} disabled={due.amount === 0n} onClick={() => void collect(due)}>
             {due.amount === 0n ? 'Nothing to collect' : `Collect ${tokenAmount(due.amount, decimals)}`}
           </Button>
-          <TransactionView transaction={transaction} done="Collected. The tokens are at your payout address." />
+          <TransactionView
+            transaction={transaction}
+            done="Collected. The tokens are at your payout address."
+          />
         </div>
       )}
     </Loaded>

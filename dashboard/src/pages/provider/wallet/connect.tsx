@@ -50,8 +50,8 @@ export function WithWallet({
       <div className="space-y-3">
         {wallets.length === 0 ? (
           <p className="rounded-lg border border-dashed border-line-strong px-4 py-3 text-soft">
-            No wallet is in this browser. Install one as an extension (any that speaks EIP-1193, such as MetaMask or
-            Rabby), then reload the page.
+            No wallet is in this browser. Install one as an extension (any that speaks EIP-1193, such as
+            MetaMask or Rabby), then reload the page.
           </p>
         ) : (
           <div className="flex flex-wrap gap-2">
@@ -82,7 +82,7 @@ export function WithWallet({
           <Id value={connected.account} keep={13} />
           <span className="text-sm text-soft max-sm:hidden">{chainName(connected.chainId)}</span>
         </span>
-        <Button size="sm" kind="quiet" icon={Unplug} onClick={browserWallets.forget}>
+        <Button size="sm" kind="quiet" icon={Unplug} onClick={() => browserWallets.forget()}>
           Disconnect
         </Button>
       </div>

@@ -91,7 +91,11 @@ export function depositData(token: string, amount: bigint): Hex {
   return encodeFunctionData({ abi: COLLATERAL, functionName: 'deposit', args: [token as Hex, amount] });
 }
 
-export function refundData(token: string, step: 'requestRefund' | 'refund' | 'cancelRefund', amount = 0n): Hex {
+export function refundData(
+  token: string,
+  step: 'requestRefund' | 'refund' | 'cancelRefund',
+  amount = 0n,
+): Hex {
   const address = token as Hex;
   return step === 'requestRefund'
     ? encodeFunctionData({ abi: COLLATERAL, functionName: step, args: [address, amount] })

@@ -28,8 +28,8 @@ export function PledgeTokens({ tokens }: { tokens: readonly Token[] }) {
         owner === '' ? (
           <div className="space-y-4">
             <p className="text-soft">
-              Pledges count from one wallet, the owner address, and go back to it. Prove it first; it cannot be changed
-              later.
+              Pledges count from one wallet, the owner address, and go back to it. Prove it first; it cannot
+              be changed later.
             </p>
             <ProveWallet purpose="owner" />
           </div>
@@ -40,8 +40,8 @@ export function PledgeTokens({ tokens }: { tokens: readonly Token[] }) {
                 <Deposit connected={connected} tokens={tokens} />
               ) : (
                 <p className="text-soft">
-                  Pledges count only from your owner address, <Id value={owner} keep={17} />. Choose that account in the
-                  wallet.
+                  Pledges count only from your owner address, <Id value={owner} keep={17} />. Choose that
+                  account in the wallet.
                 </p>
               )
             }
@@ -138,13 +138,24 @@ function Deposit({ connected, tokens }: { connected: Connected; tokens: readonly
         The wallet asks twice: that the contract may take this much, and that it takes it.
       </p>
       <TransactionView transaction={allowing.transaction} done="Allowed." />
-      <TransactionView transaction={depositing.transaction} done="Deposited. It counts once it is deep enough." />
+      <TransactionView
+        transaction={depositing.transaction}
+        done="Deposited. It counts once it is deep enough."
+      />
     </form>
   );
 }
 
 /** Tokens come back in two steps on the contract, seven days apart, from the owner's wallet. */
-export function RefundTokens({ asset, pledge, decimals }: { asset: string; pledge: Pledge; decimals: number }) {
+export function RefundTokens({
+  asset,
+  pledge,
+  decimals,
+}: {
+  asset: string;
+  pledge: Pledge;
+  decimals: number;
+}) {
   const contract = useQuery(provider.contract()).data;
   const [open, setOpen] = useState(false);
   const token = contract?.chains.find(({ token_symbol }) => token_symbol === asset);

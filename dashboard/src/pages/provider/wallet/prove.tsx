@@ -50,8 +50,8 @@ function Prove({ purpose, connected }: { purpose: 'owner' | 'beneficiary'; conne
         Sign to prove it is yours
       </Button>
       <p className="text-sm text-soft">
-        The wallet shows a text that names this market and your provider. Signing it costs nothing, moves nothing,
-        and makes this the address that {PURPOSES[purpose]}.
+        The wallet shows a text that names this market and your provider. Signing it costs nothing, moves
+        nothing, and makes this the address that {PURPOSES[purpose]}.
       </p>
       <Problem>{problem}</Problem>
     </div>

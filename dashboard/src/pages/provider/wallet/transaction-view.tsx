@@ -32,7 +32,9 @@ export function TransactionView({ transaction, done }: { transaction: Transactio
         className={cx('mt-0.5 shrink-0', (state === 'asking' || state === 'sent') && 'animate-spin')}
       />
       <div className="min-w-0">
-        <p>{state === 'refused' ? transaction.words : state === 'done' ? (done ?? WORDS.done) : WORDS[state]}</p>
+        <p>
+          {state === 'refused' ? transaction.words : state === 'done' ? (done ?? WORDS.done) : WORDS[state]}
+        </p>
         {'hash' in transaction && (
           <div className="mt-0.5 text-ink">
             <Id value={transaction.hash} />
