@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { FileText, ReceiptText, Wallet } from 'lucide-react';
+import { FileText, Plus, ReceiptText, Wallet } from 'lucide-react';
 import type { MovementsAnswer } from '#wire/dashboard.ts';
 import { Badge, type Tone } from '../../parts/badge.tsx';
-import { ButtonLink } from '../../parts/button.tsx';
+import { Button, ButtonLink } from '../../parts/button.tsx';
 import { type Column, CsvLink, DataTable } from '../../parts/data-table.tsx';
 import { Segments } from '../../parts/form.tsx';
 import { NOTHING, plural, usd, usdExact } from '../../parts/format.ts';
@@ -19,9 +19,9 @@ import { MOVEMENTS, monthName, worded } from './words.ts';
 
 const TABS = [
   { value: 'invoices', label: 'Invoices' },
-  { value: 'add', label: 'Add money' },
   { value: 'deposits', label: 'Deposits' },
   { value: 'account', label: 'Statement' },
+  { value: 'add', label: 'Add money' },
 ] as const;
 
 /** The balance, what came in and went out, and the papers for it. */
@@ -33,9 +33,17 @@ export default function Billing() {
   const deposits = useQuery(account.deposits()).data;
   return (
     <>
-      <PageHead title="Billing">
-        A prepaid balance: money goes in, requests take from it, and nothing is ever charged that you did not
-        put in.
+      <PageHead
+        title="Billing"
+        actions={
+          tab !== 'add' && (
+            <Button kind="primary" icon={Plus} onClick={() => setTab('add')}>
+              Add money
+            </Button>
+          )
+        }
+      >
+        A prepaid balance: nothing is ever charged that you did not put in.
       </PageHead>
       <MoneyNotice balance={balance} />
       <div className="grid grid-cols-2 gap-4 xl:grid-cols-4">
@@ -163,11 +171,8 @@ function Documents() {
 
 const DEPOSIT_STATES: Readonly<Record<string, { tone: Tone; words: string }>> = {
   booked: { tone: 'good', words: 'On the balance' },
-  seen: { tone: 'accent', words: 'Being confirmed' },
-  pending: { tone: 'accent', words: 'Being confirmed' },
-  held: { tone: 'warn', words: 'Held' },
-  reversed: { tone: 'bad', words: 'Taken back' },
-  lost: { tone: 'bad', words: 'Did not arrive' },
+  small: { tone: 'warn', words: 'Less than the least' },
+  unpriced: { tone: 'accent', words: 'Waits for a price' },
 };
 const METHODS: Readonly<Record<string, string>> = {
   card: 'Card',

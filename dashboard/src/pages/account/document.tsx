@@ -60,7 +60,7 @@ function Paper({ body }: { body: DocumentBody }) {
             <p className="figures text-3xl font-semibold tracking-tight">{usd(body.total_rounded_usd)}</p>
             <p className="figures mt-1 text-sm text-faint">{usdExact(body.total_usd)} exactly</p>
           </div>
-          <dl className="grid grid-cols-2 gap-x-10 gap-y-4 sm:grid-cols-3">
+          <dl className="grid grid-cols-2 gap-x-10 gap-y-4 lg:grid-cols-4">
             <Fact name="From">
               {body.issuer.name}
               {body.issuer.address.map((line) => (

@@ -102,7 +102,7 @@ function Step({
       </span>
       <div className="min-w-0 flex-1">
         <div className="flex flex-wrap items-start justify-between gap-x-4 gap-y-2">
-          <div className="min-w-0">
+          <div className="min-w-0 flex-1 basis-56">
             <h3 className="font-semibold">{title}</h3>
             <p className="text-soft">{words}</p>
           </div>

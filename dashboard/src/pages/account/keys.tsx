@@ -45,8 +45,7 @@ export default function Keys() {
           </Button>
         }
       >
-        Programs show a key to use your balance. Give each its own, with a cap: what leaks then costs little
-        and is revoked alone.
+        Give each program its own, with a cap: what leaks then costs little, and is revoked alone.
       </PageHead>
       <MoneyNotice balance={balance} />
       <Card flush className="overflow-hidden">
@@ -112,7 +111,7 @@ function columnsFor(
         </>
       ),
     },
-    { name: 'May', wide: true, show: (key) => <Limits of={key} /> },
+    { name: 'Limits', wide: true, show: (key) => <Limits of={key} /> },
     {
       name: '30 days',
       number: true,
@@ -162,7 +161,7 @@ function Limits({ of }: { of: KeyAnswerBody }) {
     of.categories !== null && of.categories.join(', '),
     of.addresses !== null && plural(of.addresses.length, 'address', 'addresses'),
   ].filter((each) => each !== false);
-  if (words.length === 0) return <span className="text-faint">Everything</span>;
+  if (words.length === 0) return <span className="text-faint">None</span>;
   return (
     <span className="flex max-w-64 flex-wrap gap-1">
       {words.map((each) => (

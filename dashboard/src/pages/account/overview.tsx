@@ -8,7 +8,7 @@ import { ButtonLink } from '../../parts/button.tsx';
 import { Chart, ChartSkeleton } from '../../parts/chart.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { Segments } from '../../parts/form.tsx';
-import { duration, percent, plural, short, usd, whole } from '../../parts/format.ts';
+import { duration, NOTHING, percent, plural, short, usd, usdFine, whole } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Loaded, Skeleton } from '../../parts/states.tsx';
@@ -18,7 +18,7 @@ import { account, type BalanceBody, type Duration } from './api.ts';
 import { FirstSteps } from './first-steps.tsx';
 import { MoneyNotice, useBalance, useDaysLeft } from './money.tsx';
 import { OutcomeBadge } from './outcome.tsx';
-import { changeOn, DURATIONS, durationOf, shortModel } from './words.ts';
+import { changeOn, DURATION_MS, DURATIONS, durationOf, shortModel } from './words.ts';
 
 /** What an account spends and gets, over time. */
 export default function Overview() {
@@ -40,7 +40,7 @@ export default function Overview() {
       {isNew ? (
         <div className="grid items-start gap-4 xl:grid-cols-[minmax(0,1fr)_18rem]">
           <FirstSteps balance={balance} />
-          <BalanceCard balance={balance} live={live} />
+          <BalanceCard balance={balance} live={live} isNew />
         </div>
       ) : (
         <Loaded query={query} skeleton={<OverviewSkeleton />}>
@@ -138,7 +138,7 @@ function Figures({
         <Stat
           name="Requests"
           value={short(totals.requests)}
-          hint={changeOn(totals.requests, before.requests, span)}
+          hint={changeOn(totals.requests, before.requests, span) ?? perDay(totals.requests, span)}
           trend={trend(drawn.requests)}
         />
         <Stat
@@ -152,13 +152,13 @@ function Figures({
         <Stat
           name="Time to first token"
           value={duration(totals.ttft_p50_ms)}
-          hint={`95 % within ${duration(totals.ttft_p95_ms)}`}
+          hint={`p95 ${duration(totals.ttft_p95_ms)}`}
           trend={trend(drawn.first)}
         />
         <Stat
           name="Failed"
-          value={totals.requests === 0 ? percent(null) : percent(totals.failed / totals.requests)}
-          hint={`${whole(totals.failed)} of ${plural(totals.requests, 'request')}, not charged`}
+          value={totals.requests === 0 ? NOTHING : percent(totals.failed / totals.requests)}
+          hint={plural(totals.failed, 'request')}
           trend={trend(drawn.failed)}
         />
       </div>
@@ -217,7 +217,21 @@ function Figures({
   );
 }
 
-function BalanceCard({ balance, live }: { balance: BalanceBody | undefined; live: boolean }) {
+function perDay(count: number, span: Duration): string {
+  const days = DURATION_MS[span] / 86_400_000;
+  return days === 1 ? 'In a day' : `${short(Math.round(count / days))} a day`;
+}
+
+function BalanceCard({
+  balance,
+  live,
+  isNew = false,
+}: {
+  balance: BalanceBody | undefined;
+  live: boolean;
+  /** Then the first steps hold the way to pay in. */
+  isNew?: boolean;
+}) {
   const days = useDaysLeft(balance);
   const plan = useQuery(account.plan()).data;
   return (
@@ -249,9 +263,17 @@ function BalanceCard({ balance, live }: { balance: BalanceBody | undefined; live
         <Line name="Plan" value={plan?.title} />
       </dl>
       <div className="mt-auto flex gap-2 pt-5">
-        <ButtonLink to="/account/billing" search={{ tab: 'add' }} size="sm" kind="primary" className="flex-1">
-          Add money
-        </ButtonLink>
+        {!isNew && (
+          <ButtonLink
+            to="/account/billing"
+            search={{ tab: 'add' }}
+            size="sm"
+            kind="primary"
+            className="flex-1"
+          >
+            Add money
+          </ButtonLink>
+        )}
         <ButtonLink to="/account/billing" size="sm" className="flex-1">
           Billing
         </ButtonLink>
@@ -330,9 +352,18 @@ const LATEST_COLUMNS: readonly Column<RequestsAnswer['requests'][number]>[] = [
       </Link>
     ),
   },
-  { name: 'Model', show: (row) => <span title={row.model}>{shortModel(row.model)}</span> },
-  { name: 'Outcome', wide: true, show: (row) => <OutcomeBadge outcome={row.outcome} /> },
-  { name: 'Charge', number: true, show: (row) => usd(row.charge_usd) },
+  {
+    name: 'Model',
+    show: (row) => (
+      <span className="flex items-center gap-2">
+        <span className="max-w-44 truncate" title={row.model}>
+          {shortModel(row.model)}
+        </span>
+        {row.outcome !== 'completed' && <OutcomeBadge outcome={row.outcome} />}
+      </span>
+    ),
+  },
+  { name: 'Charge', number: true, show: (row) => usdFine(row.charge_usd) },
 ];
 
 function Latest({ latest }: { latest: RequestsAnswer | undefined }) {

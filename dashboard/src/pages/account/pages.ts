@@ -13,15 +13,6 @@ export const accountPages: readonly Page[] = [
     load: () => import('./overview.tsx'),
   },
   {
-    path: '/account/keys',
-    title: 'Keys',
-    area: 'account',
-    icon: KeyRound,
-    section: 'Use',
-    keys: 'g k',
-    load: () => import('./keys.tsx'),
-  },
-  {
     path: '/account/usage',
     title: 'Usage',
     area: 'account',
@@ -29,6 +20,15 @@ export const accountPages: readonly Page[] = [
     section: 'Use',
     keys: 'g u',
     load: () => import('./usage.tsx'),
+  },
+  {
+    path: '/account/keys',
+    title: 'Keys',
+    area: 'account',
+    icon: KeyRound,
+    section: 'Use',
+    keys: 'g k',
+    load: () => import('./keys.tsx'),
   },
   { path: '/account/usage/$id', title: 'Request', area: 'account', load: () => import('./request.tsx') },
   {

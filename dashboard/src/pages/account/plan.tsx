@@ -27,17 +27,21 @@ export default function PlanPage() {
   return (
     <>
       <PageHead title="Plan">
-        A plan decides how much may be asked at once, and what is included. It changes at once, either way.
+        How much may be asked at once, and what is included. A change holds at once.
       </PageHead>
-      <Loaded query={query} skeleton={<Skeleton className="h-44 rounded-xl" />}>
+      <Loaded query={query} skeleton={<span className="block h-0" />}>
         {(standing) => (
-          <Standing standing={standing} plan={plans.data?.plans.find(({ name }) => name === standing.plan)} />
+          <Standing
+            key={standing.plan}
+            standing={standing}
+            plan={plans.data?.plans.find(({ name }) => name === standing.plan)}
+          />
         )}
       </Loaded>
       <Loaded
         query={plans}
         skeleton={
-          <div className="mt-6 grid gap-4 md:grid-cols-3">
+          <div className="grid gap-4 md:grid-cols-3">
             {[1, 2, 3].map((each) => (
               <Skeleton key={each} className="h-80 rounded-xl" />
             ))}
@@ -45,7 +49,7 @@ export default function PlanPage() {
         }
       >
         {(data) => (
-          <div className="mt-6 grid gap-4 md:grid-cols-3">
+          <div className="grid gap-4 md:grid-cols-3">
             {data.plans
               .filter((plan) => !plan.by_operator_only || plan.name === query.data?.plan)
               .map((plan) => (
@@ -88,8 +92,10 @@ function Standing({ standing, plan }: { standing: PlanBody; plan: Plan | undefin
         }
       : undefined,
   ].filter((each) => each !== undefined);
+  // Where nothing is included or paid for, the offers below say all there is.
+  if (meters.length === 0 && standing.paid_until === null) return null;
   return (
-    <Card>
+    <Card className="mb-6">
       <div className="flex flex-wrap items-start justify-between gap-4">
         <div>
           <p className="text-sm text-soft">Your plan</p>

@@ -71,7 +71,8 @@ function Told({ request }: { request: RequestAnswer }) {
       <Card title="Timing" hint="From the moment that the market accepted it.">
         <Waterfall request={request} />
       </Card>
-      <div className="grid items-start gap-4 lg:grid-cols-2">
+      <Route request={request} />
+      <div className="grid gap-4 lg:grid-cols-2">
         <Card title="Charge">
           <Facts
             rows={[
@@ -143,7 +144,6 @@ function Told({ request }: { request: RequestAnswer }) {
           />
         </Card>
       </div>
-      <Route request={request} />
     </div>
   );
 }

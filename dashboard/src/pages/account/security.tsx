@@ -28,7 +28,7 @@ export default function Security() {
         )}
       </PageHead>
       <div className="space-y-4">
-        <div className="grid items-start gap-4 lg:grid-cols-2">
+        <div className="grid gap-4 lg:grid-cols-2">
           <Password />
           <SecondFactor />
         </div>

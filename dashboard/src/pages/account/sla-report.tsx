@@ -87,7 +87,7 @@ function Told({ report }: { report: SlaReportBody }) {
           hint={`${basisPoints(report.basis_points)} of ${usd(report.fee_usd)}`}
         />
       </div>
-      <div className="grid items-start gap-4 lg:grid-cols-2">
+      <div className="grid gap-4 lg:grid-cols-2">
         <Card title="How the credit comes about">
           <Facts
             rows={[
@@ -120,15 +120,15 @@ function Told({ report }: { report: SlaReportBody }) {
           />
           <p className="mt-3 text-sm text-soft">
             A minute is unavailable when more than {basisPoints(terms.minute_fails_above_ppm / 100)} of your
-            requests in it failed by the market’s or a provider’s fault. Minutes without a request count as
-            available.
+            requests in it failed by the market’s or a provider’s fault. Where you asked nothing, probes
+            decide; a minute without either counts as available.
           </p>
           <p className="mt-3 text-sm text-faint">
             Inputs <code className="font-mono wrap-anywhere">{report.inputs_digest}</code>
           </p>
         </Card>
       </div>
-      <div className="grid items-start gap-4 lg:grid-cols-2">
+      <div className="grid gap-4 lg:grid-cols-2">
         <Stretches title="Unavailable" stretches={report.unavailable} none="No minute was unavailable." />
         <Stretches title="Slow hours" stretches={report.slow_hours} none="No hour was slow." />
       </div>

@@ -105,7 +105,7 @@ const COLUMNS: readonly Column<SlaSummary>[] = [
     ),
   },
   {
-    name: 'Kept',
+    name: 'Target',
     show: (row) =>
       Number(row.credit_usd) > 0 ? <Badge tone="warn">Missed</Badge> : <Badge tone="good">Kept</Badge>,
   },

@@ -8,7 +8,7 @@ import { Button, ButtonLink } from '../../parts/button.tsx';
 import { Chart } from '../../parts/chart.tsx';
 import { type Column, CsvLink, DataTable } from '../../parts/data-table.tsx';
 import { Segments, Select } from '../../parts/form.tsx';
-import { duration, percent, short, usd } from '../../parts/format.ts';
+import { duration, percent, short, usd, usdFine } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Empty, Failure } from '../../parts/states.tsx';
 import { bookDay, Time } from '../../parts/time.tsx';
@@ -234,7 +234,6 @@ function Days({ rows }: { rows: readonly Row[] | undefined }) {
         columns={COLUMNS.day}
         rows={newest}
         rowKey={(row) => row.id}
-        first="Day"
         empty={<NothingYet />}
       />
       {!all && (ordered?.length ?? 0) > 7 && (
@@ -255,19 +254,23 @@ const REQUEST_COLUMNS: readonly Column<Line>[] = [
     name: 'When',
     show: (row) => (
       <Link to="/account/usage/$id" params={{ id: row.id }} className="font-medium hover:text-accent">
-        <Time at={row.at} />
+        <Time at={row.at} as="short" />
       </Link>
     ),
   },
   {
     name: 'Model',
     show: (row) => (
-      <span className="block max-w-56 truncate" title={row.model}>
+      <span className="block max-w-48 truncate" title={row.model}>
         {shortModel(row.model)}
       </span>
     ),
   },
-  { name: 'Key', wide: true, show: (row) => <span className="text-soft">{row.key_name ?? row.key_id}</span> },
+  {
+    name: 'Key',
+    wide: true,
+    show: (row) => <span className="block max-w-28 truncate text-soft">{row.key_name ?? row.key_id}</span>,
+  },
   { name: 'Outcome', show: (row) => <OutcomeBadge outcome={row.outcome} /> },
   {
     name: 'Tokens',
@@ -281,7 +284,7 @@ const REQUEST_COLUMNS: readonly Column<Line>[] = [
   },
   { name: 'First token', number: true, wide: true, show: (row) => duration(row.ttft_ms) },
   { name: 'Whole', number: true, wide: true, show: (row) => duration(row.total_ms) },
-  { name: 'Charge', number: true, show: (row) => usd(row.charge_usd) },
+  { name: 'Charge', number: true, show: (row) => usdFine(row.charge_usd) },
 ];
 
 function Requests({ stretch }: { stretch: { from: string; until: string } }) {
@@ -365,7 +368,7 @@ function Requests({ stretch }: { stretch: { from: string; until: string } }) {
               ]}
             />
           </div>
-          <div className="w-36">
+          <div className="w-40">
             <Select
               label="Outcome"
               hideLabel

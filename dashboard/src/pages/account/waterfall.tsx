@@ -19,47 +19,42 @@ export function Waterfall({ request }: { request: RequestAnswer }) {
   const whole = Math.max(request.timing.total_ms, ...bars.map(({ fromMs, tookMs }) => fromMs + tookMs), 1);
   const at = (ms: number): string => `${(ms / whole) * 100}%`;
   return (
-    <div className="grid gap-x-4 sm:grid-cols-[11rem_minmax(0,1fr)]">
+    <div className="grid grid-cols-[minmax(0,1fr)_auto] gap-x-4 sm:grid-cols-[11rem_minmax(0,1fr)_5.5rem]">
       <ol className="contents">
         {bars.map(({ name, note, fromMs, tookMs, fill }, place) => (
           <li key={place} className="contents">
-            <span className="flex min-w-0 items-baseline justify-between gap-2 pt-2 sm:block sm:py-1.5">
-              <span className="block truncate font-medium">{name}</span>
-              {note !== undefined && <span className="block truncate text-sm text-faint">{note}</span>}
-            </span>
-            <span className="relative block h-7 self-center border-l border-line sm:h-full sm:min-h-11">
-              <span
-                className={cx('absolute top-1/2 h-3 min-w-0.5 -translate-y-1/2 rounded-sm', fill)}
-                style={{ left: at(fromMs), width: at(tookMs) }}
-              />
-              <span
-                className="figures absolute top-1/2 -translate-y-1/2 px-1.5 text-sm whitespace-nowrap text-soft"
-                style={
-                  // Behind the bar, or in front of it where there is no room behind.
-                  (fromMs + tookMs) / whole > 0.82
-                    ? fromMs / whole > 0.18
-                      ? { right: `${(1 - fromMs / whole) * 100}%` }
-                      : { right: 0, translate: '0 -115%' }
-                    : { left: at(fromMs + tookMs) }
-                }
-              >
-                {duration(tookMs)}
+            <span className="col-span-2 min-w-0 pt-2.5 sm:col-span-1 sm:pb-2.5">
+              <span className="flex items-baseline justify-between gap-3 leading-5 font-medium">
+                <span className="truncate">{name}</span>
+                <span className="figures sm:hidden">{duration(tookMs)}</span>
               </span>
+              {note !== undefined && (
+                <span className="block truncate text-sm leading-4 text-faint">{note}</span>
+              )}
+            </span>
+            <span className="relative col-span-2 block h-6 border-l border-line sm:col-span-1 sm:h-full">
+              <span
+                className={cx('absolute top-1/2 h-3 min-w-1 -translate-y-1/2 rounded-sm', fill)}
+                style={{ left: `min(${at(fromMs)}, calc(100% - 0.25rem))`, width: at(tookMs) }}
+              />
+            </span>
+            <span className="figures self-center text-right font-medium whitespace-nowrap max-sm:hidden">
+              {duration(tookMs)}
             </span>
           </li>
         ))}
       </ol>
       <span className="max-sm:hidden" />
       <span
-        className="figures relative mt-1 block h-6 border-t border-line text-xs text-faint"
+        className="figures relative mt-1 block h-6 border-t border-line text-xs text-faint max-sm:col-span-2"
         aria-hidden="true"
       >
         {Array.from({ length: TICKS }, (_, place) => (
           <span
             key={place}
             className={cx(
-              'absolute top-1.5',
-              place === TICKS - 1 ? '-translate-x-full' : place > 0 && '-translate-x-1/2',
+              'absolute top-1.5 whitespace-nowrap',
+              place === TICKS - 1 ? '-translate-x-full' : place > 0 && '-translate-x-1/2 max-sm:hidden',
             )}
             style={{ left: `${(place / (TICKS - 1)) * 100}%` }}
           >
