@@ -57,7 +57,7 @@ export function DataTable<Row>({
 
   if (sorted?.length === 0) return empty;
   return (
-    <div className="overflow-x-auto" role="region" aria-label={caption} tabIndex={0}>
+    <div className="relative overflow-x-auto" role="region" aria-label={caption} tabIndex={0}>
       <table
         className="w-full border-separate border-spacing-0"
         aria-busy={sorted === undefined || undefined}

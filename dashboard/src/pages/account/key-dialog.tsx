@@ -81,7 +81,7 @@ function KeyForm({
   const form = useForm(async () => {
     const limits: KeyLimits = {
       name: name.trim() === '' ? 'Key' : name.trim(),
-      models: models === null || models.length === 0 ? null : models,
+      models,
       cap_day_usd: day.trim() === '' ? null : day.trim(),
       cap_month_usd: month.trim() === '' ? null : month.trim(),
       addresses: addresses.trim() === '' ? null : addresses.trim().split(/[\s,]+/),

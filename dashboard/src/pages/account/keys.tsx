@@ -115,6 +115,7 @@ function columnsFor(
     {
       name: '30 days',
       number: true,
+      wide: true,
       sort: (key) => Number(key.spent ?? 0),
       show: (key) => (key.spent === undefined ? NOTHING : usd(key.spent)),
     },

@@ -65,7 +65,7 @@ function OverviewSkeleton() {
         <ChartSkeleton height={270} />
         <Skeleton className="h-full min-h-60 rounded-xl" />
       </div>
-      <div className="grid gap-4 sm:grid-cols-2 xl:grid-cols-4">
+      <div className="grid grid-cols-2 gap-4 xl:grid-cols-4">
         {[1, 2, 3, 4].map((each) => (
           <Skeleton key={each} className="h-28 rounded-xl" />
         ))}
@@ -96,8 +96,8 @@ function Figures({
         { name: 'Written', values: of((each) => each.output_tokens) },
       ],
       first: [
-        { name: 'Half within', values: of((each) => each.ttft_p50_ms) },
-        { name: '95 % within', values: of((each) => each.ttft_p95_ms) },
+        { name: 'p50', values: of((each) => each.ttft_p50_ms) },
+        { name: 'p95', values: of((each) => each.ttft_p95_ms) },
       ],
       requests: [{ name: 'Requests', values: of((each) => each.requests) }],
       failed: [{ name: 'Failed', values: of((each) => each.failed) }],
@@ -134,7 +134,7 @@ function Figures({
         </Card>
         {balance}
       </div>
-      <div className="grid gap-4 sm:grid-cols-2 xl:grid-cols-4">
+      <div className="grid grid-cols-2 gap-4 xl:grid-cols-4">
         <Stat
           name="Requests"
           value={short(totals.requests)}

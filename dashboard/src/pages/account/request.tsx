@@ -5,7 +5,7 @@ import type { RequestAnswer } from '#wire/dashboard.ts';
 import { Badge } from '../../parts/badge.tsx';
 import { PartsBar } from '../../parts/bars.tsx';
 import { Id } from '../../parts/copy.tsx';
-import { duration, NOTHING, rate, usdExact, whole } from '../../parts/format.ts';
+import { duration, NOTHING, rate, usdExact, usdFine, whole } from '../../parts/format.ts';
 import { Notice } from '../../parts/notice.tsx';
 import { Card, Facts, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
@@ -53,7 +53,7 @@ function Told({ request }: { request: RequestAnswer }) {
       <div className="grid grid-cols-2 gap-4 xl:grid-cols-4">
         <Stat
           name="Charge"
-          value={usdExact(request.charge_usd)}
+          value={usdFine(request.charge_usd)}
           hint={<OutcomeBadge outcome={request.outcome} />}
         />
         <Stat
@@ -198,7 +198,9 @@ function Route({ request }: { request: RequestAnswer }) {
                   </span>
                 </span>
                 <Badge tone={tone}>{words}</Badge>
-                <span className="figures w-24 text-right text-soft">{duration(each.took_ms)}</span>
+                <span className="figures text-soft max-sm:w-full max-sm:pl-10 sm:w-24 sm:text-right">
+                  {duration(each.took_ms)}
+                </span>
               </li>
             );
           })}

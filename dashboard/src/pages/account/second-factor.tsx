@@ -42,17 +42,20 @@ function Off() {
   const [begun, setBegun] = useState<FactorBeginAnswer>();
   const begin = useForm(async () => setBegun(await change.beginFactor()));
   return (
-    <form onSubmit={begin.onSubmit}>
-      <p className="mb-4 text-soft">
-        Who learns your password still cannot sign in. Any authenticator app will do: 1Password, Google
-        Authenticator, Aegis and others.
-      </p>
-      <Problem>{begin.problem}</Problem>
-      <Button type="submit" icon={Smartphone} busy={begin.busy}>
-        Turn it on
-      </Button>
+    <>
+      <form onSubmit={begin.onSubmit}>
+        <p className="mb-4 text-soft">
+          Who learns your password still cannot sign in. Any authenticator app will do: 1Password, Google
+          Authenticator, Aegis and others.
+        </p>
+        <Problem>{begin.problem}</Problem>
+        <Button type="submit" icon={Smartphone} busy={begin.busy}>
+          Turn it on
+        </Button>
+      </form>
+      {/* Not within the form: what is sent in the window would be sent by it as well. */}
       {begun && <Enrolment begun={begun} onClose={() => setBegun(undefined)} />}
-    </form>
+    </>
   );
 }
 

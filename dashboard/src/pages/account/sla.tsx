@@ -71,7 +71,7 @@ function SoFar({ now }: { now: SlaSummary }) {
         </ButtonLink>
       }
     >
-      <div className="grid gap-6 sm:grid-cols-4">
+      <div className="grid grid-cols-2 gap-6 sm:grid-cols-4">
         <Figure name="Available" tone={missed ? 'text-warn' : 'text-good'} value={ppm(now.uptime_ppm)} />
         <Figure name="Unavailable" value={plural(now.unavailable_minutes, 'minute')} />
         <Figure name="Paid for the month" value={usd(now.fee_usd)} />

@@ -261,9 +261,16 @@ const REQUEST_COLUMNS: readonly Column<Line>[] = [
   {
     name: 'Model',
     show: (row) => (
-      <span className="block max-w-48 truncate" title={row.model}>
-        {shortModel(row.model)}
-      </span>
+      <>
+        <span className="block max-w-28 truncate sm:max-w-48" title={row.model}>
+          {shortModel(row.model)}
+        </span>
+        {row.outcome !== 'completed' && (
+          <span className="md:hidden">
+            <OutcomeBadge outcome={row.outcome} />
+          </span>
+        )}
+      </>
     ),
   },
   {
@@ -271,7 +278,7 @@ const REQUEST_COLUMNS: readonly Column<Line>[] = [
     wide: true,
     show: (row) => <span className="block max-w-28 truncate text-soft">{row.key_name ?? row.key_id}</span>,
   },
-  { name: 'Outcome', show: (row) => <OutcomeBadge outcome={row.outcome} /> },
+  { name: 'Outcome', wide: true, show: (row) => <OutcomeBadge outcome={row.outcome} /> },
   {
     name: 'Tokens',
     number: true,
