@@ -52,7 +52,7 @@ export default function Billing() {
           value={balance && usd(balance.available)}
           hint={
             days === undefined
-              ? undefined
+              ? 'Nothing spent in 7 days'
               : days > 365
                 ? 'Lasts over a year'
                 : `Lasts about ${plural(Math.floor(days), 'day')}`

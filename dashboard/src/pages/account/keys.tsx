@@ -107,7 +107,7 @@ function columnsFor(
             </Link>
             {key.status !== 'active' && <Badge>{key.status === 'revoked' ? 'Revoked' : 'Expired'}</Badge>}
           </span>
-          <code className="font-mono text-sm text-faint">{key.prefix}…</code>
+          <code className="font-mono text-sm whitespace-nowrap text-faint">{key.prefix}…</code>
         </>
       ),
     },

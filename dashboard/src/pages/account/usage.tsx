@@ -345,7 +345,7 @@ function Requests({ stretch }: { stretch: { from: string; until: string } }) {
               Clear
             </Button>
           )}
-          <div className="w-44">
+          <div className="w-full sm:w-44">
             <Select
               label="Model"
               hideLabel
@@ -360,7 +360,7 @@ function Requests({ stretch }: { stretch: { from: string; until: string } }) {
               ]}
             />
           </div>
-          <div className="w-36">
+          <div className="w-full sm:w-36">
             <Select
               label="Key"
               hideLabel
@@ -375,7 +375,7 @@ function Requests({ stretch }: { stretch: { from: string; until: string } }) {
               ]}
             />
           </div>
-          <div className="w-40">
+          <div className="w-full sm:w-40">
             <Select
               label="Outcome"
               hideLabel
@@ -410,7 +410,7 @@ function Requests({ stretch }: { stretch: { from: string; until: string } }) {
                 Nothing in this stretch of time matches all of them.
               </Empty>
             ) : (
-              <NothingYet />
+              <p className="px-5 pb-6 text-soft">None in this stretch of time.</p>
             )
           }
         />
