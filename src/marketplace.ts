@@ -78,8 +78,10 @@ import { OutcomeTable } from '#ledger/outcome-table.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
+import { IncidentDesk } from '#reliability/incident-desk.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
+import { objectivesOf } from '#reliability/objective-report.ts';
 import { openReliability } from '#reliability/open.ts';
 import { type LastBatch, settlementGauges } from '#reliability/settlement-gauges.ts';
 import { Standings } from '#reliability/standings.ts';
@@ -115,7 +117,7 @@ import {
  * released, so that money which was spent is never promised again.
  */
 export async function openMarketplace(parts: MarketplaceParts): Promise<Marketplace> {
-  const { config, database, clock, random, log } = parts;
+  const { config, database, clock, random, log, watchClock = clock } = parts;
   const ids = idMaker(clock, random);
   const closing: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
@@ -269,7 +271,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             : { folder: path.join(config.dataFolder, 'mail'), to: config.watch.mailTo },
       },
       database,
-      clock,
+      clock: watchClock,
+      stopwatch: clock,
       random,
       ids,
       log: log.child({ room: 'reliability' }),
@@ -291,7 +294,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     closing.push(() => standings.close());
     const service = new ServiceBook({
-      clock,
+      clock: watchClock,
       random,
       strategy: STRATEGIES[config.routing.strategy](),
       region: config.routing.region,
@@ -356,7 +359,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     const reliability = openReliability({
       database,
-      clock,
+      clock: watchClock,
       log: log.child({ room: 'reliability' }),
       life: ids('life'),
       gauges: [
@@ -407,6 +410,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     const own = new ConsumerReading(database);
     const providerDesk = new ProviderDesk(database);
+    const incidents = new IncidentDesk(database);
     const live = new LiveEvents({
       clock,
       log: log.child({ room: 'console' }),
@@ -414,7 +418,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         clock,
         own,
         registry: hub.registry,
-        incidents: watching.book,
+        incidents,
         claims: payouts.desk,
         providerDesk,
         funds,
@@ -503,7 +507,6 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           },
           reading,
           own,
-          incidents: watching.book,
           live,
           tiers,
           reservations,
@@ -528,15 +531,25 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           prices: (modelId) => priceHistory(database, { modelId, limit: PRICES_LISTED }),
           registry: hub.registry,
           routing: service,
+          watching,
+          incidents,
+          objectives: (window) => objectivesOf(database, window),
+          watch: watching.incidents,
           measured: { table: reliability.table, attempts, standings },
           sessions,
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
+          facts: {
+            version: packageVersion(),
+            ...config.advertised,
+            hubPort: hubServer.port,
+            hubTls: hubTls !== undefined,
+          },
         },
         status: new StatusReader({
           database,
-          clock,
+          clock: watchClock,
           log: log.child({ room: 'reliability' }),
           table: reliability.table,
           incidents: watching.book,
@@ -622,6 +635,11 @@ export interface MarketplaceParts {
   /** Where providers are paid. Stays the caller's to close. Without it nothing is paid out. */
   readonly chain?: MarketChain | undefined;
   readonly clock: Clock;
+  /**
+   * What the market is watched by: the times of probes, rules, circuits and of what is kept. Another than `clock` only where
+   * a day is played faster than it passes; how long answers take is measured by `clock` all the same.
+   */
+  readonly watchClock?: Clock;
   readonly random: Randomness;
   readonly log: Logger;
 }
@@ -632,7 +650,7 @@ export interface Marketplace {
   readonly hub: Hub;
   readonly fleet: ExternalFleet;
   readonly gateway: Gateway;
-  readonly watching: Pick<Watching, 'incidents' | 'door'>;
+  readonly watching: Pick<Watching, 'incidents' | 'door' | 'probed'>;
   /** What is not over yet. All zero is a market at rest. */
   underWay(): UnderWay;
   /** Reads certificates and keys again. */

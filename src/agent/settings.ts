@@ -3,11 +3,11 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Operation } from '#domain/operation.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { parseRehearsal } from './backends/rehearsal.ts';
+import type { Requirements } from '#wire/requirements.ts';
+import { readPlan } from './backends/rehearsal.ts';
 import { isPrivateLine, socketUrl } from './connection.ts';
 import type { AgentEnv } from './env.ts';
 import { readTls } from './line-tls.ts';
-import type { Requirements } from './requirements.ts';
 import { readSwanFolder, type SwanFolder, type SwanModel } from './swan-folder.ts';
 
 /** Everything that an agent is told, checked. */
@@ -269,7 +269,7 @@ function sourceOf(text: string, embedded: EmbeddedSetting): ModelSource {
   }
   if (text.startsWith('rehearsal:')) {
     const plan = text.slice('rehearsal:'.length);
-    complain(() => parseRehearsal(plan));
+    complain(() => readPlan(plan));
     return { kind: 'rehearsal', plan };
   }
   if (!text.toLowerCase().endsWith('.gguf')) {

@@ -22,7 +22,7 @@ import type { GaugeReading } from './metrics.ts';
 import { type NoticeSettings, Notices } from './notices.ts';
 import { fillAllowance, ProbeBook } from './probe-book.ts';
 import { ProbeDoor } from './probe-door.ts';
-import { Probes } from './probes.ts';
+import { type LastProbe, Probes } from './probes.ts';
 
 /** How often components are judged, and how often it is seen to that probes can pay. */
 const LOOK_EVERY_MS = 10_000;
@@ -30,6 +30,7 @@ const ALLOWANCE_EVERY_MS = 3_600_000;
 
 export interface WatchSettings extends NoticeSettings {
   readonly probes: boolean;
+  readonly probePauseMs: { readonly least: number; readonly most: number };
   /** What probes may cost the platform a day. */
   readonly probesDaily: Pico;
 }
@@ -41,7 +42,11 @@ export interface Watching {
   /** The region of each provider that could serve a model now; `''` where it is not known. */
   readonly readyRegions: (modelId: string) => string[];
   readonly door: ProbeDoor;
+  /** What the last probe of a candidate found; undefined when none said anything of it. */
+  lastProbeOf(candidate: Candidate): LastProbe | undefined;
   readonly gauges: readonly GaugeReading[];
+  /** How many probes of a model ended so since the start. */
+  probed(modelId: string, kind: 'door' | 'straight', verdict: 'ok' | 'failed' | 'neutral'): number;
   served(record: UsageRecord, about: { tier: TierName; region: string | null }): void;
   refused(about: { modelId: string; tier: TierName; code: string }): void;
   /** The public door is open: probing begins. */
@@ -55,6 +60,8 @@ export function openWatching(parts: {
   settings: WatchSettings;
   database: Database;
   clock: Clock;
+  /** Measures how long a probe's answer takes. */
+  stopwatch: Clock;
   random: Randomness;
   ids: IdMaker;
   log: Logger;
@@ -96,7 +103,7 @@ export function openWatching(parts: {
     },
     failed: (error) => log.warn({ err: error }, 'Incidents could not be looked at; the last posture holds.'),
   });
-  const door = new ProbeDoor({ clock, random });
+  const door = new ProbeDoor({ clock: parts.stopwatch, random });
   const probeBook = new ProbeBook(database);
   let probes: Probes | undefined;
   const rounds: Rounds[] = [looking];
@@ -119,7 +126,9 @@ export function openWatching(parts: {
       ).values(),
     ],
     door,
+    lastProbeOf: (candidate) => probes?.lastOf(candidate),
     gauges: gaugesOf(incidents, () => probes),
+    probed: (...which) => probes?.countOf(...which) ?? 0,
     served: (record, { tier, region }) => {
       signals.served(record, { tier, region });
       burn.note(tier, record.errorCode);
@@ -141,6 +150,7 @@ export function openWatching(parts: {
         signals,
         keep: (found) => probeBook.note(clock.wallMs(), found),
         shutOut: parts.shutOut,
+        pauseMs: settings.probePauseMs,
       });
       void pay().catch(unpaid);
       rounds.push(

@@ -1,6 +1,7 @@
 import { OPERATIONS, type Operation, type OperationSet } from '#domain/operation.ts';
 import { NO_PREFERENCES, type Preferences } from '#domain/preferences.ts';
 import { type Price, priceText } from '#domain/price.ts';
+import { trialsFromMs } from './breaker.ts';
 import type { Candidate, Need } from './candidate.ts';
 import { type Bias, type Explained, explain, stateOf } from './choose.ts';
 import { GATES, type Reason, shutGates } from './eligible.ts';
@@ -167,7 +168,15 @@ const FIGURE_OF: Readonly<Record<StandingGate, (candidate: Candidate, inquiry: I
     found: draining ? 'asked for no more work' : 'takes work',
     wanted: 'takes work',
   }),
-  'model-unhealthy': ({ health }) => ({ found: `its word is ${health}`, wanted: 'any word but unhealthy' }),
+  'model-unhealthy': ({ health, mode }) => ({
+    found:
+      health === 'unhealthy'
+        ? mode === 'external'
+          ? 'its checks fail: your server does not answer as it should'
+          : 'its word is unhealthy: your model server does not answer, or is not what it is pinned to'
+        : `its word is ${health}`,
+    wanted: 'any word but unhealthy',
+  }),
   'request-too-large': ({ maxRequestBytes }, { need }) => ({
     found: `takes ${maxRequestBytes} bytes`,
     wanted: `at least ${need.requestBytes} bytes, as a usual request has`,
@@ -183,7 +192,7 @@ const FIGURE_OF: Readonly<Record<StandingGate, (candidate: Candidate, inquiry: I
   'circuit-open': ({ breaker }, { nowMs }) => ({
     found:
       breaker.state === 'open'
-        ? `open for another ${seconds(breaker.openUntilMs - nowMs)} s after ${breaker.consecutiveFailures} failures in a row`
+        ? `open for another ${seconds(trialsFromMs(breaker) - nowMs)} s after ${breaker.byProbes ? 'probes failed' : `${breaker.consecutiveFailures} failures in a row`}`
         : `${breaker.state}, ${breaker.consecutiveFailures} failures in a row`,
     wanted: 'closed, or its time over and no trial under way',
   }),

@@ -14,7 +14,9 @@ import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { eventRoutes } from './events.ts';
 import { fundsRoutes } from './funds.ts';
+import { incidentRoutes } from './incidents.ts';
 import { keyRoutes } from './keys.ts';
+import { marketRoutes } from './market.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
 import { operatorConsumerRoutes } from './operator-consumers.ts';
@@ -117,6 +119,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...walletRoutes(rooms),
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
+    ...marketRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms, demand),
     ...whyRoutes(rooms, demand),
@@ -131,6 +134,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...operatorConsumerRoutes(rooms),
     ...operatorMoneyRoutes(rooms),
     ...operatorPriceRoutes(rooms),
+    ...incidentRoutes(rooms),
     ...benchmarkRoutes(rooms),
   ];
 }

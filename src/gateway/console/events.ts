@@ -126,7 +126,7 @@ export function liveSources(
       return nodes;
     },
     incidents: async (): Promise<IncidentsEvent> => ({
-      open: (await rooms.incidents.open()).map((each) => ({
+      open: (await rooms.incidents.book.open()).map((each) => ({
         id: each.id,
         model: each.modelId,
         region: each.region,
