@@ -6,7 +6,7 @@ import { monthName, monthOf } from '#domain/window.ts';
 import { Deposits } from '#funds/deposits.ts';
 import { systemClock } from '#kit/clock.ts';
 import { Billing } from '#statements/billing.ts';
-import { Browser, noBrowser, type Theme, type Visitor } from '#support/browser.ts';
+import { Browser, noBrowser, screensOf, type Theme, type Visitor } from '#support/browser.ts';
 import { TestMarket } from '#support/market.ts';
 import { makeId } from '#support/parties.ts';
 import { Sales } from '#support/sales.ts';
@@ -25,7 +25,7 @@ const THEMES: readonly Theme[] = ['light', 'dark'];
 let market: TestMarket;
 let browser: Browser | undefined;
 /** Somebody with a month of usage, an invoice, and requests of every kind. */
-let regular: { email: string; consumerId: string; requestId: string; failedId: string; invoice: string };
+let regular: { email: string; requestId: string; invoice: string };
 
 beforeAll(async () => {
   market = await TestMarket.open();
@@ -87,16 +87,14 @@ async function aRegular(): Promise<typeof regular> {
   const invoice = listed.json.documents.find((each: { document: string }) => each.document === 'invoice');
   return {
     email,
-    consumerId,
     requestId: sold[1]?.id ?? '',
-    failedId: sold.at(-1)?.id ?? '',
     invoice: invoice.number,
   };
 }
 
-async function visitor(look: Parameters<Browser['visitor']>[1] = {}): Promise<Visitor> {
+async function visitor(look: Parameters<Browser['visitor']>[1] = {}, of?: string): Promise<Visitor> {
   browser ??= await Browser.open();
-  return await browser.visitor(market.url, look);
+  return await browser.visitor(of ?? market.url, look);
 }
 
 async function signUp({ page }: Visitor, email: string): Promise<string> {
@@ -108,10 +106,10 @@ async function signUp({ page }: Visitor, email: string): Promise<string> {
   return await page.locator('code').first().innerText();
 }
 
-async function signIn({ page }: Visitor, email: string): Promise<void> {
+async function signIn({ page }: Visitor, email: string, password = PASSWORD): Promise<void> {
   await page.goto('/sign-in');
   await page.getByLabel('E-mail').fill(email);
-  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in', exact: true }).last().click();
 }
 
@@ -332,12 +330,15 @@ describe('a consumer', () => {
     test.skipIf(noBrowser)(
       `finds every page of an account in ${theme} readable by everyone, within the policy, and no wider than a phone`,
       async () => {
-        const someone = await visitor({ theme });
+        const someone = await visitor({ theme }, screensOf);
         const { page } = someone;
-        await signIn(someone, regular.email);
+        const email = screensOf === undefined ? regular.email : DEMO.email;
+        const password = screensOf === undefined ? PASSWORD : DEMO.password;
+        await signIn(someone, email, password);
         await page.getByRole('heading', { name: 'Overview' }).waitFor();
         const problems: string[] = [];
-        for (const [name, address] of Object.entries(pages())) {
+        const pages = await pagesOf(screensOf ?? market.url, { email, password });
+        for (const [name, address] of Object.entries(pages)) {
           await someone.open(address);
           problems.push(...(await someone.accessibilityProblems()));
           await someone.screenshot(`account-${name}-${theme}`);
@@ -358,20 +359,35 @@ describe('a consumer', () => {
   }
 });
 
-const pages = (): Record<string, string> => ({
-  overview: '/account',
-  usage: '/account/usage',
-  'usage-by-day': '/account/usage?by=day',
-  request: `/account/usage/${regular.requestId}`,
-  'request-failed': `/account/usage/${regular.failedId}`,
-  keys: '/account/keys',
-  billing: '/account/billing',
-  'billing-deposits': '/account/billing?tab=deposits',
-  'billing-statement': '/account/billing?tab=account',
-  'billing-add': '/account/billing?tab=add',
-  invoice: `/account/billing/${regular.invoice}`,
-  plan: '/account/plan',
-  sla: '/account/sla',
-  'sla-report': `/account/sla/${monthName(monthOf(systemClock.wallMs()))}`,
-  security: '/account/security',
-});
+/** Whose pages are taken pictures of where `CYGNET_SCREENS_OF` names a market that `cygnet demo` has filled. */
+const DEMO = { email: 'reed@demo.example', password: 'a demo password' };
+
+/** The pages of an account, with a request, a failed one and an invoice of its own. */
+async function pagesOf(
+  url: string,
+  who: { email: string; password: string },
+): Promise<Record<string, string>> {
+  const { token } = (await visit(`${url}/api/v1/user/login`, { body: who })).json;
+  const firstOf = async (path: string, list: string): Promise<{ id: string; number: string }> =>
+    (await visit(`${url}/api/v1/user/me/${path}`, { token })).json[list][0];
+  const served = await firstOf('requests?outcome=completed&limit=1', 'requests');
+  const failed = await firstOf('requests?outcome=failed&limit=1', 'requests');
+  const paper = await firstOf('invoices', 'documents');
+  return {
+    overview: '/account',
+    usage: '/account/usage',
+    'usage-by-day': '/account/usage?by=day',
+    request: `/account/usage/${served.id}`,
+    'request-failed': `/account/usage/${failed.id}`,
+    keys: '/account/keys',
+    billing: '/account/billing',
+    'billing-deposits': '/account/billing?tab=deposits',
+    'billing-statement': '/account/billing?tab=account',
+    'billing-add': '/account/billing?tab=add',
+    invoice: `/account/billing/${paper.number}`,
+    plan: '/account/plan',
+    sla: '/account/sla',
+    'sla-report': `/account/sla/${monthName(monthOf(systemClock.wallMs()))}`,
+    security: '/account/security',
+  };
+}

@@ -101,7 +101,7 @@ export interface RequestFilter {
 }
 
 /** An address with those of `params` that say something. */
-export function address(path: string, params: Readonly<Record<string, string | undefined>>): string {
+function address(path: string, params: Readonly<Record<string, string | undefined>>): string {
   const said = Object.entries(params).filter((each): each is [string, string] => !!each[1]);
   const query = new URLSearchParams(said).toString();
   return query === '' ? path : `${path}?${query}`;

@@ -7,7 +7,7 @@ import { Meter } from '../../parts/bars.tsx';
 import { ButtonLink } from '../../parts/button.tsx';
 import { cx } from '../../parts/class-names.ts';
 import { ConfirmButton } from '../../parts/dialog.tsx';
-import { plural, short, usd } from '../../parts/format.ts';
+import { short, usd } from '../../parts/format.ts';
 import { Notice } from '../../parts/notice.tsx';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Loaded, Skeleton } from '../../parts/states.tsx';

@@ -69,7 +69,7 @@ export default function SignIn() {
             inputMode="numeric"
             autoComplete="one-time-code"
             required
-            autoFocus
+            ref={focused}
             hint="Six digits from your authenticator, or one of your recovery codes."
             value={code}
             onChange={setCode}
@@ -83,4 +83,9 @@ export default function SignIn() {
       </form>
     </div>
   );
+}
+
+/** It appears in answer to a press of the button: the reader types on. */
+function focused(input: HTMLInputElement | null): void {
+  input?.focus();
 }
