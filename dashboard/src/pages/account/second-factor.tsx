@@ -21,6 +21,8 @@ const CODES_FEW = 3;
 /** A second factor: turned on with an authenticator, and recovery codes for when it is lost. */
 export function SecondFactor() {
   const query = useQuery(account.factor());
+  // Kept here: the window with the recovery codes stays, whatever is asked again meanwhile.
+  const [begun, setBegun] = useState<FactorBeginAnswer>();
   return (
     <Card
       title="Two-factor sign-in"
@@ -32,30 +34,26 @@ export function SecondFactor() {
       }
     >
       <Loaded query={query} skeleton={<Skeleton className="h-24" />}>
-        {(factor) => (factor.enabled ? <On factor={factor} /> : <Off />)}
+        {(factor) => (factor.enabled ? <On factor={factor} /> : <Off onBegun={setBegun} />)}
       </Loaded>
+      {begun && <Enrolment begun={begun} onClose={() => setBegun(undefined)} />}
     </Card>
   );
 }
 
-function Off() {
-  const [begun, setBegun] = useState<FactorBeginAnswer>();
-  const begin = useForm(async () => setBegun(await change.beginFactor()));
+function Off({ onBegun }: { onBegun: (begun: FactorBeginAnswer) => void }) {
+  const begin = useForm(async () => onBegun(await change.beginFactor()));
   return (
-    <>
-      <form onSubmit={begin.onSubmit}>
-        <p className="mb-4 text-soft">
-          Who learns your password still cannot sign in. Any authenticator app will do: 1Password, Google
-          Authenticator, Aegis and others.
-        </p>
-        <Problem>{begin.problem}</Problem>
-        <Button type="submit" icon={Smartphone} busy={begin.busy}>
-          Turn it on
-        </Button>
-      </form>
-      {/* Not within the form: what is sent in the window would be sent by it as well. */}
-      {begun && <Enrolment begun={begun} onClose={() => setBegun(undefined)} />}
-    </>
+    <form onSubmit={begin.onSubmit}>
+      <p className="mb-4 text-soft">
+        Who learns your password still cannot sign in. Any authenticator app will do: 1Password, Google
+        Authenticator, Aegis and others.
+      </p>
+      <Problem>{begin.problem}</Problem>
+      <Button type="submit" icon={Smartphone} busy={begin.busy}>
+        Turn it on
+      </Button>
+    </form>
   );
 }
 
