@@ -354,7 +354,7 @@ describe('a consumer', () => {
         expect(someone.troubles).toEqual([]);
         await someone.close();
       },
-      60_000,
+      120_000,
     );
   }
 });

@@ -129,7 +129,7 @@ export const account = {
       queryFn: ({ signal, pageParam }) =>
         call<RequestsAnswer>(
           'GET',
-          address(`${ME}/requests`, { ...filter, before: pageParam, limit: '25' }),
+          address(`${ME}/requests`, { ...filter, before: pageParam, limit: '20' }),
           { signal },
         ),
       getNextPageParam: (last) => last.next ?? undefined,
