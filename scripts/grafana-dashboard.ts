@@ -109,6 +109,22 @@ const ROWS: readonly { readonly title: string; readonly panels: readonly Panel[]
           [rate('cygnet_output_tokens_total', 'tier'), 'out {{tier}}'],
         ],
       },
+      {
+        title: 'Charged, and what of it the market keeps',
+        unit: 'currencyUSD',
+        queries: [
+          [rate('cygnet_charged_usd_total', 'tier'), 'charged {{tier}}'],
+          [rate('cygnet_market_usd_total', 'tier'), 'market {{tier}}'],
+        ],
+      },
+      {
+        title: 'Newest batch of payouts',
+        unit: 's',
+        queries: [
+          ['cygnet_settlement_age_seconds', 'age'],
+          ['cygnet_settlement_state', '{{state}}'],
+        ],
+      },
       { title: 'Ledger behind', unit: 's', limit: 60, queries: [['cygnet_ledger_behind_seconds', 'behind']] },
       { title: 'Promised to requests', unit: 'currencyUSD', queries: [['cygnet_promised_usd', 'promised']] },
       {

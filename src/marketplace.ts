@@ -7,6 +7,8 @@ import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
 import { PriceProposals } from '#catalogue/price-proposals.ts';
 import { priceHistory } from '#catalogue/prices.ts';
+import { ReservationView } from '#catalogue/reservations.ts';
+import { TierView } from '#catalogue/tiers.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
@@ -28,12 +30,13 @@ import { LoopGuard } from '#gateway/loop-guard.ts';
 import { MemoryQuotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
+import { ReservedPlaces } from '#gateway/reserved-places.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
 import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
 import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
-import { Dispatcher } from '#hub/dispatch.ts';
+import { Dispatcher, type PickNext } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
@@ -61,6 +64,7 @@ import type { Logger } from '#kit/log.ts';
 import { packageRoot, packageVersion } from '#kit/package-root.ts';
 import type { Randomness } from '#kit/random.ts';
 import { RetryBudget } from '#kit/retry.ts';
+import { Rounds } from '#kit/rounds.ts';
 import { TlsFiles } from '#kit/tls-files.ts';
 import { Book } from '#ledger/book.ts';
 import { ConsumerReading } from '#ledger/consumer-reading.ts';
@@ -70,14 +74,17 @@ import { Journal } from '#ledger/journal.ts';
 import { openJournalDisk } from '#ledger/journal-disk.ts';
 import { hearRecalls, Leases } from '#ledger/leases.ts';
 import { MarketReading } from '#ledger/market-reading.ts';
+import { OutcomeTable } from '#ledger/outcome-table.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
+import { type LastBatch, settlementGauges } from '#reliability/settlement-gauges.ts';
 import { Standings } from '#reliability/standings.ts';
 import { StatusReader } from '#reliability/status-reader.ts';
+import { Traces } from '#reliability/traces.ts';
 import { openWatching, type Watching } from '#reliability/watching.ts';
 import { openRewards } from '#rewards/open.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
@@ -125,6 +132,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => providers.close());
     const catalogue = await CatalogueView.open({ database, clock, log });
     closing.push(() => catalogue.close());
+    const tiers = await TierView.open({ database, clock, log });
+    closing.push(() => tiers.close());
+    const reservations = await ReservationView.open({ database, clock, log });
+    closing.push(() => reservations.close());
     const box = secretBox(config, random);
     const factors = new SecondFactors({ database, box, clock, random });
     const endpoints = await EndpointBook.open({ database, box, clock, log });
@@ -294,6 +305,15 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         })
       : undefined;
     closing.push(() => warmUps?.close());
+    const reserved = new ReservedPlaces({
+      clock,
+      of: reservations.of,
+      candidates: (modelId) => hub.candidates(modelId),
+    });
+    const pick: PickNext = (order, tried, last) =>
+      order.to === undefined && reserved.keepsOut(order.modelId, order.consumerId)
+        ? { none: 'providers-busy' }
+        : service.pick(order, tried, last);
     const dispatcher = new Dispatcher(
       {
         clock,
@@ -301,7 +321,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         random,
         log: log.child({ room: 'dispatch' }),
         retryBudget: new RetryBudget(config.routing.retryBudget),
-        pick: service.pick,
+        pick,
         linkOf: (candidate) => hub.linkOf(candidate),
         outcomes: service,
       },
@@ -324,7 +344,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       await createConsumer(database, { id, name, at: clock.wallMs() });
     }
     const usage = new RecentUsage(database);
-    const waiting = new WaitingRoom({ clock });
+    const waiting = new WaitingRoom({
+      clock,
+      tiers: tiers.of,
+      withRoom: (modelId) => reserved.withRoom(modelId),
+    });
     const reliability = openReliability({
       database,
       clock,
@@ -334,9 +358,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         ...marketGauges({ clock, hub, dispatcher, money }),
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
+        ...settlementGauges({ wallMs: () => clock.wallMs(), last: () => payouts.lastBatch() }),
       ],
     });
     closing.push(() => reliability.close());
+    const traces =
+      config.watch.traces &&
+      new Traces({ settings: config.watch.traces, clock, log: log.child({ room: 'reliability' }) });
+    closing.push(() => traces?.close());
     const bodies = new BodyPool({ clock, limits: config.limits });
     closing.push(() => bodies.close());
     const recounter: Recounter = openRecounter({
@@ -403,18 +432,22 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           },
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
-          limits: new MemoryLimits(config.limits),
+          limits: new MemoryLimits(config.limits, tiers.of),
+          traced: traces !== undefined,
+          tiers: tiers.of,
+          reserved,
           holds: new CappedHolds(money.holds, caps),
           quotas,
           journal: money.journal,
           dispatcher,
-          pick: service.pick,
+          pick,
           isQuarantined: (order) => service.isQuarantined(order),
           waiting,
           recounter,
           served: (record, about) => {
             usage.note(record);
-            const { candidate, tier, queueMs } = about;
+            const { candidate, tier, queueMs, trace } = about;
+            if (trace) traces?.note(record, trace);
             // What the market asks itself says nothing of what others get.
             if (record.consumerId === PROBER.ownerId) return;
             const region = candidate?.region ?? null;
@@ -467,6 +500,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           own,
           incidents: watching.book,
           live,
+          tiers,
+          reservations,
           book: money.book,
           consumers: new ConsumerDesk(database),
           proposals: new PriceProposals({ database, clock, makeId: ids, random }),
@@ -626,6 +661,9 @@ const LAST_POSTINGS_MS = 2_000;
 /** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
 const REPLAY_WAIT_MS = 60_000;
 
+/** How often it is looked for what is kept no longer. */
+const FORGET_EVERY_MS = 3_600_000;
+
 interface Money {
   readonly holds: Holds;
   readonly book: Book;
@@ -652,7 +690,8 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   });
   const disk = await openJournalDisk(folder);
   const journal = await Journal.open({ disk, clock, log, sizeMax: config.money.journalBytesMax });
-  const book = new Book({ database, instance, clock, log });
+  const outcomes = new OutcomeTable(database, config.money.outcomeDays);
+  const book = new Book({ database, instance, clock, log, outcomes });
   const poster = new Poster({ journal, disk, posting: book, clock, random, log });
   const leases = new Leases({ database, instance, makeId });
   if (!(await poster.drain(REPLAY_WAIT_MS))) {
@@ -661,6 +700,13 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
   await leases.releaseAll();
   const holds = new Holds({ store: leases, clock, log, exposureMax: config.money.exposureMax });
   const recalls = await hearRecalls({ database, instance }, (consumerId) => holds.recalled(consumerId));
+  const forgetting = new Rounds(clock, {
+    periodMs: FORGET_EVERY_MS,
+    work: async () => {
+      await outcomes.dropOld(clock.wallMs());
+    },
+    failed: (error) => log.warn({ err: error }, 'Old days could not be dropped.'),
+  });
   return {
     holds,
     book,
@@ -671,6 +717,7 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
     },
     close: async () => {
       await recalls.stop();
+      await forgetting.close();
       await holds.close();
       await journal.close();
       await poster.drain(500);
@@ -694,6 +741,7 @@ function openPayouts(parts: MarketplaceParts): {
     heldBy(): Promise<string | undefined>;
   };
   standing(): AuditStanding;
+  lastBatch(): LastBatch | undefined;
   close(): Promise<void>;
 } {
   const { config, clock, chain } = parts;
@@ -730,7 +778,18 @@ function openPayouts(parts: MarketplaceParts): {
     clock,
     log,
   });
+  let lastBatch: LastBatch | undefined;
+  const looking =
+    rooms &&
+    new Rounds(clock, {
+      periodMs: LOOK_AT_BATCH_EVERY_MS,
+      work: async () => {
+        [lastBatch] = await rooms.desk.list(1);
+      },
+      failed: (error) => log.warn({ err: error }, 'The newest batch of payouts could not be looked at.'),
+    });
   return {
+    lastBatch: () => lastBatch,
     desk: rooms?.desk,
     audits: {
       list: () => listAudits(database, AUDITS_LISTED),
@@ -740,6 +799,7 @@ function openPayouts(parts: MarketplaceParts): {
     standing: () => nights.standing(),
     rewards,
     close: async () => {
+      await looking?.close();
       await nights.close();
       await database.close();
     },
@@ -777,6 +837,7 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
 
 const AUDITS_LISTED = 30;
 const PRICES_LISTED = 500;
+const LOOK_AT_BATCH_EVERY_MS = 15_000;
 
 /** Nothing before the first night of this process. */
 function auditGauge(standing: () => AuditStanding): GaugeReading {

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import { Metrics } from '#reliability/metrics.ts';
 import { ServiceTotals } from '#reliability/service-totals.ts';
+import { settlementGauges } from '#reliability/settlement-gauges.ts';
 import { errorRow } from '#wire/errors.ts';
 import { DASHBOARD_FILE, dashboard } from '../scripts/grafana-dashboard.ts';
 
@@ -14,7 +15,8 @@ const PAGE = fileURLToPath(new URL('../docs/operate/metrics.md', import.meta.url
 async function shown(): Promise<Set<string>> {
   // The rooms are asked for values only, of which there are none; the names are there all the same.
   const rooms = new Proxy({}, { get: () => undefined }) as Parameters<typeof marketGauges>[0];
-  const gauges = marketGauges(rooms).map((gauge) => ({ ...gauge, read: () => [] }));
+  const settlement = settlementGauges({ wallMs: () => 0, last: () => undefined });
+  const gauges = [...marketGauges(rooms), ...settlement].map((gauge) => ({ ...gauge, read: () => [] }));
   const metrics = new Metrics({ totals: new ServiceTotals(errorRow), gauges, process: true });
   const names = [...(await metrics.text()).matchAll(/^# TYPE (\S+) (\S+)$/gm)];
   return new Set(

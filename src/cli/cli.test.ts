@@ -383,6 +383,33 @@ describe('money', () => {
     }
   });
 
+  test('terms of a tier are set and shown, and places kept, listed and ended; a slip is refused in a sentence', async () => {
+    expect(await answer('tiers', 'set', 'hobby', '--burst', '7', '--output-tokens', 'none')).toMatchObject({
+      name: 'hobby',
+      burst: 7,
+      outputTokensMax: null,
+      weight: 1,
+    });
+    const [hobby] = await answer<Record<string, unknown>[]>('tiers', 'list');
+    expect(hobby).toMatchObject({ name: 'hobby', burst: 7 });
+    expect(await refusal(2, 'tiers', 'set', 'gold', '--burst', '7')).toContain('"gold"');
+    expect(await refusal(2, 'tiers', 'set', 'pro', '--price-factor', '9999')).toContain('from 10000');
+    expect(await refusal(2, 'tiers', 'set', 'pro')).toContain('at least one');
+
+    const id = (await answer('consumers', 'create', 'Big'))['id'] as string;
+    const add = ['reserve', 'add', 'Big', 'glm-4.7-flash'];
+    expect(await refusal(1, ...add, '--slots', '2')).toContain('plan business');
+    await answer('consumers', 'plan', 'Big', 'business');
+    const made = await answer(...add, '--share', '12.5', '--release-idle', '60');
+    expect(made).toMatchObject({ consumerId: id, share: 1_250, slots: null, releaseIdleS: 60 });
+    expect(await refusal(1, ...add, '--slots', '2')).toContain('end that reservation first');
+    expect(await refusal(2, ...add, '--slots', '2', '--share', '5')).toContain('either');
+    expect(await refusal(2, ...add, '--share', '91')).toContain('90');
+    expect((await cygnet(['reserve', 'list'])).out).toContain('12.5 %');
+    expect(await answer('reserve', 'end', made['id'] as string)).toEqual({ id: made['id'] });
+    expect(await refusal(1, 'reserve', 'end', made['id'] as string)).toContain('no standing reservation');
+  });
+
   test('usage lists what each request consumed and cost, corrections included', async () => {
     const id = (await answer('consumers', 'create', 'Reader'))['id'] as string;
     const { database } = fresh;

@@ -51,6 +51,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'list who signs in, and make operators',
     load: async () => (await import('./users.ts')).users,
   },
+  tiers: {
+    summary: 'show and set what each tier of accounts gets',
+    load: async () => (await import('./tiers.ts')).tiers,
+  },
+  reserve: {
+    summary: 'keep places at a model for a Business consumer',
+    load: async () => (await import('./reserve.ts')).reserve,
+  },
   models: { summary: 'list what is sold', load: async () => (await import('./models.ts')).models },
   price: {
     summary: "set a model's price, or show its history",

@@ -48,6 +48,7 @@ test.each([
   ['documents', 6],
   ['prices', 30],
   ['corrections', 1],
+  ['request_outcomes', 200],
   ['service_minutes', 200],
   ['service_hours', 200],
   ['provider_attempts', 60],

@@ -1,6 +1,8 @@
 import type { Model } from '#domain/model.ts';
 import type { Operation } from '#domain/operation.ts';
 import { type Price, priceOf } from '#domain/price.ts';
+import type { Try, TryResult } from '#domain/serving.ts';
+import { tierOfPlan } from '#domain/tier.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { Randomness } from '#kit/random.ts';
 import { DEMO_PROVIDERS, type DemoConsumer, type DemoProvider } from './demo-cast.ts';
@@ -114,11 +116,13 @@ function demoRequest(
     priceId: price.id,
     policy: market.policy,
   };
+  const served = { tier: tierOfPlan(consumer.plan), fallback: null };
   if (!provider) {
     return {
       ...common,
       ...NOTHING,
       outcome: 'failed',
+      serving: { ...served, queueMs: null, region: null, tries: [], whose: 'platform' },
       errorCode: 'model-without-provider',
       totalMs: 4 + random.float() * 20,
     };
@@ -143,24 +147,61 @@ function demoRequest(
     // A retry on another provider saved what the first one failed.
     attempts: random.float() < provider.failureRate * 2 ? 2 : 1,
   };
+  const queueMs = 1 + ttftMs / 200;
+  const other = place.attempts === 2 ? serving.find((each) => each !== provider) : undefined;
+  const lostMs = other ? 40 + 400 * random.float() : 0;
+  /** The attempts, the last of which was the one that counted. */
+  const tries = (result: TryResult, totalMs: number): Try[] => [
+    ...(other
+      ? [
+          {
+            attemptId: market.makeId('att'),
+            modelId,
+            providerId: market.providerIds.get(other.name) as string,
+            nodeId: market.nodeIds.get(other.name)?.[0] ?? '',
+            mode: place.mode,
+            region: other.region,
+            result: 'failed' as const,
+            startedMs: queueMs,
+            tookMs: lostMs,
+          },
+        ]
+      : []),
+    {
+      attemptId: place.attemptId,
+      modelId,
+      providerId: place.providerId,
+      nodeId: place.nodeId ?? '',
+      mode: place.mode,
+      region: provider.region,
+      result,
+      startedMs: queueMs + lostMs,
+      tookMs: Math.max(1, totalMs - queueMs - lostMs),
+    },
+  ];
+  const here = { ...served, queueMs, region: provider.region };
   const fate = random.float();
   if (fate < (inTrouble ? 0.22 : provider.failureRate)) {
     const cut = Math.floor(outputTokens * random.float());
+    const began = answers && cut > 0;
+    const totalMs = began ? ttftMs + generationMs / 2 : 30_000;
     return {
       ...common,
       ...NOTHING,
       ...place,
-      outcome: answers && cut > 0 ? 'broken' : 'failed',
-      errorCode: answers && cut > 0 ? 'provider-cut-off' : 'provider-too-slow',
+      outcome: began ? 'broken' : 'failed',
+      errorCode: began ? 'provider-cut-off' : 'provider-too-slow',
       inputTokens,
       outputTokens: cut,
-      ttftMs: answers && cut > 0 ? ttftMs : null,
-      totalMs: answers && cut > 0 ? ttftMs + generationMs / 2 : 30_000,
+      ttftMs: began ? ttftMs : null,
+      totalMs,
+      serving: { ...here, tries: tries(began ? 'lost' : 'slow', totalMs), whose: 'provider' },
     };
   }
   const cancelled = answers && fate > 0.985;
   const delivered = cancelled ? Math.ceil(outputTokens * random.float()) : outputTokens;
   const usage = { inputTokens, outputTokens: delivered, units };
+  const totalMs = ttftMs + generationMs * (cancelled ? delivered / Math.max(1, outputTokens) : 1) + 20;
   return {
     ...common,
     ...place,
@@ -172,7 +213,12 @@ function demoRequest(
     events: place.streamed ? delivered + 2 : 1,
     bytes: 400 + delivered * 5,
     ttftMs,
-    totalMs: ttftMs + generationMs * (cancelled ? delivered / Math.max(1, outputTokens) : 1) + 20,
+    totalMs,
+    serving: {
+      ...here,
+      tries: tries(cancelled ? 'left' : 'served', totalMs),
+      whose: cancelled ? 'caller' : null,
+    },
     charge: priceOf(usage, price),
   };
 }

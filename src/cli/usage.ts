@@ -26,7 +26,21 @@ export function usage(command: Command): void {
         return {
           value: all.map((each) => ({ ...each, at: iso(each.at) })),
           lines: table(
-            ['time (UTC)', 'request', 'model', '>in', '>out', '>charge', 'outcome', '>first token', '>total'],
+            [
+              'time (UTC)',
+              'request',
+              'model',
+              '>in',
+              '>out',
+              '>charge',
+              '>market',
+              'outcome',
+              'tier',
+              '>queue',
+              '>first token',
+              '>total',
+              'tried',
+            ],
             all.map((each) => [
               moment(each.at),
               each.id,
@@ -34,9 +48,14 @@ export function usage(command: Command): void {
               `${each.inputTokens}`,
               `${each.outputTokens}`,
               formatUsd(each.charge),
+              formatUsd(each.marketPart),
               each.errorCode === null ? each.outcome : `${each.outcome} (${each.errorCode})`,
+              each.serving?.tier ?? '–',
+              each.serving?.queueMs == null ? '–' : `${Math.round(each.serving.queueMs)} ms`,
               each.ttftMs === null ? '–' : `${Math.round(each.ttftMs)} ms`,
               `${Math.round(each.totalMs)} ms`,
+              each.serving?.tries.map(({ providerId, result }) => `${providerId} ${result}`).join(', ') ??
+                '–',
             ]),
           ),
         };

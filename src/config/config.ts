@@ -110,6 +110,8 @@ export interface WatchSettings {
   readonly webhook: { readonly url: string; readonly secret: Sealed<string> } | undefined;
   /** Whom mail about incidents is for; undefined: there is none. */
   readonly mailTo: string | undefined;
+  /** The collector that traces go to; undefined: nothing is traced. */
+  readonly traces: { readonly url: string; readonly authorization: Sealed<string> | undefined } | undefined;
 }
 
 /** Who gets in, and from where. */
@@ -174,6 +176,8 @@ export interface MoneySettings {
   readonly payoutMinimum: Pico;
   /** Unposted usage on disk above which paid work is refused. */
   readonly journalBytesMax: number;
+  /** For how many days it is kept how requests were served. */
+  readonly outcomeDays: number;
 }
 
 /** The chain that providers are paid on. */
@@ -324,6 +328,8 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
           ? undefined
           : { url: env.incidentWebhook, secret: env.incidentWebhookSecret },
       mailTo: env.incidentMailTo,
+      traces:
+        env.otlpUrl === undefined ? undefined : { url: env.otlpUrl, authorization: env.otlpAuthorization },
     },
     playground: { enabled: env.playground, requestsPerHour: 5, outputTokensMax: 100 },
     access: {
@@ -361,6 +367,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       demoCredit: env.demoCredit,
       payoutMinimum: env.payoutMinimum,
       journalBytesMax: env.journalBytesMax,
+      outcomeDays: env.outcomeDays,
     },
     chain: {
       local: env.localChain,

@@ -312,6 +312,17 @@ export const VARIABLES = {
     'What a reader of /metrics sends as Authorization: Bearer …. Without it only this machine may read them.',
     true,
   ),
+  otlpUrl: optional(
+    'CYGNET_OTLP_URL',
+    webAddress,
+    'Where an OpenTelemetry collector takes OTLP over HTTP, without /v1/traces. Without it nothing is traced.',
+  ),
+  otlpAuthorization: optional(
+    'CYGNET_OTLP_AUTHORIZATION',
+    anySecret,
+    'What the collector wants as the Authorization header.',
+    true,
+  ),
   trustedProxies: optional(
     'CYGNET_TRUSTED_PROXIES',
     addresses,
@@ -404,6 +415,12 @@ export const VARIABLES = {
     whole(MIB, 1024 * 1024 * MIB),
     '1073741824',
     'How many bytes of served but unposted requests may wait on disk before paid work is refused.',
+  ),
+  outcomeDays: plain(
+    'CYGNET_OUTCOME_DAYS',
+    whole(1, 3_650),
+    '90',
+    'For how many days it is kept how each request was served: its attempts, queue time and region. Money is kept for ever.',
   ),
 
   payoutMinimum: plain(

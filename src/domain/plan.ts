@@ -77,6 +77,21 @@ export const PLANS = {
     coveredFeePercents: 100,
     fallback: true,
   },
+  // Given by the operator, with an agreement of its own; a consumer cannot choose it.
+  business: {
+    name: 'business',
+    title: 'Business',
+    monthlyCents: 0,
+    requestsPerMinute: null,
+    requestsPerDay: null,
+    concurrent: null,
+    modelTiers: null,
+    coveredTiers: [],
+    tokensPerWeek: null,
+    imagesPerDay: null,
+    coveredFeePercents: 0,
+    fallback: true,
+  },
 } as const satisfies Record<string, Plan>;
 
 export type PlanName = keyof typeof PLANS;

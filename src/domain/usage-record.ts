@@ -1,5 +1,6 @@
 import type { Pico } from './money.ts';
 import type { Operation } from './operation.ts';
+import type { Serving } from './serving.ts';
 
 /**
  * What serving one request leaves behind: the document from which the charge follows. It is durable before the consumer
@@ -52,6 +53,10 @@ export interface UsageRecord {
   /** What of the plan's quotas that took. */
   readonly coveredTokens?: number;
   readonly coveredUnits?: number;
+  /** What the tier made of the price, in basis points; absent: 10,000. `charge` and `covered` are at the price made so. */
+  readonly priceFactor?: number;
+  /** How it was served. Absent in journals of before there was such a thing. */
+  readonly serving?: Serving;
 }
 
 /**

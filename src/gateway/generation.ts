@@ -2,6 +2,7 @@ import { formatUsd } from '#domain/money.ts';
 import type { KeyRecord } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import type { UsageFacts } from '#ledger/recent-usage.ts';
+import { consumerView } from './serving-view.ts';
 
 /**
  * `GET /v1/generation?id=…`: the facts of one request of the caller's own, in OpenRouter's shape. The id is that of the
@@ -56,6 +57,7 @@ export async function generation(
       usage: Number(usd),
       usage_usd: usd,
       is_byok: false,
+      ...consumerView(facts.serving, (providerId) => rooms.providers.find(providerId)?.name),
     },
   };
 }

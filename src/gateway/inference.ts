@@ -5,7 +5,17 @@ import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
 import { planOf } from '#domain/plan.ts';
 import { NO_PREFERENCES, type PreferredSort } from '#domain/preferences.ts';
 import { asksMore, type Price, priceOf } from '#domain/price.ts';
-import { type TierName, tierOfPlan } from '#domain/tier.ts';
+import type { Fallback, Try } from '#domain/serving.ts';
+import {
+  firstTiers,
+  type Tier,
+  type TierName,
+  type TierOf,
+  tierOfPlan,
+  tierPrice,
+  WHOLE_PRICE,
+} from '#domain/tier.ts';
+import type { Trace } from '#domain/trace.ts';
 import { NO_USAGE, type Usage } from '#domain/usage.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { DispatchEnd, Dispatcher, NobodyToPick, Order, PickNext, Run, Wish } from '#hub/dispatch.ts';
@@ -36,6 +46,7 @@ import { outputCap, postureHeaders, shed, standInPlace } from './posture.ts';
 import { readShortcut } from './preferences.ts';
 import type { RecountJob } from './recount.ts';
 import type { Headers, Reply } from './reply.ts';
+import type { ReservedPlaces } from './reserved-places.ts';
 import { sendError } from './send-error.ts';
 import type { CapsLeft } from './spend-caps.ts';
 import type { WaitingRoom } from './waiting-room.ts';
@@ -73,14 +84,25 @@ export interface InferenceRooms {
   readonly isQuarantined: (order: Order) => boolean;
   /** Where requests wait for a busy model; without it they are refused at once. */
   readonly waiting?: WaitingRoom;
+  /** Places that are kept for some; absent: none are. */
+  readonly reserved?: Pick<ReservedPlaces, 'asked' | 'began' | 'hasRoom'>;
   readonly recounter: { has(modelId: string): boolean; submit(job: RecountJob): void };
   /** Told of each request that was dispatched, once, when it is over. `queueMs`: from acceptance until then. */
   readonly served: (
     record: UsageRecord,
-    about: { candidate: Candidate | undefined; tier: TierName; queueMs: number | undefined },
+    about: {
+      candidate: Candidate | undefined;
+      tier: TierName;
+      queueMs: number | undefined;
+      trace: Trace | undefined;
+    },
   ) => void;
   /** Told of each request for a model that was refused before anybody was asked. */
   readonly refused: (about: { consumerId: string; modelId: string; tier: TierName; code: string }) => void;
+  /** Whether requests are part of traces. */
+  readonly traced?: boolean;
+  /** The terms of tiers as they stand now; absent: as a market begins. */
+  readonly tiers?: TierOf;
   /** What is different for a model while something is wrong with it; absent: nothing ever is. */
   readonly posture?: (modelId: string) => ModelPosture | undefined;
 }
@@ -116,6 +138,8 @@ export interface Caller {
   readonly rate?: RateVerdict;
   /** The markets that the request has passed on its way here. */
   readonly via?: string;
+  /** The trace that it belongs to. */
+  readonly trace?: Trace;
   /** The one candidate that may serve it, by its id. */
   readonly to?: string;
   /** What a balance that does not suffice is called, where it is not the caller's. */
@@ -227,19 +251,24 @@ export async function serve<A extends Ask>(
     if (!rate.allowed) throw overRate(rate, wanted.model.category);
     // Who asks for one candidate does not stand in the line of all.
     const waiting = caller.to === undefined ? rooms.waiting : undefined;
+    let earlier: readonly Try[] = [];
     for (let next = journey.shift(); next; ) {
-      const job = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
+      const job: PaidJob<A> = new PaidJob(rooms, endpoint, caller, ask, next, rate, bytes, reply);
+      job.earlier = earlier;
+      job.isFirstChoice = next.model === wanted.model;
       current = job;
+      rooms.reserved?.asked(job.model.id, job.consumerId);
       next = journey.shift();
       if (rooms.isQuarantined(job.order)) throw new Fault('request-quarantined', { retryAfterS: 60 });
       // Whoever waits for this model already goes first; whoever named another model need not wait.
-      let picked = waiting?.isBusy(job.model.id) ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
+      let picked =
+        waiting?.isBusy(job.model.id) && !job.hasPlace() ? BUSY : rooms.pick(job.order, NOBODY_TRIED);
       if ('none' in picked) {
         if (next) continue;
         if (!waiting || picked.none !== 'providers-busy') throw nobody(picked, job.model, caller.key);
       }
       // Only now: a body that no agent could take is told so first.
-      checkLength(rooms.settings.inputTokensMax, endpoint, ask);
+      checkLength(rooms.settings.inputTokensMax, endpoint, ask, job.terms);
       const { tier } = job;
       const waits = shed(rooms.posture?.(job.model.id), { endpoint, ask, tier });
       if (waits && next) continue;
@@ -250,9 +279,12 @@ export async function serve<A extends Ask>(
         // Many may have waited for the same answer, and whoever had room for one of them is full now.
         if (!('none' in picked)) picked = rooms.pick(job.order, NOBODY_TRIED);
       }
-      // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
-      if (waiting && !next && 'none' in picked && picked.none === 'providers-busy')
-        picked = await job.turn(picked);
+      if (waiting && !next && 'none' in picked && picked.none === 'providers-busy') {
+        // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
+        const waited = await job.turn(picked);
+        if (waited === 'over') break;
+        picked = waited;
+      }
       if ('none' in picked) {
         job.release();
         if (reply.gone) return;
@@ -262,6 +294,7 @@ export async function serve<A extends Ask>(
       const first = picked.candidate;
       // oxlint-disable-next-line no-await-in-loop -- one model after the other is what fallbacks are.
       if ((await job.serve(first, next !== undefined)) === 'over') break;
+      earlier = job.tries;
     }
   } catch (error) {
     current?.release();
@@ -299,7 +332,7 @@ function inTrouble<A extends Ask>(
   const [first] = models as [Wanted];
   const name = rooms.posture?.(first.model.id)?.fallbackModel;
   if (name === undefined || caller.to !== undefined) return models;
-  const place = standInPlace(endpoint, ask, tierOfPlan(caller.key.plan));
+  const place = standInPlace(endpoint, ask, tierOf(rooms, caller.key).smallerModel);
   if (place === 'never') return models;
   let smaller: Wanted;
   try {
@@ -313,6 +346,10 @@ function inTrouble<A extends Ask>(
   if (models.some(({ model }) => model.id === smaller.model.id)) return models;
   const standIn = { ...smaller, standsIn: true };
   return place === 'before' ? [standIn, ...models] : [...models, standIn];
+}
+
+function tierOf(rooms: InferenceRooms, key: KeyRecord): Tier {
+  return (rooms.tiers ?? firstTiers)(tierOfPlan(key.plan));
 }
 
 /** The model that `name` means, if this caller may ask it this. Throws a `Fault` (400, 403, 404). */
@@ -376,13 +413,31 @@ function otherModels<A extends Ask>(
     .filter(({ model }) => !seen.has(model.id) && seen.add(model.id));
 }
 
-/** Refuses (400) text that is certainly longer than `tokensMax`. Exactly, only the model itself can tell. */
-function checkLength<A extends Ask>(tokensMax: number, endpoint: Endpoint<A>, ask: A): void {
-  if ((endpoint.textBytes?.(ask) ?? 0) <= tokensMax * BYTES_PER_TOKEN_MOST) return;
-  throw new Fault('prompt-too-long', {
-    outer: `A prompt may have at most ${tokensMax} tokens here.`,
-    param: 'messages',
-  });
+/**
+ * Refuses (400) text that is certainly longer than the market or the tier takes (exactly, only the model itself can tell), and
+ * answers that may be longer than the tier's.
+ */
+function checkLength<A extends Ask>(tokensMax: number, endpoint: Endpoint<A>, ask: A, tier: Tier): void {
+  const { promptTokensMax, outputTokensMax, title } = tier;
+  const bytes = endpoint.textBytes?.(ask) ?? 0;
+  if (bytes > tokensMax * BYTES_PER_TOKEN_MOST) {
+    throw new Fault('prompt-too-long', {
+      outer: `A prompt may have at most ${tokensMax} tokens here.`,
+      param: 'messages',
+    });
+  }
+  if (promptTokensMax !== null && bytes > promptTokensMax * BYTES_PER_TOKEN_MOST) {
+    throw new Fault('prompt-too-long', {
+      outer: `A prompt may have at most ${promptTokensMax} tokens in the tier ${title}.`,
+      param: 'messages',
+    });
+  }
+  if (outputTokensMax !== null && (ask.maxTokens ?? 0) > outputTokensMax) {
+    throw new Fault('request-invalid', {
+      outer: `An answer may have at most ${outputTokensMax} tokens in the tier ${title}.`,
+      param: ask.named?.maxCompletionTokens === undefined ? 'max_tokens' : 'max_completion_tokens',
+    });
+  }
 }
 
 /** Everybody who could serve is at work. */
@@ -415,6 +470,14 @@ class PaidJob<A extends Ask> {
   readonly #ask: A;
   readonly model: Model;
   readonly tier: TierName;
+  readonly terms: Tier;
+  /** Attempts at other models of the request. */
+  earlier: readonly Try[] = [];
+  /** All attempts, once they are over. */
+  tries: readonly Try[] = [];
+  isFirstChoice = true;
+  /** The listed price, as the tier pays it. */
+  readonly #listed: Price;
   readonly #rate: RateVerdict;
   readonly #reply: Reply;
   readonly #standsIn: string | undefined;
@@ -458,9 +521,14 @@ class PaidJob<A extends Ask> {
     this.#rate = rate;
     this.#reply = reply;
     this.#ceiling = endpoint.ceiling(ask, model, rooms.settings);
-    this.tier = tierOfPlan(caller.key.plan);
+    this.terms = tierOf(rooms, caller.key);
+    this.tier = this.terms.name;
+    this.#listed = tierPrice(model.price, this.terms.priceFactor);
     this.#standsIn = standsIn ? model.id : undefined;
     this.#outputCeiling = this.#ceiling.outputTokens;
+    const { outputTokensMax, retriesMax } = this.terms;
+    if (outputTokensMax !== null)
+      this.#outputCeiling = Math.min(this.#outputCeiling, outputTokensMax * ask.n);
     const cap = outputCap(rooms.posture?.(model.id), this.tier);
     if (cap !== undefined && cap * ask.n < this.#outputCeiling) {
       this.#cap = cap;
@@ -486,12 +554,14 @@ class PaidJob<A extends Ask> {
       set,
       answerMax: { events: 0, bytes: 0 },
       via: caller.via,
+      trace: caller.trace,
       price: model.price,
       agentsOnly: !planOf(caller.key.plan).fallback,
+      ...(retriesMax !== null && { retriesMax }),
       ...(wish && { wish }),
       ...(caller.to !== undefined && { to: caller.to }),
     };
-    this.#price = model.price;
+    this.#price = this.#listed;
   }
 
   /**
@@ -512,7 +582,9 @@ class PaidJob<A extends Ask> {
     if (!quotas || this.#caller.key.plan === undefined || this.#costCeiling() === 0n) return NO_COVER;
     const { inputTokens, units } = this.#ceiling;
     const most = { tokens: inputTokens + this.#outputCeiling, units };
-    return quotas.reserve(this.#caller.key, this.model, most);
+    const { model } = this;
+    const priced = this.#listed === model.price ? model : { ...model, price: this.#listed };
+    return quotas.reserve(this.#caller.key, priced, most);
   }
 
   async #holdLater(first: Pico, answer: ReturnType<Holds['reserve']>): Promise<undefined> {
@@ -550,26 +622,34 @@ class PaidJob<A extends Ask> {
     answerMax.bytes = BYTES_PER_TOKEN_MAX * this.#outputCeiling + SPARE_BYTES;
   }
 
+  /** Is there a place that is kept for its consumer? */
+  hasPlace(): boolean {
+    return this.#rooms.reserved?.hasRoom(this.model.id, this.consumerId) ?? false;
+  }
+
   /**
-   * Waits for a turn while all providers are busy. Answers `busy` where nobody can wait, and when the client has left
-   * meanwhile.
+   * Waits for a turn while all providers are busy, and serves as soon as it comes (`over`). Answers why there is nobody where
+   * it does not come, and `busy` where nobody can wait, and when the client has left meanwhile.
    */
-  turn(busy: NobodyToPick): Promise<{ candidate: Candidate } | NobodyToPick> {
+  turn(busy: NobodyToPick): Promise<NobodyToPick | 'over'> {
     const room = this.#rooms.waiting;
     if (!room || this.#reply.gone) return Promise.resolve(busy);
     return new Promise((resolve) => {
-      const { answer, leave } = room.wait({
+      const leave = room.wait({
         modelId: this.model.id,
         consumerId: this.consumerId,
         tier: this.tier,
         pick: () => this.#rooms.pick(this.order, NOBODY_TRIED),
+        decided: (answer) => {
+          if ('none' in answer) resolve(answer);
+          else void this.serve(answer.candidate, false).then(() => resolve('over'));
+        },
       });
       const left = (): void => {
         leave();
         resolve(busy);
       };
       this.#reply.onGone = left;
-      void answer.then(resolve);
     });
   }
 
@@ -610,10 +690,11 @@ class PaidJob<A extends Ask> {
       this.#reply.onGone = gone;
       this.#reply.onDrained = drained;
       this.#queueMs = this.#sinceAccepted();
+      const leavePlace = this.#rooms.reserved?.began(this.model.id, this.consumerId);
       this.#run = this.#rooms.dispatcher.run(this.order, first, {
         began: (candidate) => {
           this.#mode = candidate.mode;
-          this.#price = candidate.ask ?? this.model.price;
+          this.#price = candidate.ask ? tierPrice(candidate.ask, this.terms.priceFactor) : this.#listed;
         },
         data: (events, eventCount, tokenCount, contentBytes) =>
           this.#relay(events, eventCount, tokenCount, contentBytes),
@@ -623,6 +704,8 @@ class PaidJob<A extends Ask> {
           this.#firstMs = this.#sinceAccepted();
         },
         ended: (end) => {
+          this.tries = this.#triesOf(end);
+          leavePlace?.();
           this.#rooms.waiting?.freed(this.model.id);
           if (hasNext && end.outcome === 'failed' && FALLS_BACK.has(end.errorCode ?? '') && !this.#left) {
             this.release();
@@ -693,7 +776,12 @@ class PaidJob<A extends Ask> {
     }
     const { covered = 0n, coveredTokens = 0, coveredUnits = 0 } = record;
     this.#settle(record.charge, { tokens: coveredTokens, units: coveredUnits }, covered);
-    this.#rooms.served(record, { candidate: end.candidate, tier: this.tier, queueMs: this.#queueMs });
+    this.#rooms.served(record, {
+      candidate: end.candidate,
+      tier: this.tier,
+      queueMs: this.#queueMs,
+      trace: this.#caller.trace,
+    });
     this.#logServed(record);
     if (end.outcome === 'completed') this.#answerWhole(usage);
     else if (!this.#left) this.#answerFailure(end.errorCode ?? 'provider-failed');
@@ -761,6 +849,9 @@ class PaidJob<A extends Ask> {
     const price = this.#price;
     const cost = priceOf(uncovered(usage, this.#cover), price);
     const plan = coveredOf(usage, this.#cover);
+    const errorCode =
+      end.outcome === 'completed' ? null : (end.errorCode ?? (this.#left ? 'client-left' : null));
+    const { priceFactor } = this.terms;
     return {
       id: requestId,
       at: this.#rooms.clock.wallMs(),
@@ -774,7 +865,7 @@ class PaidJob<A extends Ask> {
       mode: candidate?.mode ?? null,
       streamed: this.#ask.stream,
       outcome: end.outcome,
-      errorCode: end.outcome === 'completed' ? null : (end.errorCode ?? (this.#left ? 'client-left' : null)),
+      errorCode,
       inputTokens: usage.inputTokens,
       outputTokens: usage.outputTokens,
       units: usage.units ?? 0,
@@ -794,7 +885,33 @@ class PaidJob<A extends Ask> {
         coveredTokens: plan.tokens,
         coveredUnits: plan.units,
       }),
+      ...(priceFactor !== WHOLE_PRICE && { priceFactor }),
+      serving: {
+        tier: this.tier,
+        queueMs: this.#queueMs ?? null,
+        region: candidate?.region ?? null,
+        tries: this.tries,
+        whose: errorCode === null ? null : errorRow(errorCode).whose,
+        fallback: this.#fallbackOf(candidate),
+      },
     };
+  }
+
+  #fallbackOf(candidate: Candidate | undefined): Fallback | null {
+    if (this.#standsIn !== undefined) return 'smaller-model';
+    if (!this.isFirstChoice) return 'other-model';
+    return candidate?.mode === 'external' ? 'endpoint' : null;
+  }
+
+  /** The attempts of all models so far, timed from acceptance. */
+  #triesOf({ tries }: DispatchEnd): readonly Try[] {
+    const { acceptedMs } = this.#caller;
+    const own = tries.map((each) => ({
+      ...each,
+      startedMs: rounded(each.startedMs - acceptedMs),
+      tookMs: rounded(each.tookMs),
+    }));
+    return this.earlier.length === 0 ? own : [...this.earlier, ...own];
   }
 
   #submitRecount(record: UsageRecord): void {
@@ -809,11 +926,11 @@ class PaidJob<A extends Ask> {
 
   #costCeiling(): Pico {
     const most = { ...this.#ceiling, outputTokens: this.#outputCeiling };
-    return priceOf(uncovered(most, this.#cover), this.model.price);
+    return priceOf(uncovered(most, this.#cover), this.#listed);
   }
 
   #sinceAccepted(): number {
-    return Math.round((this.#rooms.clock.nowMs() - this.#caller.acceptedMs) * 1000) / 1000;
+    return rounded(this.#rooms.clock.nowMs() - this.#caller.acceptedMs);
   }
 
   #commonHeaders(): Headers {
@@ -852,6 +969,11 @@ class PaidJob<A extends Ask> {
   }
 }
 
+/** Milliseconds to a microsecond. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
+
 const STREAM_HEADERS: Headers = [
   'content-type',
   'text/event-stream; charset=utf-8',
@@ -869,6 +991,7 @@ function overRate(rate: RateVerdict, category: string): Fault {
     account: `a minute for ${category} models with all keys of this account`,
     plan: "a minute, which is the limit of this account's plan",
     'plan-day': "a day, which is the limit of this account's plan",
+    'tier-burst': 'in ten seconds, which is the limit of the tier of this account',
   }[rate.of];
   return new Fault('rate-limited', {
     outer: `Over ${rate.limit} requests ${whose}.`,
@@ -878,7 +1001,11 @@ function overRate(rate: RateVerdict, category: string): Fault {
 
 function tooManyAtOnce(place: PlaceVerdict): Fault {
   if (place.of === 'key') return new Fault('too-many-at-once', { retryAfterS: 1 });
-  const whose = place.of === 'plan' ? "this account's plan" : 'all keys of this account';
+  const whose = {
+    plan: "this account's plan",
+    tier: 'the tier of this account',
+    account: 'all keys of this account',
+  }[place.of];
   return new Fault('too-many-at-once', {
     outer: `Over ${place.limit} requests at once for ${whose}.`,
     retryAfterS: 1,

@@ -1,14 +1,15 @@
 import type { KeyScope } from '#domain/key-scope.ts';
 import type { Category } from '#domain/model.ts';
 import { planOf } from '#domain/plan.ts';
+import { firstTiers, type Tier, type TierOf, tierOfPlan } from '#domain/tier.ts';
 
 /**
  * How much may be asked for: requests a minute and requests at once, of one key and of all keys of its account. Rates are
  * leaky buckets in their "generic cell rate" form: one number each, the time at which an evenly spaced series would be due
  * next. A whole allowance may be used at once and then comes back evenly.
  *
- * A request takes from five buckets or from none: its key's of the category, the key's own (where its scope sets one), the
- * account's of the category, and the plan's of a minute and of a day. The account's exist so that making many keys gains
+ * A request takes from six buckets or from none: its key's of the category, the key's own (where its scope sets one), the
+ * account's of the category, its tier's of ten seconds, and the plan's of a minute and of a day. The account's exist so that making many keys gains
  * little.
  *
  * Everything is kept per key *record* and account, and a key that is not known never gets here, so what an outsider can
@@ -33,13 +34,13 @@ export interface LimitedKey {
 }
 
 /** Whose limit it is. */
-export type LimitOf = 'address' | 'key' | 'key-scope' | 'account' | 'plan' | 'plan-day';
+export type LimitOf = 'address' | 'key' | 'key-scope' | 'account' | 'plan' | 'plan-day' | 'tier-burst';
 
 /** Of all limits, what the tightest says: the one that refused, or else the one with the fewest requests left. */
 export interface RateVerdict {
   readonly allowed: boolean;
   readonly of: LimitOf;
-  /** Requests in a minute, or in a day for `plan-day`. */
+  /** Requests in a minute, in a day for `plan-day`, or in ten seconds for `tier-burst`. */
   readonly limit: number;
   /** How many more would be allowed right now. */
   readonly remaining: number;
@@ -51,7 +52,7 @@ export interface RateVerdict {
 
 export interface PlaceVerdict {
   readonly allowed: boolean;
-  readonly of: 'key' | 'account' | 'plan';
+  readonly of: 'key' | 'account' | 'plan' | 'tier';
   readonly limit: number;
   readonly remaining: number;
 }
@@ -67,10 +68,11 @@ type Bucket = 'llm' | 'image' | 'embedding' | 'other';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
+const BURST_MS = 10_000;
 const ACCOUNT_FACTOR = 5;
 
 /** By bucket: when the next request would be due if they came evenly. Monotonic milliseconds. */
-type DueMs = Record<Bucket | 'all' | 'day', number>;
+type DueMs = Record<Bucket | 'all' | 'day' | 'burst', number>;
 
 interface Use {
   inFlight: number;
@@ -95,16 +97,24 @@ interface Check {
   readonly periodMs: number;
 }
 
+/** The checks of a key, as they follow from its record and this tier. */
+interface Worked {
+  readonly tier: Tier;
+  readonly of: Partial<Record<Bucket, readonly Check[]>>;
+}
+
 /** Limits of one process. A restart forgets them: what was used of a day's allowance too. */
 export class MemoryLimits implements Limits {
   readonly #settings: LimitSettings;
   readonly #factor: number;
   readonly #keys = new Map<string, Use>();
   readonly #accounts = new Map<string, Use>();
-  readonly #checks = new WeakMap<LimitedKey, Partial<Record<Bucket, readonly Check[]>>>();
+  readonly #checks = new WeakMap<LimitedKey, Worked>();
+  readonly #tiers: TierOf;
 
-  constructor(settings: LimitSettings) {
+  constructor(settings: LimitSettings, tiers: TierOf = firstTiers) {
     this.#settings = settings;
+    this.#tiers = tiers;
     this.#factor = settings.accountFactor ?? ACCOUNT_FACTOR;
   }
 
@@ -129,7 +139,9 @@ export class MemoryLimits implements Limits {
     const used = useOf(this.#keys, key.id);
     const account = useOf(this.#accounts, key.ownerId);
     const plan = planOf(key.plan).concurrent;
-    const accountMax = plan ?? concurrentPerKey * this.#factor;
+    const tier = this.#tiers(tierOfPlan(key.plan)).concurrent;
+    const byTier = tier !== null && tier < (plan ?? concurrentPerKey * this.#factor);
+    const accountMax = byTier ? tier : (plan ?? concurrentPerKey * this.#factor);
     const ofKey = concurrentPerKey - used.inFlight;
     const ofAccount = accountMax - account.inFlight;
     const allowed = ofKey > 0 && ofAccount > 0;
@@ -139,7 +151,12 @@ export class MemoryLimits implements Limits {
     }
     const left = Math.max(0, Math.min(ofKey, ofAccount) - (allowed ? 1 : 0));
     return ofAccount < ofKey
-      ? { allowed, of: plan === null ? 'account' : 'plan', limit: accountMax, remaining: left }
+      ? {
+          allowed,
+          of: byTier ? 'tier' : plan === null ? 'account' : 'plan',
+          limit: accountMax,
+          remaining: left,
+        }
       : { allowed, of: 'key', limit: concurrentPerKey, remaining: left };
   }
 
@@ -150,18 +167,18 @@ export class MemoryLimits implements Limits {
     account.inFlight = Math.max(0, account.inFlight - 1);
   }
 
-  /** A key's record is replaced when it changes, so what follows from it is worked out once per record. */
+  /** A key's record is replaced when it changes, and so is a tier: what follows from both is worked out once. */
   #checksOf(key: LimitedKey, bucket: Bucket): readonly Check[] {
-    const known = this.#checks.get(key);
-    const checks = known?.[bucket];
-    if (checks) return checks;
-    const made = this.#checksFor(key, bucket);
-    if (known) known[bucket] = made;
-    else this.#checks.set(key, { [bucket]: made });
-    return made;
+    const tier = this.#tiers(tierOfPlan(key.plan));
+    let known = this.#checks.get(key);
+    if (known?.tier !== tier) {
+      known = { tier, of: {} };
+      this.#checks.set(key, known);
+    }
+    return (known.of[bucket] ??= this.#checksFor(key, bucket, tier));
   }
 
-  #checksFor(key: LimitedKey, bucket: Bucket): Check[] {
+  #checksFor(key: LimitedKey, bucket: Bucket, tier: Tier): Check[] {
     const { dueMs } = useOf(this.#keys, key.id);
     const limit = this.#settings.requestsPerMinute[bucket];
     const checks: Check[] = [{ of: 'key', dueMs, bucket, limit, periodMs: MINUTE_MS }];
@@ -175,6 +192,14 @@ export class MemoryLimits implements Limits {
       limit: limit * this.#factor,
       periodMs: MINUTE_MS,
     });
+    if (tier.burst !== null)
+      checks.push({
+        of: 'tier-burst',
+        dueMs: account,
+        bucket: 'burst',
+        limit: tier.burst,
+        periodMs: BURST_MS,
+      });
     if (key.plan === undefined) return checks;
     const { requestsPerMinute, requestsPerDay } = planOf(key.plan);
     if (requestsPerMinute !== null)
@@ -218,7 +243,7 @@ function remaining(check: Check, nowMs: number): number {
 function useOf(uses: Map<string, Use>, id: string): Use {
   let use = uses.get(id);
   if (!use) {
-    use = { inFlight: 0, dueMs: { llm: 0, image: 0, embedding: 0, other: 0, all: 0, day: 0 } };
+    use = { inFlight: 0, dueMs: { llm: 0, image: 0, embedding: 0, other: 0, all: 0, day: 0, burst: 0 } };
     uses.set(id, use);
   }
   return use;

@@ -114,16 +114,16 @@ export class LiveEvents {
     const streams = [...this.#streams];
     if (streams.length === 0) return;
     const wanted = (topic: Topic): Stream[] => streams.filter(({ listener }) => listener.topics.has(topic));
-    const { balances, usage, nodes, incidents, settlement, operator } = this.#sources;
-    await this.#ofAccounts('balance', wanted('balance'), 'consumerId', balances);
-    await this.#ofAccounts('usage', wanted('usage'), 'consumerId', usage);
-    await this.#ofAccounts('nodes', wanted('nodes'), 'providerId', async (ids) => nodes(ids));
-    await this.#ofAll('incidents', wanted('incidents'), incidents);
-    await this.#ofAll('settlement', wanted('settlement'), settlement);
+    const sources = this.#sources;
+    await this.#ofAccounts('balance', wanted('balance'), 'consumerId', (ids) => sources.balances(ids));
+    await this.#ofAccounts('usage', wanted('usage'), 'consumerId', (ids) => sources.usage(ids));
+    await this.#ofAccounts('nodes', wanted('nodes'), 'providerId', async (ids) => sources.nodes(ids));
+    await this.#ofAll('incidents', wanted('incidents'), () => sources.incidents());
+    await this.#ofAll('settlement', wanted('settlement'), () => sources.settlement());
     await this.#ofAll(
       'operator',
       wanted('operator').filter(({ listener }) => listener.isOperator),
-      operator,
+      () => sources.operator(),
     );
   }
 

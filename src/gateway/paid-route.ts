@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PROBER } from '#domain/prober.ts';
+import { traceOf } from '#domain/trace.ts';
 import { Fault } from '#kit/fault.ts';
 import { PROBE_HEADER } from '#reliability/probe-door.ts';
 import { type BodiesInHand, noRoom, type Room } from './bodies-in-hand.ts';
@@ -106,7 +107,11 @@ function open<A extends Ask>(
     const admitted = route.admit
       ? route.admit(request, requestId)
       : admit(rooms, request.headers.authorization, requestId, () => addresses.of(request));
-    const caller = via === undefined ? admitted : { ...admitted, via };
+    const trace = rooms.traced ? traceOf(request.headers['traceparent'], requestId) : undefined;
+    const caller =
+      via === undefined && !trace
+        ? admitted
+        : { ...admitted, ...(via !== undefined && { via }), ...(trace && { trace }) };
     if (caller.key.id === PROBER.id) {
       const to = request.headers[PROBE_HEADER];
       if (typeof to === 'string') return { caller: { ...caller, to }, reply, translated };

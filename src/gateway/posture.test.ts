@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { TIERS } from '#domain/tier.ts';
 import type { ModelPosture } from '#reliability/posture.ts';
 import type { Ask, Endpoint } from './endpoint.ts';
 import { outputCap, postureHeaders, shed, standInPlace } from './posture.ts';
@@ -24,15 +25,15 @@ describe('while something is wrong', () => {
   });
 
   test('the smaller model takes Hobby off the large one, comes after it for Pro, and never for Business', () => {
-    expect(standInPlace(words, ask, 'hobby')).toBe('before');
-    expect(standInPlace(words, ask, 'pro')).toBe('after');
-    expect(standInPlace(words, ask, 'business')).toBe('never');
+    expect(standInPlace(words, ask, TIERS.hobby.smallerModel)).toBe('before');
+    expect(standInPlace(words, ask, TIERS.pro.smallerModel)).toBe('after');
+    expect(standInPlace(words, ask, TIERS.business.smallerModel)).toBe('never');
   });
 
   test('no other model makes the vectors, and who refuses fallbacks gets none', () => {
-    expect(standInPlace(vectors, ask, 'hobby')).toBe('never');
+    expect(standInPlace(vectors, ask, 'before')).toBe('never');
     const routing = { preferences: { allowFallbacks: false } } as Ask['routing'];
-    expect(standInPlace(words, { ...ask, routing }, 'hobby')).toBe('never');
+    expect(standInPlace(words, { ...ask, routing }, 'before')).toBe('never');
   });
 
   test('the answer says what was different, and nothing otherwise', () => {

@@ -1,4 +1,4 @@
-import type { TierName } from '#domain/tier.ts';
+import type { Tier, TierName } from '#domain/tier.ts';
 import { Fault } from '#kit/fault.ts';
 import type { ModelPosture } from '#reliability/posture.ts';
 import { BYTES_PER_TOKEN_GUESS } from './bill.ts';
@@ -33,18 +33,17 @@ const SHED_S = 60;
 const NOTHING: Headers = [];
 
 /**
- * When the smaller model is asked: `before` the model itself, to take load off it, `after` it has failed, or never. A
- * Business customer agreed on a model. Who wants no fallback gets none. Only words can be another model's: vectors of two
+ * When the smaller model is asked: `before` the model itself, to take load off it, `after` it has failed, or never, as the
+ * policy of the tier is. Who wants no fallback gets none. Only words can be another model's: vectors of two
  * models do not compare.
  */
 export function standInPlace<A extends Ask>(
   endpoint: Endpoint<A>,
   ask: A,
-  tier: TierName,
-): 'before' | 'after' | 'never' {
-  if (tier === 'business' || !endpoint.textBytes) return 'never';
-  if (ask.routing?.preferences?.allowFallbacks === false) return 'never';
-  return tier === 'hobby' ? 'before' : 'after';
+  policy: Tier['smallerModel'],
+): Tier['smallerModel'] {
+  if (!endpoint.textBytes || ask.routing?.preferences?.allowFallbacks === false) return 'never';
+  return policy;
 }
 
 /** What an answer says of it. */

@@ -75,6 +75,7 @@ async function serveOnFailingDisk() {
           sink.began(first, 'att_1');
           sink.data(Buffer.from('data: {"choices":[{"delta":{"content":"a word or two"}}]}\n\n'), 1, 3, 13);
           sink.ended({
+            tries: [],
             outcome: 'completed',
             errorCode: undefined,
             usage: { inputTokens: 3, outputTokens: 3 },

@@ -14,25 +14,20 @@ function busyModel(sizeMax = 100) {
   let free = 0;
   const served: string[] = [];
   const refused: { who: string; retryAfterS: number }[] = [];
-  const seen = async (who: string, answer: Promise<TurnAnswer>): Promise<void> => {
-    const found = await answer;
-    if ('candidate' in found) served.push(who);
-    else refused.push({ who, retryAfterS: found.retryAfterS });
+  const decided = (who: string, found: TurnAnswer): void => {
+    if ('candidate' in found) {
+      free -= 1;
+      served.push(who);
+    } else refused.push({ who, retryAfterS: found.retryAfterS });
   };
-  const ask = (who: string, tier: TierName = 'pro'): (() => void) => {
-    const { answer, leave } = room.wait({
+  const ask = (who: string, tier: TierName = 'pro'): (() => void) =>
+    room.wait({
       modelId: MODEL,
       consumerId: who,
       tier,
-      pick: () => {
-        if (free === 0) return { none: 'providers-busy' };
-        free -= 1;
-        return { candidate };
-      },
+      pick: () => (free === 0 ? { none: 'providers-busy' } : { candidate }),
+      decided: (answer) => decided(who, answer),
     });
-    void seen(who, answer);
-    return leave;
-  };
   const end = async (): Promise<void> => {
     free += 1;
     room.freed(MODEL);

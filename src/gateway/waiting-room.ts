@@ -1,4 +1,4 @@
-import { TIERS, type TierName } from '#domain/tier.ts';
+import { firstTiers, type TierName, type TierOf } from '#domain/tier.ts';
 import type { NobodyToPick } from '#hub/dispatch.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { Candidate } from '#routing/candidate.ts';
@@ -26,6 +26,11 @@ export interface Turn {
   readonly tier: TierName;
   /** Tries to find somebody. Called again and again. */
   readonly pick: () => { candidate: Candidate } | NobodyToPick;
+  /**
+   * Hears once what the wait came to, unless the request was taken out before. Who is given somebody takes the place within
+   * this call: the next in line is asked as soon as it returns, and would be given the same place.
+   */
+  readonly decided: (answer: TurnAnswer) => void;
 }
 
 /** What a wait came to: somebody to ask, or a refusal with the seconds after which it may be tried again. */
@@ -33,7 +38,6 @@ export type TurnAnswer = { candidate: Candidate } | (NobodyToPick & { retryAfter
 
 interface Waiting extends Waiter {
   readonly turn: Turn;
-  readonly resolve: (answer: TurnAnswer) => void;
 }
 
 interface Line {
@@ -49,12 +53,23 @@ const RETRY_AFTER_S_MAX = 30;
 export class WaitingRoom {
   readonly #clock: Clock;
   readonly #terms: WaitingTerms;
+  readonly #tiers: TierOf;
+  readonly #withRoom: (modelId: string) => readonly string[];
   readonly #lines = new Map<string, Line>();
   #waiting = 0;
 
-  constructor(parts: { clock: Clock; terms?: WaitingTerms }) {
+  constructor(parts: {
+    clock: Clock;
+    terms?: WaitingTerms;
+    /** The terms of tiers; as a market begins where it is left out. */
+    tiers?: TierOf;
+    /** The consumers with reserved places at a model that they do not use. */
+    withRoom?: (modelId: string) => readonly string[];
+  }) {
     this.#clock = parts.clock;
     this.#terms = parts.terms ?? WAITING_TERMS;
+    this.#tiers = parts.tiers ?? firstTiers;
+    this.#withRoom = parts.withRoom ?? (() => []);
   }
 
   /** Requests that wait, for all models. */
@@ -67,32 +82,25 @@ export class WaitingRoom {
     return this.#waiting > 0 && (this.#lines.get(modelId)?.queue.size ?? 0) > 0;
   }
 
-  /**
-   * Waits for a turn: `answer` resolves with somebody to ask, or with a refusal. `leave` takes a request out whose client
-   * has left; `answer` then never resolves.
-   */
-  wait(turn: Turn): { answer: Promise<TurnAnswer>; leave: () => void } {
+  /** Waits for a turn. The answer takes a request out whose client has left: it then hears nothing more. */
+  wait(turn: Turn): () => void {
     const line = this.#line(turn.modelId);
-    const { weight, queueDeadlineMs } = TIERS[turn.tier];
+    const { weight, queueDeadlineMs } = this.#tiers(turn.tier);
     const nowMs = this.#clock.nowMs();
-    let waiting: Waiting | undefined;
-    const answer = new Promise<TurnAnswer>((resolve) => {
-      const about = { tenant: turn.consumerId, group: turn.tier, weight };
-      const expectedMs = line.pace.expectedMs(line.queue.ahead(about) + 1, nowMs);
-      if (expectedMs > queueDeadlineMs) {
-        resolve(busy(expectedMs - queueDeadlineMs));
-        return;
-      }
-      waiting = { ...about, deadlineMs: nowMs + queueDeadlineMs, turn, resolve };
-      this.#waiting += 1;
-      const refused = line.queue.add(waiting);
-      if (refused) this.#settle(refused, busy(line.pace.expectedMs(line.queue.size, nowMs)));
-      this.#keepLooking(turn.modelId, line);
-    });
-    const leave = (): void => {
-      if (waiting && line.queue.remove(waiting)) this.#waiting -= 1;
+    const about = { tenant: turn.consumerId, group: turn.tier, weight };
+    const expectedMs = line.pace.expectedMs(line.queue.ahead(about) + 1, nowMs);
+    if (expectedMs > queueDeadlineMs) {
+      turn.decided(busy(expectedMs - queueDeadlineMs));
+      return () => {};
+    }
+    const waiting: Waiting = { ...about, deadlineMs: nowMs + queueDeadlineMs, turn };
+    this.#waiting += 1;
+    const refused = line.queue.add(waiting);
+    if (refused) this.#settle(refused, busy(line.pace.expectedMs(line.queue.size, nowMs)));
+    this.#keepLooking(turn.modelId, line);
+    return () => {
+      if (line.queue.remove(waiting)) this.#waiting -= 1;
     };
-    return { answer, leave };
   }
 
   /** An answer of this model ended: whoever is next may try. */
@@ -104,7 +112,7 @@ export class WaitingRoom {
       return;
     }
     line.pace.note(this.#clock.nowMs());
-    if (line.queue.size > 0) this.#admit(line);
+    if (line.queue.size > 0) this.#admit(modelId, line);
   }
 
   /** Refuses everybody: the process leaves. */
@@ -117,10 +125,12 @@ export class WaitingRoom {
   }
 
   /** Lets as many in as there is room for. */
-  #admit(line: Line): void {
+  #admit(modelId: string, line: Line): void {
     for (const late of line.queue.expire(this.#clock.nowMs())) {
       this.#settle(late, busy(line.pace.expectedMs(line.queue.size + 1, this.#clock.nowMs())));
     }
+    // Who has places of its own is asked first, and only as far as it does not use them.
+    while (this.#admitOwner(modelId, line));
     for (let next = line.queue.next(); next; next = line.queue.next()) {
       const picked = next.turn.pick();
       if ('none' in picked && picked.none === 'providers-busy') {
@@ -131,15 +141,29 @@ export class WaitingRoom {
     }
   }
 
+  /** Lets one in that has a reserved place. Answers whether there was one. */
+  #admitOwner(modelId: string, line: Line): boolean {
+    for (const consumerId of this.#withRoom(modelId)) {
+      const first = line.queue.firstOf(consumerId);
+      if (!first) continue;
+      const picked = first.turn.pick();
+      if ('none' in picked && picked.none === 'providers-busy') continue;
+      line.queue.remove(first);
+      this.#settle(first, 'none' in picked ? { ...picked, retryAfterS: 5 } : picked);
+      return true;
+    }
+    return false;
+  }
+
   #settle(waiting: Waiting, answer: TurnAnswer): void {
     this.#waiting -= 1;
-    waiting.resolve(answer);
+    waiting.turn.decided(answer);
   }
 
   #keepLooking(modelId: string, line: Line): void {
     line.look ??= this.#clock.after(this.#terms.lookMs, () => {
       line.look = undefined;
-      this.#admit(line);
+      this.#admit(modelId, line);
       if (line.queue.size > 0) this.#keepLooking(modelId, line);
     });
   }

@@ -2,6 +2,8 @@ import type { Model } from '#domain/model.ts';
 import type { Operation, OperationSet } from '#domain/operation.ts';
 import type { Preferences } from '#domain/preferences.ts';
 import type { Price } from '#domain/price.ts';
+import type { Try, TryResult } from '#domain/serving.ts';
+import { type Trace, traceparentOf } from '#domain/trace.ts';
 import type { Usage } from '#domain/usage.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -157,10 +159,14 @@ export interface Order {
   readonly answerMax: { readonly events: number; readonly bytes: number };
   /** The markets that it has passed on its way here, as its `CDN-Loop` names them. */
   readonly via?: string | undefined;
+  /** The trace it belongs to; absent: none. */
+  readonly trace?: Trace | undefined;
   /** The listed price it was admitted with: nobody who asks more is tried. Absent: nobody is too dear. */
   readonly price?: Price;
   /** Its consumer's plan has no fallback: no external endpoint is tried. */
   readonly agentsOnly?: boolean;
+  /** Attempts beyond the first, where its consumer has fewer than the house allows. */
+  readonly retriesMax?: number;
   /** The one candidate that may serve it, by its id; absent: whoever routing chooses. For probes. */
   readonly to?: string;
   /** What the consumer and the house prefer for this request; absent: nothing in particular. */
@@ -201,6 +207,8 @@ export interface DispatchEnd {
   readonly candidate: Candidate | undefined;
   readonly attemptId: string | undefined;
   readonly attempts: number;
+  /** Every attempt that began, in the order of time. Their `startedMs` are monotonic. */
+  readonly tries: readonly Try[];
 }
 
 /** One request under way. */
@@ -214,6 +222,7 @@ export class Run {
   readonly #active: Roster<Run>;
   readonly #startedMs: number;
   readonly #tried = new Set<string>();
+  readonly #tries: Try[] = [];
   #attempts = 0;
   #attempt: Attempt | undefined;
   #attemptId: string | undefined;
@@ -269,7 +278,7 @@ export class Run {
   giveUp(errorCode: string): void {
     if (this.#ended) return;
     const attempt = this.#attempt;
-    this.#closeAttempt('neutral');
+    this.#closeAttempt('neutral', 'stopped');
     attempt?.cancel('shutting_down');
     this.#finish({ outcome: this.#hasContent() ? 'broken' : 'failed', errorCode, usage: undefined });
   }
@@ -285,7 +294,7 @@ export class Run {
 
   #timeOut(requestOver: boolean): void {
     const attempt = this.#attempt as Attempt;
-    this.#closeAttempt('failed');
+    this.#closeAttempt('failed', 'slow');
     attempt.cancel('attempt_timeout');
     this.#lastFailure = 'provider-too-slow';
     if (this.#hasContent())
@@ -298,7 +307,7 @@ export class Run {
   /** More came than the caller allowed: what comes next would be no answer to the request. */
   #overrun(): void {
     const attempt = this.#attempt as Attempt;
-    this.#closeAttempt('failed');
+    this.#closeAttempt('failed', 'endless');
     attempt.cancel('attempt_timeout');
     this.#finish({ outcome: 'broken', errorCode: 'provider-cut-off', usage: undefined });
   }
@@ -345,6 +354,7 @@ export class Run {
         body: order.body,
         set: order.set,
         via: order.via,
+        ...(order.trace && { traceparent: traceparentOf(order.trace, attemptId) }),
         deadlineMs: Math.max(
           1,
           this.#settings.requestDeadlineMs - (this.#attemptStartedMs - this.#startedMs),
@@ -379,7 +389,7 @@ export class Run {
   #attemptEnded(end: AttemptEnd): void {
     if (this.#ended) return;
     if (this.#stopping === 'cancelled') {
-      this.#closeAttempt('neutral');
+      this.#closeAttempt('neutral', 'left');
       this.#finish({ outcome: 'cancelled', errorCode: undefined, usage: end.usage });
       return;
     }
@@ -387,7 +397,10 @@ export class Run {
     const hadContent = this.#hasContent();
     switch (end.outcome) {
       case 'completed':
-        this.#closeAttempt(!hadContent ? 'failed' : this.#tokens > 0 ? 'served' : 'neutral');
+        this.#closeAttempt(
+          !hadContent ? 'failed' : this.#tokens > 0 ? 'served' : 'neutral',
+          hadContent ? 'served' : 'empty',
+        );
         if (hadContent) this.#parts.outcomes.answered(this.#order);
         if (hadContent) return this.#finish({ outcome: 'completed', errorCode: undefined, usage: end.usage });
         // No answer at all, called complete, is a failure of the provider; nothing was sent, so another may try. (One that
@@ -395,20 +408,20 @@ export class Run {
         this.#lastFailure = 'provider-failed';
         return this.#retryLater();
       case 'refused':
-        this.#closeAttempt('neutral');
+        this.#closeAttempt('neutral', 'refused');
         return this.#finish({
           outcome: hadContent ? 'broken' : 'failed',
           errorCode: end.errorCode ?? 'request-refused-by-model',
           usage: end.usage,
         });
       case 'busy':
-        this.#closeAttempt('neutral');
+        this.#closeAttempt('neutral', 'busy');
         this.#lastFailure = 'providers-busy';
         break;
       case 'lost': {
         const providerId = this.#candidate?.providerId ?? '';
         const poison = this.#parts.outcomes.linkLost(this.#order, providerId, hadContent);
-        this.#closeAttempt(judgement('lost', poison));
+        this.#closeAttempt(judgement('lost', poison), 'lost');
         this.#lastFailure = 'provider-cut-off';
         if (poison && !hadContent) {
           return this.#finish({ outcome: 'failed', errorCode: 'request-quarantined', usage: undefined });
@@ -417,10 +430,10 @@ export class Run {
       }
       case 'cancelled':
         // Not by us: the link gave up because the consumer did not take what had arrived.
-        this.#closeAttempt('neutral');
+        this.#closeAttempt('neutral', 'left');
         return this.#finish({ outcome: 'cancelled', errorCode: 'client-too-slow', usage: end.usage });
       case 'failed':
-        this.#closeAttempt('failed');
+        this.#closeAttempt('failed', 'failed');
         this.#lastFailure = end.errorCode ?? 'provider-failed';
         break;
     }
@@ -429,7 +442,11 @@ export class Run {
   }
 
   #retryLater(): void {
-    const { retriesMax, backoff, requestDeadlineMs } = this.#settings;
+    const { backoff, requestDeadlineMs } = this.#settings;
+    const retriesMax = Math.min(
+      this.#settings.retriesMax,
+      this.#order.retriesMax ?? Number.POSITIVE_INFINITY,
+    );
     const { retryBudget } = this.#parts;
     const errorCode = this.#lastFailure ?? 'provider-failed';
     const spent = this.#parts.clock.nowMs() - this.#startedMs;
@@ -449,11 +466,23 @@ export class Run {
     return this.#firstContentMs !== undefined;
   }
 
-  #closeAttempt(said: Judgement): void {
+  #closeAttempt(said: Judgement, result: TryResult): void {
     const candidate = this.#candidate;
     if (!candidate || !this.#attempt) return;
     this.#attempt = undefined;
     const nowMs = this.#parts.clock.nowMs();
+    const { providerId, nodeId, mode, region } = candidate;
+    this.#tries.push({
+      attemptId: this.#attemptId as string,
+      modelId: this.#order.modelId,
+      providerId,
+      nodeId,
+      mode,
+      region,
+      result,
+      startedMs: this.#attemptStartedMs,
+      tookMs: nowMs - this.#attemptStartedMs,
+    });
     this.#parts.outcomes.finished(candidate, this.#order.modelId, {
       trial: this.#trial,
       judgement: said,
@@ -473,6 +502,7 @@ export class Run {
       candidate: this.#candidate,
       attemptId: this.#attemptId,
       attempts: this.#attempts,
+      tries: this.#tries,
     });
   }
 

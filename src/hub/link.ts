@@ -30,6 +30,8 @@ export interface Job {
   readonly deadlineMs: number;
   /** The markets that the request has passed, as its `CDN-Loop` names them; for whom it is sent on to. */
   readonly via?: string | undefined;
+  /** The attempt's place in the trace of its request (W3C Trace Context); for whom it is sent on to. */
+  readonly traceparent?: string | undefined;
 }
 
 /** What an unstreamed answer must hold; one that does not is no answer. */

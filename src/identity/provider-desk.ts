@@ -2,6 +2,7 @@ import type { Database } from '#db/database.ts';
 import type { Provider, ProviderState } from '#domain/party.ts';
 import { noteEvent } from './account-events.ts';
 import { setProviderAsk } from './asks.ts';
+import { type Node, nodesOf } from './nodes.ts';
 import { type ListedProvider, listProviders, setProviderState } from './providers.ts';
 
 /** What a provider tells of itself, and when its agents were last seen. */
@@ -14,6 +15,8 @@ export interface ProviderDetails extends Provider {
   readonly createdAt: number;
   readonly lastConnectedAt: number | null;
 }
+
+const NODES_LISTED = 500;
 
 /** What providers ask and change about themselves. */
 export class ProviderDesk {
@@ -137,6 +140,11 @@ export class ProviderDesk {
       await noteEvent(sql, { ...event, about: request.providerId });
       return 'requested';
     });
+  }
+
+  /** The machines that a provider ever brought, newest sign of life first. */
+  async nodes(providerId: string): Promise<Node[]> {
+    return await nodesOf(this.#database, { providerId, limit: NODES_LISTED });
   }
 
   /** The latest request of each provider that waits for a decision. */

@@ -6,6 +6,7 @@ import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 import { consumerAccount } from './chart.ts';
 import { depositEntry, type Entry, grantEntry } from './entries.ts';
+import { OutcomeTable } from './outcome-table.ts';
 import type { UsagePosting } from './ports.ts';
 import { type CorrectedUsage, type PostingPlan, partiesOf, planPosting, sumsOf } from './posting.ts';
 import { encodeRecord } from './record-text.ts';
@@ -36,9 +37,18 @@ export class Book implements UsagePosting {
   readonly #instance: string;
   readonly #clock: Clock;
   readonly #log: Logger;
+  /** How requests were served, for a while. */
+  readonly outcomes: OutcomeTable;
 
   /** `instance` names this process's leases: what it posts was served under them. */
-  constructor(options: { database: Database; instance: string; clock: Clock; log: Logger }) {
+  constructor(options: {
+    database: Database;
+    instance: string;
+    clock: Clock;
+    log: Logger;
+    outcomes?: OutcomeTable;
+  }) {
+    this.outcomes = options.outcomes ?? new OutcomeTable(options.database);
     this.#database = options.database;
     this.#instance = options.instance;
     this.#clock = options.clock;
@@ -54,8 +64,14 @@ export class Book implements UsagePosting {
   async post(records: readonly JournalRecord[]): Promise<void> {
     if (records.length === 0) return;
     if (records.length > BATCH_MAX) throw new RangeError(`A batch has at most ${BATCH_MAX} records.`);
+    const usage = records.flatMap((line) => (line.kind === 'usage' ? [line.record] : []));
+    const ready = await this.outcomes.ready(usage, this.#clock.wallMs());
     try {
-      const plan = await this.#database.transaction((sql) => this.#post(sql, records));
+      const plan = await this.#database.transaction(async (sql) => {
+        const posted = await this.#post(sql, records);
+        await this.outcomes.write(sql, posted.usage, ready);
+        return posted;
+      });
       for (const { id, reason } of plan.rejected) {
         this.#log.error(
           { record: id, reason },
@@ -318,6 +334,7 @@ function usageRow(record: UsageRecord): Record<string, unknown> {
     covered: (record.covered ?? 0n).toString(),
     covered_tokens: record.coveredTokens ?? 0,
     covered_units: record.coveredUnits ?? 0,
+    price_factor: record.priceFactor ?? 10_000,
   };
 }
 

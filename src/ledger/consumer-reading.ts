@@ -1,9 +1,11 @@
 import type { Database, Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy, shareOut } from '#domain/policy.ts';
+import type { Serving } from '#domain/serving.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { StatementLine } from './book.ts';
 import { consumerAccount } from './chart.ts';
+import { type ServingRow, servingColumns, servingOf } from './usage-list.ts';
 
 /**
  * What a consumer reads of its own usage: over time, by what it was for, and request by request. Everything is counted from
@@ -59,6 +61,8 @@ export interface RequestDetail extends RequestLine {
   readonly charged: Pico;
   readonly refunded: Pico;
   readonly covered: Pico;
+  /** Null for requests of long ago, whose days were dropped. */
+  readonly serving: Serving | null;
   /** Of what was paid in the end, by the balance and by the plan. */
   readonly split: {
     readonly fee: Pico;
@@ -150,8 +154,10 @@ export class ConsumerReading {
     const { sql } = this.#database;
     const [row] = await sql<DetailRow[]>`
       ${lineColumns(sql)}, u.provider_id, u.mode, u.attempts, u.units, u.seconds, u.price_id, u.policy, u.charge, u.covered,
-        coalesce(c.refund, 0)::numeric as refund, coalesce(c.covered_refund, 0)::numeric as covered_refund
+        coalesce(c.refund, 0)::numeric as refund, coalesce(c.covered_refund, 0)::numeric as covered_refund,
+        ${servingColumns(sql)}
       from usage u left join corrections c on c.request_id = u.id
+        left join request_outcomes o on o.request_id = u.id and o.at = u.at
       where u.id = ${id} and u.consumer_id = ${consumerId}`;
     if (!row) return undefined;
     const covered = row.covered - row.covered_refund;
@@ -167,6 +173,7 @@ export class ConsumerReading {
       charged: row.charge,
       refunded: row.refund,
       covered,
+      serving: servingOf(row),
       split: shareOut(row.charge - row.refund + covered, SPLIT_POLICIES[row.policy] as SplitPolicy),
     };
   }
@@ -299,7 +306,7 @@ interface LineRow {
   total_ms: number;
 }
 
-interface DetailRow extends LineRow {
+interface DetailRow extends LineRow, ServingRow {
   provider_id: string | null;
   mode: 'websocket' | 'external' | null;
   attempts: bigint;

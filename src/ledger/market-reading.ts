@@ -53,8 +53,8 @@ export class MarketReading {
     return new Map(rows.map(({ key_id, day, month }) => [key_id, { day, month }]));
   }
 
-  /** The latest requests of a consumer, newest first. */
-  async usageOf(consumerId: string, limit: number): Promise<UsageLine[]> {
+  /** The latest requests of a consumer, or of all, newest first. */
+  async usageOf(consumerId: string | undefined, limit: number): Promise<UsageLine[]> {
     return await latestUsage(this.#database, { consumerId, limit });
   }
 

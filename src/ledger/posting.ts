@@ -136,6 +136,7 @@ function mismatchOf(record: CorrectionRecord, original: CorrectedUsage | undefin
 
 const OPERATION_WORDS: ReadonlySet<string> = new Set(OPERATIONS);
 const OUTCOMES = new Set(['completed', 'cancelled', 'broken', 'failed']);
+const PRICE_FACTOR_MAX = 1_000_000;
 /** Larger amounts are a fault, and would not fit the column. */
 const AMOUNT_MAX = 10n ** 30n;
 
@@ -164,6 +165,9 @@ function flawOf(line: JournalRecord): string | undefined {
     times.push(usage.ttftMs, usage.totalMs);
     amounts.push(usage.charge, usage.covered ?? 0n);
     counts.push(usage.coveredTokens ?? 0, usage.coveredUnits ?? 0);
+    const { priceFactor = 10_000 } = usage;
+    if (!Number.isSafeInteger(priceFactor) || priceFactor < 10_000 || priceFactor > PRICE_FACTOR_MAX)
+      return 'the price factor is not one';
     if (!OPERATION_WORDS.has(usage.operation)) return 'the operation is not known';
     if (!OUTCOMES.has(usage.outcome)) return 'the outcome is not known';
     if (usage.mode !== null && usage.mode !== 'websocket' && usage.mode !== 'external')

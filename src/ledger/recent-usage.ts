@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { Database } from '#db/database.ts';
+import type { Serving } from '#domain/serving.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
+import { type ServingRow, servingColumns, servingOf } from './usage-list.ts';
 
 /** What one request left behind, as far as it is asked about: what is billed, corrections included. */
 export type UsageFacts = Pick<
@@ -22,7 +24,10 @@ export type UsageFacts = Pick<
   | 'ttftMs'
   | 'totalMs'
   | 'charge'
->;
+> & {
+  /** Null for a request of long ago. */
+  readonly serving: Serving | null;
+};
 
 const REMEMBERED_MAX = 4_096;
 
@@ -46,16 +51,17 @@ export class RecentUsage {
   async find(id: string, consumerId: string): Promise<UsageFacts | undefined> {
     const [row] = await this.#database.sql<Row[]>`
       select u.*, coalesce(c.input_tokens, u.input_tokens) as input, coalesce(c.output_tokens, u.output_tokens) as output,
-        u.charge - coalesce(c.refund, 0) as paid
+        u.charge - coalesce(c.refund, 0) as paid, ${servingColumns(this.#database.sql)}
       from usage u left join corrections c on c.request_id = u.id
+        left join request_outcomes o on o.request_id = u.id and o.at = u.at
       where u.id = ${id} and u.consumer_id = ${consumerId}`;
     if (row) return factsOf(row);
     const served = this.#served.get(id);
-    return served?.consumerId === consumerId ? served : undefined;
+    return served?.consumerId === consumerId ? { ...served, serving: served.serving ?? null } : undefined;
   }
 }
 
-interface Row {
+interface Row extends ServingRow {
   id: string;
   at: Date;
   model_id: string;
@@ -94,5 +100,6 @@ function factsOf(row: Row): UsageFacts {
     ttftMs: row.ttft_ms,
     totalMs: row.total_ms,
     charge: row.paid,
+    serving: servingOf(row),
   };
 }

@@ -1,4 +1,5 @@
 import type { Metric, MetricValueWithName, Registry } from 'prom-client';
+import { SPLIT_POLICIES, shareOut } from '#domain/policy.ts';
 import type { TierName } from '#domain/tier.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { Blame } from './minute-book.ts';
@@ -22,6 +23,8 @@ interface Series {
   fallbacks: number;
   inputTokens: number;
   outputTokens: number;
+  /** What was charged, by split policy, what plans paid included. Pico-dollars. */
+  readonly gross: Map<string, bigint>;
   readonly ttft: Buckets;
   readonly ttlt: Buckets;
   readonly queue: Buckets;
@@ -52,6 +55,8 @@ export class ServiceTotals {
     if (record.mode === 'external') series.fallbacks += 1;
     series.inputTokens += record.inputTokens;
     series.outputTokens += record.outputTokens;
+    const gross = record.charge + (record.covered ?? 0n);
+    if (gross > 0n) series.gross.set(record.policy, (series.gross.get(record.policy) ?? 0n) + gross);
     if (about.queueMs !== undefined) series.queue.add(about.queueMs / 1_000);
     if (record.ttftMs === null) return;
     series.ttft.add(record.ttftMs / 1_000);
@@ -89,6 +94,15 @@ export class ServiceTotals {
       ['cygnet_input_tokens_total', 'Tokens of prompts, as billed.', (one) => one.inputTokens],
       ['cygnet_output_tokens_total', 'Tokens of answers, as billed.', (one) => one.outputTokens],
     ];
+    totals.push(
+      [
+        'cygnet_charged_usd_total',
+        'Charged before corrections, what plans paid included.',
+        (one) => partOf(one, 'all'),
+      ],
+      ['cygnet_provider_usd_total', 'Of it, the part of providers.', (one) => partOf(one, 'provider')],
+      ['cygnet_market_usd_total', 'Of it, what the market kept: its margin.', (one) => partOf(one, 'market')],
+    );
     for (const [name, help, of] of totals) counter(name, help, [], (one) => [[{}, of(one)]]);
     const histograms: [name: string, help: string, of: (one: Series) => Buckets][] = [
       ['cygnet_ttft_seconds', 'From acceptance to the first content.', (one) => one.ttft],
@@ -192,6 +206,20 @@ class Buckets {
   }
 }
 
+/** In dollars, for a graph: the books are exact, and a float is not. */
+function partOf(one: Series, part: 'all' | 'provider' | 'market'): number {
+  let sum = 0n;
+  for (const [name, gross] of one.gross) {
+    const policy = SPLIT_POLICIES[name];
+    if (part === 'all') sum += gross;
+    else if (policy) {
+      const { provider } = shareOut(gross, policy);
+      sum += part === 'provider' ? provider : gross - provider;
+    }
+  }
+  return Number(sum) / 1e12;
+}
+
 function emptySeries(model: string, tier: TierName): Series {
   return {
     model,
@@ -204,6 +232,7 @@ function emptySeries(model: string, tier: TierName): Series {
     fallbacks: 0,
     inputTokens: 0,
     outputTokens: 0,
+    gross: new Map(),
     ttft: new Buckets(SECONDS),
     ttlt: new Buckets(SECONDS),
     queue: new Buckets(SECONDS),

@@ -1,8 +1,10 @@
 import type { Database } from '#db/database.ts';
+import { dayOf } from '#domain/window.ts';
 import { type TokenStanding, tokenStandingOf } from '#ledger/token-book.ts';
+import { factsOf } from './facts.ts';
 import { type Phase, type Share, shareOutPool } from './pool.ts';
 import { type Uptime, uptimePercent, uptimesOf } from './presence.ts';
-import { type Exclusion, WHOLE, type Work } from './score.ts';
+import { type Exclusion, type Score, scoresOf, WHOLE, type Work } from './score.ts';
 
 /** What the reward token is called, and how many of its units are a whole one. */
 export const REWARD_ASSET = 'SWAN';
@@ -66,6 +68,12 @@ export class RewardBook {
         select day as share_day, ${shareColumns(sql)} from reward_shares
         where provider_id = ${providerId} order by day desc limit ${limit}
       ) s join reward_days on day = s.share_day order by day desc`;
+  }
+
+  /** Everybody's score by the week that ends with this instant's day: a preview, by the rules of rewarded days. */
+  async scoresNow(at: number): Promise<Score[]> {
+    const { works, market } = await factsOf(this.#database.sql, dayOf(at));
+    return scoresOf(works, market);
   }
 
   async standingOf(providerId: string): Promise<TokenStanding> {

@@ -56,7 +56,19 @@ export interface Score {
   readonly score: bigint;
   /** What the contribution part is shared by. */
   readonly weight: bigint;
+  readonly parts: ScoreParts;
 }
+
+/** What a score is put together from, each of `WHOLE`, before its factor. */
+export interface ScoreParts {
+  readonly inferences: bigint;
+  readonly tokens: bigint;
+  readonly uptime: bigint;
+  readonly quality: bigint;
+  readonly diversity: bigint;
+}
+
+const NO_PARTS: ScoreParts = { inferences: 0n, tokens: 0n, uptime: 0n, quality: 0n, diversity: 0n };
 
 const INFERENCES_MIN = 100n;
 const UPTIME_MIN = (WHOLE * 80n) / 100n;
@@ -76,20 +88,26 @@ export function scoresOf(works: readonly Work[], market: Market): Score[] {
   return works.map((work, i) => {
     const { providerId } = work;
     const excluded = reasons[i];
-    if (excluded) return { providerId, excluded, score: 0n, weight: 0n };
+    if (excluded) return { providerId, excluded, score: 0n, weight: 0n, parts: NO_PARTS };
     const success = successOf(work);
-    const quality = (success * (WHOLE - part(work.latencyMs, largest.latencyMs))) / WHOLE;
+    const parts: ScoreParts = {
+      inferences: part(work.inferences, largest.inferences),
+      tokens: part(work.tokens, largest.tokens),
+      uptime: part(work.minutes30d, market.minutes30d),
+      quality: (success * (WHOLE - part(work.latencyMs, largest.latencyMs))) / WHOLE,
+      diversity: part(work.models, market.models),
+    };
     const score =
-      (30n * part(work.inferences, largest.inferences) +
-        25n * part(work.tokens, largest.tokens) +
-        20n * part(work.minutes30d, market.minutes30d) +
-        15n * quality +
-        10n * part(work.models, market.models)) /
+      (30n * parts.inferences +
+        25n * parts.tokens +
+        20n * parts.uptime +
+        15n * parts.quality +
+        10n * parts.diversity) /
       100n;
     let weight = work.inferences === 0n ? 0n : score;
     if (work.inferences < INFERENCES_MIN) weight /= 2n;
     if (success < SUCCESS_MIN) weight = (weight * 3n) / 4n;
-    return { providerId, excluded, score, weight };
+    return { providerId, excluded, score, weight, parts };
   });
 }
 

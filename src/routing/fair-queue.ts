@@ -93,13 +93,23 @@ export class FairQueue<W extends Waiter> {
     return entry.waiter;
   }
 
+  /** The first of one tenant, whoever is before it. It stays where it is: whoever serves it removes it, which charges nobody. */
+  firstOf(tenant: string): W | undefined {
+    if (this.#first?.tenant === tenant) return this.#first;
+    for (const { entries } of this.#groups.values()) {
+      const found = entries.find(({ waiter }) => waiter.tenant === tenant);
+      if (found) return found.waiter;
+    }
+    return undefined;
+  }
+
   /** Puts back who was next and could not be served after all: it is next again. */
   putBack(waiter: W): void {
     assert(!this.#first, 'one is next at a time');
     this.#first = waiter;
   }
 
-  /** Takes out a request whose client has left. Answers whether it waited. */
+  /** Takes out a request whose client has left, or that was served out of turn. Answers whether it waited. */
   remove(waiter: W): boolean {
     if (this.#first === waiter) {
       this.#first = undefined;

@@ -61,6 +61,16 @@ export class ClaimsDesk {
     return await this.#store.payoutsOf(settlement, limit);
   }
 
+  /** What a provider was paid, by batch, newest first. */
+  async payoutsTo(providerId: string, limit: number): ReturnType<SettlementStore['payoutsTo']> {
+    return await this.#store.payoutsTo(providerId, limit);
+  }
+
+  /** What an account was promised by batches that were not revoked, and what it collected, in the token's units. */
+  async standingOf(account: Address): ReturnType<SettlementStore['standingOf']> {
+    return await this.#store.standingOf(account);
+  }
+
   /** Undefined when the batch has no such account. */
   async proofOf(settlement: Settlement, account: Address): Promise<Proof | undefined> {
     const { tree, places, rows } = await this.#treeOf(settlement);

@@ -277,6 +277,25 @@ export class SettlementStore {
       where settlement_id = ${settlement.id} order by provider_id limit ${limit}`;
   }
 
+  /** What a provider was paid, by batch, newest first. */
+  async payoutsTo(
+    providerId: string,
+    limit: number,
+  ): Promise<{ settlement: Settlement; account: Address; units: bigint; paid: Pico }[]> {
+    const { chainId, contract, token } = this.scope;
+    const rows = await this.#database.sql<(Row & { account: Address; units: bigint; paid: Pico })[]>`
+      select s.*, p.account, p.units, p.paid from settlement_payouts p join settlements s on s.id = p.settlement_id
+      where p.provider_id = ${providerId}
+        and s.chain_id = ${chainId} and s.contract = ${contract} and s.token = ${token}
+      order by s.number desc limit ${limit}`;
+    return rows.map((row) => ({
+      settlement: settlementOf(row),
+      account: row.account,
+      units: row.units,
+      paid: row.paid,
+    }));
+  }
+
   /** Moves a batch on. False when it was not in that state and attempt any more: another process was faster. */
   async move(
     settlement: Settlement,

@@ -237,6 +237,41 @@ export const economicsQuery = z.object({
 export const whyQuery = z.object({ model: line(200).optional() });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
 
+export const requestsQuery = z.object({ ...listQuery.shape, consumer: z.string().max(200).optional() });
+
+const limitUpTo = (most: number) => z.number().int().min(1).max(most).nullable();
+
+/** Terms of a tier; what is left out stays, and `null` takes a limit away. */
+export const tierRequest = z
+  .object({
+    prompt_tokens_max: limitUpTo(100_000_000),
+    output_tokens_max: limitUpTo(100_000_000),
+    concurrent: limitUpTo(1_000_000),
+    burst: limitUpTo(1_000_000),
+    weight: z.number().int().min(1).max(1_000),
+    queue_deadline_ms: z.number().int().min(0).max(600_000),
+    retries_max: z.number().int().min(0).max(20).nullable(),
+    smaller_model: z.enum(['before', 'after', 'never']),
+    price_factor: z.number().int().min(10_000).max(1_000_000),
+  })
+  .partial()
+  .strict();
+
+/** Places that are kept: a number of requests at once, or a share in basis points. */
+export const reservationRequest = z
+  .object({
+    consumer: z.string().min(1).max(200),
+    model: z.string().min(1).max(200),
+    slots: z.number().int().min(1).max(100_000).optional(),
+    share_basis_points: z.number().int().min(1).max(9_000).optional(),
+    release_idle_s: z.number().int().min(1).max(86_400).nullable().default(null),
+  })
+  .strict()
+  .refine((each) => (each.slots === undefined) !== (each.share_basis_points === undefined), {
+    message: "needs either 'slots' or 'share_basis_points'",
+    path: ['slots'],
+  });
+
 /** A day in UTC, such as `2026-11-26`; read as days since 1970. */
 const day = z.string().transform((text, context) => {
   const read = parseDay(text);

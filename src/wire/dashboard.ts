@@ -138,6 +138,29 @@ export const requestAnswer = z.strictObject({
     total_ms: z.number().nonnegative(),
     tokens_per_s: z.number().nonnegative().nullable(),
   }),
+  /** How it was served; all null for requests of long ago. */
+  served: z.strictObject({
+    tier: z.string().nullable(),
+    queue_ms: z.number().nonnegative().nullable(),
+    region: z.string().nullable(),
+    at_fault: z.enum(['caller', 'provider', 'platform']).nullable(),
+    fallback_used: z.enum(['smaller-model', 'other-model', 'endpoint']).nullable(),
+    /** Every attempt in the order of time; times in milliseconds from acceptance. */
+    route: z
+      .array(
+        z.strictObject({
+          attempt: z.string(),
+          model: z.string(),
+          provider: z.string().nullable(),
+          connection_mode: z.enum(['websocket', 'external']),
+          region: z.string().nullable(),
+          result: z.string(),
+          started_ms: z.number().nonnegative(),
+          took_ms: z.number().nonnegative(),
+        }),
+      )
+      .nullable(),
+  }),
   price: z.strictObject({ id: z.string(), policy: z.string() }),
   money: z.strictObject({
     charged_usd: money,
@@ -182,6 +205,8 @@ export const consumersQuery = z.object({
   before: name.optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
+/** Business, too, which nobody can choose for itself. */
+export const operatorPlanRequest = z.object({ plan: z.enum(['free', 'pay-as-you-go', 'pro', 'business']) });
 export const suspensionRequest = z.object({ suspended: z.boolean(), reason: reason.default('') });
 /** Credit that the market gives. The reference makes a repeat harmless. */
 export const creditRequest = z.object({ amount_usd: usdText, reference });
@@ -426,6 +451,101 @@ export type NodesEvent = z.output<typeof nodesEvent>;
 export type IncidentsEvent = z.output<typeof incidentsEvent>;
 export type SettlementEvent = z.output<typeof settlementEvent>;
 export type OperatorEvent = z.output<typeof operatorEvent>;
+// ------------------------------------------------------------------------------------------------ providers
+
+export const nodesAnswer = z.strictObject({
+  nodes: z.array(
+    z.strictObject({
+      node_id: z.string(),
+      name: z.string().nullable(),
+      /** What the agent says of its machine; unchecked. */
+      hardware: z.record(z.string(), z.union([z.string(), z.number()])),
+      first_seen: time,
+      last_seen: time,
+      /** Connected to this gateway's process now. */
+      online: z.boolean(),
+      draining: z.boolean(),
+      in_flight: count,
+      capacity: count.nullable(),
+      models: z.array(
+        z.strictObject({
+          model: z.string(),
+          health: z.enum(['healthy', 'degraded', 'unhealthy', 'unknown']),
+          /** May get requests. */
+          eligible: z.boolean(),
+          behind: z.string().nullable(),
+          in_flight: count,
+          capacity: count,
+        }),
+      ),
+    }),
+  ),
+});
+const part = z.number().min(0).max(1);
+export const standingAnswer = z.strictObject({
+  /** Among the providers that have a score; null: this one has none. */
+  rank: count.nullable(),
+  providers: count,
+  score: part,
+  /** What rewards would be shared by, of this score. */
+  weight: part,
+  excluded: z.enum(['not-active', 'low-uptime']).nullable(),
+  /** Each from 0 to 1, and how much of the score it makes. */
+  parts: z.array(
+    z.strictObject({
+      part: z.enum(['inferences', 'tokens', 'uptime', 'quality', 'diversity']),
+      value: part,
+      counts_for: part,
+    }),
+  ),
+});
+export const payoutsAnswer = z.strictObject({
+  decimals: count.nullable(),
+  payout_address: z.string().nullable(),
+  /** In the token's smallest unit, of the payout address; null without a chain or an address. */
+  promised: z.string().nullable(),
+  claimed: z.string().nullable(),
+  payouts: z.array(
+    z.strictObject({
+      batch: count,
+      day: z.string(),
+      state: z.enum(['pending', 'submitted', 'confirmed', 'revoked']),
+      account: z.string(),
+      units: z.string(),
+      paid_usd: money,
+      made_at: time,
+    }),
+  ),
+  /** What the contract takes, by the newest confirmed batch; null when there is nothing to claim by. */
+  claim: z
+    .strictObject({
+      chain_id: count,
+      contract: z.string(),
+      token: z.string(),
+      batch: count,
+      account: z.string(),
+      cumulative: z.string(),
+      proof: z.array(z.string()),
+    })
+    .nullable(),
+});
+export const onboardingAnswer = z.strictObject({
+  provider_id: z.string(),
+  status: z.string(),
+  reason: z.string(),
+  steps: z.array(
+    z.strictObject({
+      step: z.enum(['key', 'connect', 'wallet', 'collateral', 'approval', 'benchmark', 'active']),
+      state: z.enum(['done', 'now', 'later', 'not-needed']),
+      detail: z.string(),
+    }),
+  ),
+});
+
+export type NodesAnswer = z.output<typeof nodesAnswer>;
+export type StandingAnswer = z.output<typeof standingAnswer>;
+export type PayoutsAnswer = z.output<typeof payoutsAnswer>;
+export type OnboardingAnswer = z.output<typeof onboardingAnswer>;
 export type FactorAnswer = z.output<typeof factorAnswer>;
 export type FactorBeginAnswer = z.output<typeof factorBeginAnswer>;
 export type FactorConfirmedAnswer = z.output<typeof factorConfirmedAnswer>;

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decimalUsd, parseUsd } from '#domain/money.ts';
 import { setOperator } from '#identity/accounts.ts';
@@ -41,7 +42,7 @@ beforeAll(async () => {
 afterAll(async () => {
   const report = await audit(market.fresh.database);
   await market.close();
-  expect(report.differences).toEqual([]);
+  assert.deepEqual(report.differences, []);
 });
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';

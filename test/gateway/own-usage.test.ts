@@ -120,6 +120,7 @@ test('requests come page by page, and by what they were', async () => {
 test('one request tells its times, and its money to the last pico-dollar', async () => {
   const found = requestAnswer.parse((await ask(`requests/${sold[1]}`)).json);
   expect(found.timing).toMatchObject({ until_first_token_ms: 300, generation_ms: 600, total_ms: 900 });
+  expect(found.served).toMatchObject({ tier: null, route: null });
   expect(found.money).toMatchObject({ charged_usd: '0.000003', refunded_usd: '0.000001' });
   const { split } = found.money;
   const parts = Object.values(split).reduce((sum, part) => sum + parseUsd(part), 0n);

@@ -92,6 +92,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
     };
   };
   const forUser = { access: 'user', errors: 'text' } as const;
+  const forProvider = { access: 'provider-user', errors: 'text' } as const;
 
   return [
     route(
@@ -166,23 +167,26 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
     ...sessionRoutes(rooms),
     route('POST /api/v1/consumer/upgrade-to-provider', { ...forUser, body: upgradeRequest }, upgrade),
     route('POST /api/v1/user/upgrade-to-provider', { ...forUser, body: upgradeRequest }, upgrade),
-    route('POST /api/v1/user/me/provider-keys', { ...forUser, body: providerKeyRequest }, async (visit) => {
-      const { providerId } = visit.user;
-      if (providerId === null) throw new Fault('role-missing', { outer: 'This account is not a provider.' });
-      const made = await rooms.keyDesk.create({
-        kind: 'provider',
-        ownerId: providerId,
-        name: visit.body.name,
-        actor: visit.actor,
-      });
-      if (made === 'too-many') throw new Fault('conflict', { outer: 'This provider has too many keys.' });
-      await rooms.keys.look([made.id]);
-      return {
-        api_key: made.secret.open(),
-        provider_id: providerId,
-        message: 'The key is shown this once.',
-      };
-    }),
+    route(
+      'POST /api/v1/user/me/provider-keys',
+      { ...forProvider, body: providerKeyRequest },
+      async (visit) => {
+        const { providerId } = visit;
+        const made = await rooms.keyDesk.create({
+          kind: 'provider',
+          ownerId: providerId,
+          name: visit.body.name,
+          actor: visit.actor,
+        });
+        if (made === 'too-many') throw new Fault('conflict', { outer: 'This provider has too many keys.' });
+        await rooms.keys.look([made.id]);
+        return {
+          api_key: made.secret.open(),
+          provider_id: providerId,
+          message: 'The key is shown this once.',
+        };
+      },
+    ),
   ];
 }
 

@@ -24,6 +24,7 @@ import { overviewRoutes } from './overview.ts';
 import { providerRoutes } from './provider.ts';
 import { providerHealthRoutes } from './provider-health.ts';
 import { providerStatus } from './provider-status.ts';
+import { providerViewRoutes } from './provider-views.ts';
 import { rewardRoutes } from './rewards.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
@@ -32,6 +33,7 @@ import { settlementRoutes } from './settlements.ts';
 import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
+import { tierRoutes } from './tiers.ts';
 import { usageRoutes } from './usage.ts';
 import { walletRoutes } from './wallets.ts';
 import { whyRoutes } from './why.ts';
@@ -107,6 +109,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...usageRoutes(rooms),
     ...overviewRoutes(rooms),
     ...eventRoutes(rooms),
+    ...tierRoutes(rooms),
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
     ...collateralRoutes(rooms),
@@ -119,6 +122,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...providerHealthRoutes(rooms),
     ...economicsRoutes(rooms, demand),
     ...rewardRoutes(rooms),
+    ...providerViewRoutes(rooms),
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
     ...operatorRoutes(rooms),

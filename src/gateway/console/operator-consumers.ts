@@ -1,7 +1,6 @@
 import { decimalUsd, parseUsd } from '#domain/money.ts';
 import type { ConsumerRecord } from '#identity/consumer-desk.ts';
 import { Fault } from '#kit/fault.ts';
-import { planRequest } from '#wire/console.ts';
 import {
   type ConsumerAnswer,
   type ConsumersAnswer,
@@ -9,6 +8,7 @@ import {
   creditRequest,
   type LogAnswer,
   logQuery,
+  operatorPlanRequest,
   paymentRequest,
   suspensionRequest,
 } from '#wire/dashboard.ts';
@@ -131,13 +131,17 @@ export function operatorConsumerRoutes(rooms: ConsoleRooms): Route[] {
         return { id, payment: answer, balance_usd: decimalUsd(total) };
       },
     ),
-    route('PUT /api/v1/operator/consumers/:id/plan', { ...forOperator, body: planRequest }, async (visit) => {
-      const { id } = await theConsumer(visit.params['id']);
-      const { plan } = visit.body;
-      const before = await consumers.setPlan({ id, plan, actor: visit.actor, at: clock.wallMs() });
-      visit.changed = { before: { plan: before }, after: { plan } };
-      return { id, plan };
-    }),
+    route(
+      'PUT /api/v1/operator/consumers/:id/plan',
+      { ...forOperator, body: operatorPlanRequest },
+      async (visit) => {
+        const { id } = await theConsumer(visit.params['id']);
+        const { plan } = visit.body;
+        const before = await consumers.setPlan({ id, plan, actor: visit.actor, at: clock.wallMs() });
+        visit.changed = { before: { plan: before }, after: { plan } };
+        return { id, plan };
+      },
+    ),
     route(
       'GET /api/v1/operator/log',
       { ...forOperator, query: logQuery },

@@ -1,6 +1,6 @@
 import { decimalUsd, formatUsd, parseUsd } from '#domain/money.ts';
 import { PLANS } from '#domain/plan.ts';
-import { TIERS } from '#domain/tier.ts';
+import { TIER_NAMES } from '#domain/tier.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Settlement } from '#settlement/store.ts';
 import { verifyClaims } from '#settlement/verify.ts';
@@ -165,12 +165,14 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
         requests_per_hour: rooms.settings.playground.requestsPerHour,
         output_tokens: rooms.settings.playground.outputTokensMax,
       },
-      tiers: Object.values(TIERS).map(({ name, title, weight, queueDeadlineMs }) => ({
-        name,
-        title,
-        weight,
-        queue_deadline_ms: queueDeadlineMs,
-      })),
+      tiers: TIER_NAMES.map((each) => rooms.tiers.of(each)).map(
+        ({ name, title, weight, queueDeadlineMs }) => ({
+          name,
+          title,
+          weight,
+          queue_deadline_ms: queueDeadlineMs,
+        }),
+      ),
       plans: Object.values(PLANS).map((plan) => ({
         name: plan.name,
         title: plan.title,

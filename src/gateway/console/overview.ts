@@ -1,4 +1,5 @@
 import { decimalUsd } from '#domain/money.ts';
+import type { Serving } from '#domain/serving.ts';
 import { Fault } from '#kit/fault.ts';
 import type { RequestLine, Stretch, UsageSums } from '#ledger/consumer-reading.ts';
 import { csvOf } from '#statements/csv.ts';
@@ -123,6 +124,7 @@ export function overviewRoutes(rooms: ConsoleRooms): Route[] {
               ? null
               : (outputTokens - 1) / (generationMs / 1_000),
         },
+        served: servedBody(found.serving, (id) => rooms.providers.find(id)?.name ?? null),
         price: { id: found.priceId, policy: found.policy },
         money: {
           charged_usd: decimalUsd(found.charged),
@@ -221,6 +223,30 @@ function line(of: RequestLine) {
     charge_usd: decimalUsd(of.spent),
     ttft_ms: of.ttftMs,
     total_ms: of.totalMs,
+  };
+}
+
+function servedBody(
+  serving: Serving | null,
+  nameOf: (providerId: string) => string | null,
+): RequestAnswer['served'] {
+  return {
+    tier: serving?.tier ?? null,
+    queue_ms: serving?.queueMs ?? null,
+    region: serving?.region ?? null,
+    at_fault: serving?.whose ?? null,
+    fallback_used: serving?.fallback ?? null,
+    route:
+      serving?.tries.map((each) => ({
+        attempt: each.attemptId,
+        model: each.modelId,
+        provider: nameOf(each.providerId),
+        connection_mode: each.mode,
+        region: each.region,
+        result: each.result,
+        started_ms: each.startedMs,
+        took_ms: each.tookMs,
+      })) ?? null,
   };
 }
 

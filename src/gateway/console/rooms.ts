@@ -1,6 +1,8 @@
 import type { Benchmarks } from '#benchmark/open.ts';
 import type { PriceProposals } from '#catalogue/price-proposals.ts';
 import type { PriceVersion } from '#catalogue/prices.ts';
+import type { ReservationView } from '#catalogue/reservations.ts';
+import type { TierView } from '#catalogue/tiers.ts';
 import type { LifeTerms } from '#domain/lifecycle.ts';
 import type { Model } from '#domain/model.ts';
 import type { KeyAnswer, Provider } from '#domain/party.ts';
@@ -84,6 +86,8 @@ export interface ConsoleRooms {
       readonly outputTokensMax: number;
     };
   };
+  readonly tiers: Pick<TierView, 'of' | 'set'>;
+  readonly reservations: Pick<ReservationView, 'list' | 'add' | 'end'>;
   readonly caps: Pick<SpendCaps, 'left'>;
   readonly quotas: Pick<MemoryQuotas, 'left'>;
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */

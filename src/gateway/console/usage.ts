@@ -1,12 +1,13 @@
 import { formatUsd, type Pico } from '#domain/money.ts';
-import { PLANS } from '#domain/plan.ts';
-import { listQuery } from '#wire/console.ts';
+import { listQuery, requestsQuery } from '#wire/console.ts';
+import { consumerView, operatorView } from '../serving-view.ts';
 import type { ConsoleRooms } from './rooms.ts';
-import { enveloped, type Route, route } from './route.ts';
+import { type Route, route } from './route.ts';
 
 /** What a consumer has and used. Amounts are decimal texts of dollars: exact, where a number would round. */
 export function usageRoutes(rooms: ConsoleRooms): Route[] {
   const forUser = { access: 'user', errors: 'text' } as const;
+  const forOperator = { access: 'operator', errors: 'text' } as const;
   return [
     route('GET /api/v1/user/me/balance', forUser, async (visit) => {
       const { total, held, available } = await rooms.book.balance(visit.user.consumerId);
@@ -27,26 +28,34 @@ export function usageRoutes(rooms: ConsoleRooms): Route[] {
           refund_usd: usd(line.refund),
           ttft_ms: line.ttftMs,
           total_ms: line.totalMs,
+          ...consumerView(line.serving, (id) => rooms.providers.find(id)?.name),
         })),
       };
     }),
-    route('GET /api/v1/plans', { access: 'public', errors: 'object' }, async () =>
-      enveloped({
-        plans: Object.values(PLANS).map((plan) => ({
-          name: plan.name,
-          title: plan.title,
-          monthly_usd: plan.monthlyCents / 100,
-          requests_per_minute: plan.requestsPerMinute,
-          requests_per_day: plan.requestsPerDay,
-          concurrent: plan.concurrent,
-          model_tiers: plan.modelTiers,
-          covered_tiers: plan.coveredTiers,
-          tokens_per_week: plan.tokensPerWeek,
-          images_per_day: plan.imagesPerDay,
-          fallback: plan.fallback,
+    route('GET /api/v1/operator/requests', { ...forOperator, query: requestsQuery }, async (visit) => {
+      const { limit, consumer } = visit.query;
+      const lines = await rooms.reading.usageOf(consumer, limit);
+      return {
+        requests: lines.map((line) => ({
+          id: line.id,
+          at: new Date(line.at).toISOString(),
+          consumer: line.consumerId,
+          model: line.modelId,
+          provider: line.providerId,
+          outcome: line.outcome,
+          error: line.errorCode,
+          input_tokens: line.inputTokens,
+          output_tokens: line.outputTokens,
+          charge_usd: usd(line.charge),
+          refund_usd: usd(line.refund),
+          provider_usd: usd(line.providerPart),
+          market_usd: usd(line.marketPart),
+          ttft_ms: line.ttftMs,
+          total_ms: line.totalMs,
+          ...operatorView(line.serving),
         })),
-      }),
-    ),
+      };
+    }),
   ];
 }
 

@@ -64,7 +64,7 @@ export class EndpointLink implements Link, AttemptHost {
     const request = requestOf(attempt.job, { ...about, random: this.#random });
     if (!request) return attempt.turnAway('refused', 'body-not-json', 'the body is no JSON object');
     const { pool, origin, path, headers } = this.#line;
-    const { via } = attempt.job;
+    const { via, traceparent } = attempt.job;
     const loop = via === undefined ? undefined : { 'cdn-loop': `${via}, ${headers['cdn-loop']}` };
     try {
       pool.dispatch(
@@ -72,7 +72,12 @@ export class EndpointLink implements Link, AttemptHost {
           origin,
           path: path + request.path,
           method: 'POST',
-          headers: { ...headers, ...loop, ...request.headers },
+          headers: {
+            ...headers,
+            ...loop,
+            ...request.headers,
+            ...(traceparent !== undefined && { traceparent }),
+          },
           body: request.body,
         },
         exchange,
