@@ -16,7 +16,7 @@ import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
 import { auditFunds } from '#funds/audit.ts';
-import { openFunds, openFundsRounds } from '#funds/open.ts';
+import { type Funds, openFunds, openFundsRounds } from '#funds/open.ts';
 import { PlanPurses } from '#funds/plan-purses.ts';
 import { slashLadder } from '#funds/slash.ts';
 import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
@@ -78,8 +78,10 @@ import { OutcomeTable } from '#ledger/outcome-table.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
+import { IncidentDesk } from '#reliability/incident-desk.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
+import { objectivesOf } from '#reliability/objective-report.ts';
 import { openReliability } from '#reliability/open.ts';
 import { type LastBatch, settlementGauges } from '#reliability/settlement-gauges.ts';
 import { Standings } from '#reliability/standings.ts';
@@ -97,6 +99,9 @@ import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
+import { auditAgreements } from '#sla/audit.ts';
+import { SlaDesk } from '#sla/desk.ts';
+import { openSlaRounds, SLA_DEADLINE_MS } from '#sla/open.ts';
 import {
   openStatements,
   openStatementsRounds,
@@ -112,7 +117,7 @@ import {
  * released, so that money which was spent is never promised again.
  */
 export async function openMarketplace(parts: MarketplaceParts): Promise<Marketplace> {
-  const { config, database, clock, random, log } = parts;
+  const { config, database, clock, random, log, watchClock = clock } = parts;
   const ids = idMaker(clock, random);
   const closing: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
@@ -161,6 +166,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => fundsRounds.close());
     const statements = openPapers(parts);
     closing.push(() => statements.close());
+    const agreements = openAgreements(parts, funds.collateral, ids);
+    closing.push(() => agreements.close());
     const reading = new MarketReading(database);
     const caps = await openCaps(keys, { reading, clock, log });
     const purses = await PlanPurses.open({ database, clock, log: fundsLog });
@@ -264,7 +271,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             : { folder: path.join(config.dataFolder, 'mail'), to: config.watch.mailTo },
       },
       database,
-      clock,
+      clock: watchClock,
+      stopwatch: clock,
       random,
       ids,
       log: log.child({ room: 'reliability' }),
@@ -286,7 +294,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     closing.push(() => standings.close());
     const service = new ServiceBook({
-      clock,
+      clock: watchClock,
       random,
       strategy: STRATEGIES[config.routing.strategy](),
       region: config.routing.region,
@@ -351,7 +359,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     const reliability = openReliability({
       database,
-      clock,
+      clock: watchClock,
       log: log.child({ room: 'reliability' }),
       life: ids('life'),
       gauges: [
@@ -498,7 +506,6 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           },
           reading,
           own,
-          incidents: watching.book,
           live,
           tiers,
           reservations,
@@ -518,10 +525,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           rewardClaims: payouts.rewards?.desk,
           rewards: rewards.book,
           statements,
+          agreements: agreements.desk,
           models: catalogue,
           prices: (modelId) => priceHistory(database, { modelId, limit: PRICES_LISTED }),
           registry: hub.registry,
           routing: service,
+          incidents: new IncidentDesk(database),
+          objectives: (window) => objectivesOf(database, window),
+          watch: watching.incidents,
           measured: { table: reliability.table, attempts, standings },
           sessions,
           addresses,
@@ -530,7 +541,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         },
         status: new StatusReader({
           database,
-          clock,
+          clock: watchClock,
           log: log.child({ room: 'reliability' }),
           table: reliability.table,
           incidents: watching.book,
@@ -616,6 +627,11 @@ export interface MarketplaceParts {
   /** Where providers are paid. Stays the caller's to close. Without it nothing is paid out. */
   readonly chain?: MarketChain | undefined;
   readonly clock: Clock;
+  /**
+   * What the market is watched by: the times of probes, rules, circuits and of what is kept. Another than `clock` only where
+   * a day is played faster than it passes; how long answers take is measured by `clock` all the same.
+   */
+  readonly watchClock?: Clock;
   readonly random: Randomness;
   readonly log: Logger;
 }
@@ -626,7 +642,7 @@ export interface Marketplace {
   readonly hub: Hub;
   readonly fleet: ExternalFleet;
   readonly gateway: Gateway;
-  readonly watching: Pick<Watching, 'incidents' | 'door'>;
+  readonly watching: Pick<Watching, 'incidents' | 'door' | 'probed'>;
   /** What is not over yet. All zero is a market at rest. */
   underWay(): UnderWay;
   /** Reads certificates and keys again. */
@@ -762,7 +778,14 @@ function openPayouts(parts: MarketplaceParts): {
   const rewards = common && openRewardSettlement(common);
   const nights = openNights({
     settler: rooms?.settler,
-    audit: () => auditMarket({ database, chain, ...rooms, funds: () => auditFunds({ database, chain }) }),
+    audit: () =>
+      auditMarket({
+        database,
+        chain,
+        ...rooms,
+        funds: () => auditFunds({ database, chain }),
+        agreements: () => auditAgreements(database),
+      }),
     lastAudit: () => lastNightly(database),
     audited: async ({ balanced, differences }, tookMs) => {
       const chainAsked = chain !== undefined;
@@ -828,6 +851,34 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
   const rounds = openStatementsRounds(statements, { clock, log });
   return {
     ...statements,
+    close: async () => {
+      await rounds.close();
+      await database.close();
+    },
+  };
+}
+
+/** Service level agreements, on a connection of their own: closing a month reads all of it. */
+function openAgreements(
+  parts: MarketplaceParts,
+  collateral: Funds['collateral'],
+  makeId: (prefix: string) => string,
+): { desk: SlaDesk; close(): Promise<void> } {
+  const { clock } = parts;
+  const log = parts.log.child({ room: 'sla' });
+  const database = openDatabase({
+    url: parts.databaseUrl,
+    log,
+    clock,
+    maxConnections: 2,
+    applicationName: 'cygnet-sla',
+    deadlineMs: SLA_DEADLINE_MS,
+    statementTimeoutMs: SLA_DEADLINE_MS,
+  });
+  const desk = new SlaDesk({ database, collateral, clock, makeId, ourOwn: [PLAYGROUND.ownerId] });
+  const rounds = openSlaRounds(desk, { clock, log });
+  return {
+    desk,
     close: async () => {
       await rounds.close();
       await database.close();

@@ -33,6 +33,8 @@ const DOORS: Record<string, readonly string[]> = {
   benchmark: ['kit', 'domain', 'wire', 'db', 'identity', 'funds', 'hub'],
   reliability: ['kit', 'domain', 'wire', 'db', 'routing', 'ledger', 'hub'],
   rewards: ['kit', 'domain', 'db', 'ledger', 'reliability'],
+  // What is agreed is measured in reliability, and paid through the ledger and what providers pledged.
+  sla: ['kit', 'domain', 'wire', 'db', 'ledger', 'funds', 'reliability'],
   settlement: ['kit', 'domain', 'wire', 'db', 'identity', 'ledger', 'chain'],
   // Every room above that answers questions; the database and the chain only through the rooms that own their records.
   gateway: [
@@ -48,6 +50,7 @@ const DOORS: Record<string, readonly string[]> = {
     'benchmark',
     'reliability',
     'rewards',
+    'sla',
     'settlement',
     'statements',
   ],

@@ -4,6 +4,7 @@ import { openStrangers, resolveStranger } from '#funds/strangers.ts';
 import { auditMarket, type MarketAuditReport } from '#settlement/audit.ts';
 import { listAudits, noteAudit } from '#settlement/audit-runs.ts';
 import { openSettlement } from '#settlement/open.ts';
+import { auditAgreements } from '#sla/audit.ts';
 import { anyChain } from './chain-session.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { iso, moment, table } from './report.ts';
@@ -21,7 +22,8 @@ export function audit(command: Command): void {
       let report: MarketAuditReport;
       try {
         const funds = () => auditFunds({ database, chain });
-        report = await auditMarket({ database, chain, ...rooms, funds });
+        const agreements = () => auditAgreements(database);
+        report = await auditMarket({ database, chain, ...rooms, funds, agreements });
       } finally {
         await chain?.close();
       }

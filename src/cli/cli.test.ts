@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -531,6 +531,54 @@ function usageRecord(given: Partial<UsageRecord>): UsageRecord {
     ...given,
   };
 }
+
+describe('service levels', () => {
+  const now = new Date();
+  const past = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 1, 0)).toISOString().slice(0, 7);
+
+  test('a stretch that does not count is entered with its evidence, listed and withdrawn', async () => {
+    const times = ['--from', `${past}-01T22:00Z`, '--until', `${past}-01T23:00Z`];
+    const enter = ['sla', 'exclude', 'Notice 4711.', '--kind', 'force-majeure', ...times];
+    const made = await answer<Record<string, unknown>>(...enter);
+    expect(made).toMatchObject({
+      consumerId: '',
+      kind: 'force-majeure',
+      evidence: 'Notice 4711.',
+      actor: 'cli',
+    });
+    const list = ['sla', 'exclusions', '--month', past];
+    expect(await answer<unknown[]>(...list)).toEqual([made]);
+    await answer('sla', 'withdraw', made['id'] as string);
+    expect(await answer<unknown[]>(...list)).toEqual([]);
+    expect(await refusal(1, 'sla', 'withdraw', made['id'] as string)).toContain('withdrawn');
+    expect(await refusal(2, 'sla', 'exclude', 'X', '--kind', 'weather', ...times)).toContain('force-majeure');
+    const future = ['--from', '2099-01-01T00:00Z', '--until', '2099-01-02T00:00Z'];
+    expect(await refusal(1, 'sla', 'exclude', 'X', '--kind', 'misuse', ...future)).toContain('not over');
+  });
+
+  test('an estimate of the month so far is shown, and written as PDF', async () => {
+    const { id } = await answer<{ id: string }>('consumers', 'create', 'Promised');
+    expect(await answer('sla', 'report', id)).toMatchObject({ consumer: id, state: 'estimate', charges: [] });
+    const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-cli-'));
+    const file = path.join(folder, 'sla.pdf');
+    await answer('sla', 'report', id, '--pdf', file);
+    expect(readFileSync(file, 'latin1').startsWith('%PDF-')).toBe(true);
+    rmSync(folder, { recursive: true, force: true });
+    expect(await refusal(1, 'sla', 'report', id, '--month', '2099-01')).toContain('Nothing was agreed');
+    expect(await refusal(1, 'sla', 'verify', id, '--month', past)).toContain('No report');
+  });
+
+  test('a month that is not over is rehearsed, and not settled', async () => {
+    const month = now.toISOString().slice(0, 7);
+    expect(await refusal(1, 'sla', 'run', '--month', month)).toContain('not over');
+    expect(await answer('sla', 'run', '--month', month, '--dry-run')).toMatchObject({ month, dryRun: true });
+    expect(await answer('sla', 'run', '--month', past)).toMatchObject({ made: 0, failed: [] });
+    expect(await refusal(2, 'sla', 'run', '--month', 'may')).toContain('2026-11');
+    expect(await answer<unknown[]>('sla', 'list')).toEqual([]);
+    expect(await answer<unknown[]>('sla', 'charges')).toEqual([]);
+    expect(await refusal(1, 'sla', 'appeal', 'sla_none', '--grant', '--reason', 'X')).toContain('No report');
+  });
+});
 
 describe('incidents', () => {
   let id = '';

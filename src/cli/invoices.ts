@@ -3,8 +3,7 @@ import { formatUsd } from '#domain/money.ts';
 import { parseMonth } from '#domain/window.ts';
 import { checkStatements } from '#statements/check.ts';
 import { documentCsv } from '#statements/csv.ts';
-import type { DocumentBody } from '#wire/documents.ts';
-import { LONG, statementsOf, written } from './papers.ts';
+import { LONG, printed, statementsOf, written } from './papers.ts';
 import { theConsumer } from './parties.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { iso, moment, table } from './report.ts';
@@ -128,17 +127,4 @@ export function invoices(command: Command): void {
         return written(wish.pdf, pdf, report);
       }),
     );
-}
-
-async function printed(body: DocumentBody, fontFile: string | undefined): Promise<Buffer> {
-  // The library is large: it is loaded where something is printed.
-  const { documentFonts, pdfOf } = await import('#statements/pdf.ts');
-  try {
-    return await pdfOf(body, documentFonts(fontFile));
-  } catch (error) {
-    if (fontFile === undefined) throw error;
-    throw new Refusal(
-      `CYGNET_INVOICE_FONT is ${fontFile}, which is no font that documents can be written in.`,
-    );
-  }
 }

@@ -3,6 +3,8 @@ import { dayName, dayOf, dayStart, parseDay } from '#domain/window.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Range } from '#ledger/revenue-reading.ts';
 import { openStatements, STATEMENTS_DEADLINE_MS, type Statements } from '#statements/open.ts';
+import type { SlaPaper } from '#statements/pdf.ts';
+import type { DocumentBody } from '#wire/documents.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import type { Report } from './report.ts';
 import type { Session } from './session.ts';
@@ -47,4 +49,18 @@ export function written(file: string, content: string | Buffer, report: Report):
     throw new Refusal(`${file} cannot be written: ${(error as NodeJS.ErrnoException).code}.`);
   }
   return { value: report.value, lines: [...report.lines, `Written to ${file}.`] };
+}
+
+/** A document as PDF, printed here. */
+export async function printed(body: DocumentBody | SlaPaper, fontFile: string | undefined): Promise<Buffer> {
+  // The library is large: it is loaded where something is printed.
+  const { documentFonts, pdfOf } = await import('#statements/pdf.ts');
+  try {
+    return await pdfOf(body, documentFonts(fontFile));
+  } catch (error) {
+    if (fontFile === undefined) throw error;
+    throw new Refusal(
+      `CYGNET_INVOICE_FONT is ${fontFile}, which is no font that documents can be written in.`,
+    );
+  }
 }

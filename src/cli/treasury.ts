@@ -33,6 +33,7 @@ export function treasury(command: Command): void {
               ['fees of plans', formatUsd(has.plans)],
               ['slashed collateral', formatUsd(has.slashed)],
               ['credit given away', formatUsd(-has.promo)],
+              ['service level credits', formatUsd(-has.sla)],
             ],
           ),
         };

@@ -206,9 +206,11 @@ async function auditPledgedDollars(sql: Sql, note: Note): Promise<void> {
         select case kind
             when 'deposited' then 'collateral:' || substr(id, length('deposit:') + 1)
             when 'refunded' then 'collateral-refund:' || reference
+            when 'slash-returned' then 'slash-returned:' || reference || ':usd'
             else 'slash:' || reference || ':usd' end as id,
-          case kind when 'deposited' then amount else -amount end as amount, holder
-        from collateral_moves where scope = 'usd' and kind in ('deposited', 'refunded', 'slashed')
+          case when kind in ('deposited', 'slash-returned') then amount else -amount end as amount, holder
+        from collateral_moves
+        where scope = 'usd' and kind in ('deposited', 'refunded', 'slashed', 'slash-returned')
       )
       select coalesce(m.id, e.id) as "where", e.amount as found, m.amount as expected
       from moves m

@@ -8,7 +8,7 @@ import { type Asset, valueOf } from '#domain/asset.ts';
 import type { ChainAsset } from '#domain/chain-settings.ts';
 import { COLLATERAL_REQUIRED, coverage, type HardwareClass, strongestClass } from '#domain/collateral.ts';
 import type { Address, Hex } from '#domain/hex.ts';
-import type { Pico } from '#domain/money.ts';
+import { least, type Pico } from '#domain/money.ts';
 import { gpusOf } from '#identity/nodes.ts';
 import { listProviders, ownerAddressOf, setProviderState, withhold } from '#identity/providers.ts';
 import type { Clock } from '#kit/clock.ts';
@@ -17,6 +17,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import { openAccount, writeEntries } from '#ledger/book.ts';
 import { collateralAccount } from '#ledger/chart.ts';
+import type { Entry } from '#ledger/entries.ts';
 import {
   collateralEntry,
   collateralRefundEntry,
@@ -458,6 +459,34 @@ export class Collateral {
     if (owner) await this.#slashTokens(id, owner, step);
     if (step.removes) await setProviderState(this.#database, { id: providerId, to: 'removed', reason, at });
     return step;
+  }
+
+  /**
+   * Charges a provider's pledged dollars for a loss that was proven its fault, within the caller's transaction: at most what
+   * is pledged, waiting or not, and no step of the ladder. The finding must be new. Answers what was taken; its entry is the
+   * caller's to write, together with its own.
+   */
+  async chargeDollars(
+    sql: Sql,
+    finding: { id: string; providerId: string; amount: Pico; reason: string; at: number },
+  ): Promise<{ taken: Pico; entry: Entry | undefined }> {
+    const { id, providerId, reason, at } = finding;
+    const place = dollarsOf(providerId);
+    const { locked, waiting } = await lockPledge(sql, place);
+    const pledged = locked + waiting;
+    const amount = least(finding.amount, pledged);
+    const shareBps = pledged === 0n ? 0 : Number((amount * 10_000n) / pledged);
+    await sql`
+      insert into collateral_findings (id, provider_id, reason, failures, share_bps, removes, at)
+      values (${id}, ${providerId}, ${reason}, 1, ${shareBps}, false, ${new Date(at)})`;
+    if (amount === 0n) return { taken: 0n, entry: undefined };
+    const { amount: taken } = await applyMove(
+      sql,
+      place,
+      { kind: 'slashed', amount },
+      { id: `slash:${id}`, at, reference: id },
+    );
+    return { taken, entry: slashEntry({ id: `${id}:usd`, at, amount: taken, providerId }) };
   }
 
   async #slashTokens(findingId: string, account: Address, step: ReturnType<typeof slashStep>): Promise<void> {

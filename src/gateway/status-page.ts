@@ -58,7 +58,17 @@ const STATES: Readonly<Record<Component['state'], string>> = {
 const LEGEND = `<p class="legend quiet"><span><i class="good"></i> 99.9 % and more</span> <span><i class="fair"></i> 99 % and more</span> <span><i class="poor"></i> less</span> <span><i class="none"></i> nothing was asked</span></p>`;
 
 function component(each: Component): string {
-  const { model, name, region, state, providers, availability_90d: share, days, last_24h: last } = each;
+  const {
+    model,
+    name,
+    region,
+    state,
+    providers,
+    availability_90d: share,
+    minutes_90d: minutes,
+    days,
+    last_24h: last,
+  } = each;
   const title = region === '' ? `<h3>${escaped(name)}</h3>` : `<h4>${escaped(region)}</h4>`;
   const pool = `${providers} ${providers === 1 ? 'provider' : 'providers'}`;
   const said =
@@ -67,11 +77,17 @@ function component(each: Component): string {
       : `${percent(share)} of ${days.some((day) => day.requests > 0) ? 'requests' : 'probes'} answered in 90 days`;
   return `<article class="${region === '' ? 'model' : 'region'}">
 <div class="line">${title}<span class="state ${state}">${STATES[state]}</span></div>
-<p class="quiet">${region === '' ? `<code>${escaped(model)}</code> · ` : ''}${pool} · ${said}</p>
+<p class="quiet">${region === '' ? `<code>${escaped(model)}</code> · ` : ''}${pool} · ${said}${inMinutes(minutes)}</p>
 ${bars(days, said)}
 <div class="ends quiet"><span>90 days ago</span><span>today</span></div>
 ${last ? figures(last) : ''}
 </article>`;
+}
+
+/** The other way to count, which agreements are about. */
+function inMinutes({ measured, unavailable, availability }: Component['minutes_90d']): string {
+  if (availability === null) return '';
+  return ` · by the minute: ${percent(availability)} available (${unavailable} of ${measured} measured minutes were not)`;
 }
 
 const BAR = { width: 7, gap: 3, height: 32 } as const;

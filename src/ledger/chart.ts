@@ -28,6 +28,10 @@ export const CHART = {
     meaning: 'monthly fees of plans, less what plans paid for requests',
   },
   'platform:slashed': { raisedBy: 'credit', meaning: 'collateral taken from providers that failed' },
+  'platform:sla': {
+    raisedBy: 'debit',
+    meaning: 'credits for missed service levels that no provider paid for',
+  },
   'platform:cash': { raisedBy: 'debit', meaning: 'money received outside the ledger' },
 } as const satisfies Record<string, AccountType>;
 
@@ -51,6 +55,7 @@ export const CLAIMABLE = 'platform:claimable';
 export const RECEIVABLE = 'platform:receivable';
 export const PLANS = 'platform:plans';
 export const SLASHED = 'platform:slashed';
+export const SLA = 'platform:sla';
 export const CASH = 'platform:cash';
 export const RESERVE = 'platform:reserve';
 

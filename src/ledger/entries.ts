@@ -45,7 +45,8 @@ export type EntryKind =
   | 'collateral-refund'
   | 'slash'
   | 'slash-returned'
-  | 'burn';
+  | 'burn'
+  | 'sla-credit';
 
 /** A credit when positive, a debit when negative (see `chart.ts`). */
 export interface Leg {

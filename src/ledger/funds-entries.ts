@@ -8,6 +8,7 @@ import {
   PLANS,
   PROMO,
   RECEIVABLE,
+  SLA,
   SLASHED,
 } from './chart.ts';
 import { type Entry, entry } from './entries.ts';
@@ -101,6 +102,34 @@ export function slashReturnedEntry({ id, at, amount, providerId }: Event & { pro
 /** What was spent to buy back SWAN and burn it, out of what is set aside for it. `id` names the transaction. */
 export function burnEntry({ id, at, amount }: Event): Entry {
   return moved('burn', { id, at }, { from: BURN, to: CASH, amount });
+}
+
+/**
+ * Credit of a month in which an agreement was missed: once for a consumer and month. `fromStakes` of it was taken from
+ * providers for their part in it, in entries of their own; the market pays the rest.
+ */
+export function slaCreditEntry(credit: {
+  consumerId: string;
+  /** `2026-11` */
+  month: string;
+  report: string;
+  at: number;
+  amount: Pico;
+  fromStakes: Pico;
+}): Entry {
+  const { consumerId, month, report, at, amount, fromStakes } = credit;
+  assert(amount > 0n && fromStakes >= 0n && fromStakes <= amount, 'stakes pay a part of a credit');
+  return entry({
+    id: `sla-credit:${consumerId}:${month}`,
+    kind: 'sla-credit',
+    at,
+    legs: [
+      { account: consumerAccount(consumerId), amount },
+      { account: SLASHED, amount: -fromStakes },
+      { account: SLA, amount: fromStakes - amount },
+    ],
+    memo: { report, month },
+  });
 }
 
 function moved(

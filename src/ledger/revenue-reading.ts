@@ -43,7 +43,7 @@ export interface NodeRevenue {
 
 /**
  * Volume of a day, kept apart. *Paid* is money that consumers paid in; *given* is credit of the market's (demo credit,
- * bonuses), which is always spent first; *covered* is what plans paid out of their fees; *free* is what was served without
+ * bonuses, credits for missed service levels), which is always spent first; *covered* is what plans paid out of their fees; *free* is what was served without
  * any of these. A request of which any part was charged counts as paid or given, whatever a plan covered of the rest.
  */
 export interface DayVolume {
@@ -139,7 +139,7 @@ export class RevenueReading {
         select substr(leg.account, 10) as consumer_id, e.seq, null::timestamptz as at, 0::numeric as charge,
           0::bigint as tokens, -leg.amount as moved
         from entries e cross join unnest(e.accounts, e.amounts) as leg(account, amount)
-        where e.kind in ('grant', 'bonus') and leg.account like 'consumer:%'
+        where e.kind in ('grant', 'bonus', 'sla-credit') and leg.account like 'consumer:%'
           and substr(leg.account, 10) in (select consumer_id from active)
         union all
         select u.consumer_id, e.seq, u.at, u.charge - coalesce(c.refund, 0),

@@ -1,5 +1,6 @@
 import type { Database, Sql } from '#db/database.ts';
 import { dayName, dayOf, dayStart, monthOf, monthStart } from '#domain/window.ts';
+import { keepAvailability } from './availability.ts';
 import type { Cell, ClosedMinute, Durations, Group } from './minute-book.ts';
 import { CELL_COUNTS, CELL_DURATIONS } from './minute-book.ts';
 import { encodeDurations, MergedDurations } from './sketch.ts';
@@ -120,6 +121,7 @@ export class MinuteTable {
         }));
         await sql`delete from service_hours where at = ${hour}`;
         if (hours.length > 0) await sql`insert into service_hours ${sql(hours)}`;
+        await keepAvailability(sql, hour, until);
         await sql`update service_minutes set rolled = true where at >= ${hour} and at < ${until} and not rolled`;
       }
       return due.length;

@@ -8,8 +8,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { networkRules } from '#hub/external/fleet.ts';
 import { silentLog } from '#kit/log.ts';
 import { Sealed } from '#kit/sealed.ts';
+import { makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
+import { BURN_RULES } from './burn-alerts.ts';
+import { BurnBook } from './burn-book.ts';
 import { IncidentBook } from './incident-book.ts';
 import { type NoticeSettings, Notices } from './notices.ts';
 
@@ -64,14 +67,16 @@ async function staged(allowed: string[], settings: Partial<NoticeSettings>) {
     because: 'It\r\nburns.',
     ...by,
   });
+  const burns = new BurnBook({ database: fresh.database, makeId });
   const notices = new Notices({
     book,
+    burns,
     clock,
     log: silentLog,
     settings: { webhook: undefined, mail: undefined, ...settings },
     rules: networkRules(allowed),
   });
-  return { clock, book, notices, id, by };
+  return { clock, book, burns, notices, id, by };
 }
 const hook = () => ({ webhook: { url: url(), secret: new Sealed('whsec') } });
 
@@ -140,5 +145,49 @@ test('mail is a file of its own with one header to a line', async () => {
   const [head = ''] = readFileSync(path.join(folder, files[0] ?? ''), 'utf8').split('\r\n\r\n');
   expect(head).toContain('Subject: [cygnet] major incident opened: m');
   expect(head).not.toMatch(/^Bcc:/m);
+  await notices.close();
+});
+
+test('a budget that begins to burn and one that ceases are told once each, whoever sees it, by both channels', async () => {
+  const mail = { folder, to: 'ops@example.org' };
+  const { burns, notices, clock } = await staged(['127.0.0.1'], { ...hook(), mail });
+  const other = new BurnBook({ database: fresh.another(), makeId });
+  const [rule] = BURN_RULES;
+  const alert = { tier: 'pro', rule: rule as (typeof BURN_RULES)[0], longRate: 20, shortRate: 30 } as const;
+  const told = () =>
+    heard
+      .map(({ body }) => JSON.parse(body) as { type: string })
+      .filter(({ type }) => type.startsWith('budget'));
+  await Promise.all([burns.note([alert], clock.wallMs()), other.note([alert], clock.wallMs())]);
+  await notices.tell();
+  await notices.tell();
+  expect(told()).toMatchObject([
+    {
+      type: 'budget.began',
+      budget: { tier: 'pro', rule: 'fast', severity: 'page', rate: 20, ended_at: null },
+    },
+  ]);
+  // One process sees it no more, the other still does.
+  await clock.advance(50_000);
+  await burns.note([], clock.wallMs());
+  await other.note([alert], clock.wallMs());
+  await clock.advance(50_000);
+  await burns.note([], clock.wallMs());
+  await notices.tell();
+  expect(told()).toHaveLength(1);
+  await clock.advance(60_000);
+  await Promise.all([burns.note([], clock.wallMs()), other.note([], clock.wallMs())]);
+  await notices.tell();
+  await notices.tell();
+  expect(told()).toMatchObject([{ type: 'budget.began' }, { type: 'budget.ended' }]);
+  const mails = readdirSync(folder).filter((name) => name.startsWith('budget'));
+  expect(mails).toHaveLength(2);
+  expect(
+    readFileSync(path.join(folder, mails.find((name) => name.includes('began')) ?? ''), 'utf8'),
+  ).toContain('Subject: [cygnet] error budget of pro burns (page)');
+  // Afterwards it is another one.
+  await burns.note([alert], clock.wallMs());
+  await notices.tell();
+  expect(told()).toHaveLength(3);
   await notices.close();
 });

@@ -8,6 +8,7 @@ import { errorRow } from '#wire/errors.ts';
 import { type GaugeReading, Metrics } from './metrics.ts';
 import { MinuteBook } from './minute-book.ts';
 import { MinuteTable } from './minute-table.ts';
+import { keepRefusals, RefusalBook } from './refusals.ts';
 import { ServiceTotals } from './service-totals.ts';
 
 /** How often closed minutes are looked for, and how often hours are added up and old partitions dropped. */
@@ -22,7 +23,7 @@ export interface Measures {
     record: UsageRecord,
     about: { tier: TierName; region: string | null; queueMs?: number | undefined },
   ): void;
-  refused(about: { modelId: string; tier: TierName; code: string }): void;
+  refused(about: { consumerId: string; modelId: string; tier: TierName; code: string }): void;
 }
 
 export interface Reliability extends Measures {
@@ -42,6 +43,7 @@ export function openReliability(parts: {
 }): Reliability {
   const { database, clock, log } = parts;
   const book = new MinuteBook(errorRow);
+  const refusals = new RefusalBook();
   const totals = new ServiceTotals(errorRow);
   const table = new MinuteTable({ database, instance: parts.life });
   const keep = async (all: boolean): Promise<void> => {
@@ -54,9 +56,24 @@ export function openReliability(parts: {
       throw error;
     }
   };
+  const keepRefused = async (all: boolean): Promise<void> => {
+    const cells = all ? refusals.takeAll() : refusals.takeClosed(clock.wallMs());
+    if (cells.length === 0) return;
+    try {
+      await keepRefusals(database, parts.life, cells);
+    } catch (error) {
+      refusals.putBack(cells);
+      throw error;
+    }
+  };
   const failed = (error: unknown): void =>
     log.warn({ err: error }, 'Measured minutes could not be kept; they wait.');
   const keeping = new Rounds(clock, { periodMs: KEEP_EVERY_MS, work: () => keep(false), failed });
+  const keepingRefused = new Rounds(clock, {
+    periodMs: KEEP_EVERY_MS,
+    work: () => keepRefused(false),
+    failed,
+  });
   const rolling = new Rounds(clock, {
     periodMs: ROLL_UP_EVERY_MS,
     work: async () => {
@@ -74,12 +91,15 @@ export function openReliability(parts: {
     },
     refused: (about) => {
       book.refused(clock.wallMs(), about);
+      refusals.note(clock.wallMs(), about);
       totals.refused(about);
     },
     close: async () => {
       await keeping.close();
+      await keepingRefused.close();
       await rolling.close();
       await keep(true).catch(failed);
+      await keepRefused(true).catch(failed);
     },
   };
 }

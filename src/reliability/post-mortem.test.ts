@@ -97,3 +97,20 @@ test('only probes saw it: a minute is unavailable when every one of them failed'
   const impact = await impactOf(fresh.database, incident, NOON + 10 * MINUTE);
   expect(impact).toMatchObject({ requests: 0, unavailableMinutes: 1, consumers: [] });
 });
+
+test('whose requests found nobody to ask is affected as well, and owed for it', async () => {
+  await fresh.database.sql`
+    insert into consumer_refusals (at, instance, consumer_id, model_id, code, requests)
+    select ${new Date(NOON + 5 * 86_400_000)}::timestamptz + m * interval '1 minute', 'a', 'con_pro', 'gone',
+      'model-without-provider', 2 from generate_series(0, 9) as m`;
+  const book = new IncidentBook(fresh.database);
+  const begun = { id: 'inc_3', modelId: 'gone', region: '', severity: 'critical', because: 'x' } as const;
+  const openedMs = NOON + 5 * 86_400_000;
+  await book.begin({ ...begun, triggers: ['no-provider'], actor: 'rule', atMs: openedMs + 7_000 });
+  const incident = (await book.find('inc_3')) as Incident;
+  const impact = await impactOf(fresh.database, incident, openedMs + 10 * MINUTE);
+  // With the 45 minutes of the first test they are 55 of the 35,471 so far: 0.155 %, one step.
+  expect(impact.consumers).toEqual([
+    { id: 'con_pro', tier: 'pro', requests: 20, failures: 20, credit: 2_750_000n },
+  ]);
+});

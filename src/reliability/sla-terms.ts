@@ -1,3 +1,5 @@
+import type { TierName } from '#domain/tier.ts';
+
 /**
  * The terms of a service level agreement, as data: what is promised to a customer with money behind it. Shares are whole
  * numbers (parts per million, basis points), because credits follow from them and are computed exactly.
@@ -40,4 +42,11 @@ export const STANDARD_SLA: SlaTerms = {
   latencyCredit: { ttftP95Ms: 1_500, hours: 3, basisPoints: 500, requestsMin: 20 },
   capBasisPoints: 2_500,
   maintenance: { noticeMinutes: 3 * 24 * 60, minutesMax: 4 * 60 },
+};
+
+/** Which terms an account has by the tier of its plan. Hobby is promised nothing that money stands behind. */
+export const SLA_OF_TIER: Readonly<Record<TierName, SlaTerms | undefined>> = {
+  hobby: undefined,
+  pro: STANDARD_SLA,
+  business: STANDARD_SLA,
 };

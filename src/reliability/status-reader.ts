@@ -3,6 +3,7 @@ import { dayOf, dayStart } from '#domain/window.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import type { StatusBody } from '#wire/status.ts';
+import { availabilityByDay } from './availability.ts';
 import type { IncidentBook } from './incident-book.ts';
 import { windowsSince } from './maintenance.ts';
 import type { MinuteTable } from './minute-table.ts';
@@ -110,7 +111,18 @@ export class StatusReader {
       select day, model_id, region, sum(requests)::float8 as requests, sum(failures)::float8 as failures,
         sum(probes)::float8 as probes, sum(probe_failures)::float8 as probe_failures
       from counted group by day, model_id, region`;
+    const minutes = new Map(
+      (await availabilityByDay(this.#parts.database.sql, from, until)).map((each) => [
+        `${each.modelId}\n${each.region}\n${each.day}`,
+        each,
+      ]),
+    );
+    const minutesOf = (modelId: string, region: string, day: number) => {
+      const { measured = 0, unavailable = 0 } = minutes.get(`${modelId}\n${region}\n${day}`) ?? {};
+      return { minutes: measured, minutesDown: unavailable };
+    };
     return rows.map((row) => ({
+      ...minutesOf(row.model_id, row.region, dayOf(row.day.getTime())),
       modelId: row.model_id,
       region: row.region,
       day: dayOf(row.day.getTime()),

@@ -13,6 +13,8 @@ const counts = (more: Partial<DayCounts>): DayCounts => ({
   failures: 0,
   probes: 0,
   probeFailures: 0,
+  minutes: 0,
+  minutesDown: 0,
   ...more,
 });
 const incident = (more: Partial<Incident> = {}): Incident => ({

@@ -18,6 +18,9 @@ export interface DayCounts {
   readonly failures: number;
   readonly probes: number;
   readonly probeFailures: number;
+  /** Measured by a request or a probe, and those of them that were unavailable. */
+  readonly minutes: number;
+  readonly minutesDown: number;
 }
 
 export interface LastDay {
@@ -104,7 +107,14 @@ function componentOf(
   );
   const days: Component['days'] = [];
   for (let day = facts.fromDay; day <= facts.toDay; day++) {
-    const { requests = 0, failures = 0, probes = 0, probeFailures = 0 } = counted.get(day) ?? {};
+    const {
+      requests = 0,
+      failures = 0,
+      probes = 0,
+      probeFailures = 0,
+      minutes = 0,
+      minutesDown = 0,
+    } = counted.get(day) ?? {};
     days.push({
       day: dayName(day),
       requests,
@@ -112,6 +122,8 @@ function componentOf(
       probes,
       probe_failures: probeFailures,
       availability: availability({ requests, failures, probes, probeFailures }),
+      minutes,
+      minutes_unavailable: minutesDown,
     });
   }
   const sum = (of: (day: Component['days'][number]) => number): number =>
@@ -130,6 +142,10 @@ function componentOf(
       probes: sum((day) => day.probes),
       probeFailures: sum((day) => day.probe_failures),
     }),
+    minutes_90d: minutesOf(
+      sum((day) => day.minutes),
+      sum((day) => day.minutes_unavailable),
+    ),
     days,
     last_24h: last
       ? {
@@ -143,6 +159,14 @@ function componentOf(
           ttft_p95_ms_by_hour: [...last.ttftP95ByHour],
         }
       : null,
+  };
+}
+
+function minutesOf(measured: number, unavailable: number): Component['minutes_90d'] {
+  return {
+    measured,
+    unavailable,
+    availability: measured === 0 ? null : (measured - unavailable) / measured,
   };
 }
 

@@ -13,6 +13,7 @@ import { Rounds } from '#kit/rounds.ts';
 import type { Book } from '#ledger/book.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import { errorRow } from '#wire/errors.ts';
+import { BurnBook } from './burn-book.ts';
 import { BurnWatch } from './burn-watch.ts';
 import { IncidentBook } from './incident-book.ts';
 import { IncidentWatch } from './incident-watch.ts';
@@ -41,6 +42,8 @@ export interface Watching {
   readonly readyRegions: (modelId: string) => string[];
   readonly door: ProbeDoor;
   readonly gauges: readonly GaugeReading[];
+  /** How many probes of a model ended so since the start. */
+  probed(modelId: string, kind: 'door' | 'straight', verdict: 'ok' | 'failed' | 'neutral'): number;
   served(record: UsageRecord, about: { tier: TierName; region: string | null }): void;
   refused(about: { modelId: string; tier: TierName; code: string }): void;
   /** The public door is open: probing begins. */
@@ -54,6 +57,8 @@ export function openWatching(parts: {
   settings: WatchSettings;
   database: Database;
   clock: Clock;
+  /** Measures how long a probe's answer takes. */
+  stopwatch: Clock;
   random: Randomness;
   ids: IdMaker;
   log: Logger;
@@ -84,16 +89,18 @@ export function openWatching(parts: {
     pool,
     standInOf: (modelId) => models.resolve(modelId)?.standIn,
   });
-  const notices = new Notices({ book, clock, log, settings, rules: parts.rules });
+  const burns = new BurnBook({ database, makeId: parts.ids });
+  const notices = new Notices({ book, burns, clock, log, settings, rules: parts.rules });
   const looking = new Rounds(clock, {
     periodMs: LOOK_EVERY_MS,
     work: async () => {
       await incidents.look();
+      await burns.note(incidents.alerts, clock.wallMs());
       await notices.tell();
     },
     failed: (error) => log.warn({ err: error }, 'Incidents could not be looked at; the last posture holds.'),
   });
-  const door = new ProbeDoor({ clock, random });
+  const door = new ProbeDoor({ clock: parts.stopwatch, random });
   const probeBook = new ProbeBook(database);
   let probes: Probes | undefined;
   const rounds: Rounds[] = [looking];
@@ -117,6 +124,7 @@ export function openWatching(parts: {
     ],
     door,
     gauges: gaugesOf(incidents, () => probes),
+    probed: (...which) => probes?.countOf(...which) ?? 0,
     served: (record, { tier, region }) => {
       signals.served(record, { tier, region });
       burn.note(tier, record.errorCode);

@@ -44,6 +44,7 @@ const anyCandidate = fc
     state: fc.constantFrom('closed', 'closed', 'open', 'half-open'),
     openUntilMs: fc.constantFrom(NOW - 1, NOW + 5_000),
     trialsUnderWay: fc.nat(1),
+    byProbes: fc.boolean(),
     ttftMs: fc.option(fc.integer({ min: 0, max: 3_000 })),
     success: fc.double({ min: 0, max: 1, noNaN: true }),
   })

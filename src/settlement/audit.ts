@@ -45,6 +45,8 @@ export async function auditMarket(parts: {
   desk?: ClaimsDesk | undefined;
   /** The audit of money in and out (`funds/audit.ts`), which this room does not know. */
   funds?: () => Promise<FundsFindings>;
+  /** The audit of service level credits (`sla/audit.ts`), likewise. */
+  agreements?: () => Promise<Difference[]>;
 }): Promise<MarketAuditReport> {
   const ledger = await auditLedger(parts.database);
   const differences = [...ledger.differences, ...(await auditTokens(parts.database))];
@@ -59,7 +61,7 @@ export async function auditMarket(parts: {
   }
   if (parts.store && parts.desk) await auditFiles(parts.store, parts.desk, differences);
   const funds = await parts.funds?.();
-  differences.push(...(funds?.differences ?? []));
+  differences.push(...(funds?.differences ?? []), ...((await parts.agreements?.()) ?? []));
   return {
     ...ledger,
     ...counts,

@@ -7,7 +7,7 @@ import { Deposits } from '#funds/deposits.ts';
 import { createConsumer } from '#identity/consumers.ts';
 import { audit } from '#ledger/audit.ts';
 import { writeEntries } from '#ledger/book.ts';
-import { planFeeEntry } from '#ledger/funds-entries.ts';
+import { planFeeEntry, slaCreditEntry } from '#ledger/funds-entries.ts';
 import { makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { Sales } from '#support/sales.ts';
@@ -64,6 +64,45 @@ async function numbers(): Promise<string[]> {
 async function balance(consumerId: string): Promise<Pico> {
   return (await sales.book(0).balance(consumerId)).total;
 }
+
+describe('a credit for a missed service level', () => {
+  const credit = async (consumerId: string, at: number, amount: Pico) =>
+    await fresh.database.transaction((sql) =>
+      writeEntries(sql, [
+        slaCreditEntry({ consumerId, month: '2026-11', report: 'sla_1', at, amount, fromStakes: 0n }),
+      ]),
+    );
+
+  test("is a credit note that names its own month's invoice", async () => {
+    const id = await consumer();
+    await sales.sell({ consumerId: id, at: NOVEMBER, charge: parseUsd('60') });
+    await billingAt(Date.UTC(2026, 11, 2)).round();
+    await credit(id, Date.UTC(2026, 11, 3), parseUsd('6'));
+    await billingAt(Date.UTC(2027, 0, 2)).round();
+    const [invoice] = await invoicesOf(id);
+    expect(await creditNotesOf(id)).toMatchObject([
+      {
+        month: '2026-12',
+        corrects: invoice?.number,
+        corrects_month: '2026-11',
+        lines: [{ kind: 'sla-credit', name: 'sla-credit', month: '2026-11', count: 1, amount_usd: '6.00' }],
+        total_usd: '6.00',
+      },
+    ]);
+  });
+
+  test('is a movement of the account where its month has no invoice to take it off', async () => {
+    const id = await consumer();
+    await credit(id, Date.UTC(2026, 11, 3), 500n);
+    await sales.sell({ consumerId: id, at: Date.UTC(2026, 11, 4), charge: 100n });
+    await billingAt(Date.UTC(2027, 0, 2)).round();
+    expect(await creditNotesOf(id)).toEqual([]);
+    const [invoice] = await invoicesOf(id);
+    expect(invoice?.account.movements).toEqual([
+      { kind: 'sla-credit', count: 1, amount_usd: '0.0000000005' },
+    ]);
+  });
+});
 
 describe('an invoice', () => {
   test('has a line for each model, the plan, and the account from the first day to the last', async () => {

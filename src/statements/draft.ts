@@ -189,7 +189,7 @@ function totals(total: Pico) {
 
 function documentLine(line: BillingLine, sign: bigint): DocumentLine {
   return {
-    kind: line.kind === 'plan-fee' ? 'plan-fee' : 'usage',
+    kind: line.kind === 'plan-fee' ? 'plan-fee' : line.name === 'sla-credit' ? 'sla-credit' : 'usage',
     name: line.name,
     month: line.ofMonth,
     count: line.count,

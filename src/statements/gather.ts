@@ -9,6 +9,9 @@ import { assert } from '#kit/assert.ts';
  * What a correction gives back of a charge of this month is taken off that charge's line; of an earlier month's it is a
  * refund for that month. (Where clocks disagree so much that the charge is labelled later than this month, it is taken off
  * here and charged there.)
+ *
+ * A credit of a service level agreement is a refund for its own month, where that month has an invoice to take it off, and a
+ * movement otherwise.
  */
 export async function gatherLines(sql: Sql, month: string): Promise<void> {
   const [row] = await sql<{ ends_at: Date; cut: bigint; state: string }[]>`
@@ -53,8 +56,13 @@ export async function gatherLines(sql: Sql, month: string): Promise<void> {
       select f.consumer_id, 'plan-fee', split_part(f.id, ':', 3), f.at, null, 1, 0, 0, 0, 0, f.amount
       from facts f where f.kind = 'plan-fee'
       union all
+      select f.consumer_id, case when d.number is null then 'movement' else 'refund' end, f.kind, f.at,
+        case when d.number is not null then right(f.id, 7) end, 1, 0, 0, 0, 0, f.amount
+      from facts f left join documents d on d.subject = 'invoice:' || f.consumer_id || ':' || right(f.id, 7)
+      where f.kind = 'sla-credit'
+      union all
       select f.consumer_id, 'movement', f.kind, f.at, null, 1, 0, 0, 0, 0, f.amount
-      from facts f where f.kind not in ('charge', 'correction', 'plan-fee')
+      from facts f where f.kind not in ('charge', 'correction', 'plan-fee', 'sla-credit')
     )
     select ${month}, consumer_id, kind, name, coalesce(billed, to_char(of_at at time zone 'UTC', 'YYYY-MM')),
       sum(count), coalesce(sum(input), 0), coalesce(sum(output), 0), coalesce(sum(units), 0), coalesce(sum(seconds), 0),

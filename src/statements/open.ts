@@ -4,8 +4,10 @@ import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
 import { type Range, RevenueReading } from '#ledger/revenue-reading.ts';
+import type { SlaReportBody } from '#wire/sla.ts';
 import { Billing, type TokenDecimals } from './billing.ts';
 import { journalCsv } from './journal.ts';
+import type { SlaPaper } from './pdf.ts';
 import { Press } from './press.ts';
 import {
   type TreasuryBalances,
@@ -21,6 +23,8 @@ import {
 export interface Statements {
   readonly billing: Billing;
   readonly press: Press;
+  /** A service level report as it is printed: with whom it is from and for. */
+  slaPaper(report: SlaReportBody): Promise<SlaPaper>;
   readonly revenue: RevenueReading;
   treasury(): Promise<TreasuryBalances>;
   movements(range: Range): Promise<TreasuryMovement[]>;
@@ -48,19 +52,26 @@ export function openStatements(parts: {
   clock: Clock;
 }): Statements {
   const { database, settings, clock } = parts;
+  const issuer = {
+    name: settings.issuerName,
+    address: [...settings.issuerAddress],
+    tax_id: settings.issuerTaxId ?? null,
+    note: settings.note ?? null,
+  };
   return {
     billing: new Billing({
       database,
       clock,
-      issuer: {
-        name: settings.issuerName,
-        address: [...settings.issuerAddress],
-        tax_id: settings.issuerTaxId ?? null,
-        note: settings.note ?? null,
-      },
+      issuer,
       decimals: Object.fromEntries(parts.assets.map(({ asset, decimals }) => [asset, decimals])),
     }),
     press: new Press({ clock, fontFile: settings.fontFile }),
+    slaPaper: async (report) => {
+      const { consumer: id } = report;
+      const [row] = await database.sql<{ name: string }[]>`select name from consumers where id = ${id}`;
+      const customer = { id, name: row?.name ?? id };
+      return { document: 'sla-report', issuer, customer, report };
+    },
     revenue: new RevenueReading(database),
     treasury: () => treasuryBalances(database),
     movements: (range) => treasuryMovements(database, range),

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 // oxlint-disable-next-line import/no-named-as-default -- its types have the default only
 import PDFDocument from 'pdfkit';
-import type { DocumentBody, InvoiceBody } from '#wire/documents.ts';
+import type { DocumentBody, InvoiceBody, Issuer } from '#wire/documents.ts';
+import type { SlaReportBody } from '#wire/sla.ts';
 
 /**
  * Documents on paper. Everything on it comes from the document's JSON, the dates too, so the same document is the same file,
@@ -36,8 +37,20 @@ const INK = '#1a1a1a';
 const FAINT = '#6b6b6b';
 const RULE = '#c8c8c8';
 
-export async function pdfOf(body: DocumentBody, fonts: DocumentFonts): Promise<Buffer> {
-  const paper = new Paper(body, fonts);
+/** A service level report, with whom it is from and for. */
+export interface SlaPaper {
+  readonly document: 'sla-report';
+  readonly issuer: Issuer;
+  readonly customer: { readonly id: string; readonly name: string };
+  readonly report: SlaReportBody;
+}
+
+export async function pdfOf(body: DocumentBody | SlaPaper, fonts: DocumentFonts): Promise<Buffer> {
+  return body.document === 'sla-report' ? await slaPdf(body, fonts) : await documentPdf(body, fonts);
+}
+
+async function documentPdf(body: DocumentBody, fonts: DocumentFonts): Promise<Buffer> {
+  const paper = new Paper(headOf(body), fonts);
   paper.head();
   if (body.document === 'receipt') {
     const { deposit } = body;
@@ -65,10 +78,10 @@ export async function pdfOf(body: DocumentBody, fonts: DocumentFonts): Promise<B
         { title: 'Amount, USD', width: 0.22, right: true },
       ],
       body.lines.map((line) => [
-        `${line.kind === 'plan-fee' ? `Plan ${line.name}` : line.name}${extras(line, body.month)}`,
-        line.kind === 'plan-fee' ? '' : whole(line.count),
-        line.kind === 'plan-fee' ? '' : whole(line.input_tokens),
-        line.kind === 'plan-fee' ? '' : whole(line.output_tokens),
+        `${nameOf(line)}${extras(line, body.month)}`,
+        line.kind !== 'usage' ? '' : whole(line.count),
+        line.kind !== 'usage' ? '' : whole(line.input_tokens),
+        line.kind !== 'usage' ? '' : whole(line.output_tokens),
         line.amount_usd,
       ]),
     );
@@ -79,7 +92,135 @@ export async function pdfOf(body: DocumentBody, fonts: DocumentFonts): Promise<B
   return await paper.end();
 }
 
+async function slaPdf({ report, issuer, customer }: SlaPaper, fonts: DocumentFonts): Promise<Buffer> {
+  const final = report.state === 'final';
+  const paper = new Paper(
+    {
+      title: 'SLA report',
+      number: `SLA-${report.month}`,
+      issuedAt: report.made_at,
+      issuer,
+      customer,
+      about: [
+        ['Month (UTC)', report.month],
+        ['State', report.state],
+      ],
+      notes: [
+        final
+          ? 'The credit was given to the prepaid balance.'
+          : 'An estimate: the month is not closed, and nothing is credited yet.',
+        ...(report.id === null ? [] : [`Report ${report.id}.`]),
+        `Computed from the inputs with the digest ${report.inputs_digest}.`,
+      ],
+    },
+    fonts,
+  );
+  const { terms } = report;
+  paper.head();
+  paper.facts('What was measured', [
+    ['From (UTC)', moment(report.from)],
+    ['Until', moment(report.until)],
+    ['Minutes', whole(report.minutes)],
+    ['Of them unavailable', whole(report.unavailable_minutes)],
+    ['Of these excluded', whole(report.excluded_minutes)],
+    ['Minutes that nobody measured, counted as available', whole(report.unmeasured_minutes)],
+    ['Uptime', share(report.uptime_ppm)],
+    [`Promised (${terms.name})`, share(terms.availability_ppm)],
+  ]);
+  if (report.unavailable.length > 0) {
+    paper.table(STRETCHES, report.unavailable.slice(0, ROWS_MAX).map(stretch('Unavailable')));
+  }
+  if (report.slow_hours.length > 0) {
+    paper.table(STRETCHES, report.slow_hours.slice(0, ROWS_MAX).map(stretch('First token too slow')));
+  }
+  if (report.exclusions.length > 0) {
+    paper.table(
+      [
+        { title: 'Excluded', width: 0.22 },
+        { title: 'From (UTC)', width: 0.2 },
+        { title: 'Minutes', width: 0.12, right: true },
+        { title: 'Evidence', width: 0.46 },
+      ],
+      report.exclusions
+        .slice(0, ROWS_MAX)
+        .map((each) => [
+          each.kind,
+          moment(each.from),
+          each.refused === null ? whole(each.minutes) : '0',
+          each.refused === null ? each.evidence : `Takes nothing out (${each.refused}). ${each.evidence}`,
+        ]),
+    );
+  }
+  paper.facts('Credit', [
+    ['Paid for the month, USD', report.fee_usd],
+    ['For availability', basis(report.availability_basis_points)],
+    ['For latency', basis(report.latency_basis_points)],
+    [`Together, at most ${basis(terms.cap_basis_points)}`, basis(report.basis_points)],
+    ['Credit, USD', report.credit_usd],
+  ]);
+  paper.notes();
+  return await paper.end();
+}
+
+/** Of one table of a report: the whole list is in its JSON. */
+const ROWS_MAX = 500;
+const STRETCHES = [
+  { title: 'What', width: 0.4 },
+  { title: 'From (UTC)', width: 0.3 },
+  { title: 'Until', width: 0.3 },
+];
+
+function stretch(name: string): (each: { from: string; until: string }) => string[] {
+  return ({ from, until }) => [name, moment(from), moment(until)];
+}
+
+/** Parts per million as a percentage, exact. */
+function share(ppm: number): string {
+  return `${Math.floor(ppm / 10_000)}.${(ppm % 10_000).toString().padStart(4, '0')} %`;
+}
+
+function basis(points: number): string {
+  return `${points / 100} %`;
+}
+
+/** What stands at the top and at the end of a paper. */
+interface PaperHead {
+  readonly title: string;
+  readonly number: string;
+  readonly issuedAt: string;
+  readonly issuer: Issuer;
+  readonly customer: { readonly id: string; readonly name: string };
+  readonly about: readonly (readonly [string, string])[];
+  readonly notes: readonly string[];
+}
+
+function headOf(body: DocumentBody): PaperHead {
+  return {
+    title: TITLES[body.document],
+    number: body.number,
+    issuedAt: body.issued_at,
+    issuer: body.issuer,
+    customer: body.customer,
+    about: [
+      ...('month' in body ? [['Month (UTC)', body.month] as const] : []),
+      ...('corrects' in body ? [['Corrects', `${body.corrects} of ${body.corrects_month}`] as const] : []),
+    ],
+    notes: [
+      body.document === 'receipt'
+        ? 'This payment was credited to the prepaid balance.'
+        : body.document === 'invoice'
+          ? 'Paid in full from the prepaid balance. Nothing is due.'
+          : 'This amount was given back to the prepaid balance.',
+      'Taxes are not computed on this document.',
+    ],
+  };
+}
+
 const METHODS = { card: 'Card', bank: 'Bank transfer', paypal: 'PayPal', crypto: 'Crypto transfer' } as const;
+
+function nameOf({ kind, name }: { kind: string; name: string }): string {
+  return kind === 'plan-fee' ? `Plan ${name}` : kind === 'sla-credit' ? 'Service level credit' : name;
+}
 
 /** What is told of a line beside its name: pieces, minutes, and the month where it is another. */
 function extras(line: { units: number; seconds: number; month: string }, month: string): string {
@@ -115,28 +256,27 @@ interface Column {
 /** A page under the pen: where the next thing goes, and a new page when it does not fit. */
 class Paper {
   readonly #pdf: PDFKit.PDFDocument;
-  readonly #body: DocumentBody;
+  readonly #head: PaperHead;
   #y = LEFT;
 
-  constructor(body: DocumentBody, fonts: DocumentFonts) {
-    const issuedAt = new Date(body.issued_at);
-    const title = `${TITLES[body.document]} ${body.number}`;
-    this.#body = body;
+  constructor(head: PaperHead, fonts: DocumentFonts) {
+    const issuedAt = new Date(head.issuedAt);
+    const title = `${head.title} ${head.number}`;
+    this.#head = head;
     this.#pdf = new PDFDocument({
       size: 'A4',
       margin: 0,
       bufferPages: true,
       lang: 'en',
-      info: { Title: title, Author: shown(body.issuer.name), CreationDate: issuedAt, ModDate: issuedAt },
+      info: { Title: title, Author: shown(head.issuer.name), CreationDate: issuedAt, ModDate: issuedAt },
     });
     this.#pdf.registerFont('plain', fonts.plain);
     this.#pdf.registerFont('bold', fonts.bold);
   }
 
   head(): void {
-    const { issuer, customer, number, issued_at } = this.#body;
+    const { title, issuer, customer, number, issuedAt } = this.#head;
     const half = WIDTH / 2 - 10;
-    const title = TITLES[this.#body.document];
     this.#write(title, { font: 'bold', size: 22, x: LEFT, width: half });
     const titleEnds = this.#y;
     this.#y = LEFT + 4;
@@ -147,11 +287,8 @@ class Paper {
     this.#y = Math.max(this.#y, titleEnds) + 18;
     const about: (readonly [string, string])[] = [
       ['Number', number],
-      ['Date', issued_at.slice(0, 10)],
-      ...('month' in this.#body ? [['Month (UTC)', this.#body.month] as const] : []),
-      ...('corrects' in this.#body
-        ? [['Corrects', `${this.#body.corrects} of ${this.#body.corrects_month}`] as const]
-        : []),
+      ['Date', issuedAt.slice(0, 10)],
+      ...this.#head.about,
     ];
     const top = this.#y;
     this.#write('Customer', { size: 8, x: LEFT, width: half, color: FAINT });
@@ -205,19 +342,11 @@ class Paper {
   }
 
   notes(): void {
-    const { issuer, document } = this.#body;
-    const notes = [
-      document === 'receipt'
-        ? 'This payment was credited to the prepaid balance.'
-        : document === 'invoice'
-          ? 'Paid in full from the prepaid balance. Nothing is due.'
-          : 'This amount was given back to the prepaid balance.',
-      'Taxes are not computed on this document.',
-      ...(issuer.note === null ? [] : [issuer.note]),
-    ];
+    const { note } = this.#head.issuer;
+    const notes = [...this.#head.notes, ...(note === null ? [] : [note])];
     this.#room(20 * notes.length);
-    for (const note of notes)
-      this.#write(shown(note), { size: 8, x: LEFT, width: WIDTH, color: FAINT, linesMax: 6 });
+    for (const each of notes)
+      this.#write(shown(each), { size: 8, x: LEFT, width: WIDTH, color: FAINT, linesMax: 6 });
   }
 
   async end(): Promise<Buffer> {
@@ -228,7 +357,7 @@ class Paper {
         .font('plain')
         .fontSize(8)
         .fillColor(FAINT)
-        .text(`${this.#body.number}, page ${page + 1} of ${count}`, LEFT, 800, {
+        .text(`${this.#head.number}, page ${page + 1} of ${count}`, LEFT, 800, {
           width: WIDTH,
           align: 'right',
           lineBreak: false,

@@ -1,10 +1,10 @@
 import { parentPort } from 'node:worker_threads';
 import type { DocumentBody } from '#wire/documents.ts';
-import { documentFonts, pdfOf } from './pdf.ts';
+import { documentFonts, pdfOf, type SlaPaper } from './pdf.ts';
 
 /** A document to print, and the operator's font where there is one. */
 export interface PrintWork {
-  readonly body: DocumentBody;
+  readonly body: DocumentBody | SlaPaper;
   readonly fontFile: string | undefined;
 }
 export type Printed = { readonly pdf: Uint8Array } | { readonly failed: string };

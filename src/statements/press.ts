@@ -2,6 +2,7 @@ import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import { startThread } from '#kit/thread.ts';
 import type { DocumentBody } from '#wire/documents.ts';
+import type { SlaPaper } from './pdf.ts';
 import type { Printed, PrintWork } from './pdf.worker.ts';
 
 /**
@@ -20,7 +21,7 @@ export class Press {
   }
 
   /** The document as PDF. Faults: `too-many-at-once` when many are asked for, `internal` when it cannot be printed. */
-  async print(body: DocumentBody): Promise<Buffer> {
+  async print(body: DocumentBody | SlaPaper): Promise<Buffer> {
     if (this.#waiting >= WAITING_MAX) {
       throw new Fault('too-many-at-once', { outer: 'Too many documents are being printed.', retryAfterS: 2 });
     }

@@ -7,6 +7,8 @@ import { Deposits } from '#funds/deposits.ts';
 import { createConsumer } from '#identity/consumers.ts';
 import { bindNode } from '#identity/nodes.ts';
 import { audit } from '#ledger/audit.ts';
+import { openAccount, writeEntries } from '#ledger/book.ts';
+import { slaCreditEntry } from '#ledger/funds-entries.ts';
 import { RevenueReading } from '#ledger/revenue-reading.ts';
 import { makeId, makeProvider } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
@@ -279,6 +281,24 @@ test('the treasury says what it has and what is due to be burned, and what moved
   expect(sum('2026-12', 'platform:treasury')).toBe(second.treasury);
 });
 
+test('a credit for a missed service level is in the treasury, in the journal, and given money when it is spent', async () => {
+  const id = await consumer();
+  const { database } = fresh;
+  await database.transaction(async (sql) => {
+    await openAccount(sql, { account: `consumer:${id}`, kind: 'consumer' });
+    const credit = { consumerId: id, month: '2026-10', report: 'sla_1', at: NOVEMBER, fromStakes: 0n };
+    await writeEntries(sql, [slaCreditEntry({ ...credit, amount: parseUsd('6') })]);
+  });
+  await sales.sell({ consumerId: id, at: NOVEMBER, charge: parseUsd('5') });
+  expect((await treasuryBalances(database)).sla).toBe(-parseUsd('6'));
+  const [day] = await revenue.volume(ALL);
+  expect(day).toMatchObject({ paid: 0n, given: parseUsd('5') });
+  let text = '';
+  for await (const part of journalCsv(database, ALL)) text += part;
+  expect(text).toContain(`sla-credit:${id}:2026-10,sla-credit,transfer,consumer:${id},,6.00`);
+  expect(text).toContain(`sla-credit:${id}:2026-10,sla-credit,transfer,platform:sla,6.00,`);
+});
+
 describe("the accountant's journal", () => {
   const journal = async (range = ALL): Promise<string[][]> => {
     let text = '';
@@ -372,6 +392,7 @@ describe("the accountant's journal", () => {
     ['reversal', 'platform:receivable', null, 'payout'],
     ['slash', 'platform:slashed', null, 'transfer'],
     ['grant', 'platform:promo', null, 'transfer'],
+    ['sla-credit', 'platform:sla', null, 'transfer'],
   ] as const)('%s on %s, in %s, is a %s', (kind, account, asset, category) => {
     expect(categoryOf(kind, account, asset)).toBe(category);
   });

@@ -146,3 +146,47 @@ export function gpusCsv(gpus: readonly GpuRevenue[]): string {
     ]),
   ]);
 }
+
+/** A consumer's own minutes, as their service level is computed from them. */
+export interface ServiceMinute {
+  /** ISO 8601 */
+  readonly minute: string;
+  readonly model: string;
+  readonly requests: number;
+  readonly failures: number;
+  readonly failures_of_providers: number;
+  readonly failures_of_market: number;
+  readonly not_counted: number;
+  readonly ttft_p95_ms: number | null;
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+}
+
+export function serviceMinutesCsv(rows: readonly ServiceMinute[]): string {
+  return csvOf([
+    [
+      'minute',
+      'model',
+      'requests',
+      'failures',
+      'failures_of_providers',
+      'failures_of_market',
+      'not_counted',
+      'ttft_p95_ms',
+      'input_tokens',
+      'output_tokens',
+    ],
+    ...rows.map((each): Cell[] => [
+      each.minute,
+      each.model,
+      each.requests,
+      each.failures,
+      each.failures_of_providers,
+      each.failures_of_market,
+      each.not_counted,
+      each.ttft_p95_ms,
+      each.input_tokens,
+      each.output_tokens,
+    ]),
+  ]);
+}

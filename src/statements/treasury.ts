@@ -1,6 +1,6 @@
 import type { Database } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
-import { BURN, FEE, PLANS, PROMO, SLASHED, TREASURY } from '#ledger/chart.ts';
+import { BURN, FEE, PLANS, PROMO, SLA, SLASHED, TREASURY } from '#ledger/chart.ts';
 import type { Entry } from '#ledger/entries.ts';
 import type { Range } from '#ledger/revenue-reading.ts';
 
@@ -16,6 +16,8 @@ export interface TreasuryBalances {
   readonly slashed: Pico;
   /** Credit given away, a debit. */
   readonly promo: Pico;
+  /** Credits for missed service levels that the market paid itself, a debit. */
+  readonly sla: Pico;
 }
 
 /** What moved an account in a month, by kind of entry. */
@@ -43,6 +45,7 @@ export async function treasuryBalances(database: Database): Promise<TreasuryBala
     plans: of(PLANS),
     slashed: of(SLASHED),
     promo: of(PROMO),
+    sla: of(SLA),
   };
 }
 

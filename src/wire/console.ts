@@ -278,6 +278,7 @@ const day = z.string().transform((text, context) => {
   if (read === undefined) context.addIssue({ code: 'custom', message: 'is not a day such as 2026-11-26' });
   return read ?? 0;
 });
+const INSTANT_REFUSED = 'is not a time with its zone such as 2026-11-26T09:00Z';
 const DAYS_MAX = 400;
 /** Days, both included; the last thirty where they are left out. */
 const range = { from: day.optional(), to: day.optional() };
@@ -292,6 +293,33 @@ export const documentsQuery = z.object({ ...listQuery.shape, month: month.option
 export const allDocumentsQuery = z.object({
   ...documentsQuery.shape,
   consumer: z.string().max(200).optional(),
+});
+/** A moment with its zone, such as `2026-11-26T09:00Z`; read as wall milliseconds. */
+const instant = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/, INSTANT_REFUSED)
+  .transform((text, context) => {
+    const read = Date.parse(text);
+    if (Number.isNaN(read)) context.addIssue({ code: 'custom', message: INSTANT_REFUSED });
+    return read;
+  });
+export const slaReportQuery = z.object({ format: z.enum(['json', 'html', 'pdf']).default('json') });
+export const slaDataQuery = z
+  .object({ from: instant, until: instant, ...tableFormat })
+  .refine(({ from, until }) => until > from, 'is no window: until comes after from');
+export const slaExclusionsQuery = z.object({ month: month.optional() });
+export const slaExclusionRequest = z
+  .strictObject({
+    consumer: z.string().max(200).default(''),
+    kind: z.enum(['customer-network', 'over-quota', 'force-majeure', 'above-tier-limits', 'misuse']),
+    from: instant,
+    until: instant,
+    evidence: z.string().trim().min(1).max(1_000),
+  })
+  .refine(({ from, until }) => until > from, 'is no stretch: until comes after from');
+export const slaAppealRequest = z.strictObject({
+  decision: z.enum(['granted', 'rejected']),
+  reason: z.string().trim().min(1).max(1_000),
 });
 export const rangeQuery = z.object(range).refine(ordered, RANGE_REFUSED);
 export const providerEarningsQuery = z

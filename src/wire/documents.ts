@@ -23,12 +23,12 @@ const head = {
   currency: z.literal('USD'),
 };
 const line = z.strictObject({
-  kind: z.enum(['usage', 'plan-fee']),
-  /** A model, or a plan. */
+  kind: z.enum(['usage', 'plan-fee', 'sla-credit']),
+  /** A model, or a plan, or `sla-credit`. */
   name: z.string(),
   /** When it was served or began; an earlier month than the document's where it was written late. */
   month,
-  /** Requests, or periods of a plan. */
+  /** Requests, or periods of a plan, or credits. */
   count,
   input_tokens: count,
   output_tokens: count,

@@ -22,6 +22,11 @@ export const statusSchema = z
         availability_90d: share.describe(
           'The share of requests that our side did not fail; null: nothing was asked.',
         ),
+        minutes_90d: z
+          .object({ measured: z.int(), unavailable: z.int(), availability: share })
+          .describe(
+            'By one-minute intervals, as agreements count: a minute is unavailable when more than 5 % of its requests failed, or every probe where nobody asked. Of minutes that somebody measured.',
+          ),
         days: z.array(
           z.object({
             day: z.string(),
@@ -30,6 +35,8 @@ export const statusSchema = z
             probes: z.int(),
             probe_failures: z.int(),
             availability: share,
+            minutes: z.int().describe('Measured by a request or a probe.'),
+            minutes_unavailable: z.int(),
           }),
         ),
         last_24h: z

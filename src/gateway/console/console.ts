@@ -14,6 +14,7 @@ import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { eventRoutes } from './events.ts';
 import { fundsRoutes } from './funds.ts';
+import { incidentRoutes } from './incidents.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
@@ -30,6 +31,7 @@ import type { ConsoleRooms } from './rooms.ts';
 import { type Caller, type Route, Visit } from './route.ts';
 import { SESSION_COOKIE } from './session-cookie.ts';
 import { settlementRoutes } from './settlements.ts';
+import { slaRoutes } from './sla.ts';
 import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
@@ -125,10 +127,12 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...providerViewRoutes(rooms),
     ...settlementRoutes(rooms),
     ...statementRoutes(rooms),
+    ...slaRoutes(rooms),
     ...operatorRoutes(rooms),
     ...operatorConsumerRoutes(rooms),
     ...operatorMoneyRoutes(rooms),
     ...operatorPriceRoutes(rooms),
+    ...incidentRoutes(rooms),
     ...benchmarkRoutes(rooms),
   ];
 }

@@ -1,6 +1,7 @@
 import { decimalUsd } from '#domain/money.ts';
 import { dayOf, dayStart } from '#domain/window.ts';
 import { Fault } from '#kit/fault.ts';
+import type { IncidentBook } from '#reliability/incident-book.ts';
 import {
   type BalanceEvent,
   eventsQuery,
@@ -79,10 +80,9 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
 
 /** What pages are told, from the rooms that know it. */
 export function liveSources(
-  rooms: Pick<
-    ConsoleRooms,
-    'clock' | 'own' | 'registry' | 'incidents' | 'claims' | 'providerDesk' | 'funds' | 'audits'
-  >,
+  rooms: Pick<ConsoleRooms, 'clock' | 'own' | 'registry' | 'claims' | 'providerDesk' | 'funds' | 'audits'> & {
+    incidents: Pick<IncidentBook, 'open'>;
+  },
 ): LiveSources {
   const { clock, own } = rooms;
   const today = () => ({ from: dayStart(dayOf(clock.wallMs())), until: clock.wallMs() + 1 });

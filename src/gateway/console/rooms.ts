@@ -28,12 +28,15 @@ import type { Book } from '#ledger/book.ts';
 import type { ConsumerReading } from '#ledger/consumer-reading.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
 import type { AttemptTable } from '#reliability/attempts.ts';
-import type { IncidentBook } from '#reliability/incident-book.ts';
+import type { IncidentDesk } from '#reliability/incident-desk.ts';
+import type { IncidentWatch } from '#reliability/incident-watch.ts';
 import type { MinuteTable } from '#reliability/minute-table.ts';
+import type { ObjectiveRow } from '#reliability/objective-report.ts';
 import type { Standings } from '#reliability/standings.ts';
 import type { RewardBook } from '#rewards/book.ts';
 import type { AuditRun } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
+import type { SlaDesk } from '#sla/desk.ts';
 import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { LiveEvents } from '../live-events.ts';
@@ -61,7 +64,6 @@ export interface ConsoleRooms {
   /** A consumer's own usage. */
   readonly own: ConsumerReading;
   readonly book: Pick<Book, 'balance' | 'grant'>;
-  readonly incidents: Pick<IncidentBook, 'open'>;
   readonly live: LiveEvents;
   readonly consumers: ConsumerDesk;
   readonly proposals: PriceProposals;
@@ -97,8 +99,6 @@ export interface ConsoleRooms {
     look(id: string): Promise<void>;
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
-  /** Of a model, newest first, those of the future included. */
-  prices(modelId: string): Promise<PriceVersion[]>;
   readonly registry: Pick<Registry, 'present' | 'candidates'>;
   readonly sessions: Pick<SessionBook, 'of' | 'nodeMs'>;
   readonly measured: {
@@ -107,6 +107,11 @@ export interface ConsoleRooms {
     readonly standings: Pick<Standings, 'of'>;
   };
   readonly routing: Pick<ServiceBook, 'inquiry'>;
+  readonly incidents: IncidentDesk;
+  /** Wall milliseconds, at most 35 days back. */
+  readonly objectives: (window: { from: number; until: number }) => Promise<ObjectiveRow[]>;
+  /** What serving heeds now, and why. */
+  readonly watch: Pick<IncidentWatch, 'posture' | 'alerts'>;
   readonly funds: Funds;
   readonly benchmarks: Benchmarks;
   /** What a provider must have before it is active. */
@@ -114,6 +119,7 @@ export interface ConsoleRooms {
   /** Undefined where the market settles on no chain. */
   readonly claims: ClaimsDesk | undefined;
   readonly statements: Statements;
+  readonly agreements: SlaDesk;
   readonly audits: {
     list(): Promise<AuditRun[]>;
     strangers(): Promise<Stranger[]>;

@@ -125,6 +125,7 @@ export function statementRoutes(rooms: ConsoleRooms): Route[] {
         plans_usd: decimalUsd(balances.plans),
         slashed_usd: decimalUsd(balances.slashed),
         given_away_usd: decimalUsd(-balances.promo),
+        sla_credits_usd: decimalUsd(-balances.sla),
         ...days,
         movements: movements.map(({ month, account, kind, entries, amount }) => ({
           month,

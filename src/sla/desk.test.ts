@@ -1,0 +1,556 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Database } from '#db/database.ts';
+import { type Pico, parseUsd } from '#domain/money.ts';
+import type { UsageRecord } from '#domain/usage-record.ts';
+import { monthOf } from '#domain/window.ts';
+import { auditFunds } from '#funds/audit.ts';
+import { Collateral } from '#funds/collateral.ts';
+import { Fault } from '#kit/fault.ts';
+import { silentLog } from '#kit/log.ts';
+import { audit } from '#ledger/audit.ts';
+import { writeEntries } from '#ledger/book.ts';
+import { planFeeEntry, slaCreditEntry } from '#ledger/funds-entries.ts';
+import { announce } from '#reliability/maintenance.ts';
+import { keepRefusals } from '#reliability/refusals.ts';
+import { makeConsumer, makeId, makeProvider } from '#support/parties.ts';
+import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { Sales } from '#support/sales.ts';
+import { VirtualClock } from '#support/virtual-clock.ts';
+import { auditAgreements } from './audit.ts';
+import { SlaDesk } from './desk.ts';
+import { enterExclusion, withdrawExclusion } from './exclusions.ts';
+
+/** November 2026: 43,200 minutes. */
+const NOVEMBER = Date.UTC(2026, 10, 1);
+const DECEMBER = Date.UTC(2026, 11, 1);
+const MONTH = monthOf(NOVEMBER);
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+
+let fresh: FreshDatabase;
+let sales: Sales;
+let clock: VirtualClock;
+beforeEach(async () => {
+  fresh = await freshDatabase();
+  sales = new Sales(fresh.database);
+  clock = new VirtualClock(DECEMBER + 2 * DAY);
+});
+afterEach(async () => {
+  const { database } = fresh;
+  const found = [
+    ...(await audit(database)).differences,
+    ...(await auditFunds({ database })).differences,
+    ...(await auditAgreements(database)),
+  ];
+  await fresh.drop();
+  assert.deepEqual(found, []);
+});
+
+const collateralOf = (database: Database) =>
+  new Collateral({ database, chain: undefined, clock, makeId, log: silentLog });
+const deskOf = (database: Database = fresh.database) =>
+  new SlaDesk({ database, collateral: collateralOf(database), clock, makeId });
+
+async function pledge(providerId: string, dollars: string): Promise<void> {
+  const room = collateralOf(fresh.database);
+  const { id } = await room.announceDollars(providerId, parseUsd(dollars));
+  await room.confirmDollars(id, { reference: makeId('pay') });
+}
+
+/** A consumer who paid `fee` on the 20th. */
+async function payer(fee: string): Promise<string> {
+  const { id } = await makeConsumer(fresh.database, parseUsd(fee));
+  await sales.sell({ consumerId: id, at: NOVEMBER + 20 * DAY, charge: parseUsd(fee) });
+  return id;
+}
+
+/** A month of the Pro plan that was paid for. */
+async function paidPlan(consumerId: string, start: number): Promise<void> {
+  const fee = parseUsd('6');
+  await sales.book(start).grant(consumerId, fee, makeId('grant'));
+  await fresh.database.transaction(async (sql) => {
+    await sql`
+      insert into plan_periods (consumer_id, plan, starts_at, ends_at, fee)
+      values (${consumerId}, 'pro', ${new Date(start)}, ${new Date(start + 30 * DAY)}, ${fee})`;
+    const id = `${consumerId}:pro:${new Date(start).toISOString()}`;
+    await writeEntries(sql, [planFeeEntry({ id, at: start, amount: fee, consumerId })]);
+  });
+}
+
+/** So many minutes, from the `from`-th of the month on, in which both requests of the consumer failed. */
+async function failing(
+  consumerId: string,
+  { from = 0, minutes }: { from?: number; minutes: number },
+  about: Partial<UsageRecord> = {},
+): Promise<void> {
+  const records = Array.from({ length: minutes * 2 }, (_, i) => ({
+    consumerId,
+    at: NOVEMBER + (from + (i >> 1)) * MINUTE + (i & 1) * 7_000,
+    charge: 0n,
+    outcome: 'failed' as const,
+    errorCode: 'provider-failed',
+    ttftMs: null,
+    ...about,
+  }));
+  await sales.sell(...records);
+}
+
+/** So many minutes in which a request was refused because nobody was there. */
+async function unserved(consumerId: string, from: number, minutes: number): Promise<void> {
+  await keepRefusals(
+    fresh.database,
+    makeId('life'),
+    Array.from({ length: minutes }, (_, i) => ({
+      minute: NOVEMBER / MINUTE + from + i,
+      consumerId,
+      modelId: 'cygnet/cygnet-nano',
+      code: 'model-without-provider',
+      requests: 1,
+    })),
+  );
+}
+
+const balance = async (account: string): Promise<Pico> =>
+  (await fresh.database.sql<{ balance: Pico }[]>`select balance from accounts where id = ${account}`)[0]
+    ?.balance ?? 0n;
+const credits = async (consumerId: string) =>
+  await fresh.database.sql<{ id: string; amount: Pico }[]>`
+    select id, amount from postings where kind = 'sla-credit' and account = ${`consumer:${consumerId}`}`;
+
+describe('a month by hand', () => {
+  test('87 minutes of 43,200 are two steps: 10 % of $600, of which a provider pays for its 60 minutes', async () => {
+    // docs/operate/sla.md calculates this month.
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '100');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 60 }, { providerId: provider });
+    await unserved(consumer, 1_000, 20);
+    // Two were tried: nobody's fault is proven.
+    await failing(consumer, { from: 2_000, minutes: 7 }, { providerId: provider, attempts: 2 });
+
+    const [outcome] = await deskOf().round();
+    expect(outcome).toMatchObject({ month: '2026-11', made: 1, failed: [] });
+    expect(outcome?.reports[0]).toMatchObject({
+      state: 'final',
+      fee_usd: '600.00',
+      minutes: 43_200,
+      unavailable_minutes: 87,
+      uptime_ppm: 997_986,
+      unavailable: [
+        { from: '2026-11-01T00:00:00.000Z', until: '2026-11-01T01:00:00.000Z' },
+        { from: '2026-11-01T16:40:00.000Z', until: '2026-11-01T17:00:00.000Z' },
+        { from: '2026-11-02T09:20:00.000Z', until: '2026-11-02T09:27:00.000Z' },
+      ],
+      basis_points: 1_000,
+      credit_usd: '60.00',
+      paid_by: {
+        // 60 × 60 / 87 = 41.37931034482758…, rounded down.
+        stakes_usd: '41.379310344827',
+        market_usd: '18.620689655173',
+        stakes: [{ minutes: 60, share_usd: '41.379310344827', taken_usd: '41.379310344827' }],
+      },
+    });
+    expect(await balance(`consumer:${consumer}`)).toBe(parseUsd('60'));
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd('58.620689655173'));
+    expect(await balance('platform:sla')).toBe(-parseUsd('18.620689655173'));
+    expect(await balance('platform:slashed')).toBe(0n);
+  });
+
+  test('what a pledge does not cover, the market pays', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '10');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 44 }, { providerId: provider });
+    const { reports } = await deskOf().run(MONTH);
+    expect(reports[0]?.paid_by).toMatchObject({
+      stakes_usd: '10.00',
+      market_usd: '20.00',
+      stakes: [{ share_usd: '30.00', taken_usd: '10.00' }],
+    });
+    expect(await balance(`consumer:${consumer}`)).toBe(parseUsd('30'));
+    expect(await balance(`collateral:${provider}`)).toBe(0n);
+  });
+
+  test('what was taken of a pledge goes back when its appeal is granted, once, and the credit stays', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '100');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 44 }, { providerId: provider });
+    const desk = deskOf();
+    await desk.run(MONTH);
+    const [charge] = await desk.charges({ providerId: provider, limit: 10 });
+    assert(charge);
+    expect(charge).toMatchObject({ minutes: 44, taken: parseUsd('30'), month: '2026-11', appeal: null });
+    const { findingId } = charge;
+    const grant = { findingId, decision: 'granted', reason: 'Our switch failed.', actor: 'op' } as const;
+    expect(await desk.decideAppeal(grant)).toEqual({ known: false, dollars: parseUsd('30') });
+    expect(await desk.decideAppeal(grant)).toEqual({ known: true, dollars: parseUsd('30') });
+    const turned = await desk
+      .decideAppeal({ ...grant, decision: 'rejected' })
+      .catch((error: unknown) => error);
+    expect(turned).toMatchObject({ code: 'conflict' });
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd('100'));
+    expect(await balance(`consumer:${consumer}`)).toBe(parseUsd('30'));
+    expect(await desk.charges({ limit: 10 })).toMatchObject([
+      { appeal: 'granted', appealReason: grant.reason },
+    ]);
+  });
+
+  test('what was given back of a charge is no part of the fee, and a plan is', async () => {
+    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('100'));
+    const [sold] = await sales.sell({ consumerId: consumer, at: NOVEMBER + DAY, charge: parseUsd('100') });
+    assert(sold);
+    await sales.correct(sold, { at: NOVEMBER + 2 * DAY, refund: parseUsd('20') });
+    await paidPlan(consumer, NOVEMBER + 3 * DAY);
+    await unserved(consumer, 0, 44);
+    const [report] = await deskOf().rehearse(MONTH);
+    expect(report).toMatchObject({ fee_usd: '86.00', credit_usd: '4.30' });
+  });
+
+  test('a bonus and an earlier credit are spent first, and are no part of the fee', async () => {
+    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('100'));
+    await fresh.database.transaction((sql) =>
+      writeEntries(sql, [
+        slaCreditEntry({
+          consumerId: consumer,
+          month: '2026-10',
+          report: 'sla_before',
+          at: NOVEMBER + DAY,
+          amount: parseUsd('20'),
+          fromStakes: 0n,
+        }),
+      ]),
+    );
+    const sell = (day: number, dollars: string) =>
+      sales.sell({ consumerId: consumer, at: NOVEMBER + day * DAY, charge: parseUsd(dollars) });
+    await sell(2, '15');
+    await sell(3, '65');
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ fee_usd: '60.00' });
+    // The credit has no report: the audit must say so.
+    expect(await auditAgreements(fresh.database)).toMatchObject([
+      { what: 'A credit and its report differ.', where: `sla-credit:${consumer}:2026-10` },
+    ]);
+    await fresh.database.sql`
+      insert into sla_reports (id, consumer_id, month, made_at, terms, inputs_digest, fee, credit, from_stakes, body)
+      values ('sla_before', ${consumer}, '2026-10', now(), 'standard-1', ${'0'.repeat(64)}, ${parseUsd('80')},
+        ${parseUsd('20')}, 0, '{}')`;
+  });
+
+  test('what failed at the machines of its own user counts neither way', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    const consumer = await payer('600');
+    await fresh.database.sql`
+      insert into users (
+        id, email, email_key, display_name, password_hash, consumer_id, provider_id, created_at, password_set_at
+      ) values ('usr_1', 'a@b.example', 'a@b.example', 'A', '$argon2id$x', ${consumer}, ${provider}, now(), now())`;
+    await failing(consumer, { minutes: 100 }, { providerId: provider });
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({
+      unavailable_minutes: 0,
+      credit_usd: '0.00',
+      not_counted: [{ kind: 'misuse', code: 'own-provider', requests: 200 }],
+    });
+  });
+
+  test('three slow hours earn 5 %, and the market pays them', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '100');
+    const consumer = await payer('100');
+    const slow = Array.from({ length: 60 }, (_, i) => ({
+      consumerId: consumer,
+      providerId: provider,
+      at: NOVEMBER + i * 3 * MINUTE,
+      charge: 0n,
+      ttftMs: 1_600,
+    }));
+    await sales.sell(...slow);
+    const { reports } = await deskOf().run(MONTH);
+    expect(reports[0]).toMatchObject({
+      slow_hours: [{ from: '2026-11-01T00:00:00.000Z', until: '2026-11-01T03:00:00.000Z' }],
+      credit_usd: '5.00',
+      paid_by: { market_usd: '5.00', stakes: [] },
+    });
+  });
+});
+
+describe('what does not count', () => {
+  test('announced maintenance, and what the operator entered with its evidence, take minutes out', async () => {
+    const consumer = await payer('600');
+    await unserved(consumer, 0, 100);
+    await announce(fresh.database.sql, {
+      id: 'mnt_1',
+      modelId: '',
+      words: 'New disks.',
+      announcedMs: NOVEMBER - 4 * DAY,
+      fromMs: NOVEMBER,
+      untilMs: NOVEMBER + 40 * MINUTE,
+    });
+    const exclusion = {
+      id: 'exc_1',
+      consumerId: consumer,
+      kind: 'force-majeure' as const,
+      fromMs: NOVEMBER + 40 * MINUTE,
+      untilMs: NOVEMBER + 70 * MINUTE,
+      evidence: 'inc_1: the fibre of the whole town was cut',
+      actor: 'operator',
+      enteredMs: DECEMBER,
+    };
+    await enterExclusion(fresh.database.sql, exclusion);
+    const [report] = await deskOf().rehearse(MONTH);
+    expect(report).toMatchObject({
+      unavailable_minutes: 100,
+      excluded_minutes: 70,
+      credit_usd: '0.00',
+      exclusions: [
+        { id: 'mnt_1', minutes: 40, refused: null },
+        { id: 'exc_1', minutes: 30, refused: null, evidence: exclusion.evidence },
+      ],
+    });
+    expect(await withdrawExclusion(fresh.database.sql, { id: 'exc_1', actor: 'op', atMs: DECEMBER })).toBe(
+      true,
+    );
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ excluded_minutes: 40, credit_usd: '30.00' });
+  });
+
+  test("another consumer's exclusion takes nothing out", async () => {
+    const consumer = await payer('600');
+    await unserved(consumer, 0, 44);
+    await enterExclusion(fresh.database.sql, {
+      id: 'exc_1',
+      consumerId: 'con_other',
+      kind: 'misuse',
+      fromMs: NOVEMBER,
+      untilMs: DECEMBER,
+      evidence: 'inc_1',
+      actor: 'operator',
+      enteredMs: DECEMBER,
+    });
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ exclusions: [], credit_usd: '30.00' });
+  });
+
+  test('maintenance of one model takes out only where everything that failed was of that model', async () => {
+    const consumer = await payer('600');
+    await unserved(consumer, 0, 44);
+    const window = {
+      words: 'A new version.',
+      announcedMs: NOVEMBER - 4 * DAY,
+      fromMs: NOVEMBER,
+      untilMs: NOVEMBER + 60 * MINUTE,
+    };
+    await announce(fresh.database.sql, { ...window, id: 'mnt_1', modelId: 'another/model' });
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ excluded_minutes: 0 });
+    await announce(fresh.database.sql, { ...window, id: 'mnt_2', modelId: 'cygnet/cygnet-nano' });
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ excluded_minutes: 44 });
+  });
+
+  test('requests that the client left, or that were over a quota, count neither way and are shown', async () => {
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 50 }, { outcome: 'cancelled', errorCode: 'client-left' });
+    await keepRefusals(fresh.database, 'life_1', [
+      {
+        minute: NOVEMBER / MINUTE,
+        consumerId: consumer,
+        modelId: 'cygnet/cygnet-nano',
+        code: 'rate-limited',
+        requests: 1_000,
+      },
+    ]);
+    const [report] = await deskOf().rehearse(MONTH);
+    expect(report).toMatchObject({
+      unavailable_minutes: 0,
+      not_counted: [
+        { kind: 'customer-network', code: 'client-left', requests: 100 },
+        { kind: 'over-quota', code: 'rate-limited', requests: 1_000 },
+      ],
+    });
+  });
+
+  test('where the consumer asked nothing, probes of the models that it uses decide', async () => {
+    const consumer = await payer('600');
+    await fresh.database.sql`
+      insert into probe_minutes (at, model_id, region, probes, failures)
+      select ${new Date(NOVEMBER)}::timestamptz + i * interval '1 minute', m, '', 2, 2
+      from generate_series(0, 43) as i, unnest(array['cygnet/cygnet-nano', 'another/model']) as m`;
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ unavailable_minutes: 44 });
+    await fresh.database.sql`update probe_minutes set failures = 1 where model_id = 'cygnet/cygnet-nano'`;
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ unavailable_minutes: 0 });
+    assert(consumer);
+  });
+});
+
+describe('once', () => {
+  /** A database that loses its connection after so many statements of transactions. */
+  function dying(database: Database, after: number): { database: Database; statements: () => number } {
+    let count = 0;
+    return {
+      statements: () => count,
+      database: {
+        ...database,
+        sql: database.sql,
+        transaction: (work) =>
+          database.transaction(async (sql) => {
+            const counted = new Proxy(sql, {
+              apply: (target, self, args: unknown[]) => {
+                if (Array.isArray(args[0]) && 'raw' in args[0]) {
+                  if (count === after) throw new Error('died here');
+                  count += 1;
+                }
+                return Reflect.apply<unknown, unknown[], unknown>(
+                  target as unknown as () => unknown,
+                  self,
+                  args,
+                );
+              },
+            });
+            return await work(counted);
+          }),
+      },
+    };
+  }
+
+  test('a run that dies after any statement leaves nothing or everything, and the next one ends it', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '1000');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 87 }, { providerId: provider });
+    let died = 0;
+    for (let after = 0; ; after++) {
+      const { database } = dying(fresh.database, after);
+      const { failed } = await deskOf(database).run(MONTH);
+      if (failed.length === 0) break;
+      died += 1;
+      expect(await credits(consumer)).toEqual([]);
+      expect(await balance(`collateral:${provider}`)).toBe(parseUsd('1000'));
+    }
+    expect(died).toBeGreaterThan(10);
+    expect(await credits(consumer)).toEqual([
+      { id: `sla-credit:${consumer}:2026-11`, amount: parseUsd('60') },
+    ]);
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd('940'));
+    expect((await deskOf().run(MONTH)).made).toBe(0);
+    expect(await credits(consumer)).toHaveLength(1);
+  });
+
+  test('eight runs at the same time book one credit for each consumer', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '1000');
+    const consumers = [await payer('600'), await payer('100'), await payer('50')];
+    for (const each of consumers) await failing(each, { minutes: 44 }, { providerId: provider });
+    const pools = Array.from({ length: 8 }, () => fresh.another({ maxConnections: 2 }));
+    const outcomes = await Promise.all(pools.map((database) => deskOf(database).run(MONTH)));
+    expect(outcomes.reduce((sum, { made }) => sum + made, 0)).toBe(3);
+    for (const each of consumers) expect(await credits(each)).toHaveLength(1);
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd('962.5'));
+  });
+
+  test('a report that was made computes the same again, whatever is entered later', async () => {
+    const consumer = await payer('600');
+    await unserved(consumer, 0, 44);
+    const desk = deskOf();
+    await desk.run(MONTH);
+    await clock.advance(DAY);
+    await enterExclusion(fresh.database.sql, {
+      id: 'exc_1',
+      consumerId: '',
+      kind: 'force-majeure',
+      fromMs: NOVEMBER,
+      untilMs: DECEMBER,
+      evidence: 'too late',
+      actor: 'operator',
+      enteredMs: clock.wallMs(),
+    });
+    const again = await desk.recompute(consumer, MONTH);
+    expect({ ...again?.now, id: again?.kept.id, state: 'final', paid_by: again?.kept.paid_by }).toEqual(
+      again?.kept,
+    );
+    expect(again?.same).toBe(true);
+    expect(await desk.report(consumer, MONTH)).toMatchObject({ state: 'final', credit_usd: '30.00' });
+    await unserved(consumer, 500, 1);
+    expect(await desk.recompute(consumer, MONTH)).toMatchObject({ same: false });
+  });
+
+  test('a month is closed by itself two days after its end, by hand a quarter of an hour after, never before', async () => {
+    const consumer = await payer('600');
+    await unserved(consumer, 0, 44);
+    clock = new VirtualClock(DECEMBER);
+    const early = await deskOf()
+      .run(MONTH)
+      .catch((error: unknown) => error);
+    assert(early instanceof Fault);
+    expect(early.code).toBe('conflict');
+    clock = new VirtualClock(DECEMBER + 2 * DAY - 1);
+    expect(await deskOf().round()).toEqual([]);
+    clock = new VirtualClock(DECEMBER + 2 * DAY);
+    expect(await deskOf().round()).toMatchObject([{ month: '2026-11', made: 1 }]);
+    expect(await deskOf().round()).toEqual([]);
+  });
+
+  test('a month that was closed by hand leaves none before it open', async () => {
+    const consumer = await payer('600');
+    await sales.sell({ consumerId: consumer, at: Date.UTC(2026, 9, 5), charge: 0n });
+    const [early] = await fresh.database.sql<{ at: Date }[]>`select min(at) as at from entries`;
+    expect(early?.at.getTime()).toBeGreaterThan(NOVEMBER - 40 * DAY);
+    clock = new VirtualClock(Date.UTC(2027, 0, 5));
+    await deskOf().run(MONTH + 1);
+    const rounds = await deskOf().round();
+    expect(rounds.map(({ month }) => month)).toContain('2026-11');
+    expect(await deskOf().round()).toEqual([]);
+  });
+
+  test('a market that learned of agreements late settles no month before', async () => {
+    await payer('600');
+    await fresh.database
+      .sql`insert into sla_months (month, closed_at, before_all) values ('2026-11', now(), true)`;
+    clock = new VirtualClock(Date.UTC(2027, 0, 5));
+    expect((await deskOf().round()).map(({ month }) => month)).toEqual(['2026-12']);
+  });
+
+  test('a rehearsal, and an estimate of the month so far, book nothing', async () => {
+    const consumer = await payer('600');
+    await unserved(consumer, 0, 44);
+    clock = new VirtualClock(NOVEMBER + 25 * DAY);
+    const [report] = await deskOf().rehearse(MONTH);
+    expect(report).toMatchObject({
+      id: null,
+      state: 'estimate',
+      minutes: 36_000,
+      until: '2026-11-26T00:00:00.000Z',
+    });
+    expect(await deskOf().report(consumer, MONTH)).toEqual(report);
+    expect(await deskOf().report(consumer, MONTH + 1)).toBeUndefined();
+    expect(await credits(consumer)).toEqual([]);
+  });
+});
+
+describe('whom something was promised', () => {
+  test('nothing on the free plan, unless another was paid for in the month; the market itself never', async () => {
+    const consumer = await payer('600');
+    await unserved(consumer, 0, 44);
+    await fresh.database.sql`update consumers set plan = 'free' where id = ${consumer}`;
+    expect(await deskOf().rehearse(MONTH)).toEqual([]);
+    expect(await deskOf().report(consumer, MONTH)).toBeUndefined();
+    await paidPlan(consumer, NOVEMBER - 10 * DAY);
+    expect(await deskOf().rehearse(MONTH)).toMatchObject([
+      { tier: 'pro', fee_usd: '600.00', credit_usd: '30.00' },
+    ]);
+    const { database } = fresh;
+    const own = new SlaDesk({
+      database,
+      collateral: collateralOf(database),
+      clock,
+      makeId,
+      ourOwn: [consumer],
+    });
+    expect(await own.rehearse(MONTH)).toEqual([]);
+  });
+
+  test('a report is kept for good', async () => {
+    const consumer = await payer('600');
+    await unserved(consumer, 0, 44);
+    await deskOf().run(MONTH);
+    const refused = await fresh.database.sql`update sla_reports set credit = 0`.catch(
+      (error: unknown) => error,
+    );
+    expect(String(refused)).toMatch(/append-only/);
+  });
+});

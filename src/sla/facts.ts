@@ -1,0 +1,195 @@
+import { createHash } from 'node:crypto';
+import type { Sql } from '#db/database.ts';
+import type { Pico } from '#domain/money.ts';
+import type { ExclusionKind, SlaHour, SlaMinute } from '#reliability/credits.ts';
+import { ERRORS, type ErrorCode } from '#wire/errors.ts';
+import { PROVEN_BY } from './who-pays.ts';
+
+/**
+ * What a consumer's month was, read from what serving left behind: its requests in the usage list, what was refused before
+ * anybody was asked, probes of the models that it used, and what it paid. The rows are kept for good and never change, so the
+ * same month reads the same again.
+ */
+export interface MonthFacts {
+  readonly minutes: readonly SlaMinute[];
+  readonly hours: readonly SlaHour[];
+  /** Requests that count neither way, by the reason. */
+  readonly setAside: readonly SetAside[];
+  /** What was charged less what was given back, and fees of plans. */
+  readonly fee: Pico;
+  /** Minutes whose failures are proven one provider's. */
+  readonly provenBy: ReadonlyMap<number, string>;
+}
+
+export interface SetAside {
+  readonly kind: ExclusionKind | 'customer-request';
+  readonly code: string;
+  readonly requests: number;
+}
+
+/** Wall milliseconds, whole minutes. */
+export interface Span {
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Codes of failures that count against the market. */
+export const OUR_FAULTS: readonly string[] = Object.entries(ERRORS)
+  .filter(([, { spendsBudget }]) => spendsBudget)
+  .map(([code]) => code);
+
+/** Not an error: the consumer's own user is the provider. What one does to oneself, nobody else pays for. */
+const OWN_PROVIDER = 'own-provider';
+
+const KINDS: { readonly [code in ErrorCode]?: ExclusionKind } = {
+  'client-left': 'customer-network',
+  'client-too-slow': 'customer-network',
+  'rate-limited': 'over-quota',
+  'too-many-at-once': 'over-quota',
+  'balance-short': 'over-quota',
+  'key-cap-reached': 'over-quota',
+  'prompt-too-long': 'above-tier-limits',
+  'body-too-large': 'above-tier-limits',
+  'prompt-too-large-for-providers': 'above-tier-limits',
+  'request-quarantined': 'misuse',
+};
+
+export async function factsOf(
+  sql: Sql,
+  consumerId: string,
+  { from, until }: Span,
+  asOfMs: number,
+): Promise<MonthFacts> {
+  const [since, to] = [new Date(from), new Date(until)];
+  const minutes = await sql<
+    { minute: number; requests: number; failures: number; proven: number; first: string; last: string }[]
+  >`
+    with own as (select provider_id from users where consumer_id = ${consumerId} and provider_id is not null),
+    asked as (
+      select date_trunc('minute', at, 'UTC') as at, 1::bigint as requests,
+        case when error_code is null then 0 else 1 end as failures,
+        case when error_code = any(${PROVEN_BY as string[]}::text[]) and provider_id in (select id from providers)
+          and (attempts = 1 or outcome = 'broken') then provider_id end as proven
+      from usage where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
+        and (error_code is null or error_code = any(${OUR_FAULTS as string[]}::text[]))
+        and (provider_id is null or provider_id not in (select provider_id from own))
+      union all
+      select at, requests, requests, null from consumer_refusals
+      where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and code = any(${OUR_FAULTS as string[]}::text[])
+    )
+    select (extract(epoch from at) / 60)::float8 as minute, sum(requests)::float8 as requests,
+      sum(failures)::float8 as failures, count(proven)::float8 as proven, min(proven) as first, max(proven) as last
+    from asked group by at order by at`;
+  const probes = await sql<{ minute: number; probes: number; failures: number }[]>`
+    with used as (
+      select distinct model_id from usage where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
+      union
+      select distinct model_id from consumer_refusals
+      where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
+    )
+    select (extract(epoch from at) / 60)::float8 as minute, sum(probes)::float8 as probes,
+      sum(failures)::float8 as failures
+    from probe_minutes where region = '' and at >= ${since} and at < ${to}
+      and model_id in (select model_id from used)
+    group by at order by at`;
+  const hours = await sql<{ hour: number; requests: number; p95: number }[]>`
+    select floor(extract(epoch from at) / 3600)::float8 as hour, count(*)::float8 as requests,
+      percentile_disc(0.95) within group (order by ttft_ms)::float8 as p95
+    from usage where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
+      and ttft_ms is not null and (error_code is null or error_code = any(${OUR_FAULTS as string[]}::text[]))
+      and not exists (
+        select from users own where own.consumer_id = ${consumerId} and own.provider_id = usage.provider_id
+      )
+    group by 1 order by 1`;
+  const aside = await sql<{ code: string; requests: number }[]>`
+    select code, sum(requests)::float8 as requests from (
+      select error_code as code, 1::bigint as requests from usage
+      where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
+        and error_code is not null and error_code <> all(${OUR_FAULTS as string[]}::text[])
+        and not exists (
+          select from users own where own.consumer_id = ${consumerId} and own.provider_id = usage.provider_id
+        )
+      union all
+      select ${OWN_PROVIDER}, 1 from usage join users own
+        on own.consumer_id = usage.consumer_id and own.provider_id = usage.provider_id
+      where usage.consumer_id = ${consumerId} and at >= ${since} and at < ${to}
+      union all
+      select code, requests from consumer_refusals
+      where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and code <> all(${OUR_FAULTS as string[]}::text[])
+    ) as rows group by code order by code collate "C"`;
+  const fee = await feeOf(sql, consumerId, { from, until }, asOfMs);
+  return {
+    minutes: joined(minutes, probes),
+    hours: hours.map(({ hour, requests, p95 }) => ({ hour, requests, ttftP95Ms: p95 })),
+    setAside: aside.map(({ code, requests }) => ({
+      kind: code === OWN_PROVIDER ? 'misuse' : (KINDS[code as ErrorCode] ?? 'customer-request'),
+      code,
+      requests,
+    })),
+    fee,
+    provenBy: new Map(
+      minutes
+        .filter(({ failures, proven, first, last }) => failures > 0 && proven === failures && first === last)
+        .map(({ minute, first }) => [minute, first]),
+    ),
+  };
+}
+
+/**
+ * What a consumer paid for a month: charges less what was given back, and fees of plans that began in it. Bonuses of deposits
+ * and earlier credits are spent first and were not paid: with a credit on them, whoever serves itself could gain.
+ */
+async function feeOf(sql: Sql, consumerId: string, { from, until }: Span, asOfMs: number): Promise<Pico> {
+  const [since, to] = [new Date(from), new Date(until)];
+  const [row] = await sql<{ fee: Pico }[]>`
+    with events as (
+      select e.seq, null::timestamptz as at, -leg.amount as moved
+      from entries e cross join unnest(e.accounts, e.amounts) as leg(account, amount)
+      where e.kind in ('bonus', 'sla-credit') and e.at < ${to}
+        and e.accounts @> array[${`consumer:${consumerId}`}]::text[] and leg.account = ${`consumer:${consumerId}`}
+      union all
+      select e.seq, u.at, u.charge - coalesce(c.refund, 0)
+      from usage u join entries e on e.id = 'charge:' || u.id
+      left join corrections c on c.request_id = u.id and c.at <= ${new Date(asOfMs)}
+      where u.consumer_id = ${consumerId} and u.charge > 0 and u.at < ${to}
+    ), running as (
+      -- Charges less what was given, so far. Where it is higher than it ever was, money that was paid in was spent.
+      select seq, at, sum(moved) over (order by seq) as spent from events
+    ), peaks as (
+      select seq, at, greatest(0, max(spent) over (order by seq)) as paid_so_far from running
+    ), parts as (
+      select at, paid_so_far - coalesce(lag(paid_so_far) over (order by seq), 0) as paid from peaks
+    )
+    select (
+      coalesce((select sum(paid) from parts where at >= ${since}), 0) + coalesce((
+        select sum(fee) from plan_periods
+        where consumer_id = ${consumerId} and starts_at >= ${since} and starts_at < ${to}
+      ), 0)
+    )::numeric as fee`;
+  return row?.fee ?? 0n;
+}
+
+function joined(
+  asked: readonly { minute: number; requests: number; failures: number }[],
+  probed: readonly { minute: number; probes: number; failures: number }[],
+): SlaMinute[] {
+  const all = new Map<number, SlaMinute>(
+    asked.map(({ minute, requests, failures }) => [
+      minute,
+      { minute, requests, failures, probes: 0, probeFailures: 0 },
+    ]),
+  );
+  for (const { minute, probes, failures } of probed) {
+    const there = all.get(minute) ?? { minute, requests: 0, failures: 0 };
+    all.set(minute, { ...there, probes, probeFailures: failures });
+  }
+  return [...all.values()].toSorted((a, b) => a.minute - b.minute);
+}
+
+/** SHA-256 of a value as JSON, amounts as decimal texts: the same value has the same digest. */
+export function digestOf(value: unknown): string {
+  const text = JSON.stringify(value, (_, each: unknown) =>
+    typeof each === 'bigint' ? each.toString() : each instanceof Map ? [...each] : each,
+  );
+  return createHash('sha256').update(text).digest('hex');
+}
