@@ -16,6 +16,12 @@ import {
   type PostureBody,
   postMortemRequest,
 } from '#wire/incidents.ts';
+import type {
+  IncidentsAnswer,
+  MaintenanceAnswer,
+  ObjectivesAnswer,
+  PostMortemAnswer,
+} from '#wire/operator.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route, type Visit } from './route.ts';
 
@@ -49,12 +55,16 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
   };
 
   return [
-    route('GET /api/v1/operator/incidents', { ...forOperator, query: incidentsQuery }, async (visit) => {
-      const nowMs = clock.wallMs();
-      const all = await rooms.incidents.book.since(nowMs - visit.query.days * DAY_MS, LISTED_MAX);
-      const steps = await rooms.incidents.book.steps(all.map(({ id }) => id));
-      return { incidents: all.map((each) => incidentBody(each, steps, nowMs)) };
-    }),
+    route(
+      'GET /api/v1/operator/incidents',
+      { ...forOperator, query: incidentsQuery },
+      async (visit): Promise<IncidentsAnswer> => {
+        const nowMs = clock.wallMs();
+        const all = await rooms.incidents.book.since(nowMs - visit.query.days * DAY_MS, LISTED_MAX);
+        const steps = await rooms.incidents.book.steps(all.map(({ id }) => id));
+        return { incidents: all.map((each) => incidentBody(each, steps, nowMs)) };
+      },
+    ),
     route('GET /api/v1/operator/incidents/:id', forOperator, async (visit) => shown((await found(visit)).id)),
     route('POST /api/v1/operator/incidents', { ...forOperator, body: incidentOpenRequest }, async (visit) => {
       const { words, model, region, severity } = visit.body;
@@ -106,17 +116,21 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
         return await shown(id);
       },
     ),
-    route('GET /api/v1/operator/incidents/:id/post-mortem', forOperator, async (visit) => {
-      const incident = await found(visit);
-      const { draft, steps } = await rooms.incidents.postMortem(incident, clock.wallMs());
-      const due = postMortemDue(incident, steps);
-      return {
-        id: incident.id,
-        draft,
-        due_at: due === undefined ? null : iso(due),
-        published: steps.findLast(({ kind }) => kind === 'post-mortem')?.words ?? null,
-      };
-    }),
+    route(
+      'GET /api/v1/operator/incidents/:id/post-mortem',
+      forOperator,
+      async (visit): Promise<PostMortemAnswer> => {
+        const incident = await found(visit);
+        const { draft, steps } = await rooms.incidents.postMortem(incident, clock.wallMs());
+        const due = postMortemDue(incident, steps);
+        return {
+          id: incident.id,
+          draft,
+          due_at: due === undefined ? null : iso(due),
+          published: steps.findLast(({ kind }) => kind === 'post-mortem')?.words ?? null,
+        };
+      },
+    ),
     route(
       'POST /api/v1/operator/incidents/:id/post-mortem',
       { ...forOperator, body: postMortemRequest },
@@ -143,26 +157,34 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
         models: [...posture.models].map(([model, each]) => ({ model, ...postureBody(each) })),
       };
     }),
-    route('GET /api/v1/operator/objectives', { ...forOperator, query: objectivesQuery }, async (visit) => {
-      const until = clock.wallMs();
-      const from = until - visit.query.days * DAY_MS;
-      const rows = await rooms.objectives({ from, until });
-      return {
-        from: iso(from),
-        until: iso(until),
-        objectives: rows.map(({ tier, modelId, region, requests, indicators, budget }) => ({
-          tier,
-          model: modelId,
-          region,
-          requests,
-          indicators,
-          budget_minutes: { allowed: budget.allowed, spent: budget.spent, left: budget.left },
-        })),
-      };
-    }),
-    route('GET /api/v1/operator/maintenance', forOperator, async () => ({
-      windows: (await rooms.incidents.windows(clock.wallMs() - MAINTENANCE_DAYS * DAY_MS)).map(windowBody),
-    })),
+    route(
+      'GET /api/v1/operator/objectives',
+      { ...forOperator, query: objectivesQuery },
+      async (visit): Promise<ObjectivesAnswer> => {
+        const until = clock.wallMs();
+        const from = until - visit.query.days * DAY_MS;
+        const rows = await rooms.objectives({ from, until });
+        return {
+          from: iso(from),
+          until: iso(until),
+          objectives: rows.map(({ tier, modelId, region, requests, indicators, budget }) => ({
+            tier,
+            model: modelId,
+            region,
+            requests,
+            indicators,
+            budget_minutes: { allowed: budget.allowed, spent: budget.spent, left: budget.left },
+          })),
+        };
+      },
+    ),
+    route(
+      'GET /api/v1/operator/maintenance',
+      forOperator,
+      async (): Promise<MaintenanceAnswer> => ({
+        windows: (await rooms.incidents.windows(clock.wallMs() - MAINTENANCE_DAYS * DAY_MS)).map(windowBody),
+      }),
+    ),
     route(
       'POST /api/v1/operator/maintenance',
       { ...forOperator, body: maintenanceRequest },

@@ -14,36 +14,7 @@ export function providerViewRoutes(rooms: ConsoleRooms): Route[] {
 
   return [
     route('GET /api/v1/provider/me/nodes', forProvider, async ({ providerId }): Promise<NodesAnswer> => {
-      const here = new Map(
-        [...rooms.registry.present()]
-          .filter((each) => each.providerId === providerId)
-          .map((each) => [each.nodeId, each]),
-      );
-      const nodes = await rooms.providerDesk.nodes(providerId);
-      return {
-        nodes: nodes.map((node) => {
-          const presence = here.get(node.nodeId);
-          return {
-            node_id: node.nodeId,
-            name: node.name,
-            hardware: { ...node.hardware },
-            first_seen: iso(node.firstSeen),
-            last_seen: iso(presence ? clock.wallMs() - (clock.nowMs() - presence.heardAtMs) : node.lastSeen),
-            online: presence !== undefined,
-            draining: presence?.draining ?? false,
-            in_flight: presence?.inFlight ?? 0,
-            capacity: presence?.linkCapacity ?? null,
-            models: [...(presence?.serving.values() ?? [])].map((each) => ({
-              model: each.modelId,
-              health: each.health,
-              eligible: each.eligible,
-              behind: each.behind ?? null,
-              in_flight: each.inFlight,
-              capacity: each.capacity,
-            })),
-          };
-        }),
-      };
+      return { nodes: await nodesOf(rooms, providerId) };
     }),
     route(
       'GET /api/v1/provider/me/standing',
@@ -185,4 +156,40 @@ function share(of: bigint | undefined): number {
 
 function lastHere(session: { readonly lastHeardAt: number; readonly why: string } | undefined): string {
   return session ? `last here at ${iso(session.lastHeardAt)}: ${session.why}` : 'never here yet';
+}
+
+/** A provider's machines: what they said of themselves, and how they are in this process now. */
+export async function nodesOf(
+  rooms: Pick<ConsoleRooms, 'clock' | 'registry' | 'providerDesk'>,
+  providerId: string,
+): Promise<NodesAnswer['nodes']> {
+  const { clock } = rooms;
+  const here = new Map(
+    [...rooms.registry.present()]
+      .filter((each) => each.providerId === providerId)
+      .map((each) => [each.nodeId, each]),
+  );
+  const nodes = await rooms.providerDesk.nodes(providerId);
+  return nodes.map((node) => {
+    const presence = here.get(node.nodeId);
+    return {
+      node_id: node.nodeId,
+      name: node.name,
+      hardware: { ...node.hardware },
+      first_seen: iso(node.firstSeen),
+      last_seen: iso(presence ? clock.wallMs() - (clock.nowMs() - presence.heardAtMs) : node.lastSeen),
+      online: presence !== undefined,
+      draining: presence?.draining ?? false,
+      in_flight: presence?.inFlight ?? 0,
+      capacity: presence?.linkCapacity ?? null,
+      models: [...(presence?.serving.values() ?? [])].map((each) => ({
+        model: each.modelId,
+        health: each.health,
+        eligible: each.eligible,
+        behind: each.behind ?? null,
+        in_flight: each.inFlight,
+        capacity: each.capacity,
+      })),
+    };
+  });
 }
