@@ -331,7 +331,7 @@ function Closed({ area, signedIn }: { area: Area; signedIn: boolean }) {
   return (
     <Empty icon={LogIn} title="Not for this account" action={<ButtonLink to="/">Start page</ButtonLink>}>
       {area === 'operator'
-        ? 'Only operators see this. Whoever runs the market can make you one.'
+        ? 'Only operators see this. Whoever runs the market makes you one, on its machine: npx cygnet operator add, and your address.'
         : 'This account is not a provider yet. Become one to sell what your GPUs can do.'}
     </Empty>
   );
