@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
+import type { LogAnswer } from '#wire/dashboard.ts';
 import { ButtonLink } from '../../parts/button.tsx';
 import { Card } from '../../parts/page.tsx';
 import { Loaded } from '../../parts/states.tsx';
@@ -6,22 +7,36 @@ import { Time } from '../../parts/time.tsx';
 import { operator } from './api.ts';
 import { actionWords, ListSkeleton, OUTCOMES, plainly, shortId } from './pieces.tsx';
 
-/** What operators did about one thing. */
-export function AboutLog({ about }: { about: string }) {
-  const query = useQuery(operator.log({ about, limit: '10' }));
+type Action = LogAnswer['actions'][number];
+
+/** What operators did about one thing: of which it is told by its id, or by what `where` finds among calls of a kind (`what`). */
+export function AboutLog({
+  about,
+  what,
+  where = () => true,
+  className,
+}: {
+  about?: string;
+  what?: string;
+  where?: (action: Action) => boolean;
+  className?: string;
+}) {
+  const of = { ...(about !== undefined && { about }), ...(what !== undefined && { what }) };
+  const query = useQuery(operator.log({ ...of, limit: what === undefined ? '10' : '100' }));
   return (
     <Card
       title="What operators did"
-      className="mt-6"
+      {...(className !== undefined && { className })}
       actions={
-        <ButtonLink to="/operator/log" search={{ about }} size="sm" kind="quiet">
+        <ButtonLink to="/operator/log" search={of} size="sm" kind="quiet">
           In the log
         </ButtonLink>
       }
     >
       <Loaded query={query} skeleton={<ListSkeleton rows={1} />}>
-        {({ actions }) =>
-          actions.length === 0 ? (
+        {(data) => {
+          const actions = data.actions.filter(where).slice(0, 10);
+          return actions.length === 0 ? (
             <p className="text-soft">Nothing yet. Whatever is changed here is written down.</p>
           ) : (
             <ul className="divide-y divide-line">
@@ -47,8 +62,8 @@ export function AboutLog({ about }: { about: string }) {
                 </li>
               ))}
             </ul>
-          )
-        }
+          );
+        }}
       </Loaded>
     </Card>
   );

@@ -62,11 +62,12 @@ export interface RevenueDay {
 }
 export interface RevenueGpu {
   readonly gpu: string | null;
+  readonly nodes: number;
+  readonly gpus: number | null;
   readonly requests: number;
-  readonly input_tokens: number;
-  readonly output_tokens: number;
-  readonly gross_usd: string;
+  readonly revenue_usd: string;
   readonly earned_usd: string;
+  readonly revenue_per_gpu_usd: string | null;
 }
 export interface OperatorRequest {
   readonly id: string;

@@ -10,7 +10,7 @@ import { Empty, Failure } from '../../parts/states.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 import { operator } from './api.ts';
 import { RUN_COLUMNS } from './benchmark-cells.tsx';
-import { ProviderLink } from './pieces.tsx';
+import { ProviderLink, useMore } from './pieces.tsx';
 
 /** Every run, and those that failed and may be appealed. */
 export default function Benchmarks() {
@@ -39,6 +39,7 @@ export default function Benchmarks() {
       ...rest,
     ];
   }, [providers]);
+  const [part, more] = useMore(rows);
   const failed = runs?.filter(({ passed }) => !passed);
   return (
     <>
@@ -67,7 +68,7 @@ export default function Benchmarks() {
           <DataTable
             caption="Benchmark runs"
             columns={columns}
-            rows={rows}
+            rows={part}
             rowKey={(row) => row.id}
             onOpen={(row) => void navigate({ to: `/operator/benchmarks/${row.id}` })}
             empty={
@@ -79,6 +80,7 @@ export default function Benchmarks() {
             }
           />
         )}
+        {more}
       </Card>
     </>
   );

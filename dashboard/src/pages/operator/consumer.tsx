@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { Activity, HandCoins, Landmark } from 'lucide-react';
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import type { ConsumerAnswer } from '#wire/dashboard.ts';
 import { Badge, StateDot, type Tone } from '../../parts/badge.tsx';
 import { Id } from '../../parts/copy.tsx';
@@ -18,7 +18,7 @@ import { toast } from '../../parts/toast.tsx';
 import { AboutLog } from './about-log.tsx';
 import { type OperatorRequest, operator, useOperate } from './api.ts';
 import { PLANS } from './consumers.tsx';
-import { Notice, ProviderLink } from './pieces.tsx';
+import { Notice, ProviderLink, useMore } from './pieces.tsx';
 
 type Deposit = ConsumerAnswer['deposits'][number];
 
@@ -223,42 +223,56 @@ const OUTCOMES: Readonly<Record<string, Tone>> = {
   broken: 'bad',
   failed: 'bad',
 };
-const REQUESTS: readonly Column<OperatorRequest>[] = [
-  { name: 'When', show: (row) => <Time at={row.at} /> },
-  {
-    name: 'Model',
-    show: (row) => <span className="block max-w-52 truncate font-mono text-sm">{row.model}</span>,
-  },
-  {
-    name: 'Result',
-    show: (row) => (
-      <StateDot tone={OUTCOMES[row.outcome] ?? 'neutral'}>
-        {row.error === null ? row.outcome : row.error.replaceAll('_', ' ')}
-      </StateDot>
-    ),
-  },
-  {
-    name: 'Served by',
-    wide: true,
-    show: (row) => (row.provider === null ? NOTHING : <ProviderLink id={row.provider} />),
-  },
-  {
-    name: 'Tokens',
-    number: true,
-    wide: true,
-    show: (row) => `${short(row.input_tokens)} in, ${short(row.output_tokens)} out`,
-  },
-  { name: 'First token', number: true, wide: true, show: (row) => duration(row.ttft_ms) },
-  {
-    name: 'Charged',
-    number: true,
-    show: (row) => <span title={usdExact(row.charge_usd)}>{usd(row.charge_usd)}</span>,
-  },
-  { name: 'Market keeps', number: true, wide: true, show: (row) => usd(row.market_usd) },
-];
+function requestColumns(names: ReadonlyMap<string, string>): Column<OperatorRequest>[] {
+  return [
+    { name: 'When', show: (row) => <Time at={row.at} /> },
+    {
+      name: 'Model',
+      show: (row) => <span className="block max-w-52 truncate font-mono text-sm">{row.model}</span>,
+    },
+    {
+      name: 'Result',
+      show: (row) => (
+        <StateDot tone={OUTCOMES[row.outcome] ?? 'neutral'}>
+          {row.error === null ? row.outcome : row.error.replaceAll('_', ' ')}
+        </StateDot>
+      ),
+    },
+    {
+      name: 'Served by',
+      wide: true,
+      show: (row) =>
+        row.provider === null ? (
+          NOTHING
+        ) : (
+          <span className="block max-w-44 truncate">
+            <ProviderLink id={row.provider} name={names.get(row.provider) ?? null} />
+          </span>
+        ),
+    },
+    {
+      name: 'Tokens',
+      number: true,
+      wide: true,
+      show: (row) => `${short(row.input_tokens)} in, ${short(row.output_tokens)} out`,
+    },
+    { name: 'First token', number: true, wide: true, show: (row) => duration(row.ttft_ms) },
+    {
+      name: 'Charged',
+      number: true,
+      show: (row) => <span title={usdExact(row.charge_usd)}>{usd(row.charge_usd)}</span>,
+    },
+  ];
+}
 
 function Report({ data: { consumer, usage_30d: usage, deposits } }: { data: ConsumerAnswer }) {
   const requests = useQuery(operator.requestsOf(consumer.id));
+  const providers = useQuery(operator.providers()).data?.providers;
+  const columns = useMemo(
+    () => requestColumns(new Map(providers?.map((each) => [each.id, each.name]))),
+    [providers],
+  );
+  const [shown, more] = useMore(requests.data?.requests, 10);
   return (
     <>
       {consumer.suspended_at !== null && (
@@ -299,8 +313,8 @@ function Report({ data: { consumer, usage_30d: usage, deposits } }: { data: Cons
         ) : (
           <DataTable
             caption="Latest requests"
-            columns={REQUESTS}
-            rows={requests.data?.requests}
+            columns={columns}
+            rows={shown}
             rowKey={(row) => row.id}
             empty={
               <Empty icon={Activity} title="No request yet">
@@ -309,6 +323,7 @@ function Report({ data: { consumer, usage_30d: usage, deposits } }: { data: Cons
             }
           />
         )}
+        {more}
       </Card>
       <Card title="Deposits" flush className="mt-6 overflow-hidden">
         <DataTable
@@ -323,7 +338,7 @@ function Report({ data: { consumer, usage_30d: usage, deposits } }: { data: Cons
           }
         />
       </Card>
-      <AboutLog about={consumer.id} />
+      <AboutLog about={consumer.id} className="mt-6" />
     </>
   );
 }

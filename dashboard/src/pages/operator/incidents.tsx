@@ -43,7 +43,7 @@ export default function Incidents() {
         Rules open and resolve incidents by what they measure; you may do both, too. Everybody sees them on
         the status page.
       </PageHead>
-      <div className="grid items-start gap-6 xl:grid-cols-2">
+      <div className="grid gap-6 xl:grid-cols-2">
         <Card title="Open now">
           <Loaded query={query} skeleton={<ListSkeleton rows={2} />}>
             {() =>
@@ -110,7 +110,7 @@ const PAST: readonly Column<OperatorIncident>[] = [
         <TextLink to={`/operator/incidents/${row.id}`}>
           {row.model === '' ? 'The whole market' : row.model}
         </TextLink>
-        <p className="max-w-md truncate text-sm text-faint">{row.because}</p>
+        <p className="max-w-xs truncate text-sm text-faint">{row.because}</p>
       </>
     ),
   },

@@ -328,7 +328,7 @@ function ForEverybody({
                 .join(', '),
             ],
             ['At once, each key', whole(limits.concurrent_per_key)],
-            ['Body of a request', `${short(limits.body_bytes)}B`],
+            ['Body of a request', `${short(limits.body_bytes / 1_000_000)} MB`],
             ['Messages', `${whole(limits.messages)}, ${short(limits.message_chars)} characters each`],
             ['Prompt, answer', `${short(limits.input_tokens)}, ${short(limits.output_tokens)} tokens`],
             ['Embedding', `${short(limits.embedding_tokens)} tokens`],

@@ -57,7 +57,7 @@ export default function Overview() {
         <Stat
           name="Paid, last 24 hours"
           value={network && usd(network.revenue_24h)}
-          hint={days && `${usd(total(days.map((day) => Number(day.paid_usd))))} in 30 days`}
+          hint={days && `${usd(total(days.map((day) => Number(day.paid_usd))))} in 30 d`}
           trend={days?.map((day) => Number(day.paid_usd))}
         />
         <Stat

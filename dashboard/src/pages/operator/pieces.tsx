@@ -1,8 +1,9 @@
 import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { type ReactNode, useMemo, useState } from 'react';
 import type { LogAnswer, PriceAmounts } from '#wire/dashboard.ts';
 import type { ProviderStatus } from '#wire/operator.ts';
 import { Badge, StateDot, type Tone } from '../../parts/badge.tsx';
+import { Button } from '../../parts/button.tsx';
 import { cx } from '../../parts/class-names.ts';
 import { NOTHING, price } from '../../parts/format.ts';
 import { Skeleton } from '../../parts/states.tsx';
@@ -50,7 +51,7 @@ export function shortId(id: string): string {
 }
 
 export function ModelId({ id }: { id: string }) {
-  return <span className="font-mono text-sm wrap-anywhere">{id === '' ? 'all models' : id}</span>;
+  return id === '' ? 'all models' : <span className="font-mono text-sm wrap-anywhere">{id}</span>;
 }
 
 export const SEVERITIES = {
@@ -90,6 +91,25 @@ export function ListSkeleton({ rows = 3 }: { rows?: number }) {
       ))}
     </div>
   );
+}
+
+/** The first rows of many, and a button for more of them. */
+export function useMore<Row>(
+  rows: readonly Row[] | undefined,
+  step = 25,
+): [readonly Row[] | undefined, ReactNode] {
+  const [shown, setShown] = useState(step);
+  const left = (rows?.length ?? 0) - shown;
+  return [
+    useMemo(() => rows?.slice(0, shown), [rows, shown]),
+    left > 0 ? (
+      <div className="border-t border-line px-5 py-3 text-center">
+        <Button size="sm" kind="quiet" onClick={() => setShown(shown + step * 4)}>
+          Show more ({left})
+        </Button>
+      </div>
+    ) : null,
+  ];
 }
 
 /** Something that must not be overlooked, above a page. */

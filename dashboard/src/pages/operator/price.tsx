@@ -59,7 +59,7 @@ type Field = (typeof FIELDS)[number][0];
 
 function Report({ data }: { data: OperatorPricesAnswer }) {
   const current = data.prices.find(({ id }) => id === data.in_force) ?? data.prices[0];
-  const columns = useMemo(() => columnsFor(data.in_force), [data.in_force]);
+  const columns = useMemo(() => columnsFor(data.in_force, data.prices), [data]);
   return (
     <>
       <div className="grid gap-6 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
@@ -79,12 +79,16 @@ function Report({ data }: { data: OperatorPricesAnswer }) {
           empty={null}
         />
       </Card>
-      <AboutLog about={data.model} />
+      <AboutLog
+        what="price-proposals"
+        where={({ asked, after }) => JSON.stringify([asked, after]).includes(data.model)}
+        className="mt-6"
+      />
     </>
   );
 }
 
-function columnsFor(inForce: string): Column<Version>[] {
+function columnsFor(inForce: string, versions: readonly Version[]): Column<Version>[] {
   return [
     {
       name: 'From',
@@ -96,7 +100,7 @@ function columnsFor(inForce: string): Column<Version>[] {
         </span>
       ),
     },
-    ...FIELDS.slice(0, 3).map(
+    ...FIELDS.filter(([field]) => versions.some(({ price: of }) => of[field] !== null)).map(
       ([field, name]): Column<Version> => ({
         name,
         number: true,
@@ -128,7 +132,7 @@ function History({ versions }: { versions: readonly Version[] }) {
       ),
     };
   }, [versions]);
-  return <Chart label="The price over time" {...chart} as="steps" format={usd} height={240} />;
+  return <Chart label="The price over time" {...chart} as="steps" by="day" format={usd} height={300} />;
 }
 
 function Step({
@@ -233,12 +237,14 @@ function TwoSteps({ model, now }: { model: string; now: PriceAmounts }) {
               onChange={setFrom}
               error={propose.errorOf('effective_from')}
             />
-            <Checkbox
-              label="Also where it changes by more than a hundred times"
-              checked={force}
-              onChange={setForce}
-            />
             <Problem>{propose.problem}</Problem>
+            {(propose.problem !== undefined || force) && (
+              <Checkbox
+                label="Also where it changes by more than a hundred times"
+                checked={force}
+                onChange={setForce}
+              />
+            )}
             <Button type="submit" kind="primary" busy={propose.busy}>
               Propose
             </Button>

@@ -20,7 +20,7 @@ import { AboutLog } from './about-log.tsx';
 import { operator, useOperate, useOperatorLive } from './api.ts';
 import { AppealButtons } from './appeal.tsx';
 import { RUN_COLUMNS } from './benchmark-cells.tsx';
-import { ProviderState } from './pieces.tsx';
+import { ProviderState, useMore } from './pieces.tsx';
 
 type Node = NodesAnswer['nodes'][number];
 
@@ -211,6 +211,7 @@ function Report({ data }: { data: OperatorProviderAnswer }) {
   const operate = useOperate();
   const { provider, nodes, runs, charges } = data;
   const failed = runs.filter(({ passed }) => !passed);
+  const [shown, more] = useMore(runs, 8);
   return (
     <>
       <div className="grid grid-cols-2 gap-3 xl:grid-cols-4">
@@ -231,7 +232,7 @@ function Report({ data }: { data: OperatorProviderAnswer }) {
           hint={plural(charges.length, 'charge')}
         />
       </div>
-      <div className="mt-6 grid gap-6 xl:grid-cols-[minmax(0,2fr)_minmax(0,3fr)]">
+      <div className="mt-6 grid items-start gap-6 xl:grid-cols-2">
         <Card title="What it is">
           <Facts
             rows={[
@@ -239,6 +240,7 @@ function Report({ data }: { data: OperatorProviderAnswer }) {
               ['Reason', provider.reason === '' ? NOTHING : provider.reason],
               ['Since', <Time key="since" at={provider.since} />],
               ['Joined', <Time key="joined" at={provider.created_at} />],
+              ['In its own words', provider.description === '' ? NOTHING : provider.description],
               ['Region', provider.region ?? 'not noted'],
               [
                 'Wallet',
@@ -268,20 +270,21 @@ function Report({ data }: { data: OperatorProviderAnswer }) {
             </div>
           )}
         </Card>
-        <Card title="Machines" flush className="overflow-hidden">
-          <DataTable
-            caption="Machines of this provider"
-            columns={NODE_COLUMNS}
-            rows={nodes}
-            rowKey={(row) => row.node_id}
-            empty={
-              <Empty icon={Cpu} title="No machine was here yet">
-                It appears once an agent connects with this provider’s key.
-              </Empty>
-            }
-          />
-        </Card>
+        <AboutLog about={provider.id} />
       </div>
+      <Card title="Machines" flush className="mt-6 overflow-hidden">
+        <DataTable
+          caption="Machines of this provider"
+          columns={NODE_COLUMNS}
+          rows={nodes}
+          rowKey={(row) => row.node_id}
+          empty={
+            <Empty icon={Cpu} title="No machine was here yet">
+              It appears once an agent connects with this provider’s key.
+            </Empty>
+          }
+        />
+      </Card>
       <Card
         title="Benchmarks and findings"
         hint="A failed run is a finding: it withholds requests, and may cost a part of the pledge. Granting an appeal sets it aside."
@@ -310,7 +313,7 @@ function Report({ data }: { data: OperatorProviderAnswer }) {
         <DataTable
           caption="Benchmark runs"
           columns={RUN_COLUMNS}
-          rows={runs}
+          rows={shown}
           rowKey={(row) => row.id}
           empty={
             <Empty icon={Gauge} title="No run yet">
@@ -318,6 +321,7 @@ function Report({ data }: { data: OperatorProviderAnswer }) {
             </Empty>
           }
         />
+        {more}
       </Card>
       {charges.length > 0 && (
         <Card title="Charges for missed service levels" flush className="mt-6 overflow-hidden">
@@ -330,12 +334,6 @@ function Report({ data }: { data: OperatorProviderAnswer }) {
           />
         </Card>
       )}
-      {provider.description !== '' && (
-        <Card title="In its own words" className="mt-6">
-          <p className="wrap-anywhere">{provider.description}</p>
-        </Card>
-      )}
-      <AboutLog about={provider.id} />
     </>
   );
 }

@@ -9,7 +9,7 @@ import { Id } from '../../parts/copy.tsx';
 import { type Column, CsvLink, DataTable } from '../../parts/data-table.tsx';
 import { TextField } from '../../parts/form.tsx';
 import { FormButton } from '../../parts/form-button.tsx';
-import { percent, short, usd, usdExact, whole } from '../../parts/format.ts';
+import { NOTHING, plural, usd, usdExact, whole } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Empty, Failure, Loaded } from '../../parts/states.tsx';
@@ -189,7 +189,19 @@ const BURNS: readonly Column<Burn>[] = [
   },
 ];
 const GPUS: readonly Column<RevenueGpu>[] = [
-  { name: 'GPU', sort: (row) => row.gpu, show: (row) => row.gpu ?? 'not told' },
+  {
+    name: 'GPU',
+    sort: (row) => row.gpu,
+    show: (row) => (
+      <>
+        <span className="font-medium">{row.gpu ?? 'Not told'}</span>
+        <p className="text-sm text-faint">
+          {plural(row.nodes, 'node')}
+          {row.gpus !== null && `, ${plural(row.gpus, 'GPU')}`}
+        </p>
+      </>
+    ),
+  },
   {
     name: 'Requests',
     number: true,
@@ -197,27 +209,12 @@ const GPUS: readonly Column<RevenueGpu>[] = [
     sort: (row) => row.requests,
     show: (row) => whole(row.requests),
   },
+  { name: 'Paid', number: true, sort: (row) => Number(row.revenue_usd), show: (row) => usd(row.revenue_usd) },
   {
-    name: 'Tokens',
+    name: 'A GPU',
     number: true,
-    wide: true,
-    sort: (row) => row.input_tokens + row.output_tokens,
-    show: (row) => short(row.input_tokens + row.output_tokens),
-  },
-  { name: 'Paid', number: true, sort: (row) => Number(row.gross_usd), show: (row) => usd(row.gross_usd) },
-  {
-    name: 'Its part',
-    number: true,
-    sort: (row) => Number(row.earned_usd),
-    show: (row) => (
-      <span
-        title={
-          Number(row.gross_usd) > 0 ? percent(Number(row.earned_usd) / Number(row.gross_usd)) : undefined
-        }
-      >
-        {usd(row.earned_usd)}
-      </span>
-    ),
+    sort: (row) => (row.revenue_per_gpu_usd === null ? null : Number(row.revenue_per_gpu_usd)),
+    show: (row) => (row.revenue_per_gpu_usd === null ? NOTHING : usd(row.revenue_per_gpu_usd)),
   },
 ];
 
