@@ -410,6 +410,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     const own = new ConsumerReading(database);
     const providerDesk = new ProviderDesk(database);
+    const incidents = new IncidentDesk(database);
     const live = new LiveEvents({
       clock,
       log: log.child({ room: 'console' }),
@@ -417,7 +418,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         clock,
         own,
         registry: hub.registry,
-        incidents: watching.book,
+        incidents,
         claims: payouts.desk,
         providerDesk,
         funds,
@@ -530,7 +531,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           prices: (modelId) => priceHistory(database, { modelId, limit: PRICES_LISTED }),
           registry: hub.registry,
           routing: service,
-          incidents: new IncidentDesk(database),
+          watching,
+          incidents,
           objectives: (window) => objectivesOf(database, window),
           watch: watching.incidents,
           measured: { table: reliability.table, attempts, standings },
@@ -538,6 +540,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
+          facts: {
+            version: packageVersion(),
+            ...config.advertised,
+            hubPort: hubServer.port,
+            hubTls: hubTls !== undefined,
+          },
         },
         status: new StatusReader({
           database,

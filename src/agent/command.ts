@@ -131,6 +131,32 @@ export function agentCommand(): Command {
     .action(
       doing(async (options, env) => (await import('./commands/claim.ts')).claim(options, env, systemClock)),
     );
+  asking(
+    agent
+      .command('why')
+      .description('why requests come or do not: every gate with its figure, your place, what would win')
+      .argument('[model]', 'one model; without it, all that you offer'),
+  ).action(
+    async (model: string | undefined, options: { json?: boolean }, self: Command) =>
+      await doing(async (words, env) => (await import('./commands/why.ts')).why(model, words, env))(
+        options,
+        self,
+      ),
+  );
+  asking(
+    agent
+      .command('appeal')
+      .description('ask the operator to look again at a failed benchmark or a slash; without one, list them')
+      .argument('[about]', 'the run, or the finding'),
+  )
+    .option('--reason <text>', 'what went wrong; the operator reads it')
+    .action(
+      async (about: string | undefined, options: { json?: boolean }, self: Command) =>
+        await doing(async (words, env) => (await import('./commands/appeal.ts')).appeal(about, words, env))(
+          options,
+          self,
+        ),
+    );
   asking(agent.command('doctor').description('check every link from GPU to payout, and say what to do'))
     .option('--quick', 'ask no model for an answer')
     .action(

@@ -9,6 +9,7 @@ import { seededRandomness } from '#kit/random.ts';
 import { ask } from '#support/chat-client.ts';
 import { type Control, type ControlParts, openControl, refuseSecond, socketFile } from './control.ts';
 import { askAgent } from './control-client.ts';
+import type { FinishedJob } from './recent-jobs.ts';
 import type { AgentState } from './run.ts';
 import type { LimitChange } from './shelf.ts';
 import type { StatusBody } from './status-body.ts';
@@ -52,6 +53,18 @@ const STATE: AgentState = {
   requestsPerMinute: 6,
 };
 
+const JOB: FinishedJob = {
+  requestId: 'req_1',
+  modelId: 'org/model',
+  operation: 'chat/completions',
+  streaming: true,
+  status: 200,
+  tokensIn: 7,
+  tokensOut: 5,
+  endedAt: 0,
+  tookMs: 12.4,
+};
+
 let folder: string;
 let control: Control;
 let said: string[];
@@ -72,6 +85,7 @@ function parts(more: Partial<ControlParts> = {}): ControlParts {
   return {
     agent: {
       state: () => STATE,
+      latest: () => [JOB],
       limit: (change) => changes.push([undefined, change]),
       limitModel: (id, change) => id === MODEL.id && changes.push([id, change]) > 0,
     },
@@ -120,6 +134,28 @@ describe('the local interface', () => {
     }
     expect(said).toEqual([]);
     expect((await over('GET', '/status')).status).toBe(200);
+  });
+
+  it('answers at the Swan agent’s own addresses: whether it is connected, and its latest requests', async () => {
+    const status = await askAgent(folder, 'GET', '/api/v1/computing/inference/status');
+    expect(status).toMatchObject({ connected: true, node_id: '04ab', models: [MODEL.id] });
+    expect((await over('GET', '/api/v1/computing/inference/status', {})).status).toBe(401);
+    const { json } = await over('GET', '/api/v1/computing/inference/requests');
+    expect(json.requests).toEqual([
+      {
+        request_id: 'req_1',
+        model_id: 'org/model',
+        operation: 'chat/completions',
+        streaming: true,
+        success: true,
+        status: 200,
+        tokens_in: 7,
+        tokens_out: 5,
+        total_tokens: 12,
+        latency_ms: 12,
+        timestamp: '1970-01-01T00:00:00.000Z',
+      },
+    ]);
   });
 
   it('keeps its token from one start to the next', async () => {

@@ -13,6 +13,7 @@ import { SettingsError } from './settings.ts';
 import type { ShelfChange } from './shelf.ts';
 import { modelBody, statusBody } from './status-body.ts';
 import { replaceFile } from './swan-folder-writer.ts';
+import { SWAN_REQUESTS, SWAN_STATUS, swanRequests, swanStatus } from './swan-page.ts';
 
 /**
  * The agent's local REST interface: what it is doing, its limits, and a page for Prometheus. It is always at a socket file in
@@ -28,7 +29,7 @@ const BODY_BYTES_MAX = 65_536;
 const SOCKET_PATH_BYTES_MAX = 100;
 
 export interface ControlParts {
-  readonly agent: Pick<RunningAgent, 'state' | 'limit' | 'limitModel'>;
+  readonly agent: Pick<RunningAgent, 'state' | 'latest' | 'limit' | 'limitModel'>;
   readonly folder: string;
   readonly api: { readonly host: string; readonly port: number } | undefined;
   readonly clock: Clock;
@@ -209,6 +210,10 @@ async function answerTo(
       return statusBody(agent.state(), { pid: parts.pid, wallMs: parts.clock.wallMs() });
     case 'GET /models':
       return { models: agent.state().models.map(modelBody) };
+    case `GET ${SWAN_STATUS}`:
+      return swanStatus(agent.state());
+    case `GET ${SWAN_REQUESTS}`:
+      return swanRequests(agent.latest());
     case 'GET /metrics':
       return metricsPage(agent.state());
     case 'PATCH /limits': {

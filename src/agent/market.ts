@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher } from 'undici';
 import { z } from 'zod';
 import { Sealed } from '#kit/sealed.ts';
+import { type WhyPage, whyPageSchema } from './why-page.ts';
 
 /**
  * The market's REST interface as a provider's program calls it: the calls of the Swan agent (its contract, section 2.2) and
@@ -56,6 +57,7 @@ const catalogueSchema = z.looseObject({
       input_price: figure,
       output_price: figure,
       online_providers: figure,
+      requirements: z.record(z.string(), z.unknown()).nullish().catch(undefined),
     }),
   ),
 });
@@ -184,6 +186,30 @@ const proofSchema = z.looseObject({
 });
 export type Proof = z.output<typeof proofSchema>;
 
+const appealSchema = z.looseObject({
+  about: z.string(),
+  kind: z.string(),
+  asked_at: z.string(),
+  state: z.string(),
+  decided_because: z.string().nullish(),
+});
+const appealsSchema = z.looseObject({
+  appeals: z.array(appealSchema),
+  may_appeal: z
+    .array(z.looseObject({ about: z.string(), kind: z.string(), at: z.string(), found: z.array(z.string()) }))
+    .catch([]),
+});
+export type Appeals = z.output<typeof appealsSchema>;
+const askedSchema = z.looseObject({ ...appealSchema.shape, known: flag });
+
+/** Where things are at a market, as it says itself. */
+const factsSchema = z.looseObject({
+  version: text,
+  api_base: text,
+  hub: z.looseObject({ url: z.string().nullish(), port: z.number().int().min(1).max(65_535) }),
+});
+export type MarketFacts = z.output<typeof factsSchema>;
+
 const sessionSchema = z.looseObject({
   token: z.string().min(1),
   user: z.looseObject({ account_type: text, provider_id: text }).optional().catch(undefined),
@@ -218,6 +244,15 @@ export class Market {
   /** Whether a market answers here. */
   async health(): Promise<void> {
     await this.#ask('GET', '/api/v1/health', z.unknown());
+  }
+
+  /** Where its hub is; undefined at a market that does not say. */
+  async facts(): Promise<MarketFacts | undefined> {
+    try {
+      return await this.#ask('GET', '/api/v1/market', factsSchema);
+    } catch {
+      return undefined;
+    }
   }
 
   /** Where the provider of this key stands. Answers, and does not throw, for a key that does not hold. */
@@ -317,6 +352,23 @@ export class Market {
   async modelDetails(key: Sealed<string>, providerId: string): Promise<ModelDetails[]> {
     const path = `/api/v1/providers/${encodeURIComponent(providerId)}/models/details`;
     return (await this.#ask('GET', path, detailsSchema, { token: key })).models;
+  }
+
+  /** Why requests come or do not, for one model or for all. */
+  async why(key: Sealed<string>, model?: string): Promise<WhyPage> {
+    const query = model === undefined ? '' : `?${new URLSearchParams({ model }).toString()}`;
+    return await this.#ask('GET', `/api/v1/provider/why${query}`, whyPageSchema, { token: key });
+  }
+
+  async appeals(key: Sealed<string>): Promise<Appeals> {
+    return await this.#ask('GET', '/api/v1/provider/appeals', appealsSchema, { token: key });
+  }
+
+  async askAppeal(key: Sealed<string>, about: string, reason: string): Promise<z.output<typeof askedSchema>> {
+    return await this.#ask('POST', '/api/v1/provider/appeals', askedSchema, {
+      token: key,
+      body: { about, reason },
+    });
   }
 
   async collateralChains(): Promise<CollateralChain[]> {

@@ -31,13 +31,18 @@ test('a file is hashed where that is pinned, and again once it has changed', asy
   writeFileSync(file, 'weights');
   const lookUp = pinLookUp({ program: () => Promise.resolve(undefined), hardware: undefined });
   const source = { kind: 'embedded', path: file, sequences: 1, threads: 1, gpu: false } as const;
-  const pinned = setting({ source, requirements: { weights_sha256: SHA } });
-  expect(await lookUp(pinned, BACKEND)).toMatchObject({ weightsSha256: sha256('weights'), engine: 'vllm' });
+  const pinned = setting({ source });
+  expect(await lookUp(pinned, BACKEND, { weights_sha256: SHA })).toMatchObject({
+    weightsSha256: sha256('weights'),
+    engine: 'vllm',
+  });
   writeFileSync(file, 'other weights');
-  expect(await lookUp(pinned, BACKEND)).toMatchObject({ weightsSha256: sha256('other weights') });
-  expect((await lookUp(setting({ source }), BACKEND)).weightsSha256).toBeUndefined();
+  expect(await lookUp(pinned, BACKEND, { weights_sha256: SHA })).toMatchObject({
+    weightsSha256: sha256('other weights'),
+  });
+  expect((await lookUp(setting({ source }), BACKEND, {})).weightsSha256).toBeUndefined();
   rmSync(file);
-  expect((await lookUp(pinned, BACKEND)).weightsSha256).toBeUndefined();
+  expect((await lookUp(pinned, BACKEND, { weights_sha256: SHA })).weightsSha256).toBeUndefined();
 });
 
 test('the image of a container is what docker says, or podman where there is no docker', async () => {
@@ -50,19 +55,19 @@ test('the image of a container is what docker says, or podman where there is no 
     hardware: undefined,
   });
   const requirements = { image_digest: `sha256:${SHA}` };
-  expect(await lookUp(setting({ requirements, container: 'box' }), BACKEND)).toMatchObject({
+  expect(await lookUp(setting({ container: 'box' }), BACKEND, requirements)).toMatchObject({
     imageDigest: `sha256:${SHA}`,
   });
   expect(asked).toEqual([
     'docker inspect --format {{.Image}} -- box',
     'podman inspect --format {{.Image}} -- box',
   ]);
-  expect((await lookUp(setting({ requirements }), BACKEND)).imageDigest).toBeUndefined();
+  expect((await lookUp(setting({}), BACKEND, requirements)).imageDigest).toBeUndefined();
 });
 
 test('what a setting says of the context wins over what a server says', async () => {
   const lookUp = pinLookUp({ program: () => Promise.resolve(undefined), hardware: { vram_gb: 24 } });
-  expect(await lookUp(setting({ contextLength: 8_192 }), BACKEND)).toMatchObject({
+  expect(await lookUp(setting({ contextLength: 8_192 }), BACKEND, {})).toMatchObject({
     contextLength: 8_192,
     hardware: { vram_gb: 24 },
   });

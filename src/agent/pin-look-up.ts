@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Hardware } from '#wire/agent/messages.ts';
+import type { Requirements } from '#wire/requirements.ts';
 import type { Backend } from './backends/backend.ts';
 import type { RunProgram } from './hardware.ts';
-import type { Found } from './requirements.ts';
+import { type Found, fingerprintOf } from './requirements.ts';
 import type { ModelSetting } from './settings.ts';
 
 /**
@@ -14,7 +15,7 @@ import type { ModelSetting } from './settings.ts';
 export function pinLookUp(parts: {
   program: RunProgram;
   hardware: Hardware | undefined;
-}): (setting: ModelSetting, backend: Backend) => Promise<Found> {
+}): (setting: ModelSetting, backend: Backend, pinned: Requirements) => Promise<Found> {
   const hashes = new Map<string, Promise<string | undefined>>();
   const hashOf = async (file: string): Promise<string | undefined> => {
     try {
@@ -27,15 +28,19 @@ export function pinLookUp(parts: {
       return undefined;
     }
   };
-  return async (setting, backend) => {
-    const { requirements: pinned, source, container } = setting;
+  return async (setting, backend, pinned) => {
+    const { source, container } = setting;
     const isFile = source.kind === 'embedded';
+    const isIdentified = pinned.engine_version !== undefined || pinned.tokenizer_fingerprint !== undefined;
+    const { engineVersion, tokens } = (isIdentified && (await backend.identify?.())) || {};
     return {
       hardware: parts.hardware,
       engine: backend.facts.engine,
       contextLength: setting.contextLength ?? backend.facts.contextLength,
-      weightsSha256: pinned?.weights_sha256 && isFile ? await hashOf(source.path) : undefined,
-      imageDigest: pinned?.image_digest && container ? await imageOf(parts.program, container) : undefined,
+      engineVersion,
+      tokenizerFingerprint: tokens && fingerprintOf(tokens),
+      weightsSha256: pinned.weights_sha256 && isFile ? await hashOf(source.path) : undefined,
+      imageDigest: pinned.image_digest && container ? await imageOf(parts.program, container) : undefined,
     };
   };
 }

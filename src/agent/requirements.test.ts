@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type Found, type Requirements, unmet } from './requirements.ts';
+import type { Requirements } from '#wire/requirements.ts';
+import { type Found, unmet } from './requirements.ts';
 
 const RTX = { vram_gb: 23, gpu_count: 1, compute_capability: '8.9' };
 const SHA = 'a'.repeat(64);
@@ -18,6 +19,10 @@ test.each<[string, Requirements, Found, number]>([
   ['a capability, and an Apple', { min_compute_capability: '8.0' }, { hardware: { vram_gb: 64 } }, 1],
   ['the engine that runs', { engine: 'vllm' }, { engine: 'vllm' }, 0],
   ['another engine', { engine: 'vllm' }, { engine: 'ollama' }, 1],
+  ['another version of it', { engine_version: '0.11.0' }, { engineVersion: '0.10.2' }, 1],
+  ['the version that runs', { engine_version: '0.11.0' }, { engineVersion: '0.11.0' }, 0],
+  ['the tokenizer that is there', { tokenizer_fingerprint: SHA }, { tokenizerFingerprint: SHA }, 0],
+  ['a tokenizer that nobody can see', { tokenizer_fingerprint: SHA }, {}, 1],
   ['more context', { min_context_length: 32_768 }, { contextLength: 4_096 }, 1],
   ['context enough', { min_context_length: 32_768 }, { contextLength: 32_768 }, 0],
   ['an image', { image_digest: `sha256:${SHA}` }, { imageDigest: `sha256:${SHA}` }, 0],

@@ -1,39 +1,14 @@
-import { z } from 'zod';
+import { createHash } from 'node:crypto';
 import type { Hardware } from '#wire/agent/messages.ts';
-
-/**
- * What a model may be pinned to, in `models.json` under `requirements`: a model that does not meet its pins is not offered to
- * any hub, and the reasons are said. What cannot be found out counts as not met: whoever pins something wants to be sure.
- */
-export const requirementsSchema = z.strictObject({
-  /** SHA-256 of the model file, lower-case hex; for files that run in this process. */
-  weights_sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .optional(),
-  /** Names and sizes of all GPUs together, in GiB. */
-  min_vram_gb: z.number().positive().optional(),
-  /** As the driver says it: `8.9`. */
-  min_compute_capability: z
-    .string()
-    .regex(/^\d{1,2}\.\d$/)
-    .optional(),
-  /** `vllm`, `sglang`, `ollama`, `llama.cpp`, `tgi`. */
-  engine: z.string().min(1).optional(),
-  min_context_length: z.number().int().positive().optional(),
-  /** The digest of the container's image, `sha256:…`; the container is the entry's `container`. */
-  image_digest: z
-    .string()
-    .regex(/^sha256:[0-9a-f]{64}$/)
-    .optional(),
-});
-export type Requirements = z.output<typeof requirementsSchema>;
+import type { Requirements } from '#wire/requirements.ts';
 
 /** What was found; undefined where it could not be. */
 export interface Found {
   readonly weightsSha256?: string | undefined;
   readonly hardware?: Hardware | undefined;
   readonly engine?: string | undefined;
+  readonly engineVersion?: string | undefined;
+  readonly tokenizerFingerprint?: string | undefined;
   readonly contextLength?: number | undefined;
   readonly imageDigest?: string | undefined;
 }
@@ -50,6 +25,8 @@ export function unmet(pinned: Requirements, found: Found): string[] {
   };
   same('The SHA-256 of the weights', pinned.weights_sha256, found.weightsSha256);
   same('The engine', pinned.engine, found.engine);
+  same('The version of the engine', pinned.engine_version, found.engineVersion);
+  same('The fingerprint of the tokenizer', pinned.tokenizer_fingerprint, found.tokenizerFingerprint);
   same("The digest of the container's image", pinned.image_digest, found.imageDigest);
   const context = pinned.min_context_length;
   if (context !== undefined && (found.contextLength ?? 0) < context)
@@ -66,6 +43,11 @@ export function unmet(pinned: Requirements, found: Found): string[] {
   if (capability !== undefined && (is === undefined || versionOf(is) < versionOf(capability)))
     reasons.push(`The compute capability is ${is ?? 'not known'}, and at least ${capability} is pinned.`);
   return reasons;
+}
+
+/** How a tokenizer that makes these tokens of the sample is called in a pin. */
+export function fingerprintOf(tokens: readonly number[]): string {
+  return createHash('sha256').update(tokens.join(',')).digest('hex');
 }
 
 function versionOf(text: string): number {

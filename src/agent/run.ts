@@ -12,9 +12,12 @@ import { RehearsalBackend } from './backends/rehearsal.ts';
 import { Connection } from './connection.ts';
 import { findHardware, findProcessor, gpuFigures, type Processor, type RunProgram } from './hardware.ts';
 import { readTls } from './line-tls.ts';
+import { Market } from './market.ts';
+import { MarketPins } from './market-pins.ts';
 import { HealthWatch } from './model-health.ts';
 import { nodeId } from './node-key.ts';
 import { pinLookUp } from './pin-look-up.ts';
+import type { FinishedJob } from './recent-jobs.ts';
 import { unmet } from './requirements.ts';
 import { Desk, type DeskFigures } from './serve.ts';
 import { type AgentSettings, type ModelSetting, SettingsError } from './settings.ts';
@@ -47,6 +50,8 @@ export interface RunningAgent {
   readonly connected: boolean;
   /** Everything that can be told of it now. */
   state(): AgentState;
+  /** The latest requests that are over, newest first. */
+  latest(): FinishedJob[];
   /** Serves these models from now on, without losing a request. */
   apply(models: readonly ModelSetting[]): Promise<ShelfChange>;
   /** Changes what may run and begin over all models, until the next start. */
@@ -90,6 +95,8 @@ export interface AgentState extends DeskFigures {
 const WAITING = 256;
 const WAIT_MS_MAX = 30_000;
 const GPU_FIGURES_EVERY_MS = 30_000;
+/** How often it is asked what the market pins its models to. */
+const PINS_EVERY_MS = 600_000;
 /** The generation of the Swan protocol that we speak, for hubs that look at the version; our own follows as build data. */
 const SWAN_GENERATION = '0.6.0';
 
@@ -115,14 +122,21 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
   const processor = findProcessor();
   const watch = new HealthWatch(clock, log);
   const lookUp = pinLookUp({ program: parts.program, hardware });
+  const market = settings.serviceUrl === undefined ? undefined : new Market(settings.serviceUrl);
+  const pins = market && new MarketPins({ read: () => market.catalogue(), log });
+  await pins?.look();
   const connections: Connection[] = [];
   const announce = (): void => {
     for (const connection of connections) connection.modelsChanged();
   };
   const shelf = new Shelf({
     open: (setting) => openBackend(setting, parts),
-    unmet: async (setting, backend) =>
-      setting.requirements ? unmet(setting.requirements, await lookUp(setting, backend)) : [],
+    unmet: async (setting, backend) => [
+      ...(setting.requirements
+        ? unmet(setting.requirements, await lookUp(setting, backend, setting.requirements))
+        : []),
+      ...((await pins?.unmet(setting.id, (wanted) => lookUp(setting, backend, wanted))) ?? []),
+    ],
     desk,
     watch,
     clock,
@@ -133,8 +147,18 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
     await shelf.open(settings.models);
   } catch (error) {
     desk.close();
+    await market?.close();
     throw error;
   }
+  const pinRounds = pins
+    ? new Rounds(clock, {
+        periodMs: PINS_EVERY_MS,
+        work: async () => {
+          if (await pins.look()) await shelf.checkPins().then(announce);
+        },
+        failed: () => {},
+      })
+    : undefined;
   let figures: Record<string, number> = {};
   const looks = hardware
     ? new Rounds(clock, {
@@ -204,7 +228,8 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
     draining = true;
     await Promise.all(connections.map((connection) => connection.close()));
     desk.close();
-    await Promise.all([watch.close(), looks?.close()]);
+    await Promise.all([watch.close(), looks?.close(), pinRounds?.close()]);
+    await market?.close();
     await shelf.close();
   };
   return {
@@ -236,6 +261,7 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
       ...desk.figures(),
       models: shelf.states(),
     }),
+    latest: () => desk.latest(),
     apply: (models) => shelf.apply(models),
     limit(change) {
       desk.limit({

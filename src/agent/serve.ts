@@ -9,6 +9,7 @@ import {
   type Serving,
 } from './backends/backend.ts';
 import { Rate } from './rate.ts';
+import { type FinishedJob, RecentJobs } from './recent-jobs.ts';
 
 /**
  * One job from offer to last token, whatever dialect it came in. The desk knows the models, keeps what runs at once within
@@ -113,6 +114,7 @@ export class Desk {
   readonly #rate: Rate;
   readonly #clock: Clock;
   readonly #jobs = new Set<DeskJob>();
+  readonly #over = new RecentJobs();
   readonly #queue: DeskJob[] = [];
   readonly #rounds: Timer;
   #runningAll = 0;
@@ -230,6 +232,11 @@ export class Desk {
     };
   }
 
+  /** The latest jobs that are over, newest first. */
+  latest(): FinishedJob[] {
+    return this.#over.list();
+  }
+
   /** By model, of all that were ever served. */
   tallies(): ReadonlyMap<string, Readonly<ModelTally>> {
     return this.#tallies;
@@ -267,6 +274,19 @@ export class Desk {
   left(job: DeskJob, was: { running: boolean; tookMs: number; tokensSaid: number }, end: BackendEnd): void {
     const waited = !was.running && this.#jobs.has(job);
     this.#jobs.delete(job);
+    const { ask } = job;
+    const { usage } = end;
+    this.#over.note({
+      requestId: ask.identity.completion.replace(/^(?:chat)?cmpl-/, ''),
+      modelId: ask.modelId,
+      operation: ask.operation,
+      streaming: ask.stream,
+      status: end.status,
+      tokensIn: usage?.prompt_tokens ?? 0,
+      tokensOut: Math.max(was.tokensSaid, usage?.completion_tokens ?? 0),
+      endedAt: this.#clock.wallMs(),
+      tookMs: was.tookMs,
+    });
     const tally = job.place?.tally;
     if (tally) {
       tally.tookMs += was.tookMs;

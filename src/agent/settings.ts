@@ -3,11 +3,11 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Operation } from '#domain/operation.ts';
 import { Sealed } from '#kit/sealed.ts';
+import type { Requirements } from '#wire/requirements.ts';
 import { readPlan } from './backends/rehearsal.ts';
 import { isPrivateLine, socketUrl } from './connection.ts';
 import type { AgentEnv } from './env.ts';
 import { readTls } from './line-tls.ts';
-import type { Requirements } from './requirements.ts';
 import { readSwanFolder, type SwanFolder, type SwanModel } from './swan-folder.ts';
 
 /** Everything that an agent is told, checked. */

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { parse } from 'smol-toml';
 import { z } from 'zod';
 import type { Operation } from '#domain/operation.ts';
-import { type Requirements, requirementsSchema } from './requirements.ts';
+import { type Requirements, requirementsSchema } from '#wire/requirements.ts';
 
 /**
  * What a folder says in the layout of the Swan agent (`config.toml`, `models.json`), so that either program runs from the same

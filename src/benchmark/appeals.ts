@@ -1,8 +1,173 @@
+import type { Database, Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import type { Collateral, SlashedTokens } from '#funds/collateral.ts';
+import { noteEvent } from '#identity/account-events.ts';
 import { Fault } from '#kit/fault.ts';
-import { findingOf } from './sampler.ts';
+import { findingOf, runOfFinding } from './finding-id.ts';
 import type { BenchmarkStore } from './store.ts';
+
+/**
+ * Appeals: a provider asks for another look at a failed benchmark, or at a finding that took from its pledge; the operator
+ * decides, whether it was asked or not. What is asked and what is decided are records of their own, each made once.
+ */
+export interface Appeal {
+  /** The id of the run, or of the finding. */
+  readonly about: string;
+  readonly kind: 'benchmark' | 'slash';
+  readonly providerId: string;
+  /** The provider's words. */
+  readonly reason: string;
+  /** Wall milliseconds. */
+  readonly askedAt: number;
+  /** Undefined while the operator has not decided. */
+  readonly decided:
+    | { readonly decision: 'granted' | 'rejected'; readonly reason: string; readonly at: number }
+    | undefined;
+}
+
+/** What a provider may appeal against now. */
+export interface Appealable {
+  readonly about: string;
+  readonly kind: Appeal['kind'];
+  readonly at: number;
+  /** What was found, in sentences. */
+  readonly found: readonly string[];
+}
+
+const LISTED = 100;
+
+export class AppealDesk {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Asks for an appeal. The same again answers the first, with its first reason. Throws `thing-unknown` for what is not this
+   * provider's, and `conflict` for a run that was passed and for what was decided already.
+   */
+  async ask(wish: {
+    about: string;
+    providerId: string;
+    reason: string;
+    actor: string;
+    at: number;
+  }): Promise<{ appeal: Appeal; known: boolean }> {
+    const { providerId, reason, actor, at } = wish;
+    const about = runOfFinding(wish.about) ?? wish.about;
+    return await this.#database.transaction(async (sql) => {
+      const kind = await kindOf(sql, about, providerId);
+      const [known] = await this.#appeals(sql, sql`where a.subject = ${about}`);
+      if (known) return { appeal: known, known: true };
+      const [decided] = await sql<{ decision: string }[]>`
+        select decision from benchmark_appeals where run_id = ${about}
+        union all select decision from finding_appeals where finding_id = ${about}`;
+      if (decided) {
+        throw new Fault('conflict', { outer: `This was decided before: an appeal was ${decided.decision}.` });
+      }
+      const [made] = await sql`
+        insert into appeals (subject, kind, provider_id, reason, asked_by, asked_at)
+        values (${about}, ${kind}, ${providerId}, ${reason}, ${actor}, ${new Date(at)})
+        on conflict do nothing returning subject`;
+      if (made)
+        await noteEvent(sql, {
+          at,
+          actor,
+          what: 'appeal-asked',
+          about: providerId,
+          detail: { about, kind },
+        });
+      const [appeal] = await this.#appeals(sql, sql`where a.subject = ${about}`);
+      if (!appeal) throw new Fault('internal', { inner: 'An appeal that was just asked for is gone.' });
+      return { appeal, known: made === undefined };
+    });
+  }
+
+  /** A provider's own, newest first. */
+  async ofProvider(providerId: string): Promise<Appeal[]> {
+    const { sql } = this.#database;
+    return await this.#appeals(
+      sql,
+      sql`where a.provider_id = ${providerId} order by a.asked_at desc, a.subject limit ${LISTED}`,
+    );
+  }
+
+  /** What waits for the operator, oldest first. */
+  async waiting(): Promise<Appeal[]> {
+    const { sql } = this.#database;
+    return await this.#appeals(
+      sql,
+      sql`where b.run_id is null and f.finding_id is null order by a.asked_at, a.subject limit ${LISTED}`,
+    );
+  }
+
+  /** Failed runs and findings of a provider that nobody appealed against or decided, newest first. */
+  async appealable(providerId: string): Promise<Appealable[]> {
+    const rows = await this.#database.sql<
+      { about: string; kind: Appeal['kind']; at: Date; found: string[] }[]
+    >`
+      select * from (
+        (select r.id as about, 'benchmark' as kind, r.ended_at as at, r.shortcomings as found from benchmark_runs r
+        where r.provider_id = ${providerId} and not r.passed
+          and not exists (select from benchmark_appeals b where b.run_id = r.id)
+          and not exists (select from appeals a where a.subject = r.id)
+        order by r.ended_at desc limit ${LISTED})
+        union all
+        (select f.id, 'slash', f.at, array[f.reason] from collateral_findings f
+        where f.provider_id = ${providerId} and f.id not like 'benchmark:%'
+          and not exists (select from finding_appeals d where d.finding_id = f.id)
+          and not exists (select from appeals a where a.subject = f.id)
+        order by f.at desc limit ${LISTED})
+      ) as open order by at desc, about limit ${LISTED}`;
+    return rows.map(({ about, kind, at, found }) => ({ about, kind, at: at.getTime(), found }));
+  }
+
+  async #appeals(sql: Sql, rest: ReturnType<Sql>): Promise<Appeal[]> {
+    const rows = await sql<AppealRow[]>`
+      select a.subject, a.kind, a.provider_id, a.reason, a.asked_at, coalesce(b.decision, f.decision) as decision,
+        coalesce(b.reason, f.reason) as because, coalesce(b.decided_at, f.decided_at) as decided_at
+      from appeals a
+      left join benchmark_appeals b on b.run_id = a.subject
+      left join finding_appeals f on f.finding_id = a.subject ${rest}`;
+    return rows.map((row) => ({
+      about: row.subject,
+      kind: row.kind,
+      providerId: row.provider_id,
+      reason: row.reason,
+      askedAt: row.asked_at.getTime(),
+      decided:
+        row.decision === null || row.decided_at === null
+          ? undefined
+          : { decision: row.decision, reason: row.because ?? '', at: row.decided_at.getTime() },
+    }));
+  }
+}
+
+async function kindOf(sql: Sql, about: string, providerId: string): Promise<Appeal['kind']> {
+  const [run] = await sql<{ passed: boolean }[]>`
+    select passed from benchmark_runs where id = ${about} and provider_id = ${providerId}`;
+  if (run?.passed) throw new Fault('conflict', { outer: PASSED });
+  if (run) return 'benchmark';
+  const [finding] = await sql`
+    select id from collateral_findings where id = ${about} and provider_id = ${providerId}`;
+  if (!finding) throw new Fault('thing-unknown', { outer: UNKNOWN });
+  return 'slash';
+}
+
+const PASSED = 'This run was passed: there is nothing to appeal.';
+const UNKNOWN = 'There is no such benchmark run, and no such finding.';
+
+interface AppealRow {
+  subject: string;
+  kind: Appeal['kind'];
+  provider_id: string;
+  reason: string;
+  asked_at: Date;
+  decision: 'granted' | 'rejected' | null;
+  because: string | null;
+  decided_at: Date | null;
+}
 
 export interface Decided {
   readonly decision: 'granted' | 'rejected';
@@ -15,24 +180,27 @@ export interface Decided {
 }
 
 /**
- * Decides what a failed run comes to. Granted: it is set aside, so that it is no step of the ladder any more, and what it
- * took is given back by a new entry. Once decided it stays so; the same decision again does what is left to do of it.
- * That a provider was removed stays: `removed` is final for a key, and its owner may sign up anew.
+ * Decides what a failed run, or a finding of the operator's own, comes to. Granted: a run is set aside, so that it is no
+ * step of the ladder any more, and what it took is given back by a new entry. Once decided it stays so; the same decision
+ * again does what is left to do of it. That a provider was removed stays: `removed` is final for a key, and its owner may
+ * sign up anew.
  * Throws `thing-unknown`, and `conflict` for a run that was passed or was decided otherwise.
  */
 export async function decideAppeal(
-  parts: { store: BenchmarkStore; collateral: Pick<Collateral, 'giveBack'> },
-  appeal: Parameters<BenchmarkStore['decide']>[0],
+  parts: { store: BenchmarkStore; collateral: Pick<Collateral, 'giveBack' | 'decideFinding'> },
+  appeal: Omit<Parameters<BenchmarkStore['decide']>[0], 'runId'> & { about: string },
 ): Promise<Decided> {
-  const answer = await parts.store.decide(appeal);
-  if (answer === 'unknown') throw new Fault('thing-unknown', { outer: 'There is no such benchmark run.' });
-  if (answer === 'passed') {
-    throw new Fault('conflict', { outer: 'This run was passed: there is nothing to appeal.' });
-  }
+  const { about, ...rest } = appeal;
+  const runId = runOfFinding(about) ?? about;
+  const ofRun = await parts.store.decide({ ...rest, runId });
+  const answer = ofRun === 'unknown' ? await parts.collateral.decideFinding({ ...rest, id: about }) : ofRun;
+  if (answer === 'unknown') throw new Fault('thing-unknown', { outer: UNKNOWN });
+  if (answer === 'passed') throw new Fault('conflict', { outer: PASSED });
   if (typeof answer === 'object') {
     throw new Fault('conflict', { outer: `The appeal was ${answer.decidedAs} before.` });
   }
   const { decision } = appeal;
-  const back = decision === 'granted' ? await parts.collateral.giveBack(findingOf(appeal.runId)) : undefined;
+  const findingId = ofRun === 'unknown' ? about : findingOf(runId);
+  const back = decision === 'granted' ? await parts.collateral.giveBack(findingId) : undefined;
   return { decision, known: answer === 'known', dollars: back?.dollars ?? 0n, tokens: back?.tokens ?? [] };
 }

@@ -7,6 +7,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
 import { Rounds } from '#kit/rounds.ts';
+import { AppealDesk } from './appeals.ts';
 import { Evaluator } from './evaluator.ts';
 import { Lifecycle, type LifecycleParts } from './lifecycle.ts';
 import { Sampler, type SamplerParts } from './sampler.ts';
@@ -17,6 +18,7 @@ import type { TurnBook } from './turn-book.ts';
 /** Benchmarks and what follows from them, as a market has them. */
 export interface Benchmarks {
   readonly store: BenchmarkStore;
+  readonly appeals: AppealDesk;
   readonly book: TurnBook;
   readonly settings: BenchmarkSettings;
   close(): Promise<void>;
@@ -69,6 +71,7 @@ export function openBenchmarks(parts: {
   });
   return {
     store,
+    appeals: new AppealDesk(database),
     book,
     settings,
     close: async () => {

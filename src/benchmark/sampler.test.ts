@@ -305,3 +305,31 @@ test('no question is asked twice, whoever is asked', async () => {
   }
   expect(new Set(prompts).size).toBe(prompts.length);
 });
+
+test('who answers from memory what others were asked, word for word or in their order, does not pass', async () => {
+  const heard = new Map<string, string>();
+  const inOrder: string[] = [];
+  const good = await house.node({
+    answers: (question) => {
+      const answer = solutionOf(question);
+      heard.set(question.prompt, answer);
+      inOrder.push(answer);
+      return answer;
+    },
+  });
+  await house.turnComes(good.sampler);
+  expect(heard.size).toBe(16);
+  let next = 0;
+  let known = 0;
+  const cheat = await house.node({
+    answers: (question) => {
+      if (heard.has(question.prompt)) known += 1;
+      return heard.get(question.prompt) ?? inOrder[next++ % inOrder.length];
+    },
+  });
+  await house.turnComes(cheat.sampler);
+  const [run] = await house.store.latest({ providerId: cheat.place.providerId, limit: 1 });
+  expect(known).toBe(0);
+  expect(run?.verdict.passed).toBe(false);
+  expect(run?.shortcomings.join(' ')).toContain('Math');
+});

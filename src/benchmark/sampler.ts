@@ -11,6 +11,7 @@ import type { Randomness } from '#kit/random.ts';
 import { Rounds } from '#kit/rounds.ts';
 import type { Evaluator } from './evaluator.ts';
 import { ask } from './examine.ts';
+import { findingOf } from './finding-id.ts';
 import { codeOf, type Mark, markOf, type Reply, type Score, scoreOf } from './grade.ts';
 import type { BenchmarkSettings } from './settings.ts';
 import type { BenchmarkStore, KeptAnswer, KeptPaper, Place, Run, Turn } from './store.ts';
@@ -268,11 +269,6 @@ export interface SamplerParts {
   readonly evaluator: Pick<Evaluator, 'run'>;
   readonly collateral: Pick<Collateral, 'slash'>;
   readonly settings: BenchmarkSettings;
-}
-
-/** The name under which collateral knows the finding of a run. */
-export function findingOf(runId: string): string {
-  return `benchmark:${runId}`;
 }
 
 /** What to tell an agent's operator after a run; undefined when there is nothing to tell. */

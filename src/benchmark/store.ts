@@ -44,6 +44,8 @@ export interface Run extends Place {
   readonly tier: string;
   /** Undefined in lists. */
   readonly papers?: readonly KeptPaper[];
+  /** Whether its provider asked for an appeal. */
+  readonly appealAsked?: boolean;
   readonly appeal?: { readonly decision: 'granted' | 'rejected'; readonly reason: string } | undefined;
 }
 
@@ -175,6 +177,33 @@ export class BenchmarkStore {
       order by r.ended_at desc, r.id desc limit ${limit}`);
   }
 
+  /** The last run of each of these nodes on each of these models, and of the provider on each model, whatever the node. */
+  async lastOf(
+    providerId: string,
+    places: { nodeIds: readonly string[]; modelIds: readonly string[] },
+  ): Promise<{ byNode: Run[]; byModel: Run[] }> {
+    const { sql } = this.#database;
+    const [nodeIds, modelIds] = [[...places.nodeIds], [...places.modelIds]];
+    const [byNode, byModel] = await Promise.all([
+      this.#runs(sql`
+        join (
+          select last.id as last_id from unnest(${nodeIds}::text[]) as node, unnest(${modelIds}::text[]) as model,
+          lateral (
+            select id from benchmark_runs where node_id = node and model_id = model and provider_id = ${providerId}
+            order by ended_at desc limit 1
+          ) as last
+        ) as chosen on chosen.last_id = r.id`),
+      this.#runs(sql`
+        join (
+          select last.id as last_id from unnest(${modelIds}::text[]) as model, lateral (
+            select id from benchmark_runs where provider_id = ${providerId} and model_id = model
+            order by ended_at desc limit 1
+          ) as last
+        ) as chosen on chosen.last_id = r.id`),
+    ]);
+    return { byNode, byModel };
+  }
+
   /** One run with what was asked and answered. */
   async find(id: string): Promise<Run | undefined> {
     const { sql } = this.#database;
@@ -266,8 +295,9 @@ export class BenchmarkStore {
     const rows = await this.#database.sql<RunRow[]>`
       select r.id, r.node_id, r.model_id, r.provider_id, r.began_at, r.ended_at, r.passed, r.counted, r.failures,
         r.step, r.withheld_until, r.shortcomings, r.math_right, r.math_asked, r.code_right, r.code_asked, r.ttft_ms,
-        r.tokens_per_second, r.tier, a.decision, a.reason
-      from benchmark_runs r left join benchmark_appeals a on a.run_id = r.id ${rest}`;
+        r.tokens_per_second, r.tier, a.decision, a.reason, q.subject is not null as appeal_asked
+      from benchmark_runs r left join benchmark_appeals a on a.run_id = r.id
+      left join appeals q on q.subject = r.id ${rest}`;
     return rows.map((row) => ({
       id: row.id,
       nodeId: row.node_id,
@@ -290,6 +320,7 @@ export class BenchmarkStore {
       },
       shortcomings: row.shortcomings,
       tier: row.tier,
+      appealAsked: row.appeal_asked,
       appeal: row.decision === null ? undefined : { decision: row.decision, reason: row.reason ?? '' },
     }));
   }
@@ -327,4 +358,5 @@ interface RunRow {
   tier: string;
   decision: 'granted' | 'rejected' | null;
   reason: string | null;
+  appeal_asked: boolean;
 }

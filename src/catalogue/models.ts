@@ -95,7 +95,7 @@ export class CatalogueView {
     // The price in force, those to come, and (for a clock that is set back a little) those of the last day.
     const rows = await sql<Row[]>`
       select m.id, m.slug, m.aliases, m.name, m.category, m.context_tokens, m.max_output_tokens, m.min_vram_gb, m.tier,
-        m.canary_version, m.canary_share, m.stand_in,
+        m.canary_version, m.canary_share, m.stand_in, m.requirements,
         p.id as price_id, p.effective_from, p.unit, p.input_pico, p.output_pico, p.request_pico,
         p.minute_pico
       from models m
@@ -148,6 +148,7 @@ interface Row {
   canary_version: string | null;
   canary_share: number | null;
   stand_in: string | null;
+  requirements: Record<string, string | number> | null;
   price_id: string;
   effective_from: Date;
   unit: 'token' | 'request';
@@ -172,6 +173,7 @@ function modelOf(row: Row): Omit<Model, 'price'> {
     canary:
       row.canary_version === null ? null : { version: row.canary_version, share: row.canary_share ?? 0 },
     ...(row.stand_in !== null && { standIn: row.stand_in }),
+    ...(row.requirements !== null && { requirements: Object.freeze(row.requirements) }),
   };
 }
 
@@ -201,6 +203,19 @@ export async function setCanary(
   const { name, canary } = wish;
   const [model] = await database.sql<{ id: string }[]>`
     update models set canary_version = ${canary?.version ?? null}, canary_share = ${canary?.share ?? null}
+    where id = ${name} or slug = ${name} returning id`;
+  return model?.id;
+}
+
+/** Pins a model, or (null) to nothing. Answers the model's id; undefined when there is no such model. */
+export async function setRequirements(
+  database: Database,
+  wish: { name: string; requirements: Readonly<Record<string, string | number>> | null },
+): Promise<string | undefined> {
+  const { name, requirements } = wish;
+  const { sql } = database;
+  const [model] = await sql<{ id: string }[]>`
+    update models set requirements = ${requirements === null ? null : sql.json(requirements)}
     where id = ${name} or slug = ${name} returning id`;
   return model?.id;
 }

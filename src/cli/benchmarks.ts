@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { decideAppeal } from '#benchmark/appeals.ts';
+import { AppealDesk, decideAppeal } from '#benchmark/appeals.ts';
 import { BenchmarkStore, type Run } from '#benchmark/store.ts';
 import { formatUsd } from '#domain/money.ts';
 import { Collateral } from '#funds/collateral.ts';
@@ -114,15 +114,39 @@ export function benchmarks(command: Command): void {
       }),
     );
   command
+    .command('appeals')
+    .description('list what providers appeal against and nobody decided yet, oldest first')
+    .action((_wish: unknown, self: Command) =>
+      inSession(self, async ({ database }) => {
+        const waiting = await new AppealDesk(database).waiting();
+        return {
+          value: waiting.map((each) => ({ ...each, askedAt: iso(each.askedAt) })),
+          lines:
+            waiting.length === 0
+              ? ['No appeal waits.']
+              : table(
+                  ['about', 'against', 'provider', 'asked (UTC)', 'reason'],
+                  waiting.map(({ about, kind, providerId, askedAt, reason }) => [
+                    about,
+                    kind === 'benchmark' ? 'a benchmark' : 'a slash',
+                    providerId,
+                    moment(askedAt),
+                    oneLine(reason),
+                  ]),
+                ),
+        };
+      }),
+    );
+  command
     .command('appeal')
     .description(
-      'decide an appeal against a failed run; granted, it is set aside and what it took is given back',
+      'decide an appeal against a failed run or a slash; granted, it is set aside and what it took is given back',
     )
-    .argument('<run>', 'its id')
-    .option('--grant', 'set the run aside')
+    .argument('<about>', 'the id of the run, or of the finding that slashed')
+    .option('--grant', 'set it aside')
     .option('--reject', 'let it stand')
     .requiredOption('--reason <text>', 'why; the provider reads it')
-    .action((runId: string, wish: { grant?: true; reject?: true; reason: string }, self: Command) => {
+    .action((about: string, wish: { grant?: true; reject?: true; reason: string }, self: Command) => {
       if ((wish.grant === undefined) === (wish.reject === undefined)) {
         throw new WrongUsage('Say either --grant or --reject.');
       }
@@ -136,12 +160,12 @@ export function benchmarks(command: Command): void {
           const store = new BenchmarkStore(database);
           const decision = wish.grant ? 'granted' : 'rejected';
           const reason = wish.reason.slice(0, 1_000);
-          const appeal = { runId, decision, reason, actor: 'cli', at: clock.wallMs() } as const;
+          const appeal = { about, decision, reason, actor: 'cli', at: clock.wallMs() } as const;
           const decided = await decideAppeal({ store, collateral }, appeal).catch((error: unknown) => {
             throw error instanceof Fault && error.outer !== undefined ? new Refusal(error.outer) : error;
           });
           return {
-            value: { runId, ...decided },
+            value: { about, ...decided },
             lines: [
               `The appeal is ${decision}${decided.known ? ', as before' : ''}.`,
               ...(decided.dollars > 0n ? [`${formatUsd(decided.dollars)} are back in its pledge.`] : []),

@@ -371,11 +371,14 @@ describe('money', () => {
     const consumer = await answer('consumers', 'create', 'Payer');
     const id = consumer['id'] as string;
     expect(await answer('balance', id)).toMatchObject({ total: '0', held: '0', available: '0' });
-    for (let i = 0; i < 2; i++) {
+    for (const known of [false, true]) {
       expect(await answer('credit', id, '5.000000000001', '--id', 'gift-1')).toMatchObject({
+        known,
         total: '5000000000001',
       });
     }
+    const { out } = await cygnet(['credit', id, '5.000000000001', '--id', 'gift-1']);
+    expect(out).toContain('had been given $5.000000000001 as gift-1 already: nothing was given now.');
     expect((await cygnet(['balance', 'Payer'])).out).toContain('available  $5.000000000001');
     expect(await refusal(1, 'credit', id, '6', '--id', 'gift-1')).toContain('other amounts');
     for (const amount of ['0', '1e3', 'five']) {
@@ -629,6 +632,18 @@ describe('incidents', () => {
     const add = (...times: string[]) => refusal(2, 'maintenance', 'add', 'X', ...times);
     expect(await add('--from', until, '--until', from)).toContain('after');
     expect(await add('--from', 'tomorrow', '--until', until)).toContain('zone');
+  });
+
+  test('a model is pinned by names that agents check, and by no others', async () => {
+    const set = await answer('models', 'pin', 'glm-4.7-flash', 'engine=vllm', 'min_vram_gb=24');
+    expect(set).toEqual({
+      modelId: 'zai-org/GLM-4.7-Flash',
+      requirements: { engine: 'vllm', min_vram_gb: 24 },
+    });
+    expect(await refusal(2, 'models', 'pin', 'glm-4.7-flash', 'colour=blue')).toContain('colour');
+    expect(await refusal(2, 'models', 'pin', 'glm-4.7-flash', 'min_vram_gb=much')).toContain('min_vram_gb');
+    expect(await refusal(2, 'models', 'pin', 'glm-4.7-flash')).toContain('--none');
+    expect(await answer('models', 'pin', 'glm-4.7-flash', '--none')).toMatchObject({ requirements: null });
   });
 
   test('a smaller model is named as stand-in, never a model its own', async () => {

@@ -20,11 +20,15 @@ export function credit(command: Command): void {
         const consumer = await theConsumer(session.database, name);
         const id = given ?? session.makeId('grant');
         const book = bookOf(session);
-        await book.grant(consumer.id, amount, id);
+        const known = (await book.grant(consumer.id, amount, id)) === 'known';
         const { total, held, available } = await book.balance(consumer.id);
         return {
-          value: { id, consumerId: consumer.id, amount, total, held, available },
-          lines: [`${consumer.name} was given ${formatUsd(amount)} and has ${formatUsd(total)}.`],
+          value: { id, consumerId: consumer.id, amount, known, total, held, available },
+          lines: [
+            known
+              ? `${consumer.name} had been given ${formatUsd(amount)} as ${id} already: nothing was given now. It has ${formatUsd(total)}.`
+              : `${consumer.name} was given ${formatUsd(amount)} and has ${formatUsd(total)}.`,
+          ],
         };
       });
     });

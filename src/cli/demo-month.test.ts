@@ -30,7 +30,7 @@ beforeAll(async () => {
   await seedCatalogue(fresh.database, { catalogue: readCatalogueFile(), at: Date.UTC(2026, 10, 20) });
   tradedBefore = await hasTraded(fresh.database);
   month = await fill();
-}, 60_000);
+}, 240_000);
 afterAll(() => fresh.drop());
 
 test('the books of a demo month balance', () => {

@@ -3,6 +3,7 @@ import { formatUsd } from '#domain/money.ts';
 import { type GameDay, gameDay } from './game-day.ts';
 import { WrongUsage } from './refusal.ts';
 import { table, writeReport } from './report.ts';
+import { askedToStop } from './running.ts';
 
 /** `cygnet demo gameday`: needs nothing and leaves nothing behind. Ends with 1 when something was not as it should be. */
 export function gameDayCommand(command: Command): void {
@@ -18,7 +19,7 @@ export function gameDayCommand(command: Command): void {
       const { json } = self.optsWithGlobals<{ json?: boolean }>();
       const say = (sentence: string): void => void process.stderr.write(`${sentence}\n`);
       say(`The day passes ${speed} times as fast; how long answers take is real.`);
-      const day = await gameDay({ speed, say });
+      const day = await gameDay({ speed, say, stop: askedToStop() });
       if (day.problems.length > 0) process.exitCode = 1;
       writeReport({ value: day, lines: linesOf(day) }, json ?? false);
     });

@@ -29,6 +29,7 @@ import { type Credit, closeMonth } from './game-day-credits.ts';
 import { type NoticeReceiver, receiveNotices } from './game-day-notices.ts';
 import { BURNS, CHANGED, type Happening, OPENED, OVER, PROBE_FAILED, Timeline } from './game-day-timeline.ts';
 import { type Shopper, Traffic } from './game-day-traffic.ts';
+import { Refusal } from './refusal.ts';
 import { openStore } from './session.ts';
 
 /**
@@ -102,6 +103,8 @@ export async function gameDay(options: {
   databaseUrl?: string;
   /** Default: the agent that was built with this program. */
   agentProgram?: string;
+  /** Resolves when the day is to end early: everything is closed, and it is refused. */
+  stop?: Promise<void>;
 }): Promise<GameDay> {
   const { speed, say } = options;
   const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-gameday-'));
@@ -171,7 +174,7 @@ export async function gameDay(options: {
       stopped = true;
     };
     closing.push(stopTraffic);
-    return await play({
+    const playing = play({
       ...options,
       clock: calendar,
       shoppers: cast.shoppers,
@@ -183,6 +186,10 @@ export async function gameDay(options: {
       folder,
       database: store.database,
     });
+    const early = options.stop?.then(() => {
+      throw new Refusal('Stopped before the end.');
+    });
+    return await Promise.race(early ? [playing, early] : [playing]);
   } finally {
     for (const close of closing.toReversed()) await close();
   }

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
-import { CatalogueView, setCanary, setStandIn } from '#catalogue/models.ts';
+import { CatalogueView, setCanary, setRequirements, setStandIn } from '#catalogue/models.ts';
 import type { Canary } from '#domain/model.ts';
 import { priceText } from '#domain/price.ts';
+import { FIRST_ISSUE } from '#wire/first-issue.ts';
+import { requirementsSchema } from '#wire/requirements.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { table } from './report.ts';
 import { inSession } from './session.ts';
@@ -9,6 +11,7 @@ import { inSession } from './session.ts';
 /** `cygnet models` */
 export function models(command: Command): void {
   standIn(command);
+  pin(command);
   command
     .command('list')
     .description('list the models on sale with their prices in force')
@@ -81,6 +84,48 @@ function standIn(command: Command): void {
         };
       });
     });
+}
+
+/** `cygnet models pin` */
+function pin(command: Command): void {
+  command
+    .command('pin')
+    .description('say what a model must be served by: agents offer it only so')
+    .argument('<model>', 'its id or short name')
+    .argument('[pins...]', `name=value: ${Object.keys(requirementsSchema.shape).join(', ')}`)
+    .option('--none', 'pin it to nothing')
+    .action((name: string, words: string[], { none = false }: { none?: boolean }, self: Command) => {
+      if ((words.length === 0) !== none) throw new WrongUsage('Name pins as name=value, or say --none.');
+      const requirements = none ? null : pinsOf(words);
+      return inSession(self, async (session) => {
+        const modelId = await setRequirements(session.database, { name, requirements });
+        if (modelId === undefined) throw new Refusal(`There is no model ${JSON.stringify(name)}.`);
+        return {
+          value: { modelId, requirements },
+          lines: [
+            requirements === null
+              ? `${modelId} is pinned to nothing.`
+              : `${modelId} is pinned: ${Object.entries(requirements)
+                  .map(([each, value]) => `${each} ${value}`)
+                  .join(', ')}. Agents hear of it within ten minutes.`,
+          ],
+        };
+      });
+    });
+}
+
+function pinsOf(words: readonly string[]): Record<string, string | number> {
+  const pins: Record<string, string | number> = {};
+  for (const word of words) {
+    const [name = '', ...rest] = word.split('=');
+    const value = rest.join('=');
+    const isNumber = name === 'min_vram_gb' || name === 'min_context_length';
+    pins[name] = isNumber ? Number(value) : value;
+  }
+  const read = requirementsSchema.safeParse(pins, FIRST_ISSUE);
+  if (read.success) return pins;
+  const [issue] = read.error.issues;
+  throw new WrongUsage(`${issue?.path.join('.') || 'The pins'}: ${issue?.message ?? 'not valid'}.`);
 }
 
 interface CanaryOptions {

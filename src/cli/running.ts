@@ -1,4 +1,5 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
+import path from 'node:path';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, readConfig } from '#config/config.ts';
 import { systemClock } from '#kit/clock.ts';
@@ -6,6 +7,7 @@ import { Fault } from '#kit/fault.ts';
 import { type LogFile, type Logger, openLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { TlsProblem } from '#kit/tls-files.ts';
+import { ownerOfFolder } from '#ledger/folder-lock.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { chainOf } from './chain-session.ts';
 import { Refusal } from './refusal.ts';
@@ -46,6 +48,15 @@ export function takeDataFolder({ dataFolder }: Config): void {
   }
 }
 
+/** A second market on one folder is refused before anything is opened: the lock itself is taken later. */
+function refuseSecond({ dataFolder }: Config): void {
+  const owner = ownerOfFolder(path.join(dataFolder, 'journal'));
+  if (owner === undefined) return;
+  throw new Refusal(
+    `Process ${owner} already runs a market on ${dataFolder}. Stop it first, or give this one a data folder of its own (CYGNET_DATA_DIR).`,
+  );
+}
+
 /** Opens the store and the market as the environment says. `progress` hears what is being done, in sentences. */
 export async function openRunningMarket(options: {
   /** Instead of what the environment says. */
@@ -57,6 +68,7 @@ export async function openRunningMarket(options: {
 }): Promise<RunningMarket> {
   const config = options.config ?? readConfig();
   takeDataFolder(config);
+  refuseSecond(config);
   const log = openLog({ level: config.logLevel, destination: options.destination });
   for (const name of config.strangers) options.progress(`${name} is set and means nothing here.`);
   const clock = systemClock;

@@ -30,6 +30,7 @@ export interface Config {
   readonly playground: PlaygroundSettings;
   readonly watch: WatchSettings;
   readonly access: AccessSettings;
+  readonly advertised: AdvertisedSettings;
   readonly hub: HubSettings;
   readonly routing: RoutingSettings;
   readonly money: MoneySettings;
@@ -105,6 +106,8 @@ export function limitClassOf(category: Category): LimitClass {
 /** How the market watches itself. */
 export interface WatchSettings {
   readonly probes: boolean;
+  /** Between two turns of a model, by chance between these. */
+  readonly probePauseMs: { readonly least: number; readonly most: number };
   /** What probes may cost the platform a day. */
   readonly probesDaily: Pico;
   readonly webhook: { readonly url: string; readonly secret: Sealed<string> } | undefined;
@@ -112,6 +115,12 @@ export interface WatchSettings {
   readonly mailTo: string | undefined;
   /** The collector that traces go to; undefined: nothing is traced. */
   readonly traces: { readonly url: string; readonly authorization: Sealed<string> | undefined } | undefined;
+}
+
+/** Where others reach this market, as the operator says; undefined where it does not. Without slashes at the end. */
+export interface AdvertisedSettings {
+  readonly publicUrl: string | undefined;
+  readonly hubUrl: string | undefined;
 }
 
 /** Who gets in, and from where. */
@@ -322,6 +331,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     },
     watch: {
       probes: env.probes,
+      probePauseMs: { least: 30_000, most: 60_000 },
       probesDaily: env.probesDaily,
       webhook:
         env.incidentWebhook === undefined || env.incidentWebhookSecret === undefined
@@ -332,6 +342,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
         env.otlpUrl === undefined ? undefined : { url: env.otlpUrl, authorization: env.otlpAuthorization },
     },
     playground: { enabled: env.playground, requestsPerHour: 5, outputTokensMax: 100 },
+    advertised: { publicUrl: env.publicUrl, hubUrl: env.hubPublicUrl },
     access: {
       trustedProxies: env.trustedProxies ?? [],
       signUp: env.signUp,

@@ -120,6 +120,13 @@ const webAddress: Parser<string> = (value) => {
   return value.replace(/\/+$/, '');
 };
 
+const socketAddress: Parser<string> = (value) => {
+  if (!/^wss?:\/\/[^\s?#]+$/.test(value) || !URL.canParse(value)) {
+    throw new RangeError('a URL that begins with wss:// or ws://');
+  }
+  return value.replace(/\/+$/, '').replace(/\/ws$/, '');
+};
+
 const addresses: Parser<readonly string[]> = (value) => {
   const entries = value.split(/[\s,]+/).filter((entry) => entry !== '');
   // Throws what was expected.
@@ -157,6 +164,11 @@ export const VARIABLES = {
     'The port of the consumer API; 0 takes any free one.',
   ),
   hubPort: plain('CYGNET_HUB_PORT', port, '8081', 'The port that providers dial; 0 takes any free one.'),
+  hubPublicUrl: optional(
+    'CYGNET_HUB_PUBLIC_URL',
+    socketAddress,
+    'What providers dial from elsewhere, such as wss://hub.example.org; without it they are told the port.',
+  ),
   tlsCert: optional(
     'CYGNET_TLS_CERT',
     text,
@@ -531,7 +543,7 @@ export const VARIABLES = {
   publicUrl: optional(
     'CYGNET_PUBLIC_URL',
     webAddress,
-    'Where people reach this market, for the way back from a payment.',
+    'Where people reach this market, for the way back from a payment and for programs that ask.',
   ),
   collateralRequired: plain(
     'CYGNET_COLLATERAL_REQUIRED',

@@ -25,6 +25,8 @@ export interface Model {
   readonly price: Price;
   /** A version on trial, by the hash of its weights, and the share of requests that it leads (0 to 1). */
   readonly canary: Canary | null;
+  /** What the operator pins it to, by the names of `wire/requirements.ts`; absent: to nothing. */
+  readonly requirements?: Readonly<Record<string, string | number>> | undefined;
   /** The id of the smaller model that may answer in its place while it is in trouble; absent: none may. */
   readonly standIn?: string | undefined;
 }

@@ -367,6 +367,49 @@ describe('tokens', () => {
     });
   });
 
+  test('that a slash took are told to the last unit when an appeal is granted, and dollars beside them go back, once', {
+    timeout: 60_000,
+  }, async () => {
+    await deposit(20_000_000n);
+    const { id: dollarsId } = await room.announceDollars(provider, parseUsd('20'));
+    await room.confirmDollars(dollarsId, { reference: makeId('ref') });
+    await node.mine(CONFIRMATIONS);
+    await room.round();
+    const finding = { id: makeId('find'), providerId: provider, failures: 2, reason: 'failed twice' };
+    await room.slash(finding);
+    const wish = { id: finding.id, reason: 'our outage', actor: 'test', at: systemClock.wallMs() };
+    const decision = { ...wish, decision: 'granted' } as const;
+    expect(await room.decideFinding(decision)).toBe('decided');
+    // Before the chain's word is deep enough only the dollars are known; the same again tells the tokens as well.
+    expect(await room.giveBack(finding.id)).toEqual({ dollars: parseUsd('2'), tokens: [] });
+    await node.mine(CONFIRMATIONS);
+    await room.round();
+    const told = { asset: 'USDC', amount: 2_000_000n, account: owner };
+    expect(await room.decideFinding(decision)).toBe('known');
+    expect(await room.giveBack(finding.id)).toEqual({ dollars: parseUsd('2'), tokens: [told] });
+    const pledges = async () =>
+      (await room.pledgesOf(provider)).map(({ asset, locked, slashed }) => [asset, locked, slashed]);
+    expect(new Set(await pledges())).toEqual(
+      new Set([
+        ['USDC', 18_000_000n, 2_000_000n],
+        ['USD', parseUsd('20'), 0n],
+      ]),
+    );
+    // The operator pays what was told, and the provider pledges it anew: it has as much at work as before.
+    const pay = encodeFunctionData({
+      abi: erc20Abi,
+      functionName: 'transfer',
+      args: [told.account, told.amount],
+    });
+    await call(node.keys.demo[0] as Sealed<Hex>, node.contracts.usdc, pay);
+    await deposit(told.amount);
+    await node.mine(CONFIRMATIONS);
+    await room.round();
+    expect(await pledges()).toContainEqual(['USDC', 20_000_000n, 2_000_000n]);
+    expect(await room.decideFinding({ ...wish, decision: 'rejected' })).toEqual({ decidedAs: 'granted' });
+    expect(await room.decideFinding({ ...decision, id: 'find_never' })).toBe('unknown');
+  });
+
   test('a transaction of somebody else, or that deposits nothing, proves nothing', async () => {
     const stranger = await makeProviderWith(`0x${makeId('x').length.toString(16).padStart(40, 'd')}`);
     const transaction = await deposit(20_000_000n);

@@ -9,6 +9,7 @@ import type { ChainAsset } from '#domain/chain-settings.ts';
 import { COLLATERAL_REQUIRED, coverage, type HardwareClass, strongestClass } from '#domain/collateral.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { least, type Pico } from '#domain/money.ts';
+import { noteEvent } from '#identity/account-events.ts';
 import { gpusOf } from '#identity/nodes.ts';
 import { listProviders, ownerAddressOf, setProviderState, withhold } from '#identity/providers.ts';
 import type { Clock } from '#kit/clock.ts';
@@ -507,6 +508,41 @@ export class Collateral {
       if (await chain.sender.knows(intent.id)) continue;
       await chain.sender.send(intent);
     }
+  }
+
+  /**
+   * Writes down what the operator decided about a finding of its own, once. Granted: what was withheld for it ends; what it
+   * took is given back by `giveBack`.
+   */
+  async decideFinding(appeal: {
+    id: string;
+    decision: 'granted' | 'rejected';
+    reason: string;
+    actor: string;
+    at: number;
+  }): Promise<'decided' | 'known' | 'unknown' | { decidedAs: string }> {
+    const { id, decision, reason, actor, at } = appeal;
+    return await this.#database.transaction(async (sql) => {
+      const [finding] = await sql<{ provider_id: string; reason: string }[]>`
+        select provider_id, reason from collateral_findings where id = ${id}`;
+      if (!finding) return 'unknown';
+      const [made] = await sql`
+        insert into finding_appeals (finding_id, decision, reason, decided_by, decided_at)
+        values (${id}, ${decision}, ${reason}, ${actor}, ${new Date(at)}) on conflict do nothing returning finding_id`;
+      if (!made) {
+        const [first] = await sql<{ decision: string }[]>`
+          select decision from finding_appeals where finding_id = ${id}`;
+        return first?.decision === decision ? 'known' : { decidedAs: first?.decision ?? '' };
+      }
+      const { provider_id: providerId } = finding;
+      if (decision === 'granted')
+        await sql`
+          update providers set withheld_until = null, withheld_because = ''
+          where id = ${providerId} and withheld_because = ${finding.reason}`;
+      const detail = { finding: id, decision, reason };
+      await noteEvent(sql, { at, actor, what: 'finding-appeal-decided', about: providerId, detail });
+      return 'decided';
+    });
   }
 
   /**

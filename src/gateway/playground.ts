@@ -68,13 +68,22 @@ export class Playground {
   }
 
   /** What may be asked here. */
-  limit(ask: ChatRequest): ChatRequest | Fault {
+  limit(ask: ChatRequest | Fault): ChatRequest | Fault {
+    const most = this.#settings.outputTokensMax;
+    if (ask instanceof Fault) {
+      const { param } = ask;
+      if (param !== 'max_tokens' && param !== 'max_completion_tokens') return ask;
+      // The bound of those who have a key is not the one that holds here.
+      return new Fault('request-invalid', {
+        param,
+        outer: `'${param}' must be a whole number from 1 to ${most}: the playground answers with at most ${most} tokens.`,
+      });
+    }
     if (ask.stream) {
       return new Fault('request-invalid', { param: 'stream', outer: 'The playground does not stream.' });
     }
     if (ask.n > 1)
       return new Fault('request-invalid', { param: 'n', outer: 'The playground gives one answer.' });
-    const most = this.#settings.outputTokensMax;
     return { ...ask, maxTokens: Math.min(ask.maxTokens ?? most, most) };
   }
 

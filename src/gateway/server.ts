@@ -75,10 +75,7 @@ export async function openGateway(
     { ...parts, bodyBytesMax: PLAYGROUND_BODY_BYTES_MAX },
     {
       endpoint: chat,
-      read: async (bytes) => {
-        const ask = await bodies.read('chat', bytes);
-        return ask instanceof Fault ? ask : playground.limit(ask);
-      },
+      read: async (bytes) => playground.limit(await bodies.read('chat', bytes)),
       admit: (request, requestId) => playground.admit(request, requestId),
     },
   );

@@ -1,6 +1,7 @@
 import { CHAT_ONLY, type OperationSet, operationSet } from '#domain/operation.ts';
 import { STREAM_EXTENSION } from '#wire/agent/frames.ts';
 import type { Hardware, RegisterRead } from '#wire/agent/messages.ts';
+import { contradiction } from './pins.ts';
 import type { ModelFinder } from './ports.ts';
 import type { HubSettings } from './settings.ts';
 
@@ -50,7 +51,14 @@ export function readDeclaration(
   let together = 0;
   for (const name of new Set(register.models)) {
     const model = models.resolve(name);
-    const reason = refusal(model, hardware, accepted, settings);
+    const reason =
+      refusal(model, hardware, accepted, settings) ??
+      (model &&
+        contradiction(model, register, {
+          name,
+          totalGb: hardware?.totalGb,
+          toleranceGb: settings.vramToleranceGb * (hardware?.gpus ?? 1),
+        }));
     if (reason !== undefined || !model) {
       refused.push({ name, reason: reason ?? 'not in the catalogue' });
       continue;

@@ -155,13 +155,14 @@ export class Registry {
 
   /** The agent's word on the health of the models it serves; of others it has none. */
   health(presence: Presence, words: Readonly<Record<string, Candidate['health']>>): void {
+    presence.ill = namesOfIll(words);
     for (const candidate of presence.serving.values()) {
       if (!Object.hasOwn(words, candidate.name)) continue;
       const word = words[candidate.name] ?? 'unknown';
       if (word === 'unhealthy' && candidate.health !== 'unhealthy' && candidate.health !== 'unknown')
         noteFall(candidate.falls, this.#nowMs());
       candidate.health = word;
-      this.#place(candidate);
+      this.#refresh(presence, candidate);
     }
   }
 
@@ -325,7 +326,9 @@ export class Registry {
     const provider = this.#providers.find(presence.providerId);
     candidate.ineligibleBecause = candidate.ready
       ? (reasonOf(provider) ?? this.#standingAgainst(presence, candidate))
-      : 'the agent does not list this model as ready';
+      : candidate.health === 'unhealthy'
+        ? SERVER_SILENT
+        : 'the agent does not list this model as ready';
     if (provider) {
       candidate.providerNames = [provider.id.toLowerCase(), provider.name.toLowerCase()];
       candidate.region = provider.region;
@@ -349,6 +352,19 @@ export class Registry {
     if (presence.mode === 'external') return undefined;
     return this.#standings?.against(presence.nodeId, candidate.modelId);
   }
+}
+
+/** What is said of a model that its agent, or a check of ours, calls unhealthy. */
+export const SERVER_SILENT = 'your model server does not answer, or is not what it is pinned to';
+
+/** A node may name any model as ill; what it may have us keep is bounded. */
+const ILL_KEPT_MAX = 50;
+const ILL_CHARS_MAX = 200;
+
+function namesOfIll(words: Readonly<Record<string, Candidate['health']>>): string[] {
+  return Object.keys(words)
+    .filter((name) => words[name] === 'unhealthy' && name.length <= ILL_CHARS_MAX)
+    .slice(0, ILL_KEPT_MAX);
 }
 
 function reasonOf(provider: Provider | undefined): string | undefined {
@@ -410,6 +426,8 @@ export class Presence {
   bufferedBytes = 0;
   linkCapacity = 0;
   vramGb: number | null = null;
+  /** The models that its agent called unhealthy last, by the agent's names: such a one may be offered no more. */
+  ill: readonly string[] = [];
   /** What its agent says of its GPU; undefined when nothing. */
   hardware: StatedHardware | undefined;
   /** What its agent last said of the machine, by the agent protocol's names of figures: its own word, unchecked. */

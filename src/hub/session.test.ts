@@ -86,6 +86,24 @@ describe('a registration', () => {
     expect(agent.lastAck).toMatchObject({ success: true, registered_models: accepted });
   });
 
+  it('of a thousand models that nobody sells lists what is sold, and is answered in bounds; one of ten thousand is not read', async () => {
+    const { hub, join } = world();
+    const spam = (count: number) => Array.from({ length: count }, (_, i) => `spam/model-${i}`);
+    const huge = await join({ models: [MODEL, ...spam(10_000)] });
+    expect(hub.counters.malformed).toBe(1);
+    expect([...hub.registry.models()]).toEqual([]);
+    huge.stop();
+    const agent = await join({ models: [...spam(999), MODEL] });
+    expect(agent.lastAck).toMatchObject({ success: true, registered_models: [MODEL] });
+    expect(JSON.stringify(agent.lastAck).length).toBeLessThan(4_096);
+    expect([...hub.registry.models()]).toEqual([MODEL]);
+    expect(hub.registry.presenceOf(NODE)?.known.size).toBe(1);
+    // Nor does calling them ill leave more than a few names.
+    agent.health(Object.fromEntries(spam(1_000).map((id) => [id, 'unhealthy'])));
+    await settlePromises();
+    expect(hub.registry.presenceOf(NODE)?.ill).toHaveLength(50);
+  });
+
   it.each([
     ['a consumer key', { token: 'sk-swan-consumer' }],
     ['an unknown key', { token: 'sk-prov-nobody' }],

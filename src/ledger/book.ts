@@ -185,19 +185,22 @@ export class Book implements UsagePosting {
   }
 
   /** Gives a consumer credit. `id` is the giver's; a repeat with the same terms changes nothing, with others it throws. */
-  async grant(consumerId: string, amount: Pico, id: string): Promise<void> {
-    await this.#receive(grantEntry({ id, at: this.#clock.wallMs(), consumerId, amount }), consumerId);
+  async grant(consumerId: string, amount: Pico, id: string): Promise<'booked' | 'known'> {
+    return await this.#receive(grantEntry({ id, at: this.#clock.wallMs(), consumerId, amount }), consumerId);
   }
 
   /** Books money that arrived for a consumer. `id` is the payment's; a repeat changes nothing, with other terms it throws. */
-  async deposit(consumerId: string, amount: Pico, id: string): Promise<void> {
-    await this.#receive(depositEntry({ id, at: this.#clock.wallMs(), consumerId, amount }), consumerId);
+  async deposit(consumerId: string, amount: Pico, id: string): Promise<'booked' | 'known'> {
+    return await this.#receive(
+      depositEntry({ id, at: this.#clock.wallMs(), consumerId, amount }),
+      consumerId,
+    );
   }
 
-  async #receive(entry: Entry, consumerId: string): Promise<void> {
-    await this.#database.transaction(async (sql) => {
+  async #receive(entry: Entry, consumerId: string): Promise<'booked' | 'known'> {
+    return await this.#database.transaction(async (sql) => {
       await openAccount(sql, { account: consumerAccount(consumerId), kind: 'consumer' });
-      await writeEntries(sql, [entry]);
+      return (await writeEntries(sql, [entry])) === 0 ? 'known' : 'booked';
     });
   }
 
@@ -226,8 +229,8 @@ export class Book implements UsagePosting {
  * Writes entries within the caller's transaction, for rooms that keep a record of their own beside them. Their accounts
  * exist. An entry that is there already is left alone; one that is there with other terms throws.
  */
-export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise<void> {
-  if (entries.length === 0) return;
+export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise<number> {
+  if (entries.length === 0) return 0;
   const accounts = [...sumsOf(entries).keys()].toSorted();
   await sql`select from accounts where id = any(${accounts}::text[]) order by id for no key update`;
   const known = new Map<string, { accounts: string[]; amounts: Pico[] }>();
@@ -243,9 +246,10 @@ export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise
     if (same) return false;
     throw new Fault('internal', { inner: `The entry ${entry.id} exists with other amounts or parties.` });
   });
-  if (fresh.length === 0) return;
+  if (fresh.length === 0) return 0;
   await insertEntries(sql, fresh);
   await moveBalances(sql, sumsOf(fresh), new Map());
+  return fresh.length;
 }
 
 /** Makes an account, where it is missing, for entries that come within the caller's transaction. */

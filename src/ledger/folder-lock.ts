@@ -52,6 +52,12 @@ export function lockFolder(folder: string): () => void {
   throw new Fault('internal', { inner: `The lock of the folder ${folder} could not be taken.` });
 }
 
+/** The living process that has a folder; undefined when none has. Takes nothing. */
+export function ownerOfFolder(folder: string): number | undefined {
+  const present = readLock(path.join(folder, NAME));
+  return present !== undefined && alive(present) ? pidOf(present) : undefined;
+}
+
 function readLock(file: string): string | undefined {
   try {
     return fs.readFileSync(file, 'utf8');

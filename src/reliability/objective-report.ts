@@ -69,7 +69,7 @@ export async function objectivesOf(
 }
 
 /** Pure: what was measured against what was aimed at. */
-export function indicatorsOf(figures: ServiceFigures, minutes: Minutes, objectives: Objectives): Indicator[] {
+function indicatorsOf(figures: ServiceFigures, minutes: Minutes, objectives: Objectives): Indicator[] {
   const { requests, failures, tooMany } = figures;
   const atLeast = (target: number, measured: number | null) => ({
     target,

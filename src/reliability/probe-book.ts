@@ -59,7 +59,7 @@ const MINUTES_MAX = 10_000;
 export async function fillAllowance(
   book: {
     balance(consumerId: string): Promise<{ total: Pico }>;
-    grant(consumerId: string, amount: Pico, id: string): Promise<void>;
+    grant(consumerId: string, amount: Pico, id: string): Promise<unknown>;
   },
   about: { daily: Pico; atMs: number },
 ): Promise<void> {

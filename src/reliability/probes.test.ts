@@ -79,6 +79,18 @@ describe('probing', () => {
     expect(shut).toHaveLength(1);
   });
 
+  test('keeps what it last found of a candidate, for whoever asks why no requests come', async () => {
+    const { clock, fleet, probes, behaviours } = market({ a: good, b: () => gone });
+    const [a, b] = fleet as [Candidate, Candidate];
+    expect(probes.lastOf(a)).toBeUndefined();
+    await clock.advance(61_000);
+    expect(probes.lastOf(a)).toMatchObject({ ok: true, because: undefined, ttftMs: 40 });
+    expect(probes.lastOf(b)).toMatchObject({ ok: false, because: 'no answer came', ttftMs: null });
+    behaviours['b'] = good;
+    await clock.advance(300_000);
+    expect(probes.lastOf(b)?.ok).toBe(true);
+  });
+
   test('holds a wrong answer against a candidate once its model is known to be right', async () => {
     const { clock, shut, fleet, behaviours } = market({ a: good, b: good });
     await clock.advance(5 * 60_000);

@@ -35,11 +35,17 @@ export class Probes {
 
   constructor(parts: ProbeParts) {
     this.#parts = parts;
-    this.#rounds = parts.clock.every(LOOK_MS, () => this.#look());
+    const { least } = parts.pauseMs ?? PAUSE_MS;
+    this.#rounds = parts.clock.every(Math.min(LOOK_MS, least), () => this.#look());
   }
 
   close(): void {
     this.#rounds.cancel();
+  }
+
+  /** What the last probe of one candidate found; undefined before the first that said anything of it. */
+  lastOf(candidate: Candidate): LastProbe | undefined {
+    return this.#notes.get(candidate)?.last;
   }
 
   /** Probes since the start by model, kind and verdict, for the metrics. */
@@ -108,11 +114,13 @@ export class Probes {
     const verdict = judgeProbe(question, answer, { one: true, rightIsUsual: usual.isUsual });
     this.#heed(modelId, 'straight', answer, verdict.verdict);
     if (verdict.verdict === 'neutral') return;
-    const note = this.#notes.get(candidate) ?? { failures: 0, wrong: 0 };
+    const note = this.#notes.get(candidate) ?? { failures: 0, wrong: 0, last: undefined };
     this.#notes.set(candidate, note);
     this.#learn(usual, note, { question, answer, failed: verdict.verdict === 'failed' });
     const ok = verdict.verdict === 'ok';
     note.failures = ok ? 0 : note.failures + 1;
+    const because = verdict.verdict === 'failed' ? verdict.because : undefined;
+    note.last = { at: this.#parts.clock.wallMs(), ok, because, ttftMs: answer.ttftMs };
     if (verdict.verdict === 'failed') {
       this.#tell({ model: modelId, provider: candidate.providerId, because: verdict.because });
       if (note.failures >= FAILURES_TO_SHUT) shutOut(candidate, modelId);
@@ -175,7 +183,8 @@ export class Probes {
   }
 
   #pauseMs(): number {
-    return PAUSE_MS.least + this.#parts.random.float() * (PAUSE_MS.most - PAUSE_MS.least);
+    const { least, most } = this.#parts.pauseMs ?? PAUSE_MS;
+    return least + this.#parts.random.float() * (most - least);
   }
 }
 
@@ -198,6 +207,17 @@ interface Note {
   failures: number;
   /** Wrong answers that were held against it and not noted as the model's yet. */
   wrong: number;
+  last: LastProbe | undefined;
+}
+
+/** What a probe found of the one candidate that it asked. */
+export interface LastProbe {
+  /** Wall milliseconds. */
+  readonly at: number;
+  readonly ok: boolean;
+  /** What was wrong; undefined when nothing was. */
+  readonly because: string | undefined;
+  readonly ttftMs: number | null;
 }
 
 export interface ProbeParts {
@@ -213,6 +233,8 @@ export interface ProbeParts {
   /** Keeps what was found, for the months. Never throws. */
   readonly keep: (about: { modelId: string; region: string; ok: boolean }) => void;
   readonly shutOut: (candidate: Candidate, modelId: string) => void;
+  /** Between two turns of a model. Default: 30 to 60 seconds. */
+  readonly pauseMs?: { readonly least: number; readonly most: number };
 }
 
 const LOOK_MS = 1_000;

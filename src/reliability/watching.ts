@@ -22,7 +22,7 @@ import type { GaugeReading } from './metrics.ts';
 import { type NoticeSettings, Notices } from './notices.ts';
 import { fillAllowance, ProbeBook } from './probe-book.ts';
 import { ProbeDoor } from './probe-door.ts';
-import { Probes } from './probes.ts';
+import { type LastProbe, Probes } from './probes.ts';
 
 /** How often components are judged, and how often it is seen to that probes can pay. */
 const LOOK_EVERY_MS = 10_000;
@@ -30,6 +30,7 @@ const ALLOWANCE_EVERY_MS = 3_600_000;
 
 export interface WatchSettings extends NoticeSettings {
   readonly probes: boolean;
+  readonly probePauseMs: { readonly least: number; readonly most: number };
   /** What probes may cost the platform a day. */
   readonly probesDaily: Pico;
 }
@@ -41,6 +42,8 @@ export interface Watching {
   /** The region of each provider that could serve a model now; `''` where it is not known. */
   readonly readyRegions: (modelId: string) => string[];
   readonly door: ProbeDoor;
+  /** What the last probe of a candidate found; undefined when none said anything of it. */
+  lastProbeOf(candidate: Candidate): LastProbe | undefined;
   readonly gauges: readonly GaugeReading[];
   /** How many probes of a model ended so since the start. */
   probed(modelId: string, kind: 'door' | 'straight', verdict: 'ok' | 'failed' | 'neutral'): number;
@@ -123,6 +126,7 @@ export function openWatching(parts: {
       ).values(),
     ],
     door,
+    lastProbeOf: (candidate) => probes?.lastOf(candidate),
     gauges: gaugesOf(incidents, () => probes),
     probed: (...which) => probes?.countOf(...which) ?? 0,
     served: (record, { tier, region }) => {
@@ -146,6 +150,7 @@ export function openWatching(parts: {
         signals,
         keep: (found) => probeBook.note(clock.wallMs(), found),
         shutOut: parts.shutOut,
+        pauseMs: settings.probePauseMs,
       });
       void pay().catch(unpaid);
       rounds.push(

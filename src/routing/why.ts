@@ -168,7 +168,15 @@ const FIGURE_OF: Readonly<Record<StandingGate, (candidate: Candidate, inquiry: I
     found: draining ? 'asked for no more work' : 'takes work',
     wanted: 'takes work',
   }),
-  'model-unhealthy': ({ health }) => ({ found: `its word is ${health}`, wanted: 'any word but unhealthy' }),
+  'model-unhealthy': ({ health, mode }) => ({
+    found:
+      health === 'unhealthy'
+        ? mode === 'external'
+          ? 'its checks fail: your server does not answer as it should'
+          : 'its word is unhealthy: your model server does not answer, or is not what it is pinned to'
+        : `its word is ${health}`,
+    wanted: 'any word but unhealthy',
+  }),
   'request-too-large': ({ maxRequestBytes }, { need }) => ({
     found: `takes ${maxRequestBytes} bytes`,
     wanted: `at least ${need.requestBytes} bytes, as a usual request has`,

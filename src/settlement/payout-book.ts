@@ -44,7 +44,9 @@ export const dollarBook: PayoutBook = {
         group by account
       ) later on later.account = a.id
       where a.kind = 'provider' and a.balance - coalesce(later.amount, 0) <> 0`,
-  write: writeEntries,
+  write: async (sql, entries) => {
+    await writeEntries(sql, entries);
+  },
 };
 
 export function tokenBook(asset: BookedToken): PayoutBook {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseUsd } from '#domain/money.ts';
 import type { Amounts } from '#domain/price.ts';
 import { parseDay } from '#domain/window.ts';
+import { requirementsSchema } from './requirements.ts';
 
 /**
  * The management API under `/api/v1`: what people's browsers, the Swan agent and our dashboard send, and what they get.
@@ -31,16 +32,23 @@ const email = z
 const newPassword = z.string().min(8, 'has fewer than 8 characters').max(200);
 const password = z.string().min(1).max(200);
 const NO_ADDRESS = 'is not an address: 0x and 40 hex digits';
+/** Nobody has its key: what is paid to it is lost, and nothing can be proven of it. */
+const ZERO_REFUSED = 'is the zero address, which is nobody’s';
+const ZERO = /^0x0{40}$/;
 /** An address on an EVM chain, lower-cased; empty means none. */
 const address = z
   .string()
   .trim()
   .regex(/^0x[0-9a-fA-F]{40}$/, NO_ADDRESS)
+  .refine((text) => !ZERO.test(text), ZERO_REFUSED)
   .transform((text) => text.toLowerCase());
 const addressOrNone = z
-  .union([z.literal(''), address], NO_ADDRESS)
+  .string(NO_ADDRESS)
+  .trim()
+  .regex(/^(0x[0-9a-fA-F]{40})?$/, NO_ADDRESS)
+  .refine((text) => !ZERO.test(text), ZERO_REFUSED)
   .nullish()
-  .transform((text) => (text === '' || text === undefined ? null : text));
+  .transform((text) => (text ? text.toLowerCase() : null));
 
 const NO_DOLLARS = 'is not an amount of dollars such as 5 or 0.25';
 /** An amount of dollars as a decimal text or a plain number of at most twelve decimals. */
@@ -130,6 +138,8 @@ export const appealRequest = z.object({
   decision: z.enum(['granted', 'rejected']),
   reason: z.string().max(1_000),
 });
+/** What a provider appeals against: a failed run, or a finding that took from its pledge. */
+export const appealWish = z.object({ about: line(200), reason: z.string().trim().min(1).max(1_000) });
 /** Whose turns come now: of one node or model, or all of them. */
 export const benchmarkRequest = z.object({
   node_id: z.string().max(200).optional(),
@@ -495,6 +505,8 @@ export const modelListAnswer = envelope(
         output_price: usd,
         request_price: usd,
         online_providers: count,
+        /** What its operator pins it to; null: to nothing. */
+        requirements: requirementsSchema.nullable(),
       }),
     ),
     total: count,
@@ -727,6 +739,64 @@ const routingFigures = {
   overclaim: z.number(),
   price: amount,
 };
+/** Where things are at this market, for programs that know only its address. */
+export const marketFacts = z.strictObject({
+  version: z.string(),
+  /** The absolute address of this API; null where the operator has not named the market's public address. */
+  api_base: z.url().nullable(),
+  hub: z.strictObject({
+    /** What agents dial; null where the operator has not named it: then it is this host, at `port`. */
+    url: z.string().nullable(),
+    port: z.number().int(),
+    /** Whether the port itself speaks TLS. */
+    tls: z.boolean(),
+  }),
+  sign_up: z.enum(['open', 'closed']),
+});
+const appealAnswer = z.strictObject({
+  about: z.string(),
+  kind: z.enum(['benchmark', 'slash']),
+  reason: z.string(),
+  asked_at: time,
+  state: z.enum(['asked', 'granted', 'rejected']),
+  /** The operator's words; null while there are none. */
+  decided_because: z.string().nullable(),
+  decided_at: time.nullable(),
+});
+export type AppealAnswer = z.output<typeof appealAnswer>;
+export const appealAsked = z.strictObject({ ...appealAnswer.shape, known: z.boolean() });
+/** A provider's appeals, and what it may still appeal against. */
+export const appealsAnswer = z.strictObject({
+  appeals: z.array(appealAnswer),
+  may_appeal: z.array(
+    z.strictObject({
+      about: z.string(),
+      kind: z.enum(['benchmark', 'slash']),
+      at: time,
+      found: z.array(z.string()),
+    }),
+  ),
+});
+const lastProbe = z.strictObject({
+  at: time,
+  ok: z.boolean(),
+  because: z.string().nullable(),
+  ttft_ms: z.number().nonnegative().nullable(),
+});
+const lastBenchmark = z.strictObject({
+  run: z.string(),
+  node_id: z.string(),
+  at: time,
+  passed: z.boolean(),
+  /** What it lacked. */
+  shortcomings: z.array(z.string()),
+  math: z.string(),
+  code: z.string(),
+  ttft_ms: z.number().nonnegative().nullable(),
+  tokens_per_s: z.number().nonnegative(),
+  /** What became of an appeal against it; null when there was none. */
+  appeal: z.enum(['asked', 'granted', 'rejected']).nullable(),
+});
 /** Why a provider gets traffic, or none: every gate, its place, and what would put it in front. */
 export const whyAnswer = z.strictObject({
   provider_id: z.string(),
@@ -761,9 +831,14 @@ export const whyAnswer = z.strictObject({
           ...routingFigures,
           last_served_s_ago: z.number().nonnegative().nullable(),
           last_judged_s_ago: z.number().nonnegative().nullable(),
+          /** What this process last found when it asked this node by itself. */
+          last_probe: lastProbe.nullable(),
+          last_benchmark: lastBenchmark.nullable(),
         }),
       ),
       nodes_not_shown: count,
+      /** The latest of any node of the provider, connected or not. */
+      last_benchmark: lastBenchmark.nullable(),
       to_lead: z
         .strictObject({
           decides: z.enum(['nothing', 'order', 'score']),

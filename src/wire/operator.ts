@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { EndpointAnswer } from './console.ts';
+import type { AppealAnswer, EndpointAnswer } from './console.ts';
 import type { NodesAnswer } from './dashboard.ts';
 import type { SlaReportBody } from './sla.ts';
 
@@ -68,6 +68,12 @@ export interface BenchmarkRun {
   readonly failures_in_a_row: number;
   readonly withheld_until: string | null;
   readonly appeal: { readonly decision: 'granted' | 'rejected'; readonly reason: string } | null;
+  /** Whether its provider appealed. */
+  readonly appeal_asked: boolean;
+}
+/** Appeals that wait for a decision. */
+export interface OperatorAppealsAnswer {
+  readonly appeals: readonly (AppealAnswer & { readonly provider_id: string })[];
 }
 export interface BenchmarksAnswer {
   readonly runs: readonly BenchmarkRun[];

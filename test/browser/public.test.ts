@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Browser, noBrowser, type Theme, type Visitor } from '#support/browser.ts';
+import { Browser, noBrowser, screensOf, type Theme, type Visitor } from '#support/browser.ts';
 import { TestMarket } from '#support/market.ts';
 
 /** What anyone sees, in a real browser, against a real market with a real model behind it. */
@@ -7,7 +7,7 @@ const MODEL = 'cygnet/cygnet-nano';
 const PAGES = {
   landing: '/',
   models: '/models',
-  model: `/models/${MODEL}`,
+  model: '/models/zai-org/GLM-4.7-Flash',
   playground: '/playground',
   pricing: '/pricing',
   leaderboard: '/leaderboard',
@@ -21,7 +21,6 @@ const THEMES: readonly Theme[] = ['light', 'dark'];
 
 let market: TestMarket;
 let browser: Browser | undefined;
-const visitors: Visitor[] = [];
 
 beforeAll(async () => {
   market = await TestMarket.open();
@@ -32,11 +31,12 @@ afterAll(async () => {
   await market?.close();
 });
 
-async function visitor(look: Parameters<Browser['visitor']>[1] = {}): Promise<Visitor> {
+async function visitor(
+  look: Parameters<Browser['visitor']>[1] = {},
+  url: string = market.url,
+): Promise<Visitor> {
   browser ??= await Browser.open();
-  const made = await browser.visitor(market.url, look);
-  visitors.push(made);
-  return made;
+  return await browser.visitor(url, look);
 }
 
 describe('what anyone sees', () => {
@@ -76,11 +76,70 @@ describe('what anyone sees', () => {
     60_000,
   );
 
+  test.skipIf(noBrowser)(
+    'the keyboard alone leads to a model, to the keys that there are, and to another theme that stays',
+    async () => {
+      const someone = await visitor();
+      const { page } = someone;
+      await someone.open('/');
+      await page.keyboard.press('g');
+      await page.keyboard.press('n');
+      await page.getByRole('heading', { name: 'Network', level: 1 }).waitFor();
+      await page.keyboard.press('?');
+      await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog', { name: 'Keys' }).waitFor({ state: 'detached' });
+      await page.keyboard.press('Control+k');
+      await page.getByRole('combobox').fill('nano');
+      await page.getByRole('option', { name: 'Cygnet Nano' }).waitFor();
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Cygnet Nano', level: 1 }).waitFor();
+      await page.keyboard.press('Control+k');
+      await page.getByRole('combobox').fill('dark theme');
+      await page.keyboard.press('Enter');
+      await page.locator('html[data-theme="dark"]').waitFor();
+      await page.reload({ waitUntil: 'commit' });
+      await page.locator('html[data-theme="dark"]').waitFor();
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+    },
+    60_000,
+  );
+
+  test.skipIf(noBrowser)(
+    'somebody signs up, sees the first key once, signs out and in again, and is told what is wrong with a password',
+    async () => {
+      const someone = await visitor();
+      const { page } = someone;
+      await someone.open('/sign-up');
+      await page.getByLabel('E-mail').fill('swan@lake.example');
+      await page.getByLabel('Password').fill('a long enough one');
+      await page.getByRole('button', { name: 'Make the account' }).click();
+      await page.getByRole('heading', { name: 'Your first key' }).waitFor();
+      expect(await page.locator('main').innerText()).toMatch(/sk-swan-\w{20,}/);
+      await page.getByRole('button', { name: 'swan' }).click();
+      await page.getByRole('menuitem', { name: 'Sign out' }).click();
+      await page.getByRole('link', { name: 'Sign in' }).first().click();
+      await page.getByLabel('E-mail').fill('swan@lake.example');
+      await page.getByLabel('Password').fill('not that one');
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      expect(await page.getByRole('alert').innerText()).not.toBe('');
+      // The browser itself says that the answer was a refusal.
+      expect(someone.troubles.splice(0)).toEqual([expect.stringContaining('401')]);
+      await page.getByLabel('Password').fill('a long enough one');
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByRole('button', { name: 'swan' }).waitFor();
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+    },
+    60_000,
+  );
+
   for (const theme of THEMES) {
     test.skipIf(noBrowser)(
       `every page in ${theme} can be read by everyone, breaks no rule of its own policy, and loads nothing from elsewhere`,
       async () => {
-        const someone = await visitor({ theme });
+        const someone = await visitor({ theme }, screensOf);
         const problems: string[] = [];
         for (const [name, address] of Object.entries(PAGES)) {
           await someone.open(address);
@@ -98,7 +157,7 @@ describe('what anyone sees', () => {
   test.skipIf(noBrowser)(
     'every page fits a phone: nothing is wider than the screen',
     async () => {
-      const someone = await visitor({ width: 390, height: 844 });
+      const someone = await visitor({ width: 390, height: 844 }, screensOf);
       const wide: string[] = [];
       for (const [name, address] of Object.entries(PAGES)) {
         await someone.open(address);

@@ -328,6 +328,13 @@ describe('8 and 9: GET and PUT /provider/me', () => {
     for (const body of [{ beneficiary_address: 'x' }, {}, { status: 'active' }]) {
       expect((await put(body)).status).toBe(400);
     }
+    // What is paid to the zero address is lost.
+    const zero = await put({ beneficiary_address: `0x${'0'.repeat(40)}` });
+    expect([zero.status, errorMessage(zero)]).toEqual([
+      400,
+      'beneficiary_address: is the zero address, which is nobody’s.',
+    ]);
+    expect(await look()).toMatchObject({ beneficiary_address: mine });
     // A wallet that was changed is money that goes elsewhere: who changed it stays written down.
     const events = await market.fresh.database.sql<{ detail: Record<string, string> }[]>`
       select detail from account_events where about = ${provider_id} and what = 'addresses-set' order by seq`;

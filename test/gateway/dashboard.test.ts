@@ -73,7 +73,7 @@ describe('302', () => {
   test.each([{}, { accept: 'application/json' }, { accept: '*/*' }])(
     'a program at / is led to the documentation, as ever',
     async (headers) => {
-      const { status, headers: said } = await get('/', headers as Record<string, string>);
+      const { status, headers: said } = await get('/', headers);
       expect([status, said['location']]).toEqual([302, '/docs']);
     },
   );
@@ -100,7 +100,7 @@ describe('404', () => {
     ['/models', { accept: 'application/json' }],
     ['/nowhere', {}],
   ])('%s is answered as the API answers', async (path, headers) => {
-    const { status, bytes } = await get(path, headers as Record<string, string>);
+    const { status, bytes } = await get(path, headers);
     expect(status).toBe(404);
     expect(JSON.parse(bytes.toString())).toMatchObject({ error: { type: 'invalid_request_error' } });
   });

@@ -74,6 +74,12 @@ describe('the playground', () => {
     expect(await chat(anAddress(), over)).toMatchObject({ status: 400, body: { error: { param } } });
   });
 
+  test.each(['max_tokens', 'max_completion_tokens'])('refuses a bad %s by its own bound', async (param) => {
+    const { status, body } = await chat(anAddress(), { [param]: 20_000 });
+    expect([status, body]).toMatchObject([400, { error: { param } }]);
+    expect(JSON.stringify(body)).toContain('from 1 to 100: the playground answers with at most 100 tokens');
+  });
+
   test('refuses a long prompt', async () => {
     const content = 'x'.repeat(70_000);
     expect(await chat(anAddress(), { messages: [{ role: 'user', content }] })).toMatchObject({ status: 413 });

@@ -84,7 +84,6 @@ test('a newcomer is asked what is missing, signs up, asks for approval, and is a
     password: 'correct horse battery',
     'call you': 'Asked GPU',
     wallet: `0x${'cd'.repeat(20)}`,
-    hub: market.hubUrl,
     'What do you want to serve': QWEN,
     'Ask for approval': 'yes',
   });
@@ -94,7 +93,9 @@ test('a newcomer is asked what is missing, signs up, asks for approval, and is a
     models: [{ id: QWEN }],
     unmatched: [{ name: 'gemma3', nearest: { id: expect.stringContaining('gemma-3') } }],
   });
-  expect(asked).toHaveLength(9);
+  expect(asked).toHaveLength(8);
+  // Nobody was asked for the hub: the market said where it is.
+  expect(done.hub).toBe(market.hubUrl);
   const { key, nodeName } = readSwanFolder(folder);
   expect(nodeName).toMatch(/^[\w-]+$/);
   const id = done.standing.provider_id as string;
@@ -205,6 +206,7 @@ test.each([
   ['a model that is not sold', { model: ['nobody/knows=http://127.0.0.1:1'] }, 'sells no nobody/knows'],
   ['a name that is nearly one', { model: ['qwen3-8b-fp8=http://127.0.0.1:1'] }, `Do you mean ${QWEN}?`],
   ['a file that is not there', { model: [`${QWEN}=/nowhere/x.gguf`] }, 'no model file'],
+  ['the zero address', { email: 'w@example.org', signUp: true, wallet: `0x${'0'.repeat(40)}` }, '--wallet'],
   ['a wallet that is none', { email: 'w@example.org', signUp: true, wallet: '0x1' }, '--wallet'],
 ])('%s is refused, and nothing is written', async (_what, wrong: SetupOptions, words) => {
   const provider = await market.provider();
@@ -215,6 +217,28 @@ test.each([
   const parts = { env, asker, randomness: systemRandomness, hardware: undefined };
   await expect(setUp({ folder, backend: [], ...options }, parts)).rejects.toThrow(words);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test('a model that nothing matched is served as the owner says, with the key that its server wants', async () => {
+  const provider = await market.provider();
+  const parts = { env: {}, asker: nobody(() => {}), randomness: systemRandomness, hardware: undefined };
+  const options = {
+    folder,
+    market: market.url,
+    hub: market.hubUrl,
+    key: provider.key,
+    backendKey: 'sk-local',
+  };
+  const before = backend.names;
+  backend.names = ['whatever.gguf'];
+  await expect(setUp({ ...options, backend: [backend.url] }, parts)).rejects.toThrow(
+    `such as <id>=${backend.url}#whatever.gguf`,
+  );
+  backend.names = before;
+  await setUp({ ...options, model: [`${QWEN}=${backend.url}#whatever.gguf`] }, parts);
+  expect(readSwanFolder(folder).models).toMatchObject([
+    { id: QWEN, localName: 'whatever.gguf', apiKey: 'sk-local' },
+  ]);
 });
 
 test('a key that was made before something failed is shown, since it is shown only once', async () => {
@@ -229,4 +253,11 @@ test('a key that was made before something failed is shown, since it is shown on
   await expect(setUp({ ...options, backend: ['http://127.0.0.1:1'] }, parts)).rejects.toThrow('GGUF');
   const key = /sk-prov-[0-9a-f]+/.exec(said.join('\n'))?.[0] as string;
   expect(await market.knows(new Sealed(key).open())).toBe(true);
+  expect(said).toContain("Nothing that speaks OpenAI's API answers at http://127.0.0.1:1.");
+
+  // The same words go on from there, once a server answers; with another password they open nobody's account.
+  const other = { ...parts, env: { CYGNET_AGENT_PASSWORD: 'battery horse correct' } };
+  await expect(setUp({ ...options, backend: [backend.url] }, other)).rejects.toThrow('cannot be made');
+  const done = await setUp({ ...options, backend: [backend.url] }, parts);
+  expect(done.models.length).toBeGreaterThan(0);
 });

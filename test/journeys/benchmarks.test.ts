@@ -188,7 +188,7 @@ describe('an appeal', () => {
     const decide = (decision: 'granted' | 'rejected') =>
       decideAppeal(
         { store, collateral },
-        { runId: run?.id ?? '', decision, reason: 'r', actor: 'test', at: systemClock.wallMs() },
+        { about: run?.id ?? '', decision, reason: 'r', actor: 'test', at: systemClock.wallMs() },
       );
     const pledge = async () => (await collateral.pledgesOf(provider.id))[0]?.locked;
     return { provider, run, decide, pledge, latest };

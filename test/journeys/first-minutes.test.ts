@@ -166,8 +166,9 @@ describe('a second start', () => {
   test('on the same folder is told that a market runs there, whatever its ports', async () => {
     const [gateway, hub] = await freePorts(2);
     const other = { ...env, CYGNET_GATEWAY_PORT: String(gateway), CYGNET_HUB_PORT: String(hub) };
-    const { code, err } = await run(['start'], other);
-    expect(code).toBe(1);
+    const { code, out, err } = await run(['start'], other);
+    // Nothing was opened before that was said.
+    expect([code, out]).toEqual([1, '']);
     expect(err).toContain(`Process ${market.child.pid} already runs a market`);
     expect(err).toContain('CYGNET_DATA_DIR');
     expect(err.trim().split('\n')).toHaveLength(1);

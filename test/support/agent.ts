@@ -58,6 +58,7 @@ export async function startAgent(
       return agent.connected;
     },
     state: () => agent.state(),
+    latest: () => agent.latest(),
     apply: (next) => agent.apply(next),
     limit: (change) => agent.limit(change),
     limitModel: (id, change) => agent.limitModel(id, change),

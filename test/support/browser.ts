@@ -40,6 +40,9 @@ export type Theme = 'light' | 'dark';
 /** Where screenshots go; undefined where none are wanted (`npm run screens`). */
 const SCREENS = env['CYGNET_SCREENS'];
 
+/** The market that pictures are taken of, where it is not the test's own: one that has lived for a month, say. */
+export const screensOf = env['CYGNET_SCREENS_OF'];
+
 /** What a screenshot may weigh, in bytes. */
 const SCREEN_BYTES_MAX = 150_000;
 

@@ -7,7 +7,7 @@ import { correctionOf, usageOf } from './records.ts';
 export interface LedgerUnderTest {
   leasesOf(instance: string): LeaseStore & { releaseAll(): Promise<void> };
   postingOf(instance: string): UsagePosting;
-  grant(consumerId: string, amount: Pico, id: string): Promise<void>;
+  grant(consumerId: string, amount: Pico, id: string): Promise<unknown>;
   balance(consumerId: string): Promise<{ total: Pico; held: Pico; available: Pico }>;
   /** Balance of any account. */
   on(account: string): Promise<Pico>;

@@ -35,6 +35,8 @@ const server = createServer((request, response) => {
         object: 'list',
         data: [{ id: 'nano.gguf', object: 'model', owned_by: 'llamacpp' }],
       });
+    if (request.method !== 'POST')
+      return json(404, { error: { code: 404, message: 'File Not Found', type: 'not_found_error' } });
     const body = JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>;
     const operation = (request.url ?? '').replace('/v1/', '') as Operation;
     const stream = body['stream'] === true;

@@ -58,7 +58,7 @@ export default function ChartCanvas({
           size: 30,
           grid: { show: false },
           space: 76,
-          values: (_plot, ticks) => ticks.map((tick) => stamp(tick, by)),
+          values: (_plot, ticks) => ticks.map((tick) => stamp(tick, by, 'axis')),
           splits: (plot) => splits(times, plot.width),
         },
         {

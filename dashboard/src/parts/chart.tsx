@@ -16,8 +16,8 @@ export interface ChartProps {
   readonly series: readonly Series[];
   /** A value with its unit. */
   readonly format: (value: number) => string;
-  /** Steps are days (in UTC) or instants. */
-  readonly by?: 'day' | 'time';
+  /** Steps are days (in UTC), hours of one day, or instants. */
+  readonly by?: 'day' | 'hour' | 'time';
   /** Bars, for what is counted in each step; lines, for what is measured; steps, for what holds until it changes. */
   readonly as?: 'line' | 'bars' | 'steps';
   readonly height?: number;
@@ -84,6 +84,7 @@ function ChartTable({ label, times, series, format, by }: ChartProps) {
 }
 
 const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' });
+const HOUR = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 const TIME = new Intl.DateTimeFormat('en-GB', {
   day: 'numeric',
   month: 'short',
@@ -91,6 +92,7 @@ const TIME = new Intl.DateTimeFormat('en-GB', {
   minute: '2-digit',
 });
 
-export function stamp(ms: number, by: 'day' | 'time'): string {
-  return (by === 'day' ? DAY : TIME).format(ms);
+/** A step in words; under the axis, where there is little room, hours stand without their day. */
+export function stamp(ms: number, by: 'day' | 'hour' | 'time', where: 'axis' | 'text' = 'text'): string {
+  return (by === 'day' ? DAY : by === 'hour' && where === 'axis' ? HOUR : TIME).format(ms);
 }

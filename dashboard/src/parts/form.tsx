@@ -3,7 +3,7 @@ import { ApiError, adviceOn } from '../api.ts';
 import { cx } from './class-names.ts';
 
 const BOX =
-  'w-full rounded-lg border border-line-strong bg-surface px-3 text-base text-ink shadow-low placeholder:text-faint aria-invalid:border-bad disabled:opacity-60';
+  'block w-full rounded-lg border border-line-strong bg-surface px-3 text-base text-ink shadow-low placeholder:text-faint aria-invalid:border-bad disabled:opacity-60';
 
 interface FieldLook {
   label: string;

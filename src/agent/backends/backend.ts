@@ -20,6 +20,8 @@ export interface Backend {
   readonly operations: readonly Operation[];
   /** What it knows about itself, once `probe` has answered true. */
   readonly facts: BackendFacts;
+  /** What only a pin asks for, and as far as it can be found out; absent where nothing of it can. Never throws. */
+  identify?(): Promise<{ engineVersion?: string | undefined; tokens?: readonly number[] | undefined }>;
   /** Gives back memory and sockets. What is under way is cut off. */
   close(): Promise<void>;
 }

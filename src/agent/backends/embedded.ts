@@ -9,6 +9,7 @@ import type {
   Token,
 } from 'node-llama-cpp';
 import type { Logger } from '#kit/log.ts';
+import { TOKENIZER_SAMPLE } from '#wire/requirements.ts';
 import { schemaForGrammar } from './answer-format.ts';
 import {
   type Backend,
@@ -122,6 +123,10 @@ export class EmbeddedBackend implements Backend {
       batchSize: Math.min(BATCH_TOKENS, contextSize),
     });
     return new EmbeddedBackend({ library, model, context, ...options, log: parts.log });
+  }
+
+  async identify(): Promise<{ tokens: readonly number[] }> {
+    return { tokens: this.#model.tokenize(TOKENIZER_SAMPLE, false) };
   }
 
   serve(request: BackendRequest, sink: BackendSink): Serving {

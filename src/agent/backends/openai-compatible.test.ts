@@ -334,3 +334,40 @@ describe('the health of a model server', () => {
 function reversed(value: object): object {
   return Object.fromEntries(Object.entries(value).toReversed());
 }
+
+describe('what only a pin asks for', () => {
+  const json = (response: ServerResponse, value: unknown): void => {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify(value));
+  };
+
+  it.each([
+    ['vLLM', '/version', { version: '0.11.0' }, '0.11.0'],
+    ['Ollama', '/api/version', { version: '0.12.6' }, '0.12.6'],
+    ['llama.cpp', '/props', { build_info: 'b6673-d8359f5f' }, 'b6673-d8359f5f'],
+  ])('the version of %s is read where it says it', async (_name, place, answer, version) => {
+    behave = ({ path }, response) => {
+      if (path === place) return json(response, answer);
+      response.statusCode = 404;
+      response.end();
+    };
+    expect(await backend.identify()).toEqual({ engineVersion: version, tokens: undefined });
+  });
+
+  it('the sample is cut by the server itself, without special tokens and by the name of the model there', async () => {
+    behave = ({ path }, response) => {
+      if (path === '/tokenize') return json(response, { tokens: [1, 2, 3] });
+      response.statusCode = 404;
+      response.end();
+    };
+    expect(await backend.identify()).toEqual({ engineVersion: undefined, tokens: [1, 2, 3] });
+    expect(seen.at(-1)?.body).toMatchObject({ model: 'local-name', add_special_tokens: false });
+  });
+
+  it('a server that answers nonsense, or nothing, is known for nothing', async () => {
+    behave = (_request, response) => response.end('<html>');
+    expect(await backend.identify()).toEqual({ engineVersion: undefined, tokens: undefined });
+    behave = (_request, response) => response.destroy();
+    expect(await backend.identify()).toEqual({ engineVersion: undefined, tokens: undefined });
+  });
+});

@@ -7,6 +7,7 @@ import { multipart, newBoundary } from '#kit/multipart.ts';
 import type { Randomness } from '#kit/random.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import { SseReader } from '#kit/sse-reader.ts';
+import { TOKENIZER_SAMPLE } from '#wire/requirements.ts';
 import {
   type Backend,
   type BackendEnd,
@@ -160,18 +161,40 @@ export class OpenAiCompatibleBackend implements Backend {
     return (await this.#get('/health')) !== undefined;
   }
 
+  /**
+   * Servers say their version at addresses of their own: `/version` (vLLM), `/api/version` (Ollama), `/props` (llama.cpp),
+   * `/info` (TGI). `POST /tokenize` is vLLM's and llama.cpp's; each passes over the other's fields.
+   */
+  async identify(): Promise<{ engineVersion?: string | undefined; tokens?: readonly number[] | undefined }> {
+    let engineVersion: string | undefined;
+    for (const path of ['/version', '/api/version', '/props', '/info']) {
+      // oxlint-disable-next-line no-await-in-loop -- the first that says it is the one
+      engineVersion = versionIn(await this.#get(path));
+      if (engineVersion !== undefined) break;
+    }
+    const sample = {
+      ...(this.#localName !== undefined && { model: this.#localName }),
+      prompt: TOKENIZER_SAMPLE,
+      content: TOKENIZER_SAMPLE,
+      add_special_tokens: false,
+      add_special: false,
+    };
+    return { engineVersion, tokens: tokensIn(await this.#get('/tokenize', sample)) };
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
 
-  /** The body of a 2xx answer; undefined for anything else. */
-  async #get(path: string): Promise<string | undefined> {
+  /** The body of a 2xx answer; undefined for anything else. With `body`, what is posted. */
+  async #get(path: string, body?: unknown): Promise<string | undefined> {
     try {
       const response = await this.#agent.request({
         origin: this.#origin,
         path: this.#base + path,
-        method: 'GET',
-        headers: this.#headers,
+        method: body === undefined ? 'GET' : 'POST',
+        headers: { ...this.#headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
         headersTimeout: PROBE_MS,
         bodyTimeout: PROBE_MS,
       });
@@ -197,6 +220,29 @@ const modelListSchema = z.looseObject({
     }),
   ),
 });
+
+const versionSchema = z.looseObject({
+  version: z.string().optional().catch(undefined),
+  build_info: z.string().optional().catch(undefined),
+});
+const tokensSchema = z.looseObject({ tokens: z.array(z.number().int()) });
+
+function versionIn(text: string | undefined): string | undefined {
+  const { version, build_info: build } = parsedAs(versionSchema, text) ?? {};
+  return version ?? build;
+}
+
+function tokensIn(text: string | undefined): readonly number[] | undefined {
+  return parsedAs(tokensSchema, text)?.tokens;
+}
+
+function parsedAs<T extends z.ZodType>(schema: T, text: string | undefined): z.output<T> | undefined {
+  try {
+    return text === undefined ? undefined : schema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
 
 function factsOf(text: string, localName: string | undefined): BackendFacts {
   try {

@@ -9,10 +9,10 @@ import type { Hardware } from '#wire/agent/messages.ts';
 import { isPrivateLine } from '../connection.ts';
 import type { AgentEnv } from '../env.ts';
 import { findProcessor } from '../hardware.ts';
-import { type CatalogueModel, Market, MarketError, type Standing } from '../market.ts';
+import { type CatalogueModel, Market, MarketError, type SignedIn, type Standing } from '../market.ts';
 import { folderOf, parseModel, SettingsError } from '../settings.ts';
 import type { Asker, Choice } from '../setup/asker.ts';
-import { discover, type Server, type ServerModel, usualAddresses } from '../setup/discover.ts';
+import { discover, type Server, type ServerModel, serverAddress, usualAddresses } from '../setup/discover.ts';
 import { answersAsHub, findHub, hubPlaces } from '../setup/find-hub.ts';
 import { type Match, matches, sureMatch } from '../setup/match.ts';
 import { readSwanFolder, type SwanFolder } from '../swan-folder.ts';
@@ -211,7 +211,7 @@ async function theKey(
   const called = (email.split('@')[0] as string).slice(0, NAME_CHARS_MAX);
   const session =
     way === 'sign up'
-      ? await asker.during('Signing up.', market.signUp(email, password, called))
+      ? await asker.during('Signing up.', signUpOrIn(market, { email, password, called }))
       : await asker.during('Signing in.', market.logIn(email, password));
   const name =
     options.provider ??
@@ -229,7 +229,28 @@ async function theKey(
   return { value: await market.providerKey(session, { name, keyName, wallet }), isNew: true, email };
 }
 
-const WALLET = /^0x[0-9a-fA-F]{40}$/;
+/**
+ * A set-up that got no further than the account is begun again with the same words: then the account is there, and the same
+ * password opens it. Where it does not, what is said is that no account could be made.
+ */
+async function signUpOrIn(
+  market: Market,
+  { email, password, called }: { email: string; password: Sealed<string>; called: string },
+): Promise<SignedIn> {
+  try {
+    return await market.signUp(email, password, called);
+  } catch (error) {
+    if (!(error instanceof MarketError && error.status === 409)) throw error;
+    try {
+      return await market.logIn(email, password);
+    } catch {
+      throw error;
+    }
+  }
+}
+
+/** Not the zero address: what is paid to it is lost. */
+const WALLET = /^0x(?!0{40}$)[0-9a-fA-F]{40}$/;
 
 async function theWallet(asker: Asker): Promise<string | undefined> {
   const answer = await asker.text({
@@ -252,8 +273,13 @@ async function theHub(
   const named = options.hub ?? env.INFERENCE_WS_URL?.split(/[\s,]+/)[0];
   // What stands in the folder belongs to the market that stands there.
   const known = named ?? (sameMarket(before.serviceUrl, market) ? before.hubUrl : undefined);
+  const { hub: said } = known === undefined ? ((await market.facts()) ?? {}) : {};
+  // What the market says goes before every guess.
+  const told = said?.url && /^wss?:\/\/\S+$/.test(said.url) ? said.url : undefined;
   const found =
-    known ?? (await asker.during('Looking for the hub of this market.', findHub(hubPlaces(market.url))));
+    known ??
+    told ??
+    (await asker.during('Looking for the hub of this market.', findHub(hubPlaces(market.url, said?.port))));
   const hub =
     found ??
     (await asker.text({
@@ -267,7 +293,8 @@ async function theHub(
     throw new SettingsError(
       `${url} would carry your key and every prompt unencrypted. Use wss://, or say --allow-plain if you mean it.`,
     );
-  const trouble = found === undefined || known !== undefined ? await answersAsHub(url) : undefined;
+  const trouble =
+    found === undefined || known !== undefined || told !== undefined ? await answersAsHub(url) : undefined;
   if (trouble !== undefined)
     asker.say(`No hub answers at ${url} now (${trouble}). The agent will go on trying.`);
   return url;
@@ -283,7 +310,9 @@ async function theModels(
   { asker, hardware }: SetupParts,
   catalogue: readonly CatalogueModel[],
 ): Promise<Pick<SetUp, 'models' | 'unmatched'>> {
-  const stated = (options.model ?? []).map((text) => statedModel(text, catalogue, hardware));
+  const stated = (options.model ?? []).map((text) =>
+    statedModel(text, catalogue, hardware, options.backendKey),
+  );
   if (stated.length > 0 && !options.backend?.length) return { models: unique(stated), unmatched: [] };
   const addresses = [
     ...(options.backend ?? []),
@@ -293,6 +322,11 @@ async function theModels(
     'Looking for model servers on this machine.',
     discover(addresses, options.backendKey),
   );
+  for (const named of options.backend ?? [])
+    if (!servers.some(({ url }) => url === serverAddress(named)))
+      asker.say(
+        `Nothing that speaks OpenAI's API answers at ${named}${options.backendKey === undefined ? '' : ' with that key'}.`,
+      );
   const offers = servers.flatMap((server) => server.models.map((model) => offerOf(server, model, catalogue)));
   for (const server of servers)
     asker.say(
@@ -416,6 +450,7 @@ function statedModel(
   text: string,
   catalogue: readonly CatalogueModel[],
   hardware: Hardware | undefined,
+  apiKey?: string,
 ): ChosenModel {
   const { id: named, source } = parseModel(text, { sequences: 1, threads: 1, gpu: 'auto' });
   const known = catalogue.find(
@@ -436,13 +471,24 @@ function statedModel(
     entry: {
       category: CATEGORIES[known.category ?? ''] ?? 'text-generation',
       ...(source.kind === 'openai-compatible'
-        ? { endpoint: source.url, ...(source.localName !== undefined && { local_model: source.localName }) }
+        ? {
+            endpoint: source.url,
+            ...(source.localName !== undefined && { local_model: source.localName }),
+            ...(apiKey !== undefined && { api_key: apiKey }),
+          }
         : source.kind === 'embedded'
           ? { endpoint: pathToFileURL(source.path).href, format: 'gguf' }
           : { endpoint: `rehearsal:${source.plan}` }),
     },
     warning: memoryWarning(known, hardware),
   };
+}
+
+/** What `--model` would be for a model that is here and was not matched. */
+function exampleOf(servers: readonly Server[]): string {
+  const [server] = servers.filter(({ models }) => models.length > 0);
+  const name = server?.models[0]?.name;
+  return server && name !== undefined ? `, such as <id>=${server.url}#${name}` : '';
 }
 
 /** Where no server has anything to sell: a model file that llama.cpp runs in the agent itself. */
@@ -460,7 +506,7 @@ async function aFile(
       : 'No server here has a model that this market sells';
   const file = await asker.text({
     message: `${why}. The path of a GGUF file to run in the agent itself`,
-    flag: '--backend <url> for a server elsewhere, or --model <id=source>',
+    flag: `--backend <url> for a server elsewhere, or --model <id=source>${exampleOf(servers)}`,
     ...(hasNano && { suggestion: nano }),
     check: (answer) =>
       answer.toLowerCase().endsWith('.gguf') && existsSync(answer)

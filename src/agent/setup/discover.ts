@@ -178,19 +178,23 @@ export async function discover(addresses: readonly string[], apiKey?: string): P
   }
 }
 
+/** An address as a found server is called by it, without `/v1`; undefined for what is no URL. */
+export function serverAddress(address: string): string | undefined {
+  if (!URL.canParse(address)) return undefined;
+  const { origin, pathname } = new URL(address);
+  return origin + pathname.replace(/\/+$/, '').replace(/\/v1$/, '');
+}
+
 async function look(agent: Agent, address: string, apiKey: string | undefined): Promise<Server | undefined> {
-  let url: URL;
-  try {
-    url = new URL(address);
-  } catch {
-    return undefined;
-  }
-  const base = url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '');
+  const called = serverAddress(address);
+  if (called === undefined) return undefined;
+  const { origin } = new URL(called);
+  const base = called.slice(origin.length);
   const headers: Record<string, string> = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
   const page = async (path: string): Promise<unknown> => {
     try {
       const answer = await agent.request({
-        origin: url.origin,
+        origin,
         path: base + path,
         method: 'GET',
         headers,
@@ -214,5 +218,5 @@ async function look(agent: Agent, address: string, apiKey: string | undefined): 
   const pages = Object.fromEntries(
     await Promise.all(rest.map(async ([name, path]) => [name, await page(path)] as const)),
   );
-  return serverOf(`${url.origin}${base}`, { ...pages, models: first });
+  return serverOf(called, { ...pages, models: first });
 }

@@ -3,18 +3,19 @@ import { WebSocket } from 'ws';
 import { socketUrl } from '../connection.ts';
 
 /**
- * Where the hub of a market listens, for who knows only the market's address. The Swan protocol has no word for it, so the
- * places where it is by custom are tried, by an upgrade that is hung up at once: only a hub grants one.
+ * Where the hub of a market listens, for who knows only the market's address. A Cygnet market says it (`GET /api/v1/market`);
+ * the Swan protocol has no word for it, so else the places where it is by custom are tried, by an upgrade that is hung up at
+ * once: only a hub grants one.
  */
 const TRY_MS = 3_000;
 const USUAL_PORT = 8_081;
 
-/** The places, the likeliest first. */
-export function hubPlaces(marketUrl: string): string[] {
+/** The places, the likeliest first. `port` is the hub's where the market names one. */
+export function hubPlaces(marketUrl: string, port = USUAL_PORT): string[] {
   const market = new URL(marketUrl);
   const scheme = market.protocol === 'https:' ? 'wss' : 'ws';
   const host = market.hostname;
-  const places = [`${scheme}://${host}:${USUAL_PORT}`];
+  const places = [`${scheme}://${host}:${port}`];
   // A name of its own beside the market's, as behind a proxy: market.example.org → hub.example.org.
   const domain = host.split('.').slice(1).join('.');
   if (/[a-z]/i.test(host) && domain.includes('.'))

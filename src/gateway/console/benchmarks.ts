@@ -1,8 +1,13 @@
-import { decideAppeal } from '#benchmark/appeals.ts';
+import { type Appeal, decideAppeal } from '#benchmark/appeals.ts';
 import type { Run } from '#benchmark/store.ts';
 import { Fault } from '#kit/fault.ts';
-import { appealRequest, benchmarkRequest, listQuery } from '#wire/console.ts';
-import type { BenchmarkRun, BenchmarkRunAnswer, BenchmarksAnswer } from '#wire/operator.ts';
+import { type AppealAnswer, appealRequest, appealWish, benchmarkRequest, listQuery } from '#wire/console.ts';
+import type {
+  BenchmarkRun,
+  BenchmarkRunAnswer,
+  BenchmarksAnswer,
+  OperatorAppealsAnswer,
+} from '#wire/operator.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { enveloped, type Route, route } from './route.ts';
 
@@ -18,6 +23,25 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
     const run = await rooms.benchmarks.store.find(id ?? '');
     if (!run) throw new Fault('thing-unknown', { outer: 'There is no such benchmark run.' });
     return run;
+  };
+  const decide = async (
+    about: string,
+    { decision, reason }: { decision: 'granted' | 'rejected'; reason: string },
+    actor: string,
+  ) => {
+    const parts = { store: rooms.benchmarks.store, collateral: rooms.funds.collateral };
+    const decided = await decideAppeal(parts, { about, decision, reason, actor, at: clock.wallMs() });
+    return {
+      id: about,
+      decision: decided.decision,
+      known: decided.known,
+      returned_pico_usd: `${decided.dollars}`,
+      tokens_to_pay_back: decided.tokens.map(({ asset, amount, account }) => ({
+        asset,
+        amount: `${amount}`,
+        account,
+      })),
+    };
   };
 
   return [
@@ -70,24 +94,47 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
     route(
       'POST /api/v1/operator/benchmarks/:id/appeal',
       { ...forOperator, body: appealRequest },
+      async (visit) => await decide(visit.params['id'] ?? '', visit.body, visit.actor),
+    ),
+    route(
+      'GET /api/v1/operator/appeals',
+      forOperator,
+      async (): Promise<OperatorAppealsAnswer> => ({
+        appeals: (await rooms.benchmarks.appeals.waiting()).map((appeal) => ({
+          provider_id: appeal.providerId,
+          ...appealBody(appeal),
+        })),
+      }),
+    ),
+    route(
+      'POST /api/v1/operator/appeals/:id',
+      { ...forOperator, body: appealRequest },
+      async (visit) => await decide(visit.params['id'] ?? '', visit.body, visit.actor),
+    ),
+    route('GET /api/v1/provider/appeals', { access: 'provider', errors: 'object' }, async (visit) => {
+      const { appeals } = rooms.benchmarks;
+      const [asked, open] = await Promise.all([
+        appeals.ofProvider(visit.providerId),
+        appeals.appealable(visit.providerId),
+      ]);
+      return {
+        appeals: asked.map(appealBody),
+        may_appeal: open.map((each) => ({ ...each, at: new Date(each.at).toISOString() })),
+      };
+    }),
+    route(
+      'POST /api/v1/provider/appeals',
+      { access: 'provider', errors: 'object', body: appealWish },
       async (visit) => {
-        const { decision, reason } = visit.body;
-        const runId = visit.params['id'] ?? '';
-        const at = clock.wallMs();
-        const parts = { store: rooms.benchmarks.store, collateral: rooms.funds.collateral };
-        const appeal = { runId, decision, reason, actor: visit.actor, at };
-        const decided = await decideAppeal(parts, appeal);
-        return {
-          id: runId,
-          decision: decided.decision,
-          known: decided.known,
-          returned_pico_usd: `${decided.dollars}`,
-          tokens_to_pay_back: decided.tokens.map(({ asset, amount, account }) => ({
-            asset,
-            amount: `${amount}`,
-            account,
-          })),
-        };
+        const { providerId, actor, body, reply } = visit;
+        const { appeal, known } = await rooms.benchmarks.appeals.ask({
+          ...body,
+          providerId,
+          actor,
+          at: clock.wallMs(),
+        });
+        reply.code(known ? 200 : 201);
+        return { ...appealBody(appeal), known };
       },
     ),
     route(
@@ -127,6 +174,19 @@ export function runBody(run: Run): Omit<BenchmarkRun, 'provider_id'> {
     failures_in_a_row: verdict.failures,
     withheld_until: isoOrNull(verdict.withheldUntil),
     appeal: run.appeal ?? null,
+    appeal_asked: run.appealAsked ?? false,
+  };
+}
+
+function appealBody({ about, kind, reason, askedAt, decided }: Appeal): AppealAnswer {
+  return {
+    about,
+    kind,
+    reason,
+    asked_at: new Date(askedAt).toISOString(),
+    state: decided?.decision ?? 'asked',
+    decided_because: decided?.reason ?? null,
+    decided_at: isoOrNull(decided?.at ?? null),
   };
 }
 

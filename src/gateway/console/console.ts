@@ -16,6 +16,7 @@ import { eventRoutes } from './events.ts';
 import { fundsRoutes } from './funds.ts';
 import { incidentRoutes } from './incidents.ts';
 import { keyRoutes } from './keys.ts';
+import { marketRoutes } from './market.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
 import { operatorConsumerRoutes } from './operator-consumers.ts';
@@ -119,6 +120,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...walletRoutes(rooms),
     ...endpointRoutes(rooms),
     ...earningsRoutes(rooms),
+    ...marketRoutes(rooms),
     ...modelRoutes(rooms),
     ...statsRoutes(rooms, demand),
     ...whyRoutes(rooms, demand),

@@ -1,7 +1,6 @@
 import { decimalUsd } from '#domain/money.ts';
 import { dayOf, dayStart } from '#domain/window.ts';
 import { Fault } from '#kit/fault.ts';
-import type { IncidentBook } from '#reliability/incident-book.ts';
 import {
   type BalanceEvent,
   eventsQuery,
@@ -80,9 +79,10 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
 
 /** What pages are told, from the rooms that know it. */
 export function liveSources(
-  rooms: Pick<ConsoleRooms, 'clock' | 'own' | 'registry' | 'claims' | 'providerDesk' | 'funds' | 'audits'> & {
-    incidents: Pick<IncidentBook, 'open'>;
-  },
+  rooms: Pick<
+    ConsoleRooms,
+    'clock' | 'own' | 'registry' | 'incidents' | 'claims' | 'providerDesk' | 'funds' | 'audits'
+  >,
 ): LiveSources {
   const { clock, own } = rooms;
   const today = () => ({ from: dayStart(dayOf(clock.wallMs())), until: clock.wallMs() + 1 });
@@ -126,7 +126,7 @@ export function liveSources(
       return nodes;
     },
     incidents: async (): Promise<IncidentsEvent> => ({
-      open: (await rooms.incidents.open()).map((each) => ({
+      open: (await rooms.incidents.book.open()).map((each) => ({
         id: each.id,
         model: each.modelId,
         region: each.region,

@@ -52,6 +52,7 @@ export function modelRoutes(rooms: ConsoleRooms): Route[] {
           output_price,
           request_price,
           online_providers: onlineProviders(rooms, model.id),
+          requirements: model.requirements ?? null,
         };
       });
       return enveloped({ list, total: all.length, page, page_size: size });

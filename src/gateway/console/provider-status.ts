@@ -1,5 +1,6 @@
 import { type LifeTerms, NO_BENCHMARK } from '#domain/lifecycle.ts';
 import type { KeyAnswer, ProviderState } from '#domain/party.ts';
+import { SERVER_SILENT } from '#hub/registry.ts';
 import type { ProviderStatusAnswer } from '#wire/console.ts';
 
 /**
@@ -55,6 +56,7 @@ export function providerStatus(
     const until = new Date(withheldUntil).toISOString();
     warnings.push(`A failure was found: no requests are routed here until ${until}.`);
   }
+  warnings.push(...silent(present));
   if (rooms.life.demandsBenchmark) warnings.push(...withheld(present, rooms.standings));
   // Whoever is not connected yet is at the second step, whatever the operator has decided meanwhile.
   const step = connected || state === 'suspended' ? STAGES[state].step : 2;
@@ -110,9 +112,19 @@ interface Present {
   readonly nodeId: string;
   readonly mode: 'websocket' | 'external';
   readonly serving: ReadonlyMap<string, unknown>;
+  readonly ill: readonly string[];
 }
 
 const WITHHELD_SHOWN_MAX = 5;
+
+/** The models that an agent, or a check of ours, finds unhealthy, in sentences. */
+function silent(present: readonly Present[]): string[] {
+  return present
+    .flatMap(({ nodeId, ill }) =>
+      ill.map((name) => `${name} on node ${nodeId.slice(0, 12)}: ${SERVER_SILENT}.`),
+    )
+    .slice(0, WITHHELD_SHOWN_MAX);
+}
 
 /** What of the models that are served now gets no requests for want of a benchmark, in sentences. */
 function withheld(

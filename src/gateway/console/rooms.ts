@@ -33,6 +33,7 @@ import type { IncidentWatch } from '#reliability/incident-watch.ts';
 import type { MinuteTable } from '#reliability/minute-table.ts';
 import type { ObjectiveRow } from '#reliability/objective-report.ts';
 import type { Standings } from '#reliability/standings.ts';
+import type { Watching } from '#reliability/watching.ts';
 import type { RewardBook } from '#rewards/book.ts';
 import type { AuditRun } from '#settlement/audit-runs.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
@@ -42,6 +43,17 @@ import type { ClientAddresses } from '../client-address.ts';
 import type { LiveEvents } from '../live-events.ts';
 import type { MemoryQuotas } from '../plan-quotas.ts';
 import type { SpendCaps } from '../spend-caps.ts';
+
+/** Where this market is for others. */
+export interface MarketFacts {
+  readonly version: string;
+  /** As the operator names them; undefined where it has not. */
+  readonly publicUrl: string | undefined;
+  readonly hubUrl: string | undefined;
+  readonly hubPort: number;
+  /** Whether that port itself speaks TLS. */
+  readonly hubTls: boolean;
+}
 
 /** What the management API works with. */
 export interface ConsoleRooms {
@@ -107,6 +119,7 @@ export interface ConsoleRooms {
     readonly standings: Pick<Standings, 'of'>;
   };
   readonly routing: Pick<ServiceBook, 'inquiry'>;
+  readonly watching: Pick<Watching, 'lastProbeOf'>;
   readonly incidents: IncidentDesk;
   /** Wall milliseconds, at most 35 days back. */
   readonly objectives: (window: { from: number; until: number }) => Promise<ObjectiveRow[]>;
@@ -134,4 +147,5 @@ export interface ConsoleRooms {
   readonly addresses: ClientAddresses;
   readonly policy: SplitPolicy;
   readonly signUp: 'open' | 'closed';
+  readonly facts: MarketFacts;
 }

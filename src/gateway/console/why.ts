@@ -1,11 +1,14 @@
+import type { Run } from '#benchmark/store.ts';
 import { usualOperations } from '#domain/external-endpoint.ts';
 import type { Model } from '#domain/model.ts';
 import { operationSet } from '#domain/operation.ts';
 import type { ProviderState } from '#domain/party.ts';
 import type { Price } from '#domain/price.ts';
+import { SERVER_SILENT } from '#hub/registry.ts';
 import { MESSAGE_OVERHEAD_BYTES } from '#hub/service-book.ts';
 import { Fault } from '#kit/fault.ts';
 import type { ModelDemand } from '#ledger/market-reading.ts';
+import type { Candidate } from '#routing/candidate.ts';
 import { type Figures, type ModelStanding, type NodeStanding, whyOf } from '#routing/why.ts';
 import { type WhyAnswer, whyQuery } from '#wire/console.ts';
 import { cachedBy } from './cached.ts';
@@ -60,24 +63,42 @@ async function why(
   const [asked, collateral] = await Promise.all([about.demand, collateralStep(rooms, providerId)]);
   const state = rooms.providers.find(providerId)?.state ?? 'removed';
   const offered = new Set<string>();
+  // What an agent says is ill it may offer no more: then it is here all the same, or nobody would hear why.
+  const ill = new Set<string>();
   let connected = 0;
   for (const presence of rooms.registry.present()) {
     if (presence.providerId !== providerId) continue;
     connected += 1;
     for (const modelId of presence.serving.keys()) offered.add(modelId);
+    for (const called of presence.ill) {
+      const model = rooms.models.resolve(called);
+      if (model && presence.mode === 'websocket') ill.add(model.id);
+    }
   }
   const steps = [stateStep(state), connectedStep(connected), collateral];
-  const names = name === undefined ? [...offered].toSorted().slice(0, MODELS_MAX) : [name];
+  const names =
+    name === undefined ? [...new Set([...offered, ...ill])].toSorted().slice(0, MODELS_MAX) : [name];
   const blocked = steps.find(({ gate, passes }) => !passes && gate !== 'collateral');
-  const views = names.map((each) => {
+  const found = names.map((each) => {
     const model = rooms.models.resolve(each);
     const p95 = asked.find(({ modelId }) => modelId === model?.id)?.promptP95 ?? USUAL_TOKENS;
     const need = {
       operations: model ? operationSet(usualOperations(model.category)) : 0,
       requestBytes: MESSAGE_OVERHEAD_BYTES + BYTES_PER_TOKEN * p95,
     };
-    const standing = model && whyOf(rooms.routing.inquiry(providerId, model, need));
-    return { standing, body: modelBody(each, { model, standing, connected, blocked }) };
+    const inquiry = model && rooms.routing.inquiry(providerId, model, need);
+    const standing = inquiry && whyOf(inquiry);
+    const isIll = model !== undefined && ill.has(model.id);
+    return { each, model, standing, isIll, candidates: inquiry?.candidates ?? [] };
+  });
+  const runs = await lastRuns(rooms, providerId, found);
+  const views = found.map(({ each, model, standing, isIll, candidates }) => {
+    const place = { providerId, model, candidates, ...runs };
+    const seen: Seen = {
+      probe: (nodeId) => lastProbeOf(rooms, nodeId, place),
+      benchmark: (nodeId) => lastBenchmarkOf(nodeId, place),
+    };
+    return { standing, body: modelBody(each, { model, standing, connected, blocked, isIll, seen }) };
   });
   return {
     provider_id: providerId,
@@ -124,9 +145,12 @@ function modelBody(
     standing: ModelStanding | undefined;
     connected: number;
     blocked: Step | undefined;
+    /** Its agent calls it unhealthy. */
+    isIll: boolean;
+    seen: Seen;
   },
 ): WhyAnswer['models'][number] {
-  const { model, standing, connected, blocked } = about;
+  const { model, standing, connected, blocked, isIll, seen } = about;
   const [first] = standing?.nodes ?? [];
   const { toLead } = standing ?? {};
   const steps: Step[] = [
@@ -141,7 +165,9 @@ function modelBody(
       passes: model && connected > 0 ? first !== undefined : null,
       found: first
         ? `by ${(standing?.nodes.length ?? 0) + (standing?.nodesNotShown ?? 0)} nodes`
-        : 'by no node',
+        : isIll
+          ? `by no node: ${SERVER_SILENT}`
+          : 'by no node',
       wanted: 'an agent that registers it, or an endpoint that lists it',
     },
   ];
@@ -169,8 +195,11 @@ function modelBody(
       ...figuresBody(node.figures),
       last_served_s_ago: secondsOf(node.figures.servedAgoMs),
       last_judged_s_ago: secondsOf(node.figures.judgedAgoMs),
+      last_probe: seen.probe(node.nodeId),
+      last_benchmark: seen.benchmark(node.nodeId),
     })),
     nodes_not_shown: standing?.nodesNotShown ?? 0,
+    last_benchmark: seen.benchmark(undefined),
     to_lead: toLead
       ? {
           decides: toLead.decides,
@@ -182,6 +211,67 @@ function modelBody(
         }
       : null,
     wishes: (standing?.wishes ?? []).map((wish) => ({ ...wish })),
+  };
+}
+
+/** What was found lately of a node, or of any node where none is named. */
+interface Seen {
+  probe(nodeId: string): WhyNode['last_probe'];
+  benchmark(nodeId: string | undefined): WhyNode['last_benchmark'];
+}
+type WhyNode = WhyAnswer['models'][number]['nodes'][number];
+
+async function lastRuns(
+  { benchmarks }: ConsoleRooms,
+  providerId: string,
+  found: readonly { model: Model | undefined; standing: ModelStanding | undefined }[],
+): Promise<{ byNode: readonly Run[]; byModel: readonly Run[] }> {
+  const nodeIds = new Set(found.flatMap(({ standing }) => standing?.nodes.map(({ nodeId }) => nodeId) ?? []));
+  const modelIds = found.flatMap(({ model }) => (model ? [model.id] : []));
+  return await benchmarks.store.lastOf(providerId, { nodeIds: [...nodeIds], modelIds });
+}
+
+function lastProbeOf(
+  { watching }: ConsoleRooms,
+  nodeId: string,
+  about: { providerId: string; candidates: readonly Candidate[] },
+): WhyNode['last_probe'] {
+  const candidate = about.candidates.find(
+    (each) => each.nodeId === nodeId && each.providerId === about.providerId,
+  );
+  const last = candidate && watching.lastProbeOf(candidate);
+  if (!last) return null;
+  const { at, ok, because = null, ttftMs } = last;
+  return {
+    at: new Date(at).toISOString(),
+    ok,
+    because,
+    ttft_ms: ttftMs === null ? null : Math.round(ttftMs),
+  };
+}
+
+function lastBenchmarkOf(
+  nodeId: string | undefined,
+  about: { model: Model | undefined; byNode: readonly Run[]; byModel: readonly Run[] },
+): WhyNode['last_benchmark'] {
+  const { model, byNode, byModel } = about;
+  const run =
+    nodeId === undefined
+      ? byModel.find((each) => each.modelId === model?.id)
+      : byNode.find((each) => each.modelId === model?.id && each.nodeId === nodeId);
+  if (!run) return null;
+  const { score, verdict } = run;
+  return {
+    run: run.id,
+    node_id: run.nodeId,
+    at: new Date(run.endedAt).toISOString(),
+    passed: verdict.passed,
+    shortcomings: [...run.shortcomings],
+    math: score.math.join('/'),
+    code: score.code.join('/'),
+    ttft_ms: score.ttftMs === null ? null : Math.round(score.ttftMs),
+    tokens_per_s: Math.round(score.tokensPerSecond * 10) / 10,
+    appeal: run.appeal?.decision ?? (run.appealAsked ? 'asked' : null),
   };
 }
 

@@ -17,6 +17,7 @@ import type {
   LimitsAnswer,
   MaintenanceAnswer,
   ObjectivesAnswer,
+  OperatorAppealsAnswer,
   OperatorCollateralAnswer,
   OperatorEndpointsAnswer,
   OperatorProviderAnswer,
@@ -130,6 +131,7 @@ export const operator = {
   slaCharges: () => asked<SlaChargesAnswer>(`${BASE}/sla/charges`),
   slaExclusions: (month: string) => asked<SlaExclusionsAnswer>(`${BASE}/sla/exclusions${query({ month })}`),
   benchmarks: () => asked<BenchmarksAnswer>(`${BASE}/benchmarks?limit=200`, 30_000),
+  appeals: () => asked<OperatorAppealsAnswer>(`${BASE}/appeals`, 30_000),
   benchmark: (id: string) => asked<BenchmarkRunAnswer>(`${BASE}/benchmarks/${encodeURIComponent(id)}`),
   log: (of: {
     about?: string;

@@ -36,6 +36,7 @@ export const RUN_COLUMNS: readonly Column<BenchmarkRun>[] = [
     show: (row) => (
       <span className="inline-flex flex-wrap items-center gap-2">
         <StateDot tone={row.passed ? 'good' : 'bad'}>{row.passed ? 'Passed' : 'Failed'}</StateDot>
+        {row.appeal_asked && !row.appeal && <Badge tone="warn">Appealed</Badge>}
         {row.appeal && (
           <Badge tone={row.appeal.decision === 'granted' ? 'good' : 'neutral'}>
             Appeal {row.appeal.decision}

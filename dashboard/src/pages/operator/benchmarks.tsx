@@ -3,14 +3,17 @@ import { useNavigate } from '@tanstack/react-router';
 import { Gauge } from 'lucide-react';
 import { useMemo } from 'react';
 import type { BenchmarkRun } from '#wire/operator.ts';
+import { Badge } from '../../parts/badge.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { Segments } from '../../parts/form.tsx';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Empty, Failure } from '../../parts/states.tsx';
+import { Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 import { operator } from './api.ts';
+import { AppealButtons } from './appeal.tsx';
 import { RUN_COLUMNS } from './benchmark-cells.tsx';
-import { ProviderLink, useMore } from './pieces.tsx';
+import { ProviderLink, TextLink, useMore } from './pieces.tsx';
 
 /** Every run, and those that failed and may be appealed. */
 export default function Benchmarks() {
@@ -26,8 +29,8 @@ export default function Benchmarks() {
       ),
     [runs, shown],
   );
+  const names = useMemo(() => new Map(providers?.map(({ id, name }) => [id, name])), [providers]);
   const columns = useMemo<Column<BenchmarkRun>[]>(() => {
-    const names = new Map(providers?.map(({ id, name }) => [id, name]));
     const [when, ...rest] = RUN_COLUMNS;
     return [
       ...(when ? [when] : []),
@@ -38,7 +41,7 @@ export default function Benchmarks() {
       },
       ...rest,
     ];
-  }, [providers]);
+  }, [names]);
   const [part, more] = useMore(rows);
   const failed = runs?.filter(({ passed }) => !passed);
   return (
@@ -46,6 +49,7 @@ export default function Benchmarks() {
       <PageHead title="Benchmarks">
         Machines are asked at times that they do not know. A failed run may be appealed: you decide, once.
       </PageHead>
+      <Appeals names={names} />
       <div className="mb-4">
         <Segments
           label="Which"
@@ -83,5 +87,40 @@ export default function Benchmarks() {
         {more}
       </Card>
     </>
+  );
+}
+
+/** What providers say against what was found of them, and waits for a decision. */
+function Appeals({ names }: { names: ReadonlyMap<string, string> }) {
+  const appeals = useQuery(operator.appeals()).data?.appeals ?? [];
+  if (appeals.length === 0) return null;
+  return (
+    <Card title="Appeals" hint="Each is decided once, with a reason that the provider reads" className="mb-6">
+      <ul className="divide-y divide-line">
+        {appeals.map((each) => (
+          <li
+            key={each.about}
+            className="flex flex-wrap items-start justify-between gap-x-8 gap-y-3 py-3 first:pt-0 last:pb-0"
+          >
+            <div className="min-w-0 flex-1 basis-72">
+              <p className="flex flex-wrap items-center gap-x-3 gap-y-1">
+                <ProviderLink id={each.provider_id} name={names.get(each.provider_id) ?? null} />
+                <Badge tone="warn">{each.kind === 'benchmark' ? 'A failed benchmark' : 'A slash'}</Badge>
+                <span className="text-sm text-faint">
+                  <Time at={each.asked_at} as="ago" />
+                </span>
+              </p>
+              <p className="mt-1 wrap-anywhere">{each.reason}</p>
+              {each.kind === 'benchmark' && (
+                <p className="mt-1 text-sm">
+                  <TextLink to={`/operator/benchmarks/${each.about}`}>See the run</TextLink>
+                </p>
+              )}
+            </div>
+            <AppealButtons path={`/appeals/${each.about}`} subject="this finding" />
+          </li>
+        ))}
+      </ul>
+    </Card>
   );
 }

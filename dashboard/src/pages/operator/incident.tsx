@@ -274,12 +274,14 @@ function PostMortem({ incident }: { incident: OperatorIncident }) {
         {({ published, draft }) => (
           <>
             {published === null && <p className="mb-2 text-sm text-soft">Not published. The draft so far:</p>}
-            <pre
+            <div
+              role="region"
+              aria-label="Post-mortem"
               className="max-h-96 overflow-auto rounded-lg bg-code px-4 py-3 font-mono text-sm whitespace-pre-wrap wrap-anywhere"
               tabIndex={0}
             >
               {published ?? draft}
-            </pre>
+            </div>
           </>
         )}
       </Loaded>

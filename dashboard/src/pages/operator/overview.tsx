@@ -8,6 +8,7 @@ import {
   Layers,
   type LucideIcon,
   Network,
+  Scale,
   ShieldCheck,
   Siren,
   Snowflake,
@@ -139,7 +140,8 @@ function useMatters(): { matters: Matter[] | undefined; failed: boolean } {
   const batches = useQuery(operator.settlements('USD'));
   const endpoints = useQuery(operator.endpoints());
   const proposals = useQuery(operator.proposals());
-  const all = [approvals, pledges, incidents, posture, audits, endpoints, proposals];
+  const appeals = useQuery(operator.appeals());
+  const all = [approvals, pledges, incidents, posture, audits, endpoints, proposals, appeals];
   // A market without a chain has no batches; that is no failure.
   if (all.some(({ data, isError }) => data === undefined && !isError))
     return { matters: undefined, failed: false };
@@ -216,6 +218,17 @@ function useMatters(): { matters: Matter[] | undefined; failed: boolean } {
       title: `${plural(pending.length, 'pledge')} to confirm`,
       detail: pending.map((each) => each.provider_name ?? each.provider).join(', '),
       to: '/operator/approvals',
+    });
+  }
+  const objections = appeals.data?.appeals ?? [];
+  if (objections.length > 0) {
+    matters.push({
+      key: 'appeals',
+      icon: Scale,
+      tone: 'accent',
+      title: `${plural(objections.length, 'appeal')} to decide`,
+      detail: objections.map(({ reason }) => reason).join(' '),
+      to: '/operator/benchmarks',
     });
   }
   const unwell = endpoints.data?.endpoints.filter(({ health }) => health === 'unhealthy') ?? [];

@@ -33,19 +33,30 @@ export function useMeasuredModels(): {
   return {
     error: models.error,
     retry: () => void models.refetch(),
-    models: models.data?.map((model) => {
-      const component = measured.get(model.id);
-      return {
-        ...model,
-        ttftMs: component?.last_24h?.ttft_p50_ms ?? null,
-        tokensPerSecond: component?.last_24h?.tokens_per_second || null,
-        availability: component?.availability_90d ?? null,
-        state: component?.state ?? (model.available ? 'operational' : 'unserved'),
-        requests24h: asked.get(model.id)?.requests_24h ?? 0,
-        tier: asked.get(model.id)?.tier ?? '',
-      };
-    }),
+    models: models.data
+      ?.map((model): MeasuredModel => {
+        const component = measured.get(model.id);
+        return {
+          ...model,
+          ttftMs: component?.last_24h?.ttft_p50_ms ?? null,
+          tokensPerSecond: component?.last_24h?.tokens_per_second || null,
+          availability: component?.availability_90d ?? null,
+          state: component?.state ?? (model.available ? 'operational' : 'unserved'),
+          requests24h: asked.get(model.id)?.requests_24h ?? 0,
+          tier: asked.get(model.id)?.tier ?? '',
+        };
+      })
+      .toSorted(byInterest),
   };
+}
+
+/** What is served first, and of that what is asked for most. */
+function byInterest(a: MeasuredModel, b: MeasuredModel): number {
+  return (
+    Number(b.available) - Number(a.available) ||
+    b.requests24h - a.requests24h ||
+    a.name.localeCompare(b.name, 'en')
+  );
 }
 
 export const STATES: Readonly<Record<Component['state'], { tone: Tone; words: string }>> = {

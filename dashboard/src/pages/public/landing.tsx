@@ -32,8 +32,7 @@ export default function Landing() {
   useEffect(() => {
     document.title = 'Cygnet: an open market for AI inference';
   }, []);
-  const first = models?.toSorted(byInterest);
-  const example = first?.find((model) => model.category === 'llm')?.id ?? 'cygnet-nano';
+  const example = models?.find((model) => model.category === 'llm')?.id ?? 'cygnet-nano';
   return (
     <div className="space-y-16">
       <section className="grid items-center gap-x-14 gap-y-10 pt-4 lg:grid-cols-[minmax(0,1fr)_minmax(0,29rem)] lg:pt-10">
@@ -125,7 +124,7 @@ export default function Landing() {
             <DataTable
               caption="Models of the market"
               columns={COLUMNS}
-              rows={first?.slice(0, SHOWN)}
+              rows={models?.slice(0, SHOWN)}
               rowKey={(model) => model.id}
               skeletonRows={SHOWN}
               empty={
@@ -194,16 +193,4 @@ const STEPS: readonly { icon: LucideIcon; title: string; words: string }[] = [
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-/** What is served first, and of that what is asked for most. */
-function byInterest(
-  a: { available: boolean; requests24h: number; name: string },
-  b: { available: boolean; requests24h: number; name: string },
-): number {
-  return (
-    Number(b.available) - Number(a.available) ||
-    b.requests24h - a.requests24h ||
-    a.name.localeCompare(b.name, 'en')
-  );
 }

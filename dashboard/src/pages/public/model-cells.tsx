@@ -37,7 +37,7 @@ export const MODEL_COLUMNS = {
     sort: (model) => model.name,
     show: (model) => (
       <div className="min-w-0">
-        <div className="flex items-center gap-2">
+        <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
           <Link to={`/models/${model.id}`} className="truncate font-medium hover:text-accent">
             {model.name}
           </Link>

@@ -198,7 +198,12 @@ function FirstTokens({
       {at === undefined ? (
         <ChartSkeleton />
       ) : chart ? (
-        <Chart label="Time to the first token, 95th percentile by hour" {...chart} format={duration} />
+        <Chart
+          label="Time to the first token, 95th percentile by hour"
+          {...chart}
+          by="hour"
+          format={duration}
+        />
       ) : (
         <Empty icon={ChartNoAxesColumn} title="Nothing measured yet">
           The curve begins with the first answer. Send a request, or open the playground.
