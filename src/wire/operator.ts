@@ -209,6 +209,8 @@ export interface LimitsAnswer {
     readonly treasury_percent: number;
     readonly burn_percent: number;
   };
+  /** The batches that this market makes: of earnings, and of rewards. */
+  readonly settles: readonly ('USD' | 'SWAN')[];
   readonly provider_demands: {
     readonly approval: 'automatic' | 'operator';
     readonly demandsCollateral: boolean;

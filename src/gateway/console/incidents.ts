@@ -22,12 +22,14 @@ import type {
   ObjectivesAnswer,
   PostMortemAnswer,
 } from '#wire/operator.ts';
+import { cachedBy } from './cached.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route, type Visit } from './route.ts';
 
 const DAY_MS = 86_400_000;
 const LISTED_MAX = 200;
 const MAINTENANCE_DAYS = 90;
+const OBJECTIVES_KEPT_MS = 60_000;
 
 /**
  * Incidents, the posture they bring about, objectives and maintenance, for operators: what `cygnet incidents`, `objectives` and
@@ -37,6 +39,12 @@ const MAINTENANCE_DAYS = 90;
 export function incidentRoutes(rooms: ConsoleRooms): Route[] {
   const forOperator = { access: 'operator', errors: 'object' } as const;
   const { clock } = rooms;
+  // Minutes of a month, of every tier, model and region.
+  const objectives = cachedBy(clock, OBJECTIVES_KEPT_MS, async (days) => {
+    const until = clock.wallMs();
+    const from = until - Number(days) * DAY_MS;
+    return { from, until, rows: await rooms.objectives({ from, until }) };
+  });
   const found = async (visit: Visit<unknown, unknown>): Promise<Incident> => {
     const incident = await rooms.incidents.book.find(visit.params['id'] ?? '');
     if (!incident) throw new Fault('thing-unknown', { outer: 'There is no such incident.' });
@@ -161,9 +169,7 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
       'GET /api/v1/operator/objectives',
       { ...forOperator, query: objectivesQuery },
       async (visit): Promise<ObjectivesAnswer> => {
-        const until = clock.wallMs();
-        const from = until - visit.query.days * DAY_MS;
-        const rows = await rooms.objectives({ from, until });
+        const { from, until, rows } = await objectives(String(visit.query.days));
         return {
           from: iso(from),
           until: iso(until),

@@ -189,6 +189,10 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
           treasury_percent: rooms.policy.shares.treasury / 100,
           burn_percent: rooms.policy.shares.burn / 100,
         },
+        settles: [
+          ...(rooms.claims ? (['USD'] as const) : []),
+          ...(rooms.rewardClaims ? (['SWAN'] as const) : []),
+        ],
         provider_demands: { ...rooms.life },
       }),
     ),

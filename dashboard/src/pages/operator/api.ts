@@ -1,4 +1,4 @@
-import { keepPreviousData, queryOptions, useQueryClient } from '@tanstack/react-query';
+import { keepPreviousData, queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
 import type {
   ApprovalsAnswer,
   BatchAnswer,
@@ -64,11 +64,12 @@ export interface RevenueDay {
 export interface RevenueGpu {
   readonly gpu: string | null;
   readonly nodes: number;
-  readonly gpus: number | null;
+  /** Left out where the agents did not say. */
+  readonly gpus?: number;
   readonly requests: number;
   readonly revenue_usd: string;
   readonly earned_usd: string;
-  readonly revenue_per_gpu_usd: string | null;
+  readonly revenue_per_gpu_usd?: string;
 }
 export interface OperatorRequest {
   readonly id: string;
@@ -164,4 +165,12 @@ const STALE = { operator: ['operator'], incidents: ['operator'], settlement: ['o
 /** Listens for what concerns operators. */
 export function useOperatorLive(): 'connecting' | 'live' | 'broken' {
   return useLiveQueries('/api/v1/events?topics=operator,incidents,settlement', STALE);
+}
+
+/** Batches of an asset, newest first; `none` where this market makes no such batches. */
+export function useBatches(asset: string) {
+  const limits = useQuery(operator.limits());
+  const settles = limits.data?.settles.some((each) => each === asset);
+  const query = useQuery({ ...operator.settlements(asset), enabled: settles === true });
+  return { query, none: settles === false, failed: limits.isError };
 }

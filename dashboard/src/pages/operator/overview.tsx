@@ -27,7 +27,7 @@ import { Card, Facts, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
 import { bookDay, Time } from '../../parts/time.tsx';
-import { operator, type RevenueDay, useOperatorLive } from './api.ts';
+import { operator, type RevenueDay, useBatches, useOperatorLive } from './api.ts';
 import { actionWords, ListSkeleton, OUTCOMES, shortId, TextLink, units } from './pieces.tsx';
 
 /** What needs an operator now, and how the market does. */
@@ -137,7 +137,7 @@ function useMatters(): { matters: Matter[] | undefined; failed: boolean } {
   const incidents = useQuery(operator.incidents());
   const posture = useQuery(operator.posture());
   const audits = useQuery(operator.audits());
-  const batches = useQuery(operator.settlements('USD'));
+  const { query: batches } = useBatches('USD');
   const endpoints = useQuery(operator.endpoints());
   const proposals = useQuery(operator.proposals());
   const appeals = useQuery(operator.appeals());
@@ -377,7 +377,17 @@ function Budgets() {
           <ul className="space-y-5">
             {tiers.map(({ tier, requests, budget_minutes: budget }) => {
               const left = budget.allowed <= 0 ? 0 : Math.max(0, budget.left / budget.allowed);
-              const tone = left === 0 ? 'fill-bad' : left < 0.25 ? 'fill-warn' : 'fill-good';
+              const tone = left === 0 ? 'fill-bad' : left < 0.25 ? 'fill-warn' : 'fill-accent';
+              const most = objectives
+                .filter(
+                  (each) =>
+                    each.tier === tier &&
+                    each.model !== '' &&
+                    each.region === '' &&
+                    each.budget_minutes.spent > 0,
+                )
+                .toSorted((a, b) => b.budget_minutes.spent - a.budget_minutes.spent)
+                .slice(0, 4);
               return (
                 <li key={tier}>
                   <div className="mb-1.5 flex items-baseline justify-between gap-4">
@@ -393,12 +403,22 @@ function Budgets() {
                     aria-hidden="true"
                   >
                     <rect width="100" height="6" rx="1" className="fill-sunken" />
-                    <rect width={left * 100} height="6" rx="1" className={tone} />
+                    <rect width={(1 - left) * 100} height="6" rx="1" className={tone} />
                   </svg>
                   <p className="figures mt-1.5 text-sm text-faint">
                     {budget.spent.toFixed(0)} of {budget.allowed.toFixed(0)} minutes failed,{' '}
                     {plural(requests, 'request')}
                   </p>
+                  {most.length > 0 && (
+                    <ul className="mt-3 space-y-1.5 border-l border-line pl-3">
+                      {most.map(({ model, budget_minutes: { spent } }) => (
+                        <li key={model} className="flex items-baseline justify-between gap-4 text-sm">
+                          <span className="truncate text-soft">{model}</span>
+                          <span className="figures shrink-0">{plural(Math.round(spent), 'minute')}</span>
+                        </li>
+                      ))}
+                    </ul>
+                  )}
                 </li>
               );
             })}
@@ -410,10 +430,10 @@ function Budgets() {
 }
 
 function Books() {
-  const batches = useQuery(operator.settlements('USD'));
+  const { query: batches, none } = useBatches('USD');
   const audits = useQuery(operator.audits());
   const treasury = useQuery(operator.treasury());
-  if ((!batches.data && !batches.isError) || !audits.data || !treasury.data) {
+  if ((!batches.data && !batches.isError && !none) || !audits.data || !treasury.data) {
     return (
       <div aria-busy="true">
         <Skeleton className="h-52 rounded-lg" />
@@ -433,7 +453,7 @@ function Books() {
                 {newest.batch}, {bookDay(newest.day)}
               </TextLink>
             </span>
-          ) : batches.isError ? (
+          ) : none ? (
             'this market settles on no chain'
           ) : (
             'none yet'

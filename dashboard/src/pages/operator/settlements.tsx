@@ -3,7 +3,6 @@ import { useNavigate } from '@tanstack/react-router';
 import { Layers } from 'lucide-react';
 import { useMemo } from 'react';
 import type { SettlementAnswer } from '#wire/settlements.ts';
-import { ApiError } from '../../api.ts';
 import { StateDot, type Tone } from '../../parts/badge.tsx';
 import { Id } from '../../parts/copy.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
@@ -13,7 +12,7 @@ import { Card, PageHead } from '../../parts/page.tsx';
 import { Empty, Failure } from '../../parts/states.tsx';
 import { bookDay, Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
-import { operator, useOperatorLive } from './api.ts';
+import { operator, useBatches, useOperatorLive } from './api.ts';
 import { Notice, TextLink, units } from './pieces.tsx';
 
 export const BATCH_STATES: Readonly<Record<SettlementAnswer['state'], { tone: Tone; words: string }>> = {
@@ -67,11 +66,10 @@ function columnsFor(asset: string): Column<SettlementAnswer>[] {
 export default function Settlements() {
   useOperatorLive();
   const [asset, setAsset] = useUrlState('asset', 'USD');
-  const query = useQuery(operator.settlements(asset));
+  const { query, none } = useBatches(asset);
   const held = useQuery(operator.audits()).data?.held_by;
   const navigate = useNavigate();
   const columns = useMemo(() => columnsFor(asset), [asset]);
-  const none = query.error instanceof ApiError && query.error.status === 404;
   const about = query.data?.data;
   return (
     <>
@@ -103,7 +101,7 @@ export default function Settlements() {
         )}
       </div>
       <Card flush className="overflow-hidden">
-        {query.isError && !query.data && !none ? (
+        {query.isError && !query.data ? (
           <Failure error={query.error} retry={() => void query.refetch()} />
         ) : (
           <DataTable

@@ -127,7 +127,7 @@ export default function Treasury() {
               caption="Revenue by hardware"
               columns={GPUS}
               rows={gpus.data?.gpus}
-              rowKey={(row) => row.gpu ?? 'unknown'}
+              rowKey={(row) => `${row.gpu ?? ''} ${row.gpus ?? ''}`}
               first="Paid"
               skeletonRows={4}
               empty={
@@ -197,7 +197,7 @@ const GPUS: readonly Column<RevenueGpu>[] = [
         <span className="font-medium">{row.gpu ?? 'Not told'}</span>
         <p className="text-sm text-faint">
           {plural(row.nodes, 'node')}
-          {row.gpus !== null && `, ${plural(row.gpus, 'GPU')}`}
+          {row.gpus !== undefined && `, ${plural(row.gpus, 'GPU')}`}
         </p>
       </>
     ),
@@ -213,8 +213,8 @@ const GPUS: readonly Column<RevenueGpu>[] = [
   {
     name: 'A GPU',
     number: true,
-    sort: (row) => (row.revenue_per_gpu_usd === null ? null : Number(row.revenue_per_gpu_usd)),
-    show: (row) => (row.revenue_per_gpu_usd === null ? NOTHING : usd(row.revenue_per_gpu_usd)),
+    sort: (row) => (row.revenue_per_gpu_usd === undefined ? null : Number(row.revenue_per_gpu_usd)),
+    show: (row) => (row.revenue_per_gpu_usd === undefined ? NOTHING : usd(row.revenue_per_gpu_usd)),
   },
 ];
 
