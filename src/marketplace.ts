@@ -38,6 +38,7 @@ import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher, type PickNext } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
+import { Gatherer } from '#hub/gather.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
@@ -319,6 +320,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       order.to === undefined && reserved.keepsOut(order.modelId, order.consumerId)
         ? { none: 'providers-busy' }
         : service.pick(order, tried, last);
+    const windowMs = config.routing.embeddingsWindowMs;
+    const gatherer =
+      windowMs > 0
+        ? new Gatherer({
+            clock,
+            ids,
+            settings: { windowMs },
+            hold: (candidate, modelId) => hub.registry.holdPlace(candidate, modelId),
+          })
+        : undefined;
     const dispatcher = new Dispatcher(
       {
         clock,
@@ -327,7 +338,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         log: log.child({ room: 'dispatch' }),
         retryBudget: new RetryBudget(config.routing.retryBudget),
         pick,
-        linkOf: (candidate) => hub.linkOf(candidate),
+        linkOf: (candidate) => {
+          const link = hub.linkOf(candidate);
+          return link && gatherer ? gatherer.over(candidate, link) : link;
+        },
         outcomes: service,
       },
       {
@@ -360,7 +374,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       log: log.child({ room: 'reliability' }),
       life: ids('life'),
       gauges: [
-        ...marketGauges({ clock, hub, dispatcher, money }),
+        ...marketGauges({ clock, hub, dispatcher, money, gathered: gatherer?.counts }),
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
         ...settlementGauges({ wallMs: () => clock.wallMs(), last: () => payouts.lastBatch() }),
@@ -434,6 +448,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             inputTokensMax: config.limits.inputTokensMax,
             outputTokensDefault: Math.min(4_096, config.limits.outputTokensMax),
             recountBytesMax: 262_144,
+            gathers: gatherer !== undefined,
           },
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
