@@ -183,6 +183,7 @@ describe('a month by hand', () => {
     assert(charge);
     expect(charge).toMatchObject({ minutes: 44, taken: parseUsd('30'), month: '2026-11', appeal: null });
     const { findingId } = charge;
+    expect([await balance('platform:slashed'), await balance('platform:sla')]).toEqual([0n, 0n]);
     const grant = { findingId, decision: 'granted', reason: 'Our switch failed.', actor: 'op' } as const;
     expect(await desk.decideAppeal(grant)).toEqual({ known: false, dollars: parseUsd('30') });
     expect(await desk.decideAppeal(grant)).toEqual({ known: true, dollars: parseUsd('30') });
@@ -192,6 +193,9 @@ describe('a month by hand', () => {
     expect(turned).toMatchObject({ code: 'conflict' });
     expect(await balance(`collateral:${provider}`)).toBe(parseUsd('100'));
     expect(await balance(`consumer:${consumer}`)).toBe(parseUsd('30'));
+    // The market bears it: what was slashed for other reasons is untouched.
+    expect([await balance('platform:slashed'), await balance('platform:sla')]).toEqual([0n, parseUsd('-30')]);
+    expect(await auditAgreements(fresh.database)).toEqual([]);
     expect(await desk.charges({ limit: 10 })).toMatchObject([
       { appeal: 'granted', appealReason: grant.reason },
     ]);
