@@ -80,6 +80,7 @@ import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
+import { beginLife } from '#reliability/market-life.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { openReliability } from '#reliability/open.ts';
 import { type LastBatch, settlementGauges } from '#reliability/settlement-gauges.ts';
@@ -368,11 +369,19 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       tiers: tiers.of,
       withRoom: (modelId) => reserved.withRoom(modelId),
     });
+    const lifeId = ids('life');
+    const signs = await beginLife({
+      database,
+      clock,
+      log: log.child({ room: 'reliability' }),
+      life: lifeId,
+    });
+    closing.push(() => signs.close());
     const reliability = openReliability({
       database,
       clock,
       log: log.child({ room: 'reliability' }),
-      life: ids('life'),
+      life: lifeId,
       gauges: [
         ...marketGauges({ clock, hub, dispatcher, money, gathered: gatherer?.counts }),
         ...watching.gauges,
