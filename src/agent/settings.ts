@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Operation } from '#domain/operation.ts';
 import { Sealed } from '#kit/sealed.ts';
 import type { Requirements } from '#wire/requirements.ts';
-import { parseRehearsal } from './backends/rehearsal.ts';
+import { readPlan } from './backends/rehearsal.ts';
 import { isPrivateLine, socketUrl } from './connection.ts';
 import type { AgentEnv } from './env.ts';
 import { readTls } from './line-tls.ts';
@@ -269,7 +269,7 @@ function sourceOf(text: string, embedded: EmbeddedSetting): ModelSource {
   }
   if (text.startsWith('rehearsal:')) {
     const plan = text.slice('rehearsal:'.length);
-    complain(() => parseRehearsal(plan));
+    complain(() => readPlan(plan));
     return { kind: 'rehearsal', plan };
   }
   if (!text.toLowerCase().endsWith('.gguf')) {

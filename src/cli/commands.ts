@@ -130,6 +130,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'plan capacity and cost, from figures or from what was measured',
     load: async () => (await import('./plan.ts')).plan,
   },
+  objectives: {
+    summary:
+      'show how each tier, model and region did against its objectives, and what is left of the error budgets',
+    load: async () => (await import('./objectives.ts')).objectives,
+  },
   incidents: {
     summary: 'list, open, annotate, silence and end incidents; draft post-mortems',
     load: async () => (await import('./incidents.ts')).incidents,

@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { request } from 'undici';
 import { readConfig } from '#config/config.ts';
-import { childEnvironment } from '#config/env.ts';
 import { formatUsd, parseUsd } from '#domain/money.ts';
 import { createConsumer } from '#identity/consumers.ts';
 import { keepKey, makeKey } from '#identity/keys.ts';
@@ -19,9 +17,10 @@ import type { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import { Book } from '#ledger/book.ts';
 import { latestUsage } from '#ledger/usage-list.ts';
-import { agentProgram } from './agent.ts';
+import { leave, registered, startAgent } from './agent-child.ts';
 import { demoDayCommand } from './demo-day-command.ts';
 import { demoMonth, type MonthOptions } from './demo-month-command.ts';
+import { gameDayCommand } from './game-day-command.ts';
 import { Refusal } from './refusal.ts';
 import { table } from './report.ts';
 import { askedToStop, openRunningMarket, type RunningMarket } from './running.ts';
@@ -34,6 +33,7 @@ import { askedToStop, openRunningMarket, type RunningMarket } from './running.ts
  */
 export function demo(command: Command): void {
   demoDayCommand(command);
+  gameDayCommand(command);
   command
     .option('--seed <number>', 'instead of the tour, fill this market with a month that never was')
     .option(
@@ -79,7 +79,6 @@ const NANO = 'cygnet/cygnet-nano';
 const LARGE = 'meta-llama/Llama-3.3-70B-Instruct';
 const VECTORS = 'BAAI/bge-large-en-v1.5';
 const CREDIT = parseUsd('1');
-const AGENT_WAIT_MS = 60_000;
 const LOOK_MS = 20;
 const LOOKS_MAX = 500;
 
@@ -226,42 +225,6 @@ async function newKey(
     at: systemClock.wallMs(),
   });
   return secret;
-}
-
-function startAgent(
-  about: { hub: string; folder: string; name: string; models: readonly string[] },
-  key: Sealed<string>,
-): ChildProcess {
-  const words = ['--hub', about.hub, '--folder', about.folder, '--name', about.name, '--json'];
-  for (const model of about.models) words.push('--model', model);
-  return spawn(process.execPath, [agentProgram(), ...words, '--log-level', 'silent'], {
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-    env: { ...childEnvironment(), INFERENCE_API_KEY: key.open() },
-  });
-}
-
-/** Resolves when the agent says that it is registered; refuses when it ends or takes too long. */
-async function registered(agent: ChildProcess, name: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const late = systemClock.after(AGENT_WAIT_MS, () =>
-      reject(new Refusal(`The agent ${name} did not register within ${AGENT_WAIT_MS / 1_000} seconds.`)),
-    );
-    agent.on('exit', () => reject(new Refusal(`The agent ${name} ended before it registered.`)));
-    if (!agent.stdout) return;
-    createInterface({ input: agent.stdout }).on('line', (line) => {
-      if (!line.includes('"event":"registered"')) return;
-      late.cancel();
-      resolve();
-    });
-  });
-}
-
-/** Asks an agent to go and waits for it. Harmless when it has gone. */
-async function leave(agent: ChildProcess): Promise<void> {
-  if (agent.exitCode !== null || agent.signalCode !== null) return;
-  const gone = new Promise<void>((resolve) => agent.once('exit', () => resolve()));
-  agent.kill('SIGTERM');
-  await gone;
 }
 
 /** The provider that is at work on the large model, once its answer has begun. */

@@ -60,17 +60,20 @@ describe('a simulated month', () => {
     expect(page).toBeLessThanOrEqual(90);
   });
 
-  test('pages within 20 minutes when one request in twenty fails', () => {
-    const fromS = 2 * DAY_S;
-    const { page } = live({
-      days: 2.1,
-      perMinute: 60,
-      failing: (atS) => (atS >= fromS ? 0.05 : 0.0005),
-      fromS,
-      seed: 11,
-    });
-    expect(page).toBeLessThanOrEqual(20 * 60);
-  });
+  test.each(Array.from({ length: 12 }, (_, seed) => seed + 1))(
+    'pages within 20 minutes when one request in twenty fails (seed %i)',
+    (seed) => {
+      const fromS = 2 * DAY_S;
+      const { page } = live({
+        days: 2.1,
+        perMinute: 60,
+        failing: (atS) => (atS >= fromS ? 0.05 : 0.0005),
+        fromS,
+        seed,
+      });
+      expect(page).toBeLessThanOrEqual(20 * 60);
+    },
+  );
 
   test('leaves a ticket, and wakes nobody, when the budget burns at one and a half times its pace', () => {
     const { page, ticket } = live({ days: 8, perMinute: 60, failing: () => 0.0015, seed: 13 });
@@ -145,5 +148,5 @@ describe('counting the recent past', () => {
 
 test('every rule spends a known part of a 30 days budget before it fires', () => {
   const spent = BURN_RULES.map(({ rate, longS }) => (rate * longS) / (30 * DAY_S));
-  expect(spent.map((share) => Math.round(share * 1000) / 1000)).toEqual([0.02, 0.05, 0.1]);
+  expect(spent.map((share) => Math.round(share * 1000) / 1000)).toEqual([0.014, 0.02, 0.05, 0.1]);
 });

@@ -26,7 +26,7 @@ export interface AffectedConsumer {
   readonly tier: TierName;
   readonly requests: number;
   readonly failures: number;
-  /** Of the month so far, by the standard terms; undefined where nothing was agreed (Hobby). */
+  /** Of the month, if nothing else happens in it, by the standard terms; undefined where nothing was agreed (Hobby). */
   readonly credit: Pico | undefined;
 }
 
@@ -36,8 +36,9 @@ const OUR_FAULTS = Object.entries(ERRORS)
   .map(([code]) => code);
 
 /**
- * Reads the impact. Credits here are what the requests of the month so far come to; what is booked is computed when the month
- * is settled, with its exclusions and probes.
+ * Reads the impact. Affected are consumers whose requests failed, or found nobody to be asked; of the latter the minute is
+ * known and not the second, so the minute in which it began counts whole. Credits here are what the month comes to if nothing
+ * else happens in it; what is booked is computed when it is settled, with entered exclusions and probes.
  */
 export async function impactOf(database: Database, incident: Incident, nowMs: number): Promise<Impact> {
   const { sql } = database;
@@ -52,7 +53,7 @@ export async function impactOf(database: Database, incident: Incident, nowMs: nu
     failures: during.failures,
     unavailableMinutes: during.unavailable,
     budget: minuteBudget(availability, (whole.until - whole.from) / 60_000, inMonth.unavailable),
-    consumers: await consumersOf(sql, incident, { until, nowMs, month: whole }),
+    consumers: await consumersOf(sql, incident, { until, month: whole }),
   };
 }
 
@@ -92,30 +93,30 @@ async function minutesOf(
 async function consumersOf(
   sql: Sql,
   { modelId, openedMs }: Incident,
-  about: { until: number; nowMs: number; month: Span },
+  about: { until: number; month: Span },
 ): Promise<AffectedConsumer[]> {
-  const { until, nowMs, month } = about;
+  const { until, month } = about;
   const rows = await sql<{ id: string; plan: string; requests: number; failures: number }[]>`
     with asked as (
-      select consumer_id, model_id, error_code as code, 1::bigint as requests from usage
-      where at >= ${new Date(openedMs)} and at < ${new Date(until)}
+      select consumer_id, 1::bigint as requests, error_code as code from usage
+      where at >= ${new Date(openedMs)} and at < ${new Date(until)} and (${modelId} = '' or model_id = ${modelId})
       union all
-      select consumer_id, model_id, code, requests from consumer_refusals
+      select consumer_id, requests, code from consumer_refusals
       where at >= ${new Date(floorMinute(openedMs))} and at < ${new Date(until)}
+        and (${modelId} = '' or model_id = ${modelId})
     )
-    select u.consumer_id as id, c.plan, sum(requests)::float8 as requests,
-      sum(requests) filter (where u.code = any(${OUR_FAULTS}::text[]))::float8 as failures
-    from asked u join consumers c on c.id = u.consumer_id
-    where u.consumer_id <> ${PROBER.ownerId} and (${modelId} = '' or u.model_id = ${modelId})
-    group by 1, 2 having sum(requests) filter (where u.code = any(${OUR_FAULTS}::text[])) > 0
+    select a.consumer_id as id, c.plan, sum(a.requests)::float8 as requests,
+      (sum(a.requests) filter (where a.code = any(${OUR_FAULTS}::text[])))::float8 as failures
+    from asked a join consumers c on c.id = a.consumer_id
+    where a.consumer_id <> ${PROBER.ownerId}
+    group by 1, 2 having sum(a.requests) filter (where a.code = any(${OUR_FAULTS}::text[])) > 0
     order by failures desc, id limit ${CONSUMERS_MAX}`;
   const exclusions = (await windowsSince(sql, month.from)).map(exclusionOf);
   const found: AffectedConsumer[] = [];
   for (const { id, plan, requests, failures } of rows) {
     const tier = tierOfPlan(plan);
-    const span = { from: month.from, until: Math.min(month.until, nowMs) };
     // oxlint-disable-next-line no-await-in-loop -- for a person who waits, a few at a time.
-    const credit = tier === 'hobby' ? undefined : await creditOf(sql, id, span, exclusions);
+    const credit = tier === 'hobby' ? undefined : await creditOf(sql, id, month, exclusions);
     found.push({ id, tier, requests, failures, credit });
   }
   return found;
@@ -128,16 +129,16 @@ async function creditOf(
   exclusions: Parameters<typeof slaCredits>[0]['exclusions'],
 ): Promise<Pico> {
   const minutes = await sql<{ minute: number; requests: number; failures: number }[]>`
-    select floor(extract(epoch from at) / 60)::float8 as minute, sum(requests)::float8 as requests,
-      coalesce(sum(requests) filter (where code is not null), 0)::float8 as failures
-    from (
-      select at, error_code as code, 1::bigint as requests from usage
+    with asked as (
+      select at, 1::bigint as requests, error_code as code from usage
       where consumer_id = ${consumerId} and at >= ${new Date(from)} and at < ${new Date(until)}
       union all
-      select at, code, requests from consumer_refusals
+      select at, requests, code from consumer_refusals
       where consumer_id = ${consumerId} and at >= ${new Date(from)} and at < ${new Date(until)}
-    ) as asked
-    where code is null or code = any(${OUR_FAULTS}::text[])
+    )
+    select floor(extract(epoch from at) / 60)::float8 as minute, sum(requests)::float8 as requests,
+      coalesce(sum(requests) filter (where code = any(${OUR_FAULTS}::text[])), 0)::float8 as failures
+    from asked where code is null or code = any(${OUR_FAULTS}::text[])
     group by 1`;
   const hours = await sql<{ hour: number; requests: number; p95: number }[]>`
     select floor(extract(epoch from at) / 3600)::float8 as hour, count(*)::float8 as requests,
@@ -152,7 +153,7 @@ async function creditOf(
   return slaCredits(
     {
       from: first,
-      until: Math.max(first + 1, Math.floor(until / 60_000) + 1),
+      until: until / 60_000,
       minutes: minutes.map((each) => ({ ...each, probes: 0, probeFailures: 0 })),
       hours: hours.map(({ hour, requests, p95 }) => ({ hour, requests, ttftP95Ms: p95 })),
       exclusions,

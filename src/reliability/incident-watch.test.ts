@@ -186,7 +186,7 @@ describe('incidents of a market', () => {
     expect(watch.open).toEqual([]);
   });
 
-  test('a budget that burns freezes changes, and nothing else', async () => {
+  test('a budget of a tier that pays freezes changes while it burns, and Hobby gets less of every model', async () => {
     const clock = new VirtualClock();
     const { watch, look, burn } = process(clock, [ready('p')]);
     await look();
@@ -197,6 +197,25 @@ describe('incidents of a market', () => {
     expect(watch.alerts.map(({ tier, rule }) => `${tier} ${rule.name}`)).toContain('pro fast');
     expect(watch.posture).toMatchObject({ freeze: true });
     expect(watch.posture.models.size).toBe(0);
+    expect(watch.postureOf('any')).toMatchObject({
+      outputTokensMax: { hobby: 256 },
+      promptTokensMax: { hobby: 2_048 },
+      fallbackModel: 'small',
+      because: ['The error budget of pro burns.'],
+    });
+  });
+
+  test('a budget that Hobby alone burns freezes changes, and nothing else', async () => {
+    const clock = new VirtualClock();
+    const { watch, look, burn } = process(clock, [ready('p')]);
+    await look();
+    for (let hour = 0; hour < 2; hour++) {
+      for (let i = 0; i < 100; i++) burn.note('hobby', i % 5 === 0 ? 'provider-failed' : null);
+      await look(hour === 0 ? 3_600_000 : 10_000);
+    }
+    expect(watch.alerts.map(({ tier, rule }) => `${tier} ${rule.name}`)).toContain('hobby fast');
+    expect(watch.posture.freeze).toBe(true);
+    expect(watch.postureOf('any')).toBeUndefined();
   });
 });
 

@@ -4,7 +4,7 @@ import type { BurnWatch, TierAlert } from './burn-watch.ts';
 import { type IncidentState, nextStep, QUIET_MS } from './incident.ts';
 import { type Incident, type IncidentBook, RULE } from './incident-book.ts';
 import type { ComponentLook, LiveSignals, PoolMember } from './live-signals.ts';
-import { type ModelPosture, type Posture, postureOf } from './posture.ts';
+import { type ModelPosture, type Posture, postureFor, postureOf } from './posture.ts';
 import { rank, type Trigger, triggersOf } from './triggers.ts';
 
 /**
@@ -16,7 +16,7 @@ import { rank, type Trigger, triggersOf } from './triggers.ts';
  */
 export class IncidentWatch {
   readonly #parts: IncidentWatchParts;
-  #posture: Posture = { freeze: false, models: new Map() };
+  #posture: Posture = { freeze: false, models: new Map(), everywhere: undefined };
   #alerts: readonly TierAlert[] = [];
   #open: readonly Incident[] = [];
   #first = true;
@@ -30,7 +30,8 @@ export class IncidentWatch {
   }
 
   /** What is different for a model now; undefined when nothing is. */
-  readonly postureOf = (modelId: string): ModelPosture | undefined => this.#posture.models.get(modelId);
+  readonly postureOf = (modelId: string): ModelPosture | undefined =>
+    postureFor(this.#posture, modelId, this.#parts.standInOf);
 
   /** The budgets that burn, as of the last look. */
   get alerts(): readonly TierAlert[] {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BURN_RULES } from './burn-alerts.ts';
+import type { TierAlert } from './burn-watch.ts';
 import { after, type IncidentState, type IncidentStep, nextStep, QUIET_MS } from './incident.ts';
 import { OBJECTIVES } from './objectives.ts';
 import { type OpenIncident, postureOf } from './posture.ts';
@@ -150,7 +151,8 @@ describe('posture', () => {
   });
 
   test('changes wait while a budget burns fast, not for a ticket', () => {
-    const alertOf = (name: string) => ({
+    const alertOf = (name: string): TierAlert => ({
+      tier: 'pro',
       rule: BURN_RULES.find((rule) => rule.name === name) as (typeof BURN_RULES)[0],
       longRate: 20,
       shortRate: 20,

@@ -47,7 +47,7 @@ ${incident.id} · draft · due ${due} (UTC)
 | Unavailable minutes | ${impact.unavailableMinutes} |
 | Error budget of the month | ${budget.spent} of ${budget.allowed.toFixed(1)} minutes spent (${((budget.spent * 100) / budget.allowed).toFixed(0)} %) |
 | Affected consumers | ${consumers.length} |
-| Credits due, as the month stands | ${formatUsd(credits)} |
+| Credits due, if the rest of the month is good | ${formatUsd(credits)} |
 
 ${consumerTable(impact)}
 ## Timeline
@@ -77,8 +77,6 @@ function consumerTable({ consumers }: Impact): string {
   return `| Consumer | Tier | Requests | Failed | Credit |
 | --- | --- | ---: | ---: | ---: |
 ${rows.join('\n')}
-
-By the requests that reached a provider. Those that found nobody are among the failed above and are not told apart.
 
 `;
 }

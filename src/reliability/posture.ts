@@ -1,5 +1,5 @@
 import type { TierName } from '#domain/tier.ts';
-import type { BurnAlert } from './burn-alerts.ts';
+import type { TierAlert } from './burn-watch.ts';
 import type { Severity, TriggerName } from './triggers.ts';
 
 /**
@@ -12,6 +12,8 @@ export interface Posture {
   readonly freeze: boolean;
   /** By model: what is different now. Models without an entry are served as ever. */
   readonly models: ReadonlyMap<string, ModelPosture>;
+  /** What is different for every model: the budget of a tier that pays burns. */
+  readonly everywhere: ModelPosture | undefined;
 }
 
 export interface ModelPosture {
@@ -47,7 +49,7 @@ const ANY_PROMPT_MAX = 16_384;
 /** @param fallbackOf the smaller model that may stand in for one; undefined where there is none */
 export function postureOf(
   incidents: readonly OpenIncident[],
-  alerts: readonly BurnAlert[],
+  alerts: readonly TierAlert[],
   fallbackOf: (modelId: string) => string | undefined,
 ): Posture {
   const models = new Map<string, ModelPosture>();
@@ -56,7 +58,34 @@ export function postureOf(
     const before = models.get(incident.modelId);
     models.set(incident.modelId, joined(before, modelPosture(incident, fallbackOf(incident.modelId))));
   }
-  return { freeze: alerts.some(({ rule }) => rule.severity === 'page') || incidents.some(isSevere), models };
+  const paging = alerts.filter(({ rule }) => rule.severity === 'page');
+  return {
+    freeze: paging.length > 0 || incidents.some(isSevere),
+    models,
+    everywhere: burningPosture(paging.filter(({ tier }) => tier !== 'hobby')),
+  };
+}
+
+/** Stricter admission for whoever pays nothing, so that what burns the budget of others finds less load. */
+function burningPosture(alerts: readonly TierAlert[]): ModelPosture | undefined {
+  if (alerts.length === 0) return undefined;
+  return {
+    outputTokensMax: { hobby: HOBBY_OUTPUT_MAX },
+    promptTokensMax: { hobby: HOBBY_PROMPT_MAX },
+    avoidRegions: [],
+    fallbackModel: undefined,
+    because: [...new Set(alerts.map(({ tier }) => `The error budget of ${tier} burns.`))],
+  };
+}
+
+/** What is different for a model. While a budget burns its smaller one may stand in, as in severe trouble. */
+export function postureFor(
+  { models, everywhere }: Posture,
+  modelId: string,
+  fallbackOf: (modelId: string) => string | undefined,
+): ModelPosture | undefined {
+  const own = models.get(modelId);
+  return everywhere ? joined(own, { ...everywhere, fallbackModel: fallbackOf(modelId) }) : own;
 }
 
 function modelPosture(incident: OpenIncident, fallback: string | undefined): ModelPosture {

@@ -56,6 +56,10 @@ export class Probes {
     }
   }
 
+  countOf(modelId: string, kind: 'door' | 'straight', verdict: string): number {
+    return this.#counts.get(`${modelId}\n${kind}\n${verdict}`) ?? 0;
+  }
+
   #look(): void {
     const { clock, models, candidates } = this.#parts;
     const nowMs = clock.nowMs();

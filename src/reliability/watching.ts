@@ -45,6 +45,8 @@ export interface Watching {
   /** What the last probe of a candidate found; undefined when none said anything of it. */
   lastProbeOf(candidate: Candidate): LastProbe | undefined;
   readonly gauges: readonly GaugeReading[];
+  /** How many probes of a model ended so since the start. */
+  probed(modelId: string, kind: 'door' | 'straight', verdict: 'ok' | 'failed' | 'neutral'): number;
   served(record: UsageRecord, about: { tier: TierName; region: string | null }): void;
   refused(about: { modelId: string; tier: TierName; code: string }): void;
   /** The public door is open: probing begins. */
@@ -58,6 +60,8 @@ export function openWatching(parts: {
   settings: WatchSettings;
   database: Database;
   clock: Clock;
+  /** Measures how long a probe's answer takes. */
+  stopwatch: Clock;
   random: Randomness;
   ids: IdMaker;
   log: Logger;
@@ -99,7 +103,7 @@ export function openWatching(parts: {
     },
     failed: (error) => log.warn({ err: error }, 'Incidents could not be looked at; the last posture holds.'),
   });
-  const door = new ProbeDoor({ clock, random });
+  const door = new ProbeDoor({ clock: parts.stopwatch, random });
   const probeBook = new ProbeBook(database);
   let probes: Probes | undefined;
   const rounds: Rounds[] = [looking];
@@ -124,6 +128,7 @@ export function openWatching(parts: {
     door,
     lastProbeOf: (candidate) => probes?.lastOf(candidate),
     gauges: gaugesOf(incidents, () => probes),
+    probed: (...which) => probes?.countOf(...which) ?? 0,
     served: (record, { tier, region }) => {
       signals.served(record, { tier, region });
       burn.note(tier, record.errorCode);

@@ -13,6 +13,8 @@ import {
   LONGEST_OPENING_MS,
   mayEvict,
   newBreaker,
+  shutOut,
+  trialsFromMs,
 } from './breaker.ts';
 import type { Breaker, ServiceRecord } from './candidate.ts';
 import { newRecord } from './score.ts';
@@ -166,6 +168,25 @@ test('a healthy while takes back one doubling, many take back all', () => {
   expect(opening(HEALTHY_WHILE_MS - 1)).toBe(80_000);
   expect(opening(HEALTHY_WHILE_MS)).toBe(40_000);
   expect(opening(100 * HEALTHY_WHILE_MS)).toBe(FIRST_OPENING_MS);
+});
+
+describe('what probes shut out', () => {
+  test('only probes try for two minutes after its opening: to an ordinary attempt a wrong answer is a good one', () => {
+    const breaker = newBreaker();
+    shutOut(breaker, at(0));
+    expect([breaker.state, breaker.openUntilMs, trialsFromMs(breaker)]).toEqual(['open', 5_000, 125_000]);
+    // A probe that is answered well is a trial like any other.
+    attempt(breaker, newRecord(), 'served', 5_001);
+    expect([breaker.state, breaker.byProbes]).toEqual(['closed', false]);
+  });
+
+  test('is tried by anybody when failures opened it again', () => {
+    const breaker = newBreaker();
+    shutOut(breaker, at(0));
+    attempt(breaker, newRecord(), 'failed', 6_000);
+    expect(breaker.state).toBe('open');
+    expect(trialsFromMs(breaker)).toBe(breaker.openUntilMs);
+  });
 });
 
 test('the eviction cap keeps a failing circuit closed, but gives no second chance to a failed trial', () => {

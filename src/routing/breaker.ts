@@ -43,7 +43,14 @@ export function judgement(outcome: AttemptOutcome, poisoned = false): Judgement 
 
 /** The circuit of a candidate that just appeared. */
 export function newBreaker(): Breaker {
-  return { state: 'closed', consecutiveFailures: 0, openUntilMs: 0, openings: 0, trialsUnderWay: 0 };
+  return {
+    state: 'closed',
+    consecutiveFailures: 0,
+    openUntilMs: 0,
+    openings: 0,
+    trialsUnderWay: 0,
+    byProbes: false,
+  };
 }
 
 /**
@@ -77,6 +84,7 @@ export function endAttempt(
   if (succeeded) {
     breaker.consecutiveFailures = 0;
     breaker.state = 'closed';
+    breaker.byProbes = false;
     return;
   }
   breaker.consecutiveFailures += 1;
@@ -93,18 +101,32 @@ export function endAttempt(
   }
 }
 
-/** Opens a closed circuit on other evidence than attempts: what it answers is wrong, say. */
+/**
+ * Opens a closed circuit on other evidence than attempts: what it answers is wrong, say. To an attempt a wrong answer is a
+ * good one, so an ordinary request would close the circuit again: it may try only once probes had the time to.
+ */
 export function shutOut(
   breaker: Breaker,
   at: { nowMs: number; random: Randomness; mayOpen: () => boolean },
 ): void {
-  if (breaker.state === 'closed' && at.mayOpen()) open(breaker, at);
+  if (breaker.state !== 'closed' || !at.mayOpen()) return;
+  open(breaker, at);
+  breaker.byProbes = true;
+}
+
+/** How long after an opening only probes try what probes shut out: two turns of theirs. */
+const PROBES_FIRST_MS = 120_000;
+
+/** When an open circuit may be tried by an ordinary request. */
+export function trialsFromMs({ openUntilMs, byProbes }: Breaker): number {
+  return byProbes ? openUntilMs + PROBES_FIRST_MS : openUntilMs;
 }
 
 /** `openUntilMs` keeps the end of the last opening while the circuit is closed: the healthy while is counted from it. */
 function open(breaker: Breaker, at: { nowMs: number; random: Randomness }): void {
   const healthyWhiles = Math.max(0, Math.floor((at.nowMs - breaker.openUntilMs) / HEALTHY_WHILE_MS));
   const step = Math.max(0, breaker.openings - healthyWhiles);
+  breaker.byProbes = false;
   const longest = Math.min(LONGEST_OPENING_MS, FIRST_OPENING_MS * 2 ** step);
   breaker.state = 'open';
   // Up to a fifth shorter, so that candidates which failed together are not tried together.

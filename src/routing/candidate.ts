@@ -69,6 +69,8 @@ export interface Breaker {
   /** How often it opened since it was last closed for good: the opening time rises with it. */
   openings: number;
   trialsUnderWay: number;
+  /** Probes opened it: what is wrong with it no attempt can show, so the first trials are theirs. */
+  byProbes: boolean;
 }
 
 /** What was measured of one candidate, as `routing/score.ts` moves it. Exponentially weighted. */

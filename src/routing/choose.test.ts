@@ -31,6 +31,7 @@ const anyCandidate: fc.Arbitrary<Parameters<typeof candidate>[1] & object> = fc.
     state: fc.constantFrom('closed', 'closed', 'open', 'half-open'),
     openUntilMs: fc.constantFrom(0, NOW, NOW + 1),
     trialsUnderWay: fc.nat(1),
+    byProbes: fc.boolean(),
   }),
   record: fc.record({
     success: fc.double({ min: 0, max: 1, noNaN: true }),

@@ -30,6 +30,7 @@ describe('each gate has its reason', () => {
     [undefined, { ask: { id: 'ask_1', unit: 'token', inputPico: 5n, outputPico: 10n } }],
     ['plan-without-fallback', { mode: 'external' }],
     ['circuit-open', { breaker: { state: 'open', openUntilMs: NOW + 1 } }],
+    ['circuit-open', { breaker: { state: 'open', openUntilMs: NOW, byProbes: true } }],
     ['circuit-open', { breaker: { state: 'half-open', trialsUnderWay: 1 } }],
     ['circuit-open', { breaker: { state: 'half-open', trialsUnderWay: 1 } }, { ignoreCircuits: true }],
     ['model-full', { inFlight: 8 }],

@@ -1,6 +1,6 @@
 import { asksMore } from '#domain/price.ts';
 import { assert } from '#kit/assert.ts';
-import { newBreaker } from './breaker.ts';
+import { newBreaker, trialsFromMs } from './breaker.ts';
 import type { Candidate, Need } from './candidate.ts';
 
 /**
@@ -57,7 +57,7 @@ export function gateOf(candidate: Candidate, need: Need, state: RoutingState, no
   if (breaker.state !== 'closed') {
     // Whatever the reason for trying it, a doubtful candidate gets one request at a time.
     if (breaker.trialsUnderWay > 0) return 7;
-    if (breaker.state === 'open' && nowMs < breaker.openUntilMs && !state.ignoreCircuits) return 7;
+    if (breaker.state === 'open' && nowMs < trialsFromMs(breaker) && !state.ignoreCircuits) return 7;
   }
   const full = candidate.inFlight >= candidate.capacity;
   if ((full || candidate.linkInFlight >= candidate.linkCapacity) && !joins(candidate, need))

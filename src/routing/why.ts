@@ -1,6 +1,7 @@
 import { OPERATIONS, type Operation, type OperationSet } from '#domain/operation.ts';
 import { NO_PREFERENCES, type Preferences } from '#domain/preferences.ts';
 import { type Price, priceText } from '#domain/price.ts';
+import { trialsFromMs } from './breaker.ts';
 import type { Candidate, Need } from './candidate.ts';
 import { type Bias, type Explained, explain, stateOf } from './choose.ts';
 import { GATES, type Reason, shutGates } from './eligible.ts';
@@ -191,7 +192,7 @@ const FIGURE_OF: Readonly<Record<StandingGate, (candidate: Candidate, inquiry: I
   'circuit-open': ({ breaker }, { nowMs }) => ({
     found:
       breaker.state === 'open'
-        ? `open for another ${seconds(breaker.openUntilMs - nowMs)} s after ${breaker.consecutiveFailures} failures in a row`
+        ? `open for another ${seconds(trialsFromMs(breaker) - nowMs)} s after ${breaker.byProbes ? 'probes failed' : `${breaker.consecutiveFailures} failures in a row`}`
         : `${breaker.state}, ${breaker.consecutiveFailures} failures in a row`,
     wanted: 'closed, or its time over and no trial under way',
   }),

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { OPERATIONS } from '#domain/operation.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import {
@@ -31,10 +32,12 @@ import { type RehearsedCall, rehearsedCall, rehearsedWhole } from './rehearsed-w
  *     wrong          answers, but says nothing that was asked for
  *     giant=65536    one event carries this many bytes of content
  *     claim=10       states ten times the tokens that it made, as a cheat would
+ *     echo           begins by saying the last message again, as a model that is asked to repeat a word does
  *     calls          calls the first tool that is offered, unless a tool has just answered
  *     down           says that it is not healthy
  *
- * Without `paced` the whole answer comes at once.
+ * Without `paced` the whole answer comes at once. Written as `@/path/to/a/file`, the words are in that file and are read
+ * again for each request: who changes the file makes a running node slow, wrong or well again, as a bad version would.
  */
 export interface Rehearsal {
   readonly tokens: number;
@@ -49,17 +52,18 @@ export interface Rehearsal {
   readonly giantBytes: number | undefined;
   readonly claim: number;
   readonly calls: boolean;
+  readonly echo: boolean;
   readonly down: boolean;
 }
 
 const NUMBERS = ['tokens', 'paced', 'first', 'prompt', 'cut', 'status', 'giant', 'claim'] as const;
-const WORDS = ['silent', 'endless', 'wrong', 'calls', 'down'] as const;
+const WORDS = ['silent', 'endless', 'wrong', 'calls', 'down', 'echo'] as const;
 const GIANT_BYTES_MAX = 8 * 1_048_576;
 const DEFAULT_TOKENS = 64;
 const PARALLEL = 4_096;
 
 /** Reads a list of words as above; `base` holds what it leaves open. Throws on a word that is none of them. */
-export function parseRehearsal(text: string, base?: Rehearsal): Rehearsal {
+function parseRehearsal(text: string, base?: Rehearsal): Rehearsal {
   const numbers = new Map<string, number>();
   const words = new Set<string>();
   for (const part of text.split(',').filter((piece) => piece !== '')) {
@@ -84,7 +88,13 @@ export function parseRehearsal(text: string, base?: Rehearsal): Rehearsal {
     claim: numbers.get('claim') ?? base?.claim ?? 1,
     calls: words.has('calls') || (base?.calls ?? false),
     down: words.has('down') || (base?.down ?? false),
+    echo: words.has('echo') || (base?.echo ?? false),
   };
+}
+
+/** Reads a plan as an operator gives it: words, or the file that has them. A request's own field names no file. */
+export function readPlan(text: string): Rehearsal {
+  return parseRehearsal(text.startsWith('@') ? readFileSync(text.slice(1), 'utf8').trim() : text);
 }
 
 const VOCABULARY = 'the quick brown fox jumps over a lazy dog while seven swans glide past and count'.split(
@@ -112,21 +122,25 @@ export class RehearsalBackend implements Backend {
   readonly facts: BackendFacts = { engine: 'rehearsal', parallel: PARALLEL };
   readonly operations = OPERATIONS;
   readonly #clock: Clock;
-  readonly #plan: Rehearsal;
+  readonly #text: string;
+  readonly #fixed: Rehearsal | undefined;
   readonly #tickers = new Map<number, Ticker>();
   #closed = false;
 
   /** `plan` is the text described above. */
   constructor(plan: string, parts: { clock: Clock }) {
-    this.#plan = parseRehearsal(plan);
+    this.#text = plan;
+    const read = readPlan(plan);
+    this.#fixed = plan.startsWith('@') ? undefined : read;
     this.#clock = parts.clock;
   }
 
   serve(request: BackendRequest, sink: BackendSink): Serving {
-    let plan = this.#plan;
+    const own = this.#plan;
+    let plan = own;
     if (typeof request.body['rehearsal'] === 'string') {
       try {
-        plan = parseRehearsal(request.body['rehearsal'], this.#plan);
+        plan = parseRehearsal(request.body['rehearsal'], own);
       } catch {
         plan = { ...plan, status: 400 };
       }
@@ -143,6 +157,10 @@ export class RehearsalBackend implements Backend {
 
   probe(): Promise<boolean> {
     return Promise.resolve(!this.#closed && !this.#plan.down);
+  }
+
+  get #plan(): Rehearsal {
+    return this.#fixed ?? readPlan(this.#text);
   }
 
   close(): Promise<void> {
@@ -189,6 +207,8 @@ class RehearsalRun implements Serving {
   readonly #tokensMax: number;
   readonly #capped: boolean;
   readonly #isText: boolean;
+  /** What is said again, a word at a time. */
+  readonly #echoed: readonly string[];
   #timer: Timer | undefined;
   #made = 0;
   #paused = false;
@@ -201,6 +221,7 @@ class RehearsalRun implements Serving {
     this.#sink = sink;
     this.#head = eventHead(request.identity, request.operation);
     this.#isText = request.operation === 'completions';
+    this.#echoed = plan.echo ? lastWords(request.body) : NOTHING;
     const wished = request.body['max_completion_tokens'] ?? request.body['max_tokens'];
     const wishedMax = typeof wished === 'number' && wished >= 0 ? wished : Number.POSITIVE_INFINITY;
     const planned = plan.endless ? Number.POSITIVE_INFINITY : plan.tokens;
@@ -281,15 +302,30 @@ class RehearsalRun implements Serving {
       : index === 0
         ? this.#firstTail()
         : this.#isText
-          ? textTail(wordAt(index), null)
-          : (TAILS[index % TAILS.length] as Buffer);
+          ? textTail(this.#wordAt(index), null)
+          : this.#echoed.length > index
+            ? eventTail(JSON.stringify({ content: this.#wordAt(index) }), null)
+            : (TAILS[index % TAILS.length] as Buffer);
     if (!this.#sink.event(this.#head, tail, 1)) this.#paused = true;
   }
 
   #firstTail(): Buffer {
-    if (this.#isText) return textTail(wordAt(0), null);
+    if (this.#isText) return textTail(this.#wordAt(0), null);
+    if (this.#echoed.length > 0)
+      return eventTail(JSON.stringify({ role: 'assistant', content: this.#wordAt(0) }), null);
     if (this.#plan.giantBytes === undefined) return FIRST_TAIL;
     return eventTail(JSON.stringify({ role: 'assistant', content: 'g'.repeat(this.#plan.giantBytes) }), null);
+  }
+
+  #wordAt(index: number): string {
+    const word = this.#echoed[index];
+    return word === undefined ? wordAt(index) : `${index === 0 ? '' : ' '}${word}`;
+  }
+
+  #textOf(tokens: number): string {
+    let text = '';
+    for (let i = 0; i < tokens; i++) text += this.#wordAt(i);
+    return text;
   }
 
   #complete(): void {
@@ -300,7 +336,7 @@ class RehearsalRun implements Serving {
     } else if (this.#plan.wrong) this.#sink.answer(Buffer.from('{"choices":"wrong"}'));
     else {
       const text =
-        this.#plan.giantBytes === undefined ? rehearsedText(this.#made) : 'g'.repeat(this.#plan.giantBytes);
+        this.#plan.giantBytes === undefined ? this.#textOf(this.#made) : 'g'.repeat(this.#plan.giantBytes);
       const whole = this.#isText ? wholeText : wholeAnswer;
       this.#sink.answer(whole(this.#request.identity, text, finishReason, usage));
     }
@@ -340,6 +376,14 @@ class RehearsalRun implements Serving {
     const prompt = this.#plan.promptTokens ?? Math.ceil(promptChars(this.#request.body) / 4);
     return { prompt_tokens: prompt * this.#plan.claim, completion_tokens: this.#made * this.#plan.claim };
   }
+}
+
+const NOTHING: readonly string[] = [];
+
+/** The words of the last message, or of the prompt. */
+function lastWords({ messages, prompt }: Readonly<Record<string, unknown>>): readonly string[] {
+  const last: unknown = Array.isArray(messages) ? messages.at(-1)?.content : prompt;
+  return typeof last === 'string' ? last.split(/\s+/).filter(Boolean) : NOTHING;
 }
 
 function promptChars(body: Readonly<Record<string, unknown>>): number {

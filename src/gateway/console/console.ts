@@ -14,6 +14,7 @@ import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { eventRoutes } from './events.ts';
 import { fundsRoutes } from './funds.ts';
+import { incidentRoutes } from './incidents.ts';
 import { keyRoutes } from './keys.ts';
 import { marketRoutes } from './market.ts';
 import { modelRoutes } from './models.ts';
@@ -133,6 +134,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...operatorConsumerRoutes(rooms),
     ...operatorMoneyRoutes(rooms),
     ...operatorPriceRoutes(rooms),
+    ...incidentRoutes(rooms),
     ...benchmarkRoutes(rooms),
   ];
 }

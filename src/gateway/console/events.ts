@@ -115,7 +115,7 @@ export function liveSources(
       const nodes = new Map<string, NodesEvent>(
         ids.map((id) => [id, { online: 0, in_flight: 0, nodes: [] }]),
       );
-      for (const { providerId, nodeId, mode, inFlight } of rooms.registry.present()) {
+      for (const { providerId, nodeId, mode, inFlight } of rooms.registry.everywhere()) {
         const of = nodes.get(providerId);
         if (!of) continue;
         of.online += 1;
@@ -126,7 +126,7 @@ export function liveSources(
       return nodes;
     },
     incidents: async (): Promise<IncidentsEvent> => ({
-      open: (await rooms.incidents.open()).map((each) => ({
+      open: (await rooms.incidents.book.open()).map((each) => ({
         id: each.id,
         model: each.modelId,
         region: each.region,

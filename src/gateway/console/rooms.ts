@@ -28,8 +28,10 @@ import type { Book } from '#ledger/book.ts';
 import type { ConsumerReading } from '#ledger/consumer-reading.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
 import type { AttemptTable } from '#reliability/attempts.ts';
-import type { IncidentBook } from '#reliability/incident-book.ts';
+import type { IncidentDesk } from '#reliability/incident-desk.ts';
+import type { IncidentWatch } from '#reliability/incident-watch.ts';
 import type { MinuteTable } from '#reliability/minute-table.ts';
+import type { ObjectiveRow } from '#reliability/objective-report.ts';
 import type { Standings } from '#reliability/standings.ts';
 import type { Watching } from '#reliability/watching.ts';
 import type { RewardBook } from '#rewards/book.ts';
@@ -39,7 +41,7 @@ import type { SlaDesk } from '#sla/desk.ts';
 import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { LiveEvents } from '../live-events.ts';
-import type { MemoryQuotas } from '../plan-quotas.ts';
+import type { Quotas } from '../plan-quotas.ts';
 import type { SpendCaps } from '../spend-caps.ts';
 
 /** Where this market is for others. */
@@ -74,7 +76,6 @@ export interface ConsoleRooms {
   /** A consumer's own usage. */
   readonly own: ConsumerReading;
   readonly book: Pick<Book, 'balance' | 'grant'>;
-  readonly incidents: Pick<IncidentBook, 'open'>;
   readonly live: LiveEvents;
   readonly consumers: ConsumerDesk;
   readonly proposals: PriceProposals;
@@ -102,7 +103,7 @@ export interface ConsoleRooms {
   readonly tiers: Pick<TierView, 'of' | 'set'>;
   readonly reservations: Pick<ReservationView, 'list' | 'add' | 'end'>;
   readonly caps: Pick<SpendCaps, 'left'>;
-  readonly quotas: Pick<MemoryQuotas, 'left'>;
+  readonly quotas: Pick<Quotas, 'left'>;
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
   readonly keys: { find(secret: string): KeyAnswer; look(keyIds: readonly string[]): Promise<void> };
   readonly providers: {
@@ -110,9 +111,7 @@ export interface ConsoleRooms {
     look(id: string): Promise<void>;
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
-  /** Of a model, newest first, those of the future included. */
-  prices(modelId: string): Promise<PriceVersion[]>;
-  readonly registry: Pick<Registry, 'present' | 'candidates'>;
+  readonly registry: Pick<Registry, 'everywhere' | 'candidates'>;
   readonly sessions: Pick<SessionBook, 'of' | 'nodeMs'>;
   readonly measured: {
     readonly table: Pick<MinuteTable, 'figures'>;
@@ -121,6 +120,11 @@ export interface ConsoleRooms {
   };
   readonly routing: Pick<ServiceBook, 'inquiry'>;
   readonly watching: Pick<Watching, 'lastProbeOf'>;
+  readonly incidents: IncidentDesk;
+  /** Wall milliseconds, at most 35 days back. */
+  readonly objectives: (window: { from: number; until: number }) => Promise<ObjectiveRow[]>;
+  /** What serving heeds now, and why. */
+  readonly watch: Pick<IncidentWatch, 'posture' | 'alerts'>;
   readonly funds: Funds;
   readonly benchmarks: Benchmarks;
   /** What a provider must have before it is active. */
