@@ -25,6 +25,7 @@ import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { liveSources } from '#gateway/console/events.ts';
 import { openDashboard } from '#gateway/dashboard.ts';
+import { DebugLog } from '#gateway/debug-log.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { LiveEvents } from '#gateway/live-events.ts';
 import { LoopGuard } from '#gateway/loop-guard.ts';
@@ -50,6 +51,7 @@ import { WarmUps } from '#hub/warm-up.ts';
 import { Accounts } from '#identity/accounts.ts';
 import { ConsumerDesk } from '#identity/consumer-desk.ts';
 import { createConsumer } from '#identity/consumers.ts';
+import { DebugBook } from '#identity/debug-book.ts';
 import { EndpointBook } from '#identity/endpoint-book.ts';
 import { EndpointDesk } from '#identity/endpoint-desk.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
@@ -152,6 +154,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => reservations.close());
     const box = secretBox(config, random);
     const factors = new SecondFactors({ database, box, clock, random });
+    const debugBook = new DebugBook({ database, box });
+    const debug = openDebugLog(parts, { book: debugBook, catalogue });
+    closing.push(() => debug.close());
     const endpoints = await EndpointBook.open({ database, box, clock, log });
     closing.push(() => endpoints.close());
 
@@ -524,6 +529,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           posture: watching.incidents.postureOf,
         },
         bodies,
+        debug: debug.log,
         loops: new LoopGuard(box.marketNames),
         bodyBytesMax: config.limits.bodyBytesMax,
         dashboard: openDashboard(path.join(packageRoot(), 'dist', 'dashboard')),
@@ -549,6 +555,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             sessionMs: config.access.sessionMs,
           }),
           factors,
+          debugBook,
           operatorLog: new OperatorLog({ database, clock, makeId: ids }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
           providerDesk,
@@ -896,6 +903,34 @@ function openPayouts(
       await looking?.close();
       await nights.close();
       await database.close();
+    },
+  };
+}
+
+/** What consumers want kept of what they ask, and the rounds that delete what is past its time. */
+function openDebugLog(
+  { clock, log }: Pick<MarketplaceParts, 'clock' | 'log'>,
+  about: { book: DebugBook; catalogue: Pick<CatalogueView, 'resolve'> },
+): { log: DebugLog; close(): Promise<void> } {
+  const { book, catalogue } = about;
+  const debug = new DebugLog({
+    clock,
+    log: log.child({ room: 'gateway' }),
+    store: book,
+    modelNamed: (name) => catalogue.resolve(name)?.id,
+  });
+  const forgetting = new Rounds(clock, {
+    periodMs: FORGET_EVERY_MS,
+    work: async () => {
+      await book.forget(clock.wallMs());
+    },
+    failed: (error) => log.warn({ err: error }, 'Old entries of debug logs could not be deleted.'),
+  });
+  return {
+    log: debug,
+    close: async () => {
+      await forgetting.close();
+      await debug.close();
     },
   };
 }

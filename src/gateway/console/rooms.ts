@@ -15,6 +15,7 @@ import type { Registry } from '#hub/registry.ts';
 import type { ServiceBook } from '#hub/service-book.ts';
 import type { Accounts } from '#identity/accounts.ts';
 import type { ConsumerDesk } from '#identity/consumer-desk.ts';
+import type { DebugBook } from '#identity/debug-book.ts';
 import type { EndpointDesk } from '#identity/endpoint-desk.ts';
 import type { KeyDesk } from '#identity/key-desk.ts';
 import type { OperatorLog } from '#identity/operator-log.ts';
@@ -62,6 +63,7 @@ export interface ConsoleRooms {
   readonly log: Logger;
   readonly accounts: Accounts;
   readonly factors: SecondFactors;
+  readonly debugBook: DebugBook;
   readonly operatorLog: OperatorLog;
   readonly keyDesk: KeyDesk;
   readonly providerDesk: ProviderDesk;
