@@ -20,7 +20,7 @@ import { auditFunds } from '#funds/audit.ts';
 import { type Funds, openFunds, openFundsRounds } from '#funds/open.ts';
 import { PlanPurses } from '#funds/plan-purses.ts';
 import { slashLadder } from '#funds/slash.ts';
-import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
+import { openStrangers, payoutsHeldBy, resolveStranger, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { liveSources } from '#gateway/console/events.ts';
@@ -43,6 +43,7 @@ import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher, type PickNext } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
+import { Gatherer } from '#hub/gather.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
@@ -87,6 +88,7 @@ import { aboutLink, Peers } from '#peers/peers.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
 import { IncidentDesk } from '#reliability/incident-desk.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
+import { beginLife } from '#reliability/market-life.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { objectivesOf } from '#reliability/objective-report.ts';
 import { openReliability } from '#reliability/open.ts';
@@ -350,6 +352,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       order.to === undefined && reserved.keepsOut(order.modelId, order.consumerId)
         ? { none: 'providers-busy' }
         : service.pick(order, tried, last);
+    const windowMs = config.routing.embeddingsWindowMs;
+    const gatherer =
+      windowMs > 0
+        ? new Gatherer({
+            clock,
+            ids,
+            settings: { windowMs },
+            hold: (candidate, modelId) => hub.registry.holdPlace(candidate, modelId),
+          })
+        : undefined;
     const dispatcher = new Dispatcher(
       {
         clock,
@@ -358,7 +370,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         log: log.child({ room: 'dispatch' }),
         retryBudget: new RetryBudget(config.routing.retryBudget),
         pick,
-        linkOf: (candidate) => hub.linkOf(candidate),
+        linkOf: (candidate) => {
+          const link = hub.linkOf(candidate);
+          return link && gatherer ? gatherer.over(candidate, link) : link;
+        },
         outcomes: service,
       },
       {
@@ -385,13 +400,21 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       tiers: tiers.of,
       withRoom: (modelId) => reserved.withRoom(modelId),
     });
+    const lifeId = ids('life');
+    const signs = await beginLife({
+      database,
+      clock,
+      log: log.child({ room: 'reliability' }),
+      life: lifeId,
+    });
+    closing.push(() => signs.close());
     const reliability = openReliability({
       database,
       clock: watchClock,
       log: log.child({ room: 'reliability' }),
-      life: ids('life'),
+      life: lifeId,
       gauges: [
-        ...marketGauges({ clock, hub, dispatcher, money }),
+        ...marketGauges({ clock, hub, dispatcher, money, gathered: gatherer?.counts }),
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
         ...(shared ? sharedGauges(shared.line) : []),
@@ -472,6 +495,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             inputTokensMax: config.limits.inputTokensMax,
             outputTokensDefault: Math.min(4_096, config.limits.outputTokensMax),
             recountBytesMax: 262_144,
+            gathers: gatherer !== undefined,
           },
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
@@ -805,6 +829,7 @@ function openPayouts(
   audits: {
     list(): Promise<AuditRun[]>;
     strangers(): Promise<Stranger[]>;
+    explain(id: string, resolution: string): ReturnType<typeof resolveStranger>;
     heldBy(): Promise<string | undefined>;
   };
   standing(): AuditStanding;
@@ -869,6 +894,7 @@ function openPayouts(
     audits: {
       list: () => listAudits(database, AUDITS_LISTED),
       strangers: () => openStrangers(database.sql, AUDITS_LISTED),
+      explain: (id, resolution) => resolveStranger(database, { id, resolution, at: clock.wallMs() }),
       heldBy,
     },
     standing: () => nights.standing(),

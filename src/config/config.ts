@@ -188,6 +188,8 @@ export interface RoutingSettings {
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
   /** Whether nodes are asked to load models ahead of requests. */
   readonly warmUp: boolean;
+  /** Milliseconds; 0: no requests share a call. */
+  readonly embeddingsWindowMs: number;
   /** Each request earns `ratio` of a retry; at most `burst` are saved up. */
   readonly retryBudget: { readonly ratio: number; readonly burst: number };
 }
@@ -396,6 +398,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       region: env.region,
       retriesMax: env.retriesMax,
       warmUp: env.warmUp,
+      embeddingsWindowMs: env.embeddingsWindowMs,
       backoff: { baseMs: 50, capMs: 1_000 },
       retryBudget: { ratio: 0.1, burst: 20 },
     },

@@ -433,6 +433,12 @@ export const VARIABLES = {
     'How many further providers are tried when one fails before its first token.',
   ),
 
+  embeddingsWindowMs: plain(
+    'CYGNET_EMBEDDINGS_WINDOW_MS',
+    whole(0, 100),
+    '0',
+    'The longest that small requests for embeddings wait behind another call, to travel as one; 0: each travels alone.',
+  ),
   warmUp: plain(
     'CYGNET_WARM_UP',
     yesOrNo,

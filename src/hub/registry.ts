@@ -63,6 +63,18 @@ export class Registry {
     return this.#byLink.get(candidate.linkId)?.link;
   }
 
+  /** Takes a place at a candidate for a call that is not sent yet. The answer gives it back, once. */
+  holdPlace(candidate: Candidate, modelId: string): () => void {
+    const presence = this.#byLink.get(candidate.linkId);
+    if (!presence) return () => {};
+    this.began(presence, modelId);
+    let held = true;
+    return () => {
+      if (held) this.ended(presence, modelId);
+      held = false;
+    };
+  }
+
   /** Has the node of a candidate load its model. */
   async warmUp(candidate: Candidate, modelId: string): Promise<WarmUpAnswer> {
     return (await this.#byLink.get(candidate.linkId)?.warmUp(modelId)) ?? 'unanswered';

@@ -2,6 +2,12 @@ import { type Appeal, decideAppeal } from '#benchmark/appeals.ts';
 import type { Run } from '#benchmark/store.ts';
 import { Fault } from '#kit/fault.ts';
 import { type AppealAnswer, appealRequest, appealWish, benchmarkRequest, listQuery } from '#wire/console.ts';
+import type {
+  BenchmarkRun,
+  BenchmarkRunAnswer,
+  BenchmarksAnswer,
+  OperatorAppealsAnswer,
+} from '#wire/operator.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { enveloped, type Route, route } from './route.ts';
 
@@ -61,13 +67,17 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
         runs: runs.map(runBody),
       });
     }),
-    route('GET /api/v1/operator/benchmarks', { ...forOperator, query: listQuery }, async (visit) => ({
-      runs: (await rooms.benchmarks.store.latest({ limit: visit.query.limit })).map((run) => ({
-        provider_id: run.providerId,
-        ...runBody(run),
-      })),
-    })),
-    route('GET /api/v1/operator/benchmarks/:id', forOperator, async (visit) => {
+    route(
+      'GET /api/v1/operator/benchmarks',
+      { ...forOperator, query: listQuery },
+      async (visit): Promise<BenchmarksAnswer> => ({
+        runs: (await rooms.benchmarks.store.latest({ limit: visit.query.limit })).map((run) => ({
+          provider_id: run.providerId,
+          ...runBody(run),
+        })),
+      }),
+    ),
+    route('GET /api/v1/operator/benchmarks/:id', forOperator, async (visit): Promise<BenchmarkRunAnswer> => {
       const run = await runOf(visit.params['id']);
       const papers = (run.papers ?? []).map(({ seed, answers }) => ({
         seed,
@@ -86,12 +96,16 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
       { ...forOperator, body: appealRequest },
       async (visit) => await decide(visit.params['id'] ?? '', visit.body, visit.actor),
     ),
-    route('GET /api/v1/operator/appeals', forOperator, async () => ({
-      appeals: (await rooms.benchmarks.appeals.waiting()).map((appeal) => ({
-        provider_id: appeal.providerId,
-        ...appealBody(appeal),
-      })),
-    })),
+    route(
+      'GET /api/v1/operator/appeals',
+      forOperator,
+      async (): Promise<OperatorAppealsAnswer> => ({
+        appeals: (await rooms.benchmarks.appeals.waiting()).map((appeal) => ({
+          provider_id: appeal.providerId,
+          ...appealBody(appeal),
+        })),
+      }),
+    ),
     route(
       'POST /api/v1/operator/appeals/:id',
       { ...forOperator, body: appealRequest },
@@ -141,7 +155,8 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
 
 const DAY_MS = 86_400_000;
 
-function runBody(run: Run) {
+/** A run as it is shown, to its provider as well: nothing of what was asked. */
+export function runBody(run: Run): Omit<BenchmarkRun, 'provider_id'> {
   const { verdict, score } = run;
   return {
     id: run.id,
