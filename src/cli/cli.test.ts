@@ -586,7 +586,7 @@ describe('service levels', () => {
     expect(await answer('sla', 'terms', 'list', id)).toMatchObject([{ version: 1 }, { version: 2 }]);
     expect(await refusal(1, 'sla', 'terms', 'set', id, '--from', past, '--of-tier')).toContain('is over');
     rmSync(folder, { recursive: true, force: true });
-  });
+  }, 90_000);
 
   test('a month that is not over is rehearsed, and not settled', async () => {
     const month = now.toISOString().slice(0, 7);
