@@ -13,6 +13,7 @@ import { TierView } from '#catalogue/tiers.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
+import { type Once, RoundTerms } from '#db/round-terms.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
@@ -28,13 +29,16 @@ import { openDashboard } from '#gateway/dashboard.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { LiveEvents } from '#gateway/live-events.ts';
 import { LoopGuard } from '#gateway/loop-guard.ts';
-import { MemoryQuotas } from '#gateway/plan-quotas.ts';
+import { MemoryQuotas, type Quotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { ReservedPlaces } from '#gateway/reserved-places.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
-import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
+import { SharedCaps } from '#gateway/shared-caps.ts';
+import { SharedLimits } from '#gateway/shared-limits.ts';
+import { SharedQuotas } from '#gateway/shared-quotas.ts';
+import { CappedHolds, MemoryCaps, type SpendCaps } from '#gateway/spend-caps.ts';
 import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher, type PickNext } from '#hub/dispatch.ts';
@@ -79,6 +83,7 @@ import { MarketReading } from '#ledger/market-reading.ts';
 import { OutcomeTable } from '#ledger/outcome-table.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
+import { aboutLink, Peers } from '#peers/peers.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
 import { IncidentDesk } from '#reliability/incident-desk.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
@@ -101,6 +106,8 @@ import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
+import { Line } from '#shared/line.ts';
+import { Pots } from '#shared/pots.ts';
 import { auditAgreements } from '#sla/audit.ts';
 import { SlaDesk } from '#sla/desk.ts';
 import { openSlaRounds, SLA_DEADLINE_MS } from '#sla/open.ts';
@@ -150,7 +157,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
 
     const money = await openMoney(parts, ids);
     closing.push(() => money.close());
-    const payouts = openPayouts(parts);
+    const instance = instanceOf(config.dataFolder, ids);
+    const terms = config.shared && new RoundTerms({ database, holder: instance, clock });
+    closing.push(() => terms?.close());
+    const once: Once = terms ? (name, work) => terms.take(name, work) : (_name, work) => work();
+    const payouts = openPayouts(parts, once);
     closing.push(() => payouts.close());
     const fundsLog = log.child({ room: 'funds' });
     const funds = await openFunds({
@@ -164,23 +175,33 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       makeId: ids,
       log: fundsLog,
     });
-    const fundsRounds = openFundsRounds(funds, { clock, log: fundsLog });
+    const fundsRounds = openFundsRounds(funds, { clock, log: fundsLog, once });
     closing.push(() => fundsRounds.close());
-    const statements = openPapers(parts);
+    const statements = openPapers(parts, once);
     closing.push(() => statements.close());
-    const agreements = openAgreements(parts, funds.collateral, ids);
+    const agreements = openAgreements(parts, { collateral: funds.collateral, ids, once });
     closing.push(() => agreements.close());
     const reading = new MarketReading(database);
-    const caps = await openCaps(keys, { reading, clock, log });
+    const shared = await openShared(parts, instance);
+    closing.push(() => shared?.close());
+    const caps = await openCaps(keys, { reading, config, instance, shared, clock, log });
     const purses = await PlanPurses.open({ database, clock, log: fundsLog });
     closing.push(() => purses.close());
-    const quotas = await MemoryQuotas.open({ clock, purses, read: (window) => reading.covered(window) });
+    const quotas: Quotas = shared
+      ? new SharedQuotas({
+          clock,
+          purses,
+          pots: shared.pots,
+          requestMsMax: config.limits.requestTimeoutMs + REQUEST_SPARE_MS,
+          read: (consumerId, window) => reading.coveredByInstance(consumerId, { ...window, own: instance }),
+        })
+      : await MemoryQuotas.open({ clock, purses, read: (window) => reading.covered(window) });
 
     const sessions = await SessionBook.open({
       database,
       clock,
       log: log.child({ room: 'identity' }),
-      instance: instanceOf(config.dataFolder, ids),
+      instance,
       heard: () => hub.registry.present(),
     });
     closing.push(() => sessions.close());
@@ -252,7 +273,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       look: (providerId) => providers.look(providerId),
     });
     closing.push(() => benchmarks.close());
-    const rewards = openRewardRounds(parts, payouts.rewards, hub);
+    const rewards = openRewardRounds(parts, payouts.rewards, hub, once);
     closing.push(() => rewards.close());
     const rules = networkRules(config.external.allowNetworks);
     const fleet = new ExternalFleet({
@@ -314,7 +335,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       ? new WarmUps({
           clock,
           log: log.child({ room: 'hub' }),
-          candidates: (modelId) => hub.candidates(modelId),
+          // Each gateway keeps its own agents warm.
+          candidates: (modelId) =>
+            hub.candidates(modelId).filter((candidate) => hub.registry.isHere(candidate)),
           warmUp: (candidate, modelId) => hub.registry.warmUp(candidate, modelId),
           failed: (candidate, modelId) => service.warmUpFailed(candidate, modelId),
         })
@@ -373,6 +396,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         ...marketGauges({ clock, hub, dispatcher, money }),
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
+        ...(shared ? sharedGauges(shared.line) : []),
         ...settlementGauges({ wallMs: () => clock.wallMs(), last: () => payouts.lastBatch() }),
       ],
     });
@@ -396,6 +420,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     closing.push(() => recounter.close());
 
+    const limits = shared
+      ? new SharedLimits({ ...shared, settings: config.limits, tiers: tiers.of, clock })
+      : new MemoryLimits(config.limits, tiers.of);
+    if (limits instanceof SharedLimits) closing.push(() => limits.close());
     const tls = openTls(config, { clock, log });
     closing.push(() => tls.forEach((files) => files.close()));
     const [gatewayTls, hubTls] = tls;
@@ -415,6 +443,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         },
       },
     });
+    const peers = shared && (await openPeers(parts, { hub, shared, instance, ids }));
     const own = new ConsumerReading(database);
     const providerDesk = new ProviderDesk(database);
     const incidents = new IncidentDesk(database);
@@ -448,7 +477,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           },
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
-          limits: new MemoryLimits(config.limits, tiers.of),
+          limits,
           traced: traces !== undefined,
           tiers: tiers.of,
           reserved,
@@ -579,6 +608,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         bodyTimeoutMs: config.limits.bodyTimeoutMs,
       },
     ).catch(async (error: unknown) => {
+      await peers?.close();
       await hubServer.close();
       throw error;
     });
@@ -596,11 +626,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       if (noticeMs > 0) await pause(clock, noticeMs);
       // No new work. What was taken on may end, tries on other agents included.
       gateway.stopAccepting();
+      peers?.leave();
       const untilMs = clock.nowMs() + graceMs;
-      while (gateway.underWay > 0 && clock.nowMs() < untilMs) await pause(clock, DRAIN_LOOK_MS);
+      const underWay = (): number => gateway.underWay + (peers?.serving ?? 0);
+      while (underWay() > 0 && clock.nowMs() < untilMs) await pause(clock, DRAIN_LOOK_MS);
       // Whatever is left ends with an error that says why; only then do the agents leave.
       waiting.close();
       dispatcher.close();
+      await peers?.close();
       await hubServer.close();
       await money.settled(LAST_POSTINGS_MS);
       await gateway.close();
@@ -763,7 +796,10 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
  * Settlement and the nightly audit, on connections of their own: a batch of a million providers takes longer than a request
  * may. Without a chain nothing is paid out, and the books are audited all the same.
  */
-function openPayouts(parts: MarketplaceParts): {
+function openPayouts(
+  parts: MarketplaceParts,
+  once: Once,
+): {
   desk: ClaimsDesk | undefined;
   rewards: SettlementRoom | undefined;
   audits: {
@@ -815,6 +851,7 @@ function openPayouts(parts: MarketplaceParts): {
     },
     clock,
     log,
+    once,
   });
   let lastBatch: LastBatch | undefined;
   const looking =
@@ -845,7 +882,7 @@ function openPayouts(parts: MarketplaceParts): {
 }
 
 /** Statements, on connections of their own: closing a month reads all of it. */
-function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<void> } {
+function openPapers(parts: MarketplaceParts, once: Once): Statements & { close(): Promise<void> } {
   const { config, clock } = parts;
   const log = parts.log.child({ room: 'statements' });
   const database = openDatabase({
@@ -863,7 +900,7 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
     assets: parts.chain?.assets ?? [],
     clock,
   });
-  const rounds = openStatementsRounds(statements, { clock, log });
+  const rounds = openStatementsRounds(statements, { clock, log, once });
   return {
     ...statements,
     close: async () => {
@@ -876,8 +913,7 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
 /** Service level agreements, on a connection of their own: closing a month reads all of it. */
 function openAgreements(
   parts: MarketplaceParts,
-  collateral: Funds['collateral'],
-  makeId: (prefix: string) => string,
+  { collateral, ids, once }: { collateral: Funds['collateral']; ids: (prefix: string) => string; once: Once },
 ): { desk: SlaDesk; close(): Promise<void> } {
   const { clock } = parts;
   const log = parts.log.child({ room: 'sla' });
@@ -890,8 +926,8 @@ function openAgreements(
     deadlineMs: SLA_DEADLINE_MS,
     statementTimeoutMs: SLA_DEADLINE_MS,
   });
-  const desk = new SlaDesk({ database, collateral, clock, makeId, ourOwn: [PLAYGROUND.ownerId] });
-  const rounds = openSlaRounds(desk, { clock, log });
+  const desk = new SlaDesk({ database, collateral, clock, makeId: ids, ourOwn: [PLAYGROUND.ownerId] });
+  const rounds = openSlaRounds(desk, { clock, log, once });
   return {
     desk,
     close: async () => {
@@ -923,6 +959,7 @@ function openRewardRounds(
   parts: MarketplaceParts,
   settlement: SettlementRoom | undefined,
   hub: Hub,
+  once: Once,
 ): ReturnType<typeof openRewards> {
   const { clock, database } = parts;
   const log = parts.log.child({ room: 'rewards' });
@@ -947,6 +984,7 @@ function openRewardRounds(
     },
     settle: settler && (() => settler.round()),
     failed: (error) => settlementFailed(log, error),
+    once,
   });
   return {
     book: rewards.book,
@@ -982,37 +1020,133 @@ function instanceOf(dataFolder: string, makeId: (prefix: string) => string): str
   return readFileSync(file, 'utf8').trim();
 }
 
+interface Shared {
+  readonly line: Line;
+  readonly pots: Pots;
+  /** Says to the others where this gateway is. */
+  say(about: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The private links to other gateways; undefined where there are none. */
+async function openPeers(
+  { config, clock, log }: MarketplaceParts,
+  rooms: { hub: Hub; shared: Shared; instance: string; ids: (prefix: string) => string },
+): Promise<Peers | undefined> {
+  const link = config.shared?.link;
+  if (!link) return undefined;
+  const { hub, shared, instance, ids } = rooms;
+  const peers = await Peers.open({
+    ...link,
+    hub,
+    instance,
+    ids,
+    clock,
+    log: log.child({ room: 'peers' }),
+    members: () => shared.line.members,
+  });
+  await shared.say(aboutLink(peers.url));
+  return peers;
+}
+
+/** What several gateways share; undefined where there is only this one. */
+async function openShared(
+  { config, clock, log }: MarketplaceParts,
+  instance: string,
+): Promise<Shared | undefined> {
+  if (!config.shared) return undefined;
+  const sharedLog = log.child({ room: 'shared' });
+  let about = aboutLink(undefined);
+  const url = config.shared.redisUrl.open();
+  const line = await Line.open({ url, instance, clock, log: sharedLog, about: () => about });
+  const pots = await Pots.open({ line, clock, log: sharedLog });
+  return {
+    line,
+    pots,
+    say: async (text) => {
+      about = text;
+      // Where Redis has just gone, the next sign of life says it.
+      await line.beat().catch(() => undefined);
+    },
+    close: async () => {
+      await pots.close();
+      await line.close();
+    },
+  };
+}
+
+function sharedGauges(line: Line): GaugeReading[] {
+  return [
+    {
+      name: 'cygnet_shared_store_up',
+      help: '1 while Redis answers; without it each gateway goes on with its part of every limit.',
+      labels: [],
+      read: () => [[{}, line.away ? 0 : 1]],
+    },
+    {
+      name: 'cygnet_gateways',
+      help: 'Gateways that Redis last knew of, this one among them.',
+      labels: [],
+      read: () => [[{}, line.place.of]],
+    },
+  ];
+}
+
 /**
  * The spend caps of keys, with what was spent before. The journal of the life before is posted by then, so the usage list
  * holds all of it.
  */
 async function openCaps(
   keys: KeyRing,
-  rooms: { reading: MarketReading; clock: Clock; log: Logger },
-): Promise<MemoryCaps> {
-  const caps = await MemoryCaps.open({
-    clock: rooms.clock,
-    log: rooms.log,
-    keys: keys.valid(),
-    read: async (familyIds, window) => {
-      const families = keys.families();
-      const membersOf = new Map(familyIds.map((id) => [id, [...new Set(families.get(id) ?? [id])]]));
-      const byKey = await rooms.reading.spentByKeys([...membersOf.values()].flat(), window);
-      return new Map(
-        familyIds.map((id) => {
-          const spent = { day: 0n, month: 0n };
-          for (const keyId of membersOf.get(id) ?? []) {
-            spent.day += byKey.get(keyId)?.day ?? 0n;
-            spent.month += byKey.get(keyId)?.month ?? 0n;
-          }
-          return [id, spent];
+  rooms: {
+    reading: MarketReading;
+    config: Config;
+    instance: string;
+    shared: { pots: Pots } | undefined;
+    clock: Clock;
+    log: Logger;
+  },
+): Promise<SpendCaps> {
+  const { reading, clock, log, instance } = rooms;
+  const membersOf = (familyId: string, families = keys.families()): string[] => [
+    ...new Set(families.get(familyId) ?? [familyId]),
+  ];
+  const caps = rooms.shared
+    ? new SharedCaps({
+        clock,
+        pots: rooms.shared.pots,
+        requestMsMax: rooms.config.limits.requestTimeoutMs + REQUEST_SPARE_MS,
+        read: async (familyId, window) => ({
+          instance,
+          spent: await reading.spentByInstance(membersOf(familyId), { ...window, own: instance }),
         }),
-      );
-    },
-  });
+      })
+    : await MemoryCaps.open({
+        clock,
+        log,
+        keys: keys.valid(),
+        read: async (familyIds, window) => {
+          const families = keys.families();
+          const keyIds = familyIds.flatMap((id) => membersOf(id, families));
+          const byKey = await reading.spentByKeys(keyIds, window);
+          return new Map(
+            familyIds.map((id) => {
+              const spent = { day: 0n, month: 0n };
+              for (const keyId of membersOf(id, families)) {
+                spent.day += byKey.get(keyId)?.day ?? 0n;
+                spent.month += byKey.get(keyId)?.month ?? 0n;
+              }
+              return [id, spent];
+            }),
+          );
+        },
+      });
   keys.watch((key) => caps.prepare(key));
   return caps;
 }
+
+/** A request may outlast its deadline by so much until it is settled. */
+const REQUEST_SPARE_MS = 60_000;
 
 const STRATEGIES: Readonly<Record<StrategyName, () => Strategy>> = {
   'health-aware': healthAware,

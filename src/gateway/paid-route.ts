@@ -39,7 +39,7 @@ export interface JsonRoute<A extends Ask> {
   readonly endpoint: Endpoint<A>;
   readonly read: (bytes: Buffer) => A | Fault | Promise<A | Fault>;
   /** Who asks. By default, whose key the headers carry. */
-  readonly admit?: (request: IncomingMessage, requestId: string) => Caller;
+  readonly admit?: (request: IncomingMessage, requestId: string) => Caller | Promise<Caller>;
   /** Another shape of the answer than the endpoint's own. */
   readonly translation?: Translation<A>;
 }
@@ -47,19 +47,23 @@ export interface JsonRoute<A extends Ask> {
 export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>): Handler {
   const { rooms } = parts;
   return (request, response) => {
-    const opened = open(parts, request, response, route);
-    if (!opened) return;
-    const { caller, reply, translated } = opened;
-    const answer = translated ?? reply;
-    readBody(request, reply, { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) }, (body) => {
-      if (body instanceof Fault) {
-        caller.leave();
-        refuse(request, answer, body);
-        return;
-      }
-      const read = route.read(body);
-      const told = translated ? tell(read, translated) : read;
-      void serve(rooms, route.endpoint, caller, told, body, answer);
+    open(parts, request, response, route, ({ caller, reply, translated }) => {
+      const answer = translated ?? reply;
+      readBody(
+        request,
+        reply,
+        { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) },
+        (body) => {
+          if (body instanceof Fault) {
+            caller.leave();
+            refuse(request, answer, body);
+            return;
+          }
+          const read = route.read(body);
+          const told = translated ? tell(read, translated) : read;
+          void serve(rooms, route.endpoint, caller, told, body, answer);
+        },
+      );
     });
   };
 }
@@ -67,16 +71,20 @@ export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>)
 /** The endpoint whose body is a form with a recording. */
 export function formRoute(parts: RouteParts, endpoint: Endpoint<TranscriptionRequest>): Handler {
   return (request, response) => {
-    const opened = open(parts, request, response, {});
-    if (!opened) return;
-    const { caller, reply } = opened;
-    readForm(request, reply, { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) }, (form) => {
-      if (form instanceof Fault) {
-        caller.leave();
-        refuse(request, reply, form);
-        return;
-      }
-      void serve(parts.rooms, endpoint, caller, readTranscriptionRequest(form), form.file, reply);
+    open(parts, request, response, {}, ({ caller, reply }) => {
+      readForm(
+        request,
+        reply,
+        { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) },
+        (form) => {
+          if (form instanceof Fault) {
+            caller.leave();
+            refuse(request, reply, form);
+            return;
+          }
+          void serve(parts.rooms, endpoint, caller, readTranscriptionRequest(form), form.file, reply);
+        },
+      );
     });
   };
 }
@@ -91,35 +99,53 @@ function tell<A extends Ask>(
   return read;
 }
 
-/** Admits the caller; undefined when it was refused. */
+interface Opened<A extends Ask> {
+  readonly caller: Caller;
+  readonly reply: HttpReply;
+  readonly translated: TranslatedReply<A> | undefined;
+}
+
+/** Admits the caller, and goes on with `then` unless it was refused: within this call, where nobody had to be asked. */
 function open<A extends Ask>(
   { rooms, writer, closing, addresses, loops }: RouteParts,
   request: IncomingMessage,
   response: ServerResponse,
   route: Pick<JsonRoute<A>, 'admit' | 'translation'>,
-): { caller: Caller; reply: HttpReply; translated: TranslatedReply<A> | undefined } | undefined {
+  then: (opened: Opened<A>) => void,
+): void {
   const requestId = rooms.ids('req');
   const reply = new HttpReply(response, writer, requestId);
   const translated = route.translation && new TranslatedReply(reply, route.translation, requestId);
   try {
     if (closing()) throw new Fault('shutting-down', { retryAfterS: 2 });
     const via = loops.pass(request.headers['cdn-loop']);
+    const goOn = (admitted: Caller): void => {
+      const trace = rooms.traced ? traceOf(request.headers['traceparent'], requestId) : undefined;
+      const caller =
+        via === undefined && !trace
+          ? admitted
+          : { ...admitted, ...(via !== undefined && { via }), ...(trace && { trace }) };
+      const to = caller.key.id === PROBER.id ? request.headers[PROBE_HEADER] : undefined;
+      then({ caller: typeof to === 'string' ? { ...caller, to } : caller, reply, translated });
+    };
     const admitted = route.admit
       ? route.admit(request, requestId)
       : admit(rooms, request.headers.authorization, requestId, () => addresses.of(request));
-    const trace = rooms.traced ? traceOf(request.headers['traceparent'], requestId) : undefined;
-    const caller =
-      via === undefined && !trace
-        ? admitted
-        : { ...admitted, ...(via !== undefined && { via }), ...(trace && { trace }) };
-    if (caller.key.id === PROBER.id) {
-      const to = request.headers[PROBE_HEADER];
-      if (typeof to === 'string') return { caller: { ...caller, to }, reply, translated };
-    }
-    return { caller, reply, translated };
+    if (admitted instanceof Promise) {
+      const asked = async (): Promise<void> => {
+        try {
+          const caller = await admitted;
+          // Whoever left while others were asked sends no body, and no event tells so any more.
+          if (reply.gone) caller.leave();
+          else goOn(caller);
+        } catch (error) {
+          refuse(request, translated ?? reply, asFault(error));
+        }
+      };
+      void asked();
+    } else goOn(admitted);
   } catch (error) {
     refuse(request, translated ?? reply, asFault(error));
-    return undefined;
   }
 }
 

@@ -419,6 +419,11 @@ export class Run {
         this.#lastFailure = 'providers-busy';
         break;
       case 'lost': {
+        if (end.between) {
+          this.#closeAttempt('neutral', 'between');
+          this.#lastFailure = 'gateway-lost';
+          break;
+        }
         const providerId = this.#candidate?.providerId ?? '';
         const poison = this.#parts.outcomes.linkLost(this.#order, providerId, hadContent);
         this.#closeAttempt(judgement('lost', poison), 'lost');
@@ -437,7 +442,8 @@ export class Run {
         this.#lastFailure = end.errorCode ?? 'provider-failed';
         break;
     }
-    if (hadContent) this.#finish({ outcome: 'broken', errorCode: 'provider-cut-off', usage: end.usage });
+    const errorCode = end.between ? 'gateway-lost' : 'provider-cut-off';
+    if (hadContent) this.#finish({ outcome: 'broken', errorCode, usage: end.usage });
     else this.#retryLater();
   }
 

@@ -84,4 +84,6 @@ export interface AttemptEnd {
   readonly inner: string | undefined;
   /** A code of the error table that fits the outcome, when it is not `completed` or `cancelled`. */
   readonly errorCode: string | undefined;
+  /** It was lost between two gateways: that says nothing of whoever served, nor of the request. */
+  readonly between?: boolean;
 }

@@ -9,13 +9,16 @@ import { type Route, route } from './route.ts';
 export function providerViewRoutes(rooms: ConsoleRooms): Route[] {
   const { clock } = rooms;
   const forProvider = { access: 'provider', errors: 'object' } as const;
+  // Of a node at another gateway, that one's word is news as long as the link stands.
+  const unheardMs = (of: { gateway: string | undefined; heardAtMs: number }): number =>
+    of.gateway === undefined ? clock.nowMs() - of.heardAtMs : 0;
   // A week of the usage list, for all providers alike.
   const scores = cached(clock, SCORES_KEPT_MS, () => rooms.rewards.scoresNow(clock.wallMs()));
 
   return [
     route('GET /api/v1/provider/me/nodes', forProvider, async ({ providerId }): Promise<NodesAnswer> => {
       const here = new Map(
-        [...rooms.registry.present()]
+        [...rooms.registry.everywhere()]
           .filter((each) => each.providerId === providerId)
           .map((each) => [each.nodeId, each]),
       );
@@ -28,7 +31,7 @@ export function providerViewRoutes(rooms: ConsoleRooms): Route[] {
             name: node.name,
             hardware: { ...node.hardware },
             first_seen: iso(node.firstSeen),
-            last_seen: iso(presence ? clock.wallMs() - (clock.nowMs() - presence.heardAtMs) : node.lastSeen),
+            last_seen: iso(presence ? clock.wallMs() - unheardMs(presence) : node.lastSeen),
             online: presence !== undefined,
             draining: presence?.draining ?? false,
             in_flight: presence?.inFlight ?? 0,
@@ -129,7 +132,9 @@ export function providerViewRoutes(rooms: ConsoleRooms): Route[] {
         const provider = rooms.providers.find(providerId);
         const status = provider?.state ?? 'removed';
         const living = keys.filter(({ revoked }) => !revoked).length;
-        const online = [...rooms.registry.present()].filter((each) => each.providerId === providerId).length;
+        const online = [...rooms.registry.everywhere()].filter(
+          (each) => each.providerId === providerId,
+        ).length;
         const { book } = rooms.benchmarks;
         const turns = book.ofProvider(providerId);
         const passed = turns.filter(
