@@ -164,7 +164,7 @@ function AreaNav({ area }: { area: Area }) {
               aria-current={each.area === area ? 'true' : undefined}
               className={cx(
                 'flex-1 rounded-md py-1 text-center text-xs font-medium',
-                each.area === area ? 'bg-surface text-ink shadow-low' : 'text-soft hover:text-ink',
+                each.area === area ? 'bg-raised text-ink shadow-low' : 'text-soft hover:text-ink',
               )}
             >
               {each.title}
