@@ -332,23 +332,26 @@ function Closed({ area, signedIn }: { area: Area; signedIn: boolean }) {
     );
   }
   return (
-    <Empty
-      icon={LogIn}
-      title="Not for this account"
-      action={
-        area === 'provider' ? (
-          <ButtonLink to="/provider/join" kind="primary">
-            Become a provider
-          </ButtonLink>
-        ) : (
-          <ButtonLink to="/">Start page</ButtonLink>
-        )
-      }
-    >
-      {area === 'operator'
-        ? 'Only operators see this. Whoever runs the market can make you one.'
-        : 'This account is not a provider yet. Become one to sell what your GPUs can do.'}
-    </Empty>
+    <>
+      <h1 className="sr-only">Not for this account</h1>
+      <Empty
+        icon={LogIn}
+        title="Not for this account"
+        action={
+          area === 'provider' ? (
+            <ButtonLink to="/provider/join" kind="primary">
+              Become a provider
+            </ButtonLink>
+          ) : (
+            <ButtonLink to="/">Start page</ButtonLink>
+          )
+        }
+      >
+        {area === 'operator'
+          ? 'Only operators see this. Whoever runs the market makes you one, on its machine: npx cygnet operator add, and your address.'
+          : 'This account is not a provider yet. Become one to sell what your GPUs can do.'}
+      </Empty>
+    </>
   );
 }
 
