@@ -324,6 +324,23 @@ export const CALLS: Readonly<Record<string, Call>> = {
     answer: c.appealAsked,
   },
   'POST /api/v1/operator/providers/:id/benchmark': { summary: "Have a provider's nodes benchmarked soon." },
+  'GET /api/v1/operator/incidents': { summary: 'Incidents, open and past.' },
+  'POST /api/v1/operator/incidents': { summary: 'Open an incident by hand.' },
+  'GET /api/v1/operator/incidents/:id': { summary: 'One incident, with its timeline.' },
+  'POST /api/v1/operator/incidents/:id/notes': {
+    summary: 'Say something of an incident, to everybody or to operators.',
+  },
+  'POST /api/v1/operator/incidents/:id/silence': { summary: 'Stop its alerts for a while.' },
+  'POST /api/v1/operator/incidents/:id/resolve': { summary: 'Close it.' },
+  'GET /api/v1/operator/incidents/:id/post-mortem': {
+    summary: 'The draft of its post-mortem, or the published one.',
+  },
+  'POST /api/v1/operator/incidents/:id/post-mortem': { summary: 'Publish its post-mortem.' },
+  'GET /api/v1/operator/maintenance': { summary: 'Maintenance that was announced.' },
+  'POST /api/v1/operator/maintenance': { summary: 'Announce maintenance.' },
+  'DELETE /api/v1/operator/maintenance/:id': { summary: 'Call announced maintenance off.' },
+  'GET /api/v1/operator/objectives': { summary: 'Objectives, and what is left of their error budgets.' },
+  'GET /api/v1/operator/posture': { summary: 'What is shed or routed elsewhere now, and why.' },
   'GET /api/v1/health': { summary: 'Whether the market is well. 503 when it is not.' },
   'GET /api/v1/provider/status': {
     summary: "How a provider's agent stands, as agents ask: with a provider key.",
