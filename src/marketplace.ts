@@ -21,7 +21,7 @@ import { auditFunds } from '#funds/audit.ts';
 import { type Funds, openFunds, openFundsRounds } from '#funds/open.ts';
 import { PlanPurses } from '#funds/plan-purses.ts';
 import { slashLadder } from '#funds/slash.ts';
-import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
+import { openStrangers, payoutsHeldBy, resolveStranger, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { liveSources } from '#gateway/console/events.ts';
@@ -805,6 +805,7 @@ function openPayouts(
   audits: {
     list(): Promise<AuditRun[]>;
     strangers(): Promise<Stranger[]>;
+    explain(id: string, resolution: string): ReturnType<typeof resolveStranger>;
     heldBy(): Promise<string | undefined>;
   };
   standing(): AuditStanding;
@@ -869,6 +870,7 @@ function openPayouts(
     audits: {
       list: () => listAudits(database, AUDITS_LISTED),
       strangers: () => openStrangers(database.sql, AUDITS_LISTED),
+      explain: (id, resolution) => resolveStranger(database, { id, resolution, at: clock.wallMs() }),
       heldBy,
     },
     standing: () => nights.standing(),

@@ -232,6 +232,10 @@ export const priceConfirmRequest = z.object({ token: z.string().regex(/^[0-9a-f]
 export const logQuery = z.object({
   about: name.optional(),
   actor: name.optional(),
+  /** A part of what was done, such as `price` or `DELETE`. */
+  what: name.optional(),
+  /** `open`: nobody wrote down how it ended. */
+  outcome: z.enum(['done', 'refused', 'failed', 'open']).optional(),
   before: name.optional(),
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });

@@ -11,6 +11,12 @@ import {
   clearRequest,
   listQuery,
 } from '#wire/console.ts';
+import type {
+  BenchmarkRun,
+  BenchmarkRunAnswer,
+  BenchmarksAnswer,
+  OperatorAppealsAnswer,
+} from '#wire/operator.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { enveloped, type Route, route } from './route.ts';
 
@@ -137,13 +143,17 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
         return { provider_id: finding.providerId, ...findingBody(finding) };
       },
     ),
-    route('GET /api/v1/operator/benchmarks', { ...forOperator, query: listQuery }, async (visit) => ({
-      runs: (await rooms.benchmarks.store.latest({ limit: visit.query.limit })).map((run) => ({
-        provider_id: run.providerId,
-        ...runBody(run),
-      })),
-    })),
-    route('GET /api/v1/operator/benchmarks/:id', forOperator, async (visit) => {
+    route(
+      'GET /api/v1/operator/benchmarks',
+      { ...forOperator, query: listQuery },
+      async (visit): Promise<BenchmarksAnswer> => ({
+        runs: (await rooms.benchmarks.store.latest({ limit: visit.query.limit })).map((run) => ({
+          provider_id: run.providerId,
+          ...runBody(run),
+        })),
+      }),
+    ),
+    route('GET /api/v1/operator/benchmarks/:id', forOperator, async (visit): Promise<BenchmarkRunAnswer> => {
       const run = await runOf(visit.params['id']);
       const papers = (run.papers ?? []).map(({ seed, answers }) => ({
         seed,
@@ -162,12 +172,16 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
       { ...forOperator, body: appealRequest },
       async (visit) => await decide(visit.params['id'] ?? '', visit.body, visit.actor),
     ),
-    route('GET /api/v1/operator/appeals', forOperator, async () => ({
-      appeals: (await rooms.benchmarks.appeals.waiting()).map((appeal) => ({
-        provider_id: appeal.providerId,
-        ...appealBody(appeal),
-      })),
-    })),
+    route(
+      'GET /api/v1/operator/appeals',
+      forOperator,
+      async (): Promise<OperatorAppealsAnswer> => ({
+        appeals: (await rooms.benchmarks.appeals.waiting()).map((appeal) => ({
+          provider_id: appeal.providerId,
+          ...appealBody(appeal),
+        })),
+      }),
+    ),
     route(
       'POST /api/v1/operator/appeals/:id',
       { ...forOperator, body: appealRequest },
@@ -245,7 +259,8 @@ function recordBody(record: LikenessRecord) {
   };
 }
 
-function runBody(run: Run) {
+/** A run as it is shown, to its provider as well: nothing of what was asked. */
+export function runBody(run: Run): Omit<BenchmarkRun, 'provider_id'> {
   const { verdict, score } = run;
   return {
     id: run.id,

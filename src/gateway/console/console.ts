@@ -20,6 +20,7 @@ import { marketRoutes } from './market.ts';
 import { modelRoutes } from './models.ts';
 import { operatorRoutes } from './operator.ts';
 import { operatorConsumerRoutes } from './operator-consumers.ts';
+import { operatorEndpointRoutes } from './operator-endpoints.ts';
 import { operatorMoneyRoutes } from './operator-money.ts';
 import { operatorPriceRoutes } from './operator-prices.ts';
 import { overviewRoutes } from './overview.ts';
@@ -132,6 +133,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...slaRoutes(rooms),
     ...operatorRoutes(rooms),
     ...operatorConsumerRoutes(rooms),
+    ...operatorEndpointRoutes(rooms),
     ...operatorMoneyRoutes(rooms),
     ...operatorPriceRoutes(rooms),
     ...incidentRoutes(rooms),

@@ -136,6 +136,8 @@ export interface ConsoleRooms {
   readonly audits: {
     list(): Promise<AuditRun[]>;
     strangers(): Promise<Stranger[]>;
+    /** Takes an operator's word on what the ledger does not know of. */
+    explain(id: string, resolution: string): Promise<'resolved' | 'known' | 'unknown'>;
     /** Why nothing is paid out now; undefined when nothing holds it. */
     heldBy(): Promise<string | undefined>;
   };
