@@ -11,7 +11,7 @@ import { visit } from '#support/visitor.ts';
 
 // Who answers benchmarks through a better model, and ordinary requests by a worse one or from memory, is found by its answers.
 
-const LONG = { timeout: 40_000, interval: 100 };
+const LONG = { timeout: 60_000, interval: 100 };
 const spy = new QuestionSpy(systemRandomness);
 let market: TestMarket;
 let boss: string;
@@ -199,7 +199,7 @@ test('three honest nodes vouch for one another; who forwards its benchmarks and 
   });
   expect((await call('/operator/likeness/unlike_none/clear', boss, { reason: 'r' })).error).toBeDefined();
   expect((await visit(`${market.url}/api/v1/operator/likeness`, { token: forwarder.key })).status).toBe(401);
-}, 90_000);
+}, 150_000);
 
 test('with two providers nobody is found, whoever of them is right', async () => {
   const model = market.aModel();
