@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { BenchmarkStore } from '#benchmark/store.ts';
 import { Browser, noBrowser, type Theme, type Visitor } from '#support/browser.ts';
@@ -31,7 +32,7 @@ beforeAll(async () => {
     DATABASE_URL: market.fresh.url,
     CYGNET_DATA_DIR: market.folder,
   });
-  expect(made.code, made.err).toBe(0);
+  assert.equal(made.code, 0, made.err);
   password = JSON.parse(made.out).password;
   token = (await visit(at('/user/login'), { body: { email: EMAIL, password } })).json.token;
 }, 60_000);

@@ -236,15 +236,27 @@ describe('over the network, an operator also', () => {
 
   test('keeps endpoints in a provider’s place, and each step is in the log', async () => {
     const { id: provider } = await market.provider();
-    const refused = await ask('POST', `/providers/${provider}/endpoints`, {
-      name: 'there',
-      url: 'http://127.0.0.1:1/v1',
-      models: [market.aModel().id],
+    const model = market.aModel().id;
+    const wish = { name: 'there', url: 'http://127.0.0.1:1/v1', models: [model] };
+    const made = await ask('POST', `/providers/${provider}/endpoints`, wish);
+    expect(made).toMatchObject({
+      status: 201,
+      json: { provider, health: 'unhealthy', models: [{ model, ask: null }] },
     });
-    // Private networks are out of reach, for operators as for providers.
-    expect(refused.status).toBe(400);
-    const [step] = await log(provider);
-    expect(step).toMatchObject({ what: 'POST /api/v1/operator/providers/:id/endpoints', outcome: 'refused' });
+    const { id } = made.json;
+    expect((await ask('POST', `/endpoints/${id}/check`)).json).toMatchObject({ id, health: 'unhealthy' });
+    const price = { input_price: '0.000001', output_price: '0.000001' };
+    const asks = await ask('PUT', `/endpoints/${id}/ask`, { model, ask: price });
+    expect(asks.json.models).toMatchObject([{ model, ask: price }]);
+    expect((await ask('DELETE', `/endpoints/${id}`)).json).toEqual({ removed: true, id });
+    expect((await ask('GET', '/endpoints')).json.endpoints).toEqual([]);
+    const steps = await log(id);
+    expect(steps.map(({ what, outcome }) => [what.split(' ')[0], outcome])).toEqual([
+      ['DELETE', 'done'],
+      ['PUT', 'done'],
+      ['POST', 'done'],
+    ]);
+    expect((await log(provider))[0]).toMatchObject({ after: { endpoint: id } });
     for (const [method, path, body] of [
       ['POST', '/check', {}],
       ['PUT', '/ask', { model: 'x', ask: null }],
