@@ -12,6 +12,7 @@ import { TierView } from '#catalogue/tiers.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { type Config, lifeTerms, type StrategyName } from '#config/config.ts';
 import { type Database, openDatabase } from '#db/database.ts';
+import { type Once, RoundTerms } from '#db/round-terms.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
@@ -24,20 +25,25 @@ import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { liveSources } from '#gateway/console/events.ts';
 import { openDashboard } from '#gateway/dashboard.ts';
+import { DebugLog } from '#gateway/debug-log.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { LiveEvents } from '#gateway/live-events.ts';
 import { LoopGuard } from '#gateway/loop-guard.ts';
-import { MemoryQuotas } from '#gateway/plan-quotas.ts';
+import { MemoryQuotas, type Quotas } from '#gateway/plan-quotas.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { openRecounter, type Recounter } from '#gateway/recount.ts';
 import { ReservedPlaces } from '#gateway/reserved-places.ts';
 import { type Gateway, type Health, openGateway } from '#gateway/server.ts';
 import { settleRecount } from '#gateway/settle-recount.ts';
-import { CappedHolds, MemoryCaps } from '#gateway/spend-caps.ts';
+import { SharedCaps } from '#gateway/shared-caps.ts';
+import { SharedLimits } from '#gateway/shared-limits.ts';
+import { SharedQuotas } from '#gateway/shared-quotas.ts';
+import { CappedHolds, MemoryCaps, type SpendCaps } from '#gateway/spend-caps.ts';
 import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher, type PickNext } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
+import { Gatherer } from '#hub/gather.ts';
 import { Hub } from '#hub/hub.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
@@ -45,6 +51,7 @@ import { WarmUps } from '#hub/warm-up.ts';
 import { Accounts } from '#identity/accounts.ts';
 import { ConsumerDesk } from '#identity/consumer-desk.ts';
 import { createConsumer } from '#identity/consumers.ts';
+import { DebugBook } from '#identity/debug-book.ts';
 import { EndpointBook } from '#identity/endpoint-book.ts';
 import { EndpointDesk } from '#identity/endpoint-desk.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
@@ -77,9 +84,11 @@ import { MarketReading } from '#ledger/market-reading.ts';
 import { OutcomeTable } from '#ledger/outcome-table.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
+import { aboutLink, Peers } from '#peers/peers.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
 import { IncidentDesk } from '#reliability/incident-desk.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
+import { beginLife } from '#reliability/market-life.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { objectivesOf } from '#reliability/objective-report.ts';
 import { openReliability } from '#reliability/open.ts';
@@ -99,6 +108,8 @@ import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
+import { Line } from '#shared/line.ts';
+import { Pots } from '#shared/pots.ts';
 import { auditAgreements } from '#sla/audit.ts';
 import { SlaDesk } from '#sla/desk.ts';
 import { openSlaRounds, SLA_DEADLINE_MS } from '#sla/open.ts';
@@ -143,12 +154,19 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => reservations.close());
     const box = secretBox(config, random);
     const factors = new SecondFactors({ database, box, clock, random });
+    const debugBook = new DebugBook({ database, box });
+    const debug = openDebugLog(parts, { book: debugBook, catalogue });
+    closing.push(() => debug.close());
     const endpoints = await EndpointBook.open({ database, box, clock, log });
     closing.push(() => endpoints.close());
 
     const money = await openMoney(parts, ids);
     closing.push(() => money.close());
-    const payouts = openPayouts(parts);
+    const instance = instanceOf(config.dataFolder, ids);
+    const terms = config.shared && new RoundTerms({ database, holder: instance, clock });
+    closing.push(() => terms?.close());
+    const once: Once = terms ? (name, work) => terms.take(name, work) : (_name, work) => work();
+    const payouts = openPayouts(parts, once);
     closing.push(() => payouts.close());
     const fundsLog = log.child({ room: 'funds' });
     const funds = await openFunds({
@@ -162,23 +180,33 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       makeId: ids,
       log: fundsLog,
     });
-    const fundsRounds = openFundsRounds(funds, { clock, log: fundsLog });
+    const fundsRounds = openFundsRounds(funds, { clock, log: fundsLog, once });
     closing.push(() => fundsRounds.close());
-    const statements = openPapers(parts);
+    const statements = openPapers(parts, once);
     closing.push(() => statements.close());
-    const agreements = openAgreements(parts, funds.collateral, ids);
+    const agreements = openAgreements(parts, { collateral: funds.collateral, ids, once });
     closing.push(() => agreements.close());
     const reading = new MarketReading(database);
-    const caps = await openCaps(keys, { reading, clock, log });
+    const shared = await openShared(parts, instance);
+    closing.push(() => shared?.close());
+    const caps = await openCaps(keys, { reading, config, instance, shared, clock, log });
     const purses = await PlanPurses.open({ database, clock, log: fundsLog });
     closing.push(() => purses.close());
-    const quotas = await MemoryQuotas.open({ clock, purses, read: (window) => reading.covered(window) });
+    const quotas: Quotas = shared
+      ? new SharedQuotas({
+          clock,
+          purses,
+          pots: shared.pots,
+          requestMsMax: config.limits.requestTimeoutMs + REQUEST_SPARE_MS,
+          read: (consumerId, window) => reading.coveredByInstance(consumerId, { ...window, own: instance }),
+        })
+      : await MemoryQuotas.open({ clock, purses, read: (window) => reading.covered(window) });
 
     const sessions = await SessionBook.open({
       database,
       clock,
       log: log.child({ room: 'identity' }),
-      instance: instanceOf(config.dataFolder, ids),
+      instance,
       heard: () => hub.registry.present(),
     });
     closing.push(() => sessions.close());
@@ -246,7 +274,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       look: (providerId) => providers.look(providerId),
     });
     closing.push(() => benchmarks.close());
-    const rewards = openRewardRounds(parts, payouts.rewards, hub);
+    const rewards = openRewardRounds(parts, payouts.rewards, hub, once);
     closing.push(() => rewards.close());
     const rules = networkRules(config.external.allowNetworks);
     const fleet = new ExternalFleet({
@@ -307,7 +335,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       ? new WarmUps({
           clock,
           log: log.child({ room: 'hub' }),
-          candidates: (modelId) => hub.candidates(modelId),
+          // Each gateway keeps its own agents warm.
+          candidates: (modelId) =>
+            hub.candidates(modelId).filter((candidate) => hub.registry.isHere(candidate)),
           warmUp: (candidate, modelId) => hub.registry.warmUp(candidate, modelId),
           failed: (candidate, modelId) => service.warmUpFailed(candidate, modelId),
         })
@@ -322,6 +352,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       order.to === undefined && reserved.keepsOut(order.modelId, order.consumerId)
         ? { none: 'providers-busy' }
         : service.pick(order, tried, last);
+    const windowMs = config.routing.embeddingsWindowMs;
+    const gatherer =
+      windowMs > 0
+        ? new Gatherer({
+            clock,
+            ids,
+            settings: { windowMs },
+            hold: (candidate, modelId) => hub.registry.holdPlace(candidate, modelId),
+          })
+        : undefined;
     const dispatcher = new Dispatcher(
       {
         clock,
@@ -330,7 +370,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         log: log.child({ room: 'dispatch' }),
         retryBudget: new RetryBudget(config.routing.retryBudget),
         pick,
-        linkOf: (candidate) => hub.linkOf(candidate),
+        linkOf: (candidate) => {
+          const link = hub.linkOf(candidate);
+          return link && gatherer ? gatherer.over(candidate, link) : link;
+        },
         outcomes: service,
       },
       {
@@ -357,15 +400,24 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       tiers: tiers.of,
       withRoom: (modelId) => reserved.withRoom(modelId),
     });
+    const lifeId = ids('life');
+    const signs = await beginLife({
+      database,
+      clock,
+      log: log.child({ room: 'reliability' }),
+      life: lifeId,
+    });
+    closing.push(() => signs.close());
     const reliability = openReliability({
       database,
       clock: watchClock,
       log: log.child({ room: 'reliability' }),
-      life: ids('life'),
+      life: lifeId,
       gauges: [
-        ...marketGauges({ clock, hub, dispatcher, money }),
+        ...marketGauges({ clock, hub, dispatcher, money, gathered: gatherer?.counts }),
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
+        ...(shared ? sharedGauges(shared.line) : []),
         ...settlementGauges({ wallMs: () => clock.wallMs(), last: () => payouts.lastBatch() }),
       ],
     });
@@ -389,6 +441,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     });
     closing.push(() => recounter.close());
 
+    const limits = shared
+      ? new SharedLimits({ ...shared, settings: config.limits, tiers: tiers.of, clock })
+      : new MemoryLimits(config.limits, tiers.of);
+    if (limits instanceof SharedLimits) closing.push(() => limits.close());
     const tls = openTls(config, { clock, log });
     closing.push(() => tls.forEach((files) => files.close()));
     const [gatewayTls, hubTls] = tls;
@@ -408,6 +464,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         },
       },
     });
+    const peers = shared && (await openPeers(parts, { hub, shared, instance, ids }));
     const own = new ConsumerReading(database);
     const providerDesk = new ProviderDesk(database);
     const incidents = new IncidentDesk(database);
@@ -438,10 +495,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             inputTokensMax: config.limits.inputTokensMax,
             outputTokensDefault: Math.min(4_096, config.limits.outputTokensMax),
             recountBytesMax: 262_144,
+            gathers: gatherer !== undefined,
           },
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
-          limits: new MemoryLimits(config.limits, tiers.of),
+          limits,
           traced: traces !== undefined,
           tiers: tiers.of,
           reserved,
@@ -471,6 +529,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           posture: watching.incidents.postureOf,
         },
         bodies,
+        debug: debug.log,
         loops: new LoopGuard(box.marketNames),
         bodyBytesMax: config.limits.bodyBytesMax,
         dashboard: openDashboard(path.join(packageRoot(), 'dist', 'dashboard')),
@@ -496,6 +555,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             sessionMs: config.access.sessionMs,
           }),
           factors,
+          debugBook,
           operatorLog: new OperatorLog({ database, clock, makeId: ids }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
           providerDesk,
@@ -572,6 +632,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         bodyTimeoutMs: config.limits.bodyTimeoutMs,
       },
     ).catch(async (error: unknown) => {
+      await peers?.close();
       await hubServer.close();
       throw error;
     });
@@ -589,11 +650,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       if (noticeMs > 0) await pause(clock, noticeMs);
       // No new work. What was taken on may end, tries on other agents included.
       gateway.stopAccepting();
+      peers?.leave();
       const untilMs = clock.nowMs() + graceMs;
-      while (gateway.underWay > 0 && clock.nowMs() < untilMs) await pause(clock, DRAIN_LOOK_MS);
+      const underWay = (): number => gateway.underWay + (peers?.serving ?? 0);
+      while (underWay() > 0 && clock.nowMs() < untilMs) await pause(clock, DRAIN_LOOK_MS);
       // Whatever is left ends with an error that says why; only then do the agents leave.
       waiting.close();
       dispatcher.close();
+      await peers?.close();
       await hubServer.close();
       await money.settled(LAST_POSTINGS_MS);
       await gateway.close();
@@ -756,7 +820,10 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
  * Settlement and the nightly audit, on connections of their own: a batch of a million providers takes longer than a request
  * may. Without a chain nothing is paid out, and the books are audited all the same.
  */
-function openPayouts(parts: MarketplaceParts): {
+function openPayouts(
+  parts: MarketplaceParts,
+  once: Once,
+): {
   desk: ClaimsDesk | undefined;
   rewards: SettlementRoom | undefined;
   audits: {
@@ -809,6 +876,7 @@ function openPayouts(parts: MarketplaceParts): {
     },
     clock,
     log,
+    once,
   });
   let lastBatch: LastBatch | undefined;
   const looking =
@@ -839,8 +907,36 @@ function openPayouts(parts: MarketplaceParts): {
   };
 }
 
+/** What consumers want kept of what they ask, and the rounds that delete what is past its time. */
+function openDebugLog(
+  { clock, log }: Pick<MarketplaceParts, 'clock' | 'log'>,
+  about: { book: DebugBook; catalogue: Pick<CatalogueView, 'resolve'> },
+): { log: DebugLog; close(): Promise<void> } {
+  const { book, catalogue } = about;
+  const debug = new DebugLog({
+    clock,
+    log: log.child({ room: 'gateway' }),
+    store: book,
+    modelNamed: (name) => catalogue.resolve(name)?.id,
+  });
+  const forgetting = new Rounds(clock, {
+    periodMs: FORGET_EVERY_MS,
+    work: async () => {
+      await book.forget(clock.wallMs());
+    },
+    failed: (error) => log.warn({ err: error }, 'Old entries of debug logs could not be deleted.'),
+  });
+  return {
+    log: debug,
+    close: async () => {
+      await forgetting.close();
+      await debug.close();
+    },
+  };
+}
+
 /** Statements, on connections of their own: closing a month reads all of it. */
-function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<void> } {
+function openPapers(parts: MarketplaceParts, once: Once): Statements & { close(): Promise<void> } {
   const { config, clock } = parts;
   const log = parts.log.child({ room: 'statements' });
   const database = openDatabase({
@@ -858,7 +954,7 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
     assets: parts.chain?.assets ?? [],
     clock,
   });
-  const rounds = openStatementsRounds(statements, { clock, log });
+  const rounds = openStatementsRounds(statements, { clock, log, once });
   return {
     ...statements,
     close: async () => {
@@ -871,8 +967,7 @@ function openPapers(parts: MarketplaceParts): Statements & { close(): Promise<vo
 /** Service level agreements, on a connection of their own: closing a month reads all of it. */
 function openAgreements(
   parts: MarketplaceParts,
-  collateral: Funds['collateral'],
-  makeId: (prefix: string) => string,
+  { collateral, ids, once }: { collateral: Funds['collateral']; ids: (prefix: string) => string; once: Once },
 ): { desk: SlaDesk; close(): Promise<void> } {
   const { clock } = parts;
   const log = parts.log.child({ room: 'sla' });
@@ -885,8 +980,8 @@ function openAgreements(
     deadlineMs: SLA_DEADLINE_MS,
     statementTimeoutMs: SLA_DEADLINE_MS,
   });
-  const desk = new SlaDesk({ database, collateral, clock, makeId, ourOwn: [PLAYGROUND.ownerId] });
-  const rounds = openSlaRounds(desk, { clock, log });
+  const desk = new SlaDesk({ database, collateral, clock, makeId: ids, ourOwn: [PLAYGROUND.ownerId] });
+  const rounds = openSlaRounds(desk, { clock, log, once });
   return {
     desk,
     close: async () => {
@@ -918,6 +1013,7 @@ function openRewardRounds(
   parts: MarketplaceParts,
   settlement: SettlementRoom | undefined,
   hub: Hub,
+  once: Once,
 ): ReturnType<typeof openRewards> {
   const { clock, database } = parts;
   const log = parts.log.child({ room: 'rewards' });
@@ -942,6 +1038,7 @@ function openRewardRounds(
     },
     settle: settler && (() => settler.round()),
     failed: (error) => settlementFailed(log, error),
+    once,
   });
   return {
     book: rewards.book,
@@ -960,37 +1057,133 @@ function instanceOf(dataFolder: string, makeId: (prefix: string) => string): str
   return readFileSync(file, 'utf8').trim();
 }
 
+interface Shared {
+  readonly line: Line;
+  readonly pots: Pots;
+  /** Says to the others where this gateway is. */
+  say(about: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The private links to other gateways; undefined where there are none. */
+async function openPeers(
+  { config, clock, log }: MarketplaceParts,
+  rooms: { hub: Hub; shared: Shared; instance: string; ids: (prefix: string) => string },
+): Promise<Peers | undefined> {
+  const link = config.shared?.link;
+  if (!link) return undefined;
+  const { hub, shared, instance, ids } = rooms;
+  const peers = await Peers.open({
+    ...link,
+    hub,
+    instance,
+    ids,
+    clock,
+    log: log.child({ room: 'peers' }),
+    members: () => shared.line.members,
+  });
+  await shared.say(aboutLink(peers.url));
+  return peers;
+}
+
+/** What several gateways share; undefined where there is only this one. */
+async function openShared(
+  { config, clock, log }: MarketplaceParts,
+  instance: string,
+): Promise<Shared | undefined> {
+  if (!config.shared) return undefined;
+  const sharedLog = log.child({ room: 'shared' });
+  let about = aboutLink(undefined);
+  const url = config.shared.redisUrl.open();
+  const line = await Line.open({ url, instance, clock, log: sharedLog, about: () => about });
+  const pots = await Pots.open({ line, clock, log: sharedLog });
+  return {
+    line,
+    pots,
+    say: async (text) => {
+      about = text;
+      // Where Redis has just gone, the next sign of life says it.
+      await line.beat().catch(() => undefined);
+    },
+    close: async () => {
+      await pots.close();
+      await line.close();
+    },
+  };
+}
+
+function sharedGauges(line: Line): GaugeReading[] {
+  return [
+    {
+      name: 'cygnet_shared_store_up',
+      help: '1 while Redis answers; without it each gateway goes on with its part of every limit.',
+      labels: [],
+      read: () => [[{}, line.away ? 0 : 1]],
+    },
+    {
+      name: 'cygnet_gateways',
+      help: 'Gateways that Redis last knew of, this one among them.',
+      labels: [],
+      read: () => [[{}, line.place.of]],
+    },
+  ];
+}
+
 /**
  * The spend caps of keys, with what was spent before. The journal of the life before is posted by then, so the usage list
  * holds all of it.
  */
 async function openCaps(
   keys: KeyRing,
-  rooms: { reading: MarketReading; clock: Clock; log: Logger },
-): Promise<MemoryCaps> {
-  const caps = await MemoryCaps.open({
-    clock: rooms.clock,
-    log: rooms.log,
-    keys: keys.valid(),
-    read: async (familyIds, window) => {
-      const families = keys.families();
-      const membersOf = new Map(familyIds.map((id) => [id, [...new Set(families.get(id) ?? [id])]]));
-      const byKey = await rooms.reading.spentByKeys([...membersOf.values()].flat(), window);
-      return new Map(
-        familyIds.map((id) => {
-          const spent = { day: 0n, month: 0n };
-          for (const keyId of membersOf.get(id) ?? []) {
-            spent.day += byKey.get(keyId)?.day ?? 0n;
-            spent.month += byKey.get(keyId)?.month ?? 0n;
-          }
-          return [id, spent];
+  rooms: {
+    reading: MarketReading;
+    config: Config;
+    instance: string;
+    shared: { pots: Pots } | undefined;
+    clock: Clock;
+    log: Logger;
+  },
+): Promise<SpendCaps> {
+  const { reading, clock, log, instance } = rooms;
+  const membersOf = (familyId: string, families = keys.families()): string[] => [
+    ...new Set(families.get(familyId) ?? [familyId]),
+  ];
+  const caps = rooms.shared
+    ? new SharedCaps({
+        clock,
+        pots: rooms.shared.pots,
+        requestMsMax: rooms.config.limits.requestTimeoutMs + REQUEST_SPARE_MS,
+        read: async (familyId, window) => ({
+          instance,
+          spent: await reading.spentByInstance(membersOf(familyId), { ...window, own: instance }),
         }),
-      );
-    },
-  });
+      })
+    : await MemoryCaps.open({
+        clock,
+        log,
+        keys: keys.valid(),
+        read: async (familyIds, window) => {
+          const families = keys.families();
+          const keyIds = familyIds.flatMap((id) => membersOf(id, families));
+          const byKey = await reading.spentByKeys(keyIds, window);
+          return new Map(
+            familyIds.map((id) => {
+              const spent = { day: 0n, month: 0n };
+              for (const keyId of membersOf(id, families)) {
+                spent.day += byKey.get(keyId)?.day ?? 0n;
+                spent.month += byKey.get(keyId)?.month ?? 0n;
+              }
+              return [id, spent];
+            }),
+          );
+        },
+      });
   keys.watch((key) => caps.prepare(key));
   return caps;
 }
+
+/** A request may outlast its deadline by so much until it is settled. */
+const REQUEST_SPARE_MS = 60_000;
 
 const STRATEGIES: Readonly<Record<StrategyName, () => Strategy>> = {
   'health-aware': healthAware,

@@ -29,7 +29,11 @@ const DOORS: Record<string, readonly string[]> = {
   funds: ['kit', 'domain', 'db', 'chain', 'identity', 'ledger'],
   // Reads what the ledger and money in and out left behind; nothing reads it but who shows it (decisions/0017).
   statements: ['kit', 'domain', 'wire', 'db', 'identity', 'ledger', 'funds'],
+  // What several gateways know together, over Redis; the rooms that own the facts stand in front of it.
+  shared: ['kit', 'domain'],
   hub: ['kit', 'domain', 'wire', 'identity', 'catalogue', 'routing'],
+  // The agents of other gateways, over private links.
+  peers: ['kit', 'domain', 'wire', 'hub'],
   benchmark: ['kit', 'domain', 'wire', 'db', 'identity', 'funds', 'hub'],
   reliability: ['kit', 'domain', 'wire', 'db', 'routing', 'ledger', 'hub'],
   rewards: ['kit', 'domain', 'db', 'ledger', 'reliability'],
@@ -53,6 +57,7 @@ const DOORS: Record<string, readonly string[]> = {
     'sla',
     'settlement',
     'statements',
+    'shared',
   ],
   // Programs of their own: the agent and the pages know nothing of the server.
   agent: ['kit', 'domain', 'wire'],
@@ -82,6 +87,7 @@ const LIBRARIES: Record<string, readonly string[]> = {
   fastify: ['gateway'],
   'hash-wasm': ['settlement'],
   'hdr-histogram-js': ['reliability'],
+  ioredis: ['shared'],
   'lru-cache': ['kit', 'identity', 'catalogue', 'ledger', 'hub', 'gateway'],
   'node-llama-cpp': ['agent'],
   otpauth: ['identity'],
@@ -93,9 +99,9 @@ const LIBRARIES: Record<string, readonly string[]> = {
   'quickjs-emscripten-core': ['benchmark'],
   stripe: ['funds'],
   undici: ['hub', 'benchmark', 'reliability', 'gateway', 'agent', 'cli'],
-  // The agent signs a claim with it, where it is installed.
-  viem: ['chain', 'agent'],
-  ws: ['hub', 'agent'],
+  // The agent signs a claim with it, where it is installed; a provider's pages encode what a wallet sends.
+  viem: ['chain', 'agent', 'dashboard'],
+  ws: ['hub', 'peers', 'agent'],
   zod: ['*'],
 };
 

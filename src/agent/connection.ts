@@ -6,7 +6,7 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
 import type { Sealed } from '#kit/sealed.ts';
-import { STREAM_EXTENSION } from '#wire/agent/frames.ts';
+import { SEVERAL_LINKS, STREAM_EXTENSION } from '#wire/agent/frames.ts';
 import {
   type AckRead,
   ackSchema,
@@ -71,6 +71,8 @@ export interface ConnectionSettings {
   readonly nodeName: string | undefined;
   readonly version: string;
   readonly hardware: Hardware | undefined;
+  /** This node is connected to several hubs at once. */
+  readonly several?: boolean;
 }
 
 /** What the connection asks the rest of the agent. */
@@ -470,7 +472,7 @@ class Line {
     const models = this.#readyModels();
     this.#registeredModels = models.join('\n');
     this.#registerId = this.#parts.ids('reg');
-    const { nodeId, nodeName, key, hardware, version } = this.#settings;
+    const { nodeId, nodeName, key, hardware, version, several } = this.#settings;
     const { hashes, declarations } = this.#parts.declarations(models);
     this.#registeredAs = fingerprint(models, { hashes, declarations });
     const register: Register = {
@@ -483,7 +485,7 @@ class Line {
       models,
       model_hashes: hashes,
       model_declarations: declarations,
-      capabilities: ['inference', 'verification', STREAM_EXTENSION],
+      capabilities: ['inference', 'verification', STREAM_EXTENSION, ...(several ? [SEVERAL_LINKS] : [])],
       ...(hardware ? { hardware } : {}),
       cp_version: version,
     };

@@ -190,6 +190,7 @@ export async function runAgent(settings: AgentSettings, parts: AgentParts): Prom
         nodeName: settings.name,
         version: `${SWAN_GENERATION}+cygnet.${parts.version}`,
         hardware,
+        several: settings.hubUrls.length > 1,
       },
       {
         desk,

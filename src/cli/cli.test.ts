@@ -13,6 +13,7 @@ import { packageRoot } from '#kit/package-root.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Book } from '#ledger/book.ts';
 import { Leases } from '#ledger/leases.ts';
+import { STANDARD_SLA } from '#reliability/sla-terms.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { Upstream } from '#support/upstream.ts';
 
@@ -569,6 +570,22 @@ describe('service levels', () => {
     rmSync(folder, { recursive: true, force: true });
     expect(await refusal(1, 'sla', 'report', id, '--month', '2099-01')).toContain('Nothing was agreed');
     expect(await refusal(1, 'sla', 'verify', id, '--month', past)).toContain('No report');
+  });
+
+  test('terms of an account of its own are contracted in versions, and only for what is not over', async () => {
+    const { id } = await answer<{ id: string }>('consumers', 'create', 'Contracted');
+    const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-cli-'));
+    const terms = path.join(folder, 'terms.json');
+    writeFileSync(terms, JSON.stringify({ ...STANDARD_SLA, name: 'acme-1' }));
+    const contract = ['sla', 'terms', 'set', id, '--from', '2098-01'];
+    expect(await answer(...contract, '--file', terms)).toMatchObject({
+      version: 1,
+      terms: { name: 'acme-1' },
+    });
+    expect(await answer(...contract, '--of-tier')).toMatchObject({ version: 2, terms: null });
+    expect(await answer('sla', 'terms', 'list', id)).toMatchObject([{ version: 1 }, { version: 2 }]);
+    expect(await refusal(1, 'sla', 'terms', 'set', id, '--from', past, '--of-tier')).toContain('is over');
+    rmSync(folder, { recursive: true, force: true });
   });
 
   test('a month that is not over is rehearsed, and not settled', async () => {

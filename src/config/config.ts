@@ -24,6 +24,8 @@ export interface Config {
   readonly hubPort: number;
   /** The files of TLS, absolute; undefined: both ports speak plainly, and a proxy in front of them does TLS. */
   readonly tls: TlsSettings | undefined;
+  /** How several gateways are one market; undefined: this process is all of it. */
+  readonly shared: SharedSettings | undefined;
   readonly life: LifeSettings;
   readonly logLevel: string;
   readonly limits: Limits;
@@ -52,6 +54,21 @@ export interface TlsSettings {
   readonly key: string;
   /** Who must have signed the certificates of agents; undefined: agents need none. */
   readonly hubClientCa: string | undefined;
+}
+
+/** Several gateways over one PostgreSQL and one Redis. */
+export interface SharedSettings {
+  readonly redisUrl: Sealed<string>;
+  /** Undefined: each gateway serves by its own agents alone. */
+  readonly link:
+    | {
+        readonly secret: Sealed<string>;
+        readonly host: string;
+        readonly port: number;
+        /** Where others reach it; undefined: at the host and the port. */
+        readonly url: string | undefined;
+      }
+    | undefined;
 }
 
 /** How the market begins and ends. */
@@ -171,6 +188,8 @@ export interface RoutingSettings {
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
   /** Whether nodes are asked to load models ahead of requests. */
   readonly warmUp: boolean;
+  /** Milliseconds; 0: no requests share a call. */
+  readonly embeddingsWindowMs: number;
   /** Each request earns `ratio` of a retry; at most `burst` are saved up. */
   readonly retryBudget: { readonly ratio: number; readonly burst: number };
 }
@@ -307,6 +326,16 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
             key: path.resolve(env.tlsKey),
             hubClientCa: env.hubClientCa === undefined ? undefined : path.resolve(env.hubClientCa),
           },
+    shared:
+      env.redisUrl === undefined
+        ? undefined
+        : {
+            redisUrl: env.redisUrl,
+            link:
+              env.linkSecret === undefined
+                ? undefined
+                : { secret: env.linkSecret, host: env.linkHost, port: env.linkPort, url: env.linkUrl },
+          },
     life: { drainNoticeMs: env.drainNoticeMs, graceMs: env.graceMs, readyAgents: env.readyAgents },
     logLevel: env.logLevel,
     limits: {
@@ -369,6 +398,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       region: env.region,
       retriesMax: env.retriesMax,
       warmUp: env.warmUp,
+      embeddingsWindowMs: env.embeddingsWindowMs,
       backoff: { baseMs: 50, capMs: 1_000 },
       retryBudget: { ratio: 0.1, burst: 20 },
     },

@@ -1,7 +1,7 @@
 import { type Address, parseAddress } from '#domain/hex.ts';
 import { parseUsd } from '#domain/money.ts';
 import { AddressList } from '#kit/address-list.ts';
-import { anySecret, databaseUrl, marketSecret, privateKey, rpcUrls } from './secrets.ts';
+import { anySecret, databaseUrl, marketSecret, privateKey, redisUrl, rpcUrls } from './secrets.ts';
 
 /**
  * Every environment variable of the server: its name, how it is read, what holds without it, and one line of meaning.
@@ -120,6 +120,13 @@ const webAddress: Parser<string> = (value) => {
   return value.replace(/\/+$/, '');
 };
 
+const linkAddress: Parser<string> = (value) => {
+  if (!/^wss?:\/\/[^\s/?#]+$/.test(value) || !URL.canParse(value)) {
+    throw new RangeError('a URL such as ws://10.0.0.5:8082, without a path');
+  }
+  return value;
+};
+
 const socketAddress: Parser<string> = (value) => {
   if (!/^wss?:\/\/[^\s?#]+$/.test(value) || !URL.canParse(value)) {
     throw new RangeError('a URL that begins with wss:// or ws://');
@@ -154,6 +161,35 @@ export const VARIABLES = {
     databaseUrl,
     'The PostgreSQL database to use. Without it, an embedded PostgreSQL runs under the data folder.',
     true,
+  ),
+  redisUrl: optional(
+    'CYGNET_REDIS_URL',
+    redisUrl,
+    'The Redis or Valkey over which several gateways share limits. Without it, each process counts for itself.',
+    true,
+  ),
+  linkSecret: optional(
+    'CYGNET_LINK_SECRET',
+    marketSecret,
+    'What gateways prove themselves to each other with: then each serves by the agents of all. The same for all of them.',
+    true,
+  ),
+  linkPort: plain(
+    'CYGNET_LINK_PORT',
+    port,
+    '8082',
+    'The private port that other gateways dial, where there is a link secret; 0 takes any free one.',
+  ),
+  linkHost: plain(
+    'CYGNET_LINK_HOST',
+    text,
+    '127.0.0.1',
+    'The address that the private port listens on. Keep it in a network of your own: what goes over it is not encrypted.',
+  ),
+  linkUrl: optional(
+    'CYGNET_LINK_URL',
+    linkAddress,
+    'Where the other gateways reach the private port, as ws://host:port. Without it, at CYGNET_LINK_HOST.',
   ),
   dataFolder: plain('CYGNET_DATA_DIR', text, './.cygnet', 'Where this marketplace keeps its files.'),
   host: plain('CYGNET_HOST', text, '127.0.0.1', 'The address to listen on; 0.0.0.0 opens it to the network.'),
@@ -397,6 +433,12 @@ export const VARIABLES = {
     'How many further providers are tried when one fails before its first token.',
   ),
 
+  embeddingsWindowMs: plain(
+    'CYGNET_EMBEDDINGS_WINDOW_MS',
+    whole(0, 100),
+    '0',
+    'The longest that small requests for embeddings wait behind another call, to travel as one; 0: each travels alone.',
+  ),
   warmUp: plain(
     'CYGNET_WARM_UP',
     yesOrNo,

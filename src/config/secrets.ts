@@ -37,6 +37,14 @@ export function marketSecret(text: string): Sealed<string> {
   return new Sealed(text);
 }
 
+/** A Redis or Valkey URL (`redis://:password@host:port/number`), sealed because it may carry a password. */
+export function redisUrl(text: string): Sealed<string> {
+  if (!/^rediss?:\/\/[^\s]+$/.test(text) || !URL.canParse(text)) {
+    throw new RangeError('a URL that begins with redis:// or rediss://');
+  }
+  return new Sealed(text);
+}
+
 /**
  * A PostgreSQL URL (`postgres://user:password@host:port/database`), sealed because it carries a password. Throws
  * `RangeError` naming what is expected, never the text.

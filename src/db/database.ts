@@ -2,6 +2,7 @@ import postgres from 'postgres';
 import { atMost, type Clock, systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
+import { termInForce, termOver } from './round-terms.ts';
 
 /**
  * The one way to PostgreSQL. Amounts travel exactly: `numeric` and `int8` columns are read as `bigint`, and a `bigint`
@@ -120,6 +121,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     new Proxy(sql, {
       apply(target, self, args: unknown[]) {
         if (transaction?.lost) throw lostFault();
+        termInForce();
         for (let i = 1; i < args.length; i++) args[i] = widen(args[i]);
         const made = Reflect.apply(target as () => unknown, self, args);
         return made instanceof Promise ? guarded(made as Query, transaction) : made;
@@ -156,7 +158,10 @@ export function openDatabase(options: DatabaseOptions): Database {
           const made = await raw.begin(async (inner) => {
             let done: T;
             try {
-              done = await work(guard(inner, transaction));
+              const guardedSql = guard(inner, transaction);
+              const term = termInForce();
+              if (term) await holdTo(guardedSql, term);
+              done = await work(guardedSql);
             } catch (error) {
               // The driver would send its rollback down a connection that is closed, and fail in a way that ends the
               // process (3.4.9). It is told nothing, and ends this itself when the connection is closed.
@@ -210,6 +215,12 @@ export function openDatabase(options: DatabaseOptions): Database {
       await raw.end({ timeout: 2 });
     },
   };
+}
+
+/** Locks the term that a transaction belongs to, until its end. Throws when the term is over. */
+async function holdTo(sql: Sql, { name, number }: { name: string; number: bigint }): Promise<void> {
+  const [row] = await sql`select from round_terms where name = ${name} and term = ${number} for key share`;
+  if (!row) throw termOver(name);
 }
 
 /** True when the database could not be reached or did not answer: the work may or may not have been done. */

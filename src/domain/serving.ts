@@ -34,7 +34,8 @@ export interface Try {
 
 /**
  * `served`: the whole answer came. `empty`: an answer without content. `busy`: no room after all. `refused`: the model cannot
- * serve this request. `failed`: the provider said so. `lost`: its connection went. `slow`: it met a deadline. `endless`: more
+ * serve this request. `failed`: the provider said so. `lost`: its connection went. `between`: the
+ * line to the gateway that it is connected to went. `slow`: it met a deadline. `endless`: more
  * came than was asked for. `left`: the consumer left. `stopped`: this process ended it.
  */
 export type TryResult =
@@ -44,6 +45,7 @@ export type TryResult =
   | 'refused'
   | 'failed'
   | 'lost'
+  | 'between'
   | 'slow'
   | 'endless'
   | 'left'

@@ -3,6 +3,7 @@ import { AddressTree, xpubOf } from '#chain/derived-address.ts';
 import type { MarketChain } from '#chain/market-chain.ts';
 import { TransactionTable } from '#chain/transaction-table.ts';
 import type { Database } from '#db/database.ts';
+import type { Once } from '#db/round-terms.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -172,7 +173,7 @@ const BALANCES_EVERY_MS = 60_000;
 /** What runs by itself while a market is open. What stands still is an error line of the log, for an alarm to hear. */
 export function openFundsRounds(
   funds: Funds,
-  { clock, log }: { clock: Clock; log: Logger },
+  { clock, log, once = (_name, work) => work() }: { clock: Clock; log: Logger; once?: Once },
 ): { close(): Promise<void> } {
   const failed = (error: unknown): void => {
     if (error instanceof Fault && (error.code === 'chain-reorganised' || error.code === 'internal')) {
@@ -185,21 +186,25 @@ export function openFundsRounds(
     new Rounds(clock, {
       periodMs: CHAIN_EVERY_MS,
       work: async () => {
-        await funds.crypto?.watcher.round();
-        await funds.collateral.round();
+        await once('chain', async () => {
+          await funds.crypto?.watcher.round();
+          await funds.collateral.round();
+        });
       },
       failed,
     }),
     new Rounds(clock, {
       periodMs: BALANCES_EVERY_MS,
       work: async () => {
-        await funds.planFees.round();
-        await funds.card?.collect();
-        if (!funds.collateralRequired) return;
-        const { suspended, restored } = await funds.collateral.enforce();
-        if (suspended.length + restored.length > 0) {
-          log.info({ suspended, restored }, 'Collateral changed who may serve.');
-        }
+        await once('balances', async () => {
+          await funds.planFees.round();
+          await funds.card?.collect();
+          if (!funds.collateralRequired) return;
+          const { suspended, restored } = await funds.collateral.enforce();
+          if (suspended.length + restored.length > 0) {
+            log.info({ suspended, restored }, 'Collateral changed who may serve.');
+          }
+        });
       },
       failed,
     }),

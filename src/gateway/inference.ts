@@ -125,6 +125,8 @@ export interface InferenceSettings extends TokenLimits {
   readonly policy: string;
   /** How much of an answer is kept for counting its tokens exactly. */
   readonly recountBytesMax: number;
+  /** Whether small requests for embeddings may share calls. */
+  readonly gathers?: boolean;
 }
 
 /** A caller whose key was accepted. `leave` must be called once, when the request is over. */
@@ -161,6 +163,7 @@ const SPARE_BYTES = 1_048_576;
 const FALLS_BACK: ReadonlySet<string> = new Set([
   'prompt-too-long',
   'provider-cut-off',
+  'gateway-lost',
   'provider-failed',
   'model-without-provider',
   'providers-busy',
@@ -168,15 +171,16 @@ const FALLS_BACK: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Decides on the headers alone whether this caller may send a request. Throws a `Fault` (401, 403, 429, 503). `address`
- * answers where the caller is; without it a key that is bound to addresses is refused.
+ * Decides on the headers alone whether this caller may send a request: at once, or with a promise where other gateways
+ * have to be asked. Throws a `Fault` (401, 403, 429, 503). `address` answers where the caller is; without it a key that is
+ * bound to addresses is refused.
  */
 export function admit(
   rooms: InferenceRooms,
   authorization: string | undefined,
   requestId: string,
   address?: () => string,
-): Caller {
+): Caller | Promise<Caller> {
   const acceptedMs = rooms.clock.nowMs();
   const key = consumerKey(rooms.keys, authorization);
   checkAddress(key, address);
@@ -202,10 +206,20 @@ export function enter(
   key: KeyRecord,
   requestId: string,
   acceptedMs: number = rooms.clock.nowMs(),
-): Caller {
+): Caller | Promise<Caller> {
   if (!rooms.journal.healthy)
     throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
   const place = rooms.limits.enter(key);
+  return place instanceof Promise
+    ? place.then((known) => callerIn(rooms, key, { requestId, acceptedMs, place: known }))
+    : callerIn(rooms, key, { requestId, acceptedMs, place });
+}
+
+function callerIn(
+  rooms: InferenceRooms,
+  key: KeyRecord,
+  { requestId, acceptedMs, place }: Pick<Caller, 'requestId' | 'acceptedMs' | 'place'>,
+): Caller {
   if (!place.allowed) throw tooManyAtOnce(place);
   let inside = true;
   return {
@@ -540,6 +554,7 @@ class PaidJob<A extends Ask> {
     this.#text = rooms.recounter.has(model.id)
       ? new DeliveredText(rooms.settings.recountBytesMax)
       : undefined;
+    const gather = rooms.settings.gathers && caller.to === undefined ? endpoint.gather?.(ask) : undefined;
     this.order = {
       requestId: caller.requestId,
       consumerId: caller.key.ownerId,
@@ -558,6 +573,7 @@ class PaidJob<A extends Ask> {
       price: model.price,
       agentsOnly: !planOf(caller.key.plan).fallback,
       ...(retriesMax !== null && { retriesMax }),
+      ...(gather && { gather }),
       ...(wish && { wish }),
       ...(caller.to !== undefined && { to: caller.to }),
     };
@@ -569,7 +585,13 @@ class PaidJob<A extends Ask> {
    * ledger has been asked. Throws 402 or 503. Without a limit of the caller's, what the balance buys.
    */
   hold(): undefined | Promise<undefined> {
-    this.#cover = this.#coverOfPlan();
+    const cover = this.#coverOfPlan();
+    if (cover instanceof Promise) return cover.then((known) => this.#holdRest(known));
+    return this.#holdRest(cover);
+  }
+
+  #holdRest(cover: Cover): undefined | Promise<undefined> {
+    this.#cover = cover;
     const ceiling = this.#costCeiling();
     // What cannot cost anything needs no money.
     const answer = ceiling === 0n || this.#rooms.holds.reserve(this.consumerId, ceiling, this.#caller.key);
@@ -577,7 +599,7 @@ class PaidJob<A extends Ask> {
   }
 
   /** What the consumer's plan covers of this at most. What costs nothing takes nothing of a quota. */
-  #coverOfPlan(): Cover {
+  #coverOfPlan(): Cover | Promise<Cover> {
     const { quotas } = this.#rooms;
     if (!quotas || this.#caller.key.plan === undefined || this.#costCeiling() === 0n) return NO_COVER;
     const { inputTokens, units } = this.#ceiling;

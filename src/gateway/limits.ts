@@ -9,19 +9,18 @@ import { firstTiers, type Tier, type TierOf, tierOfPlan } from '#domain/tier.ts'
  * next. A whole allowance may be used at once and then comes back evenly.
  *
  * A request takes from six buckets or from none: its key's of the category, the key's own (where its scope sets one), the
- * account's of the category, its tier's of ten seconds, and the plan's of a minute and of a day. The account's exist so that making many keys gains
- * little.
+ * account's of the category, its tier's of ten seconds, and the plan's of a minute and of a day. The account's exist so that
+ * making many keys gains little.
  *
  * Everything is kept per key *record* and account, and a key that is not known never gets here, so what an outsider can
- * make this hold is bounded by the number of keys. In one process it lives in memory; many gateways share it behind the
- * same face: `takeRequest` may then answer with a promise. `enter` must answer at once, before the body is read, so a
- * shared store leases each process a share of the places, as it does with money.
+ * make this hold is bounded by the number of keys. In one process it lives in memory and answers at once; many gateways
+ * share it behind the same face (`shared-limits.ts`), which answers with a promise when it has to ask.
  */
 export interface Limits {
   /** Takes one request of `category`. */
   takeRequest(key: LimitedKey, category: Category, nowMs: number): RateVerdict | Promise<RateVerdict>;
   /** Takes one place among the requests at once; `leave` gives back one that was allowed. */
-  enter(key: LimitedKey): PlaceVerdict;
+  enter(key: LimitedKey): PlaceVerdict | Promise<PlaceVerdict>;
   leave(key: LimitedKey): void;
 }
 
@@ -89,75 +88,73 @@ const BUCKET_OF: Readonly<Record<Category, Bucket>> = {
 };
 
 /** One limit that a request has to pass. */
-interface Check {
+export interface Check {
   readonly of: LimitOf;
-  readonly dueMs: DueMs;
+  /** Whose requests are counted: `key:…` or `account:…`. */
+  readonly whose: string;
   readonly bucket: keyof DueMs;
   readonly limit: number;
   readonly periodMs: number;
 }
 
+/** A limit with its count. */
+interface Counted extends Check {
+  readonly dueMs: DueMs;
+}
+
 /** The checks of a key, as they follow from its record and this tier. */
 interface Worked {
   readonly tier: Tier;
-  readonly of: Partial<Record<Bucket, readonly Check[]>>;
+  readonly of: Partial<Record<Bucket, readonly Counted[]>>;
 }
 
 /** Limits of one process. A restart forgets them: what was used of a day's allowance too. */
 export class MemoryLimits implements Limits {
   readonly #settings: LimitSettings;
-  readonly #factor: number;
+  readonly #parts: number;
+  readonly #empty: boolean;
   readonly #keys = new Map<string, Use>();
   readonly #accounts = new Map<string, Use>();
   readonly #checks = new WeakMap<LimitedKey, Worked>();
   readonly #tiers: TierOf;
 
-  constructor(settings: LimitSettings, tiers: TierOf = firstTiers) {
+  /** `parts`: of each limit a minute, only the n-th part is ours. `empty`: nothing of it is saved up at the beginning. */
+  constructor(settings: LimitSettings, tiers: TierOf = firstTiers, { parts = 1, empty = false } = {}) {
     this.#settings = settings;
     this.#tiers = tiers;
-    this.#factor = settings.accountFactor ?? ACCOUNT_FACTOR;
+    this.#parts = parts;
+    this.#empty = empty;
   }
 
   takeRequest(key: LimitedKey, category: Category, nowMs: number): RateVerdict {
     const checks = this.#checksOf(key, BUCKET_OF[category]);
-    for (const check of checks) if (waitMs(check, nowMs) > 1e-6) return verdict(check, nowMs, false);
-    let tightest = checks[0] as Check;
+    if (this.#empty) begin(checks, nowMs);
+    for (const check of checks)
+      if (waitMs(check, dueOf(check), nowMs) > 1e-6) return verdict(check, dueOf(check), nowMs, false);
+    let tightest = checks[0] as Counted;
     let least = Number.POSITIVE_INFINITY;
     for (const check of checks) {
-      check.dueMs[check.bucket] = Math.max(nowMs, check.dueMs[check.bucket]) + check.periodMs / check.limit;
-      const left = remaining(check, nowMs);
+      check.dueMs[check.bucket] = Math.max(nowMs, dueOf(check)) + check.periodMs / check.limit;
+      const left = remaining(check, dueOf(check), nowMs);
       if (left < least) {
         least = left;
         tightest = check;
       }
     }
-    return verdict(tightest, nowMs, true);
+    return verdict(tightest, dueOf(tightest), nowMs, true);
   }
 
   enter(key: LimitedKey): PlaceVerdict {
-    const { concurrentPerKey } = this.#settings;
     const used = useOf(this.#keys, key.id);
     const account = useOf(this.#accounts, key.ownerId);
-    const plan = planOf(key.plan).concurrent;
-    const tier = this.#tiers(tierOfPlan(key.plan)).concurrent;
-    const byTier = tier !== null && tier < (plan ?? concurrentPerKey * this.#factor);
-    const accountMax = byTier ? tier : (plan ?? concurrentPerKey * this.#factor);
-    const ofKey = concurrentPerKey - used.inFlight;
-    const ofAccount = accountMax - account.inFlight;
+    const all = accountPlaces(key, this.#settings, this.#tiers);
+    const ofKey = this.#settings.concurrentPerKey - used.inFlight;
+    const ofAccount = all.places - account.inFlight;
     const allowed = ofKey > 0 && ofAccount > 0;
-    if (allowed) {
-      used.inFlight += 1;
-      account.inFlight += 1;
-    }
-    const left = Math.max(0, Math.min(ofKey, ofAccount) - (allowed ? 1 : 0));
-    return ofAccount < ofKey
-      ? {
-          allowed,
-          of: byTier ? 'tier' : plan === null ? 'account' : 'plan',
-          limit: accountMax,
-          remaining: left,
-        }
-      : { allowed, of: 'key', limit: concurrentPerKey, remaining: left };
+    if (!allowed) return placeVerdict(this.#settings, all, { allowed, ofKey, ofAccount });
+    used.inFlight += 1;
+    account.inFlight += 1;
+    return placeVerdict(this.#settings, all, { allowed, ofKey: ofKey - 1, ofAccount: ofAccount - 1 });
   }
 
   leave(key: LimitedKey): void {
@@ -168,75 +165,138 @@ export class MemoryLimits implements Limits {
   }
 
   /** A key's record is replaced when it changes, and so is a tier: what follows from both is worked out once. */
-  #checksOf(key: LimitedKey, bucket: Bucket): readonly Check[] {
+  #checksOf(key: LimitedKey, bucket: Bucket): readonly Counted[] {
     const tier = this.#tiers(tierOfPlan(key.plan));
     let known = this.#checks.get(key);
     if (known?.tier !== tier) {
       known = { tier, of: {} };
       this.#checks.set(key, known);
     }
-    return (known.of[bucket] ??= this.#checksFor(key, bucket, tier));
+    return (known.of[bucket] ??= this.#countedFor(key, bucket, tier));
   }
 
-  #checksFor(key: LimitedKey, bucket: Bucket, tier: Tier): Check[] {
-    const { dueMs } = useOf(this.#keys, key.id);
-    const limit = this.#settings.requestsPerMinute[bucket];
-    const checks: Check[] = [{ of: 'key', dueMs, bucket, limit, periodMs: MINUTE_MS }];
-    const own = key.scope?.requestsPerMinute ?? null;
-    if (own !== null) checks.push({ of: 'key-scope', dueMs, bucket: 'all', limit: own, periodMs: MINUTE_MS });
+  #countedFor(key: LimitedKey, bucket: Bucket, tier: Tier): Counted[] {
+    const own = useOf(this.#keys, key.id).dueMs;
     const account = useOf(this.#accounts, key.ownerId).dueMs;
-    checks.push({
-      of: 'account',
-      dueMs: account,
-      bucket,
-      limit: limit * this.#factor,
-      periodMs: MINUTE_MS,
-    });
-    if (tier.burst !== null)
-      checks.push({
-        of: 'tier-burst',
-        dueMs: account,
-        bucket: 'burst',
-        limit: tier.burst,
-        periodMs: BURST_MS,
-      });
-    if (key.plan === undefined) return checks;
-    const { requestsPerMinute, requestsPerDay } = planOf(key.plan);
-    if (requestsPerMinute !== null)
-      checks.push({
-        of: 'plan',
-        dueMs: account,
-        bucket: 'all',
-        limit: requestsPerMinute,
-        periodMs: MINUTE_MS,
-      });
-    if (requestsPerDay !== null)
-      checks.push({ of: 'plan-day', dueMs: account, bucket: 'day', limit: requestsPerDay, periodMs: DAY_MS });
-    return checks;
+    return checksFor(key, bucket, this.#settings, tier).map((check) => ({
+      ...check,
+      limit: check.limit / this.#parts,
+      dueMs: check.of === 'key' || check.of === 'key-scope' ? own : account,
+    }));
   }
+}
+
+/** Every limit that a request of `category` has to pass, the key's own first. */
+export function checksOf(
+  key: LimitedKey,
+  category: Category,
+  settings: LimitSettings,
+  tier: Tier,
+): readonly Check[] {
+  return checksFor(key, BUCKET_OF[category], settings, tier);
+}
+
+/** How many requests all keys of an account may have under way, and what says so. */
+export interface AccountPlaces {
+  readonly places: number;
+  readonly of: 'account' | 'plan' | 'tier';
+}
+
+export function accountPlaces(key: LimitedKey, settings: LimitSettings, tiers: TierOf): AccountPlaces {
+  const ofPlan = planOf(key.plan).concurrent;
+  const ofTier = tiers(tierOfPlan(key.plan)).concurrent;
+  const places = ofPlan ?? settings.concurrentPerKey * (settings.accountFactor ?? ACCOUNT_FACTOR);
+  if (ofTier !== null && ofTier < places) return { places: ofTier, of: 'tier' };
+  return { places, of: ofPlan === null ? 'account' : 'plan' };
+}
+
+/** What is said of a place, by what is left of the key's and of the account's (after it was taken, where it was). */
+export function placeVerdict(
+  settings: LimitSettings,
+  all: AccountPlaces,
+  { allowed, ofKey, ofAccount }: { allowed: boolean; ofKey: number; ofAccount: number },
+): PlaceVerdict {
+  const left = Math.max(0, Math.min(ofKey, ofAccount));
+  if (ofAccount >= ofKey) return { allowed, of: 'key', limit: settings.concurrentPerKey, remaining: left };
+  return { allowed, of: all.of, limit: all.places, remaining: left };
+}
+
+/** The verdict that follows from when each of `checks` is due next. */
+export function verdictOf(
+  checks: readonly Check[],
+  answer: {
+    readonly refusedBy: number | undefined;
+    readonly nowMs: number;
+    readonly dueMs: readonly number[];
+  },
+  allowed = true,
+): RateVerdict {
+  const { refusedBy, nowMs, dueMs } = answer;
+  if (refusedBy !== undefined)
+    return verdict(checks[refusedBy] as Check, dueMs[refusedBy] as number, nowMs, false);
+  let tightest = 0;
+  let least = Number.POSITIVE_INFINITY;
+  for (const [i, check] of checks.entries()) {
+    const left = remaining(check, dueMs[i] as number, nowMs);
+    if (left < least) {
+      least = left;
+      tightest = i;
+    }
+  }
+  return verdict(checks[tightest] as Check, dueMs[tightest] as number, nowMs, allowed);
+}
+
+function checksFor(key: LimitedKey, bucket: Bucket, settings: LimitSettings, tier: Tier): Check[] {
+  const limit = settings.requestsPerMinute[bucket];
+  const mine = `key:${key.id}`;
+  const whose = `account:${key.ownerId}`;
+  const checks: Check[] = [{ of: 'key', whose: mine, bucket, limit, periodMs: MINUTE_MS }];
+  const own = key.scope?.requestsPerMinute ?? null;
+  if (own !== null)
+    checks.push({ of: 'key-scope', whose: mine, bucket: 'all', limit: own, periodMs: MINUTE_MS });
+  const accountLimit = limit * (settings.accountFactor ?? ACCOUNT_FACTOR);
+  checks.push({ of: 'account', whose, bucket, limit: accountLimit, periodMs: MINUTE_MS });
+  if (tier.burst !== null)
+    checks.push({ of: 'tier-burst', whose, bucket: 'burst', limit: tier.burst, periodMs: BURST_MS });
+  if (key.plan === undefined) return checks;
+  const { requestsPerMinute, requestsPerDay } = planOf(key.plan);
+  if (requestsPerMinute !== null)
+    checks.push({ of: 'plan', whose, bucket: 'all', limit: requestsPerMinute, periodMs: MINUTE_MS });
+  if (requestsPerDay !== null)
+    checks.push({ of: 'plan-day', whose, bucket: 'day', limit: requestsPerDay, periodMs: DAY_MS });
+  return checks;
+}
+
+function dueOf(check: Counted): number {
+  return check.dueMs[check.bucket];
+}
+
+/** Buckets that were never asked begin full: nothing was saved up. */
+function begin(checks: readonly Counted[], nowMs: number): void {
+  for (const { dueMs, bucket, periodMs } of checks) if (dueMs[bucket] === 0) dueMs[bucket] = nowMs + periodMs;
 }
 
 /** How long until this limit would let a request pass; not more than zero when it does. */
-function waitMs(check: Check, nowMs: number): number {
+function waitMs(check: Check, dueMs: number, nowMs: number): number {
   // The bucket is full when the next due time lies a whole period ahead (rounding forgiven).
-  return Math.max(nowMs, check.dueMs[check.bucket]) + check.periodMs / check.limit - check.periodMs - nowMs;
+  return Math.max(nowMs, dueMs) + check.periodMs / check.limit - check.periodMs - nowMs;
 }
 
-function verdict(check: Check, nowMs: number, allowed: boolean): RateVerdict {
-  const ahead = Math.max(0, check.dueMs[check.bucket] - nowMs);
+function verdict(check: Check, dueMs: number, nowMs: number, allowed: boolean): RateVerdict {
+  const ahead = Math.max(0, dueMs - nowMs);
   return {
     allowed,
     of: check.of,
-    limit: check.limit,
-    remaining: remaining(check, nowMs),
+    limit: Math.ceil(check.limit),
+    remaining: remaining(check, dueMs, nowMs),
     resetS: Math.ceil(ahead / 1000),
-    retryAfterS: allowed ? 0 : Math.max(1, Math.ceil(waitMs(check, nowMs) / 1000)),
+    retryAfterS: allowed ? 0 : Math.max(1, Math.ceil(waitMs(check, dueMs, nowMs) / 1000)),
   };
 }
 
 /** How many more requests this limit would let pass right now. */
-function remaining(check: Check, nowMs: number): number {
-  const ahead = Math.max(0, check.dueMs[check.bucket] - nowMs);
+function remaining(check: Check, dueMs: number, nowMs: number): number {
+  const ahead = Math.max(0, dueMs - nowMs);
   return Math.max(0, Math.floor(((check.periodMs - ahead) * check.limit) / check.periodMs + 1e-6));
 }
 

@@ -5,6 +5,7 @@ import { Fault } from '#kit/fault.ts';
 import { PROBE_HEADER } from '#reliability/probe-door.ts';
 import { type BodiesInHand, noRoom, type Room } from './bodies-in-hand.ts';
 import type { ClientAddresses } from './client-address.ts';
+import type { DebugLog } from './debug-log.ts';
 import type { Ask, Endpoint } from './endpoint.ts';
 import { readForm } from './form.ts';
 import { HttpReply, type ReplyWriter } from './http-reply.ts';
@@ -32,6 +33,8 @@ export interface RouteParts {
   /** The largest body, in bytes. */
   readonly bodyBytesMax: number;
   readonly inHand: BodiesInHand;
+  /** What consumers want kept of what they ask; absent: nothing ever is. */
+  readonly debug: DebugLog | undefined;
 }
 
 /** An endpoint whose body is JSON. */
@@ -39,27 +42,30 @@ export interface JsonRoute<A extends Ask> {
   readonly endpoint: Endpoint<A>;
   readonly read: (bytes: Buffer) => A | Fault | Promise<A | Fault>;
   /** Who asks. By default, whose key the headers carry. */
-  readonly admit?: (request: IncomingMessage, requestId: string) => Caller;
+  readonly admit?: (request: IncomingMessage, requestId: string) => Caller | Promise<Caller>;
   /** Another shape of the answer than the endpoint's own. */
   readonly translation?: Translation<A>;
 }
 
 export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>): Handler {
-  const { rooms } = parts;
   return (request, response) => {
-    const opened = open(parts, request, response, route);
-    if (!opened) return;
-    const { caller, reply, translated } = opened;
-    const answer = translated ?? reply;
-    readBody(request, reply, { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) }, (body) => {
-      if (body instanceof Fault) {
-        caller.leave();
-        refuse(request, answer, body);
-        return;
-      }
-      const read = route.read(body);
-      const told = translated ? tell(read, translated) : read;
-      void serve(rooms, route.endpoint, caller, told, body, answer);
+    open(parts, request, response, route, ({ caller, reply, translated }) => {
+      const answer = translated ?? reply;
+      readBody(
+        request,
+        reply,
+        { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) },
+        (body) => {
+          if (body instanceof Fault) {
+            caller.leave();
+            refuse(request, answer, body);
+            return;
+          }
+          const read = route.read(body);
+          const told = translated ? tell(read, translated) : read;
+          answerTo(parts, route.endpoint, caller, told, body, answer);
+        },
+      );
     });
   };
 }
@@ -67,18 +73,40 @@ export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>)
 /** The endpoint whose body is a form with a recording. */
 export function formRoute(parts: RouteParts, endpoint: Endpoint<TranscriptionRequest>): Handler {
   return (request, response) => {
-    const opened = open(parts, request, response, {});
-    if (!opened) return;
-    const { caller, reply } = opened;
-    readForm(request, reply, { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) }, (form) => {
-      if (form instanceof Fault) {
-        caller.leave();
-        refuse(request, reply, form);
-        return;
-      }
-      void serve(parts.rooms, endpoint, caller, readTranscriptionRequest(form), form.file, reply);
+    open(parts, request, response, {}, ({ caller, reply }) => {
+      readForm(
+        request,
+        reply,
+        { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) },
+        (form) => {
+          if (form instanceof Fault) {
+            caller.leave();
+            refuse(request, reply, form);
+            return;
+          }
+          answerTo(parts, endpoint, caller, readTranscriptionRequest(form), form.file, reply);
+        },
+      );
     });
   };
+}
+
+/** Serves a request whose body is here, and copies both for whoever wants that. */
+function answerTo<A extends Ask>(
+  { rooms, debug }: RouteParts,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  read: A | Fault | Promise<A | Fault>,
+  body: Buffer,
+  reply: Reply,
+): void {
+  const { key, requestId } = caller;
+  const copied =
+    key.debugUntil === undefined
+      ? undefined
+      : debug?.copy(key, { requestId, endpoint: endpoint.name, body }, reply);
+  if (copied) void serve(rooms, endpoint, caller, read, body, copied).then(() => copied.over());
+  else void serve(rooms, endpoint, caller, read, body, reply);
 }
 
 /** Tells a translation what it is an answer to, once that was read. */
@@ -91,35 +119,53 @@ function tell<A extends Ask>(
   return read;
 }
 
-/** Admits the caller; undefined when it was refused. */
+interface Opened<A extends Ask> {
+  readonly caller: Caller;
+  readonly reply: HttpReply;
+  readonly translated: TranslatedReply<A> | undefined;
+}
+
+/** Admits the caller, and goes on with `then` unless it was refused: within this call, where nobody had to be asked. */
 function open<A extends Ask>(
   { rooms, writer, closing, addresses, loops }: RouteParts,
   request: IncomingMessage,
   response: ServerResponse,
   route: Pick<JsonRoute<A>, 'admit' | 'translation'>,
-): { caller: Caller; reply: HttpReply; translated: TranslatedReply<A> | undefined } | undefined {
+  then: (opened: Opened<A>) => void,
+): void {
   const requestId = rooms.ids('req');
   const reply = new HttpReply(response, writer, requestId);
   const translated = route.translation && new TranslatedReply(reply, route.translation, requestId);
   try {
     if (closing()) throw new Fault('shutting-down', { retryAfterS: 2 });
     const via = loops.pass(request.headers['cdn-loop']);
+    const goOn = (admitted: Caller): void => {
+      const trace = rooms.traced ? traceOf(request.headers['traceparent'], requestId) : undefined;
+      const caller =
+        via === undefined && !trace
+          ? admitted
+          : { ...admitted, ...(via !== undefined && { via }), ...(trace && { trace }) };
+      const to = caller.key.id === PROBER.id ? request.headers[PROBE_HEADER] : undefined;
+      then({ caller: typeof to === 'string' ? { ...caller, to } : caller, reply, translated });
+    };
     const admitted = route.admit
       ? route.admit(request, requestId)
       : admit(rooms, request.headers.authorization, requestId, () => addresses.of(request));
-    const trace = rooms.traced ? traceOf(request.headers['traceparent'], requestId) : undefined;
-    const caller =
-      via === undefined && !trace
-        ? admitted
-        : { ...admitted, ...(via !== undefined && { via }), ...(trace && { trace }) };
-    if (caller.key.id === PROBER.id) {
-      const to = request.headers[PROBE_HEADER];
-      if (typeof to === 'string') return { caller: { ...caller, to }, reply, translated };
-    }
-    return { caller, reply, translated };
+    if (admitted instanceof Promise) {
+      const asked = async (): Promise<void> => {
+        try {
+          const caller = await admitted;
+          // Whoever left while others were asked sends no body, and no event tells so any more.
+          if (reply.gone) caller.leave();
+          else goOn(caller);
+        } catch (error) {
+          refuse(request, translated ?? reply, asFault(error));
+        }
+      };
+      void asked();
+    } else goOn(admitted);
   } catch (error) {
     refuse(request, translated ?? reply, asFault(error));
-    return undefined;
   }
 }
 

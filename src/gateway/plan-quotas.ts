@@ -18,13 +18,21 @@ import type { Clock } from '#kit/clock.ts';
  * reserved by the dearest that each covered token can cost. A period that was not paid for covers nothing.
  *
  * A reservation that was made before the week ends stays reserved across it, so it can overrun neither week. What was used
- * before this process began is read from the usage list at its start. This is the memory of one process: several gateways
- * over one database each count their own requests until a shared store implements the same face.
+ * before this process began is read from the usage list at its start. `MemoryQuotas` is the memory of one process; several
+ * gateways share theirs behind the same face (`shared-quotas.ts`).
  */
 export interface Quotas {
-  reserve(key: KeyRecord, model: Model, most: { tokens: number; units: number }): Cover;
+  reserve(key: KeyRecord, model: Model, most: { tokens: number; units: number }): Cover | Promise<Cover>;
   /** Ends a reservation with what was used of it, and what that came to. */
   settle(consumerId: string, reserved: Cover, used: Cover, worth: Pico): void;
+  /** What a plan covers for a consumer yet, with what running requests may still give back; null: no quota. */
+  left(consumerId: string, plan: Plan): QuotasLeft | Promise<QuotasLeft>;
+}
+
+export interface QuotasLeft {
+  readonly tokens: number | null;
+  readonly images: number | null;
+  readonly usd: Pico | null;
 }
 
 /** What was covered, by consumer, in the week and the day that hold an instant. */
@@ -109,8 +117,7 @@ export class MemoryQuotas implements Quotas {
     used.images += took.units;
   }
 
-  /** What a plan covers for a consumer yet, with what running requests may still give back; null: no quota. */
-  left(consumerId: string, plan: Plan): { tokens: number | null; images: number | null; usd: Pico | null } {
+  left(consumerId: string, plan: Plan): QuotasLeft {
     const used = this.#of(consumerId, this.#clock.wallMs());
     const { tokensPerWeek, imagesPerDay, coveredTiers } = plan;
     if (coveredTiers.length === 0) return { tokens: null, images: null, usd: null };
@@ -143,7 +150,7 @@ export class MemoryQuotas implements Quotas {
 }
 
 /** The most that one token or piece can cost. A model has a price by the one or by the other. */
-function dearestOf(price: Price): Pico {
+export function dearestOf(price: Price): Pico {
   if (price.unit !== 'token') return price.requestPico;
   return price.inputPico > price.outputPico ? price.inputPico : price.outputPico;
 }

@@ -55,7 +55,7 @@ export class Playground {
   }
 
   /** Lets a request in, by the address it comes from. Throws a `Fault`: 404 where there is no playground, 429, 503. */
-  admit(request: IncomingMessage, requestId: string): Caller {
+  admit(request: IncomingMessage, requestId: string): Caller | Promise<Caller> {
     if (!this.#settings.enabled) throw new Fault('route-unknown');
     const rate = this.#take(householdOf(this.#addresses.of(request)));
     if (!rate.allowed) {
@@ -64,7 +64,10 @@ export class Playground {
         retryAfterS: rate.retryAfterS,
       });
     }
-    return { ...enter(this.#rooms, PLAYGROUND, requestId), rate, whenShort: 'playground-empty' };
+    const caller = enter(this.#rooms, PLAYGROUND, requestId);
+    return caller instanceof Promise
+      ? caller.then((entered) => ofStranger(entered, rate))
+      : ofStranger(caller, rate);
   }
 
   /** What may be asked here. */
@@ -105,4 +108,8 @@ export class Playground {
       retryAfterS: allowed ? 0 : Math.max(1, untilFirstLeaves),
     };
   }
+}
+
+function ofStranger(caller: Caller, rate: RateVerdict): Caller {
+  return { ...caller, rate, whenShort: 'playground-empty' };
 }

@@ -107,7 +107,14 @@ async function serveOnFailingDisk() {
     JSON.stringify({ model: 'model', messages: [{ role: 'user', content: 'Say it.' }], stream: true }),
   );
   disk.failing = { on: 'sync', code: 'EIO' };
-  const over = serve(rooms, chat, admit(rooms, 'Bearer key', 'req_1'), readChatRequest(body), body, reply);
+  const over = serve(
+    rooms,
+    chat,
+    await admit(rooms, 'Bearer key', 'req_1'),
+    readChatRequest(body),
+    body,
+    reply,
+  );
   await clock.advance(20_000);
   await over;
   return { clock, random, disk, ledger, journal };

@@ -15,8 +15,8 @@ import type { Holds } from './inference.ts';
  *
  * Spending is counted for every key from the start of the process; what was spent before is read from the usage list, for
  * keys with a cap at the start, for one that gets its cap later at its first request (that request waits for it; if the
- * list cannot be read, it is refused). This is the memory of one process: several gateways over one database each count
- * their own requests until a shared store implements the same face.
+ * list cannot be read, it is refused). `MemoryCaps` is the memory of one process; several gateways share theirs behind the
+ * same face (`shared-caps.ts`).
  */
 export interface SpendCaps {
   /** Reserves `amount`. `day` or `month`: that cap does not allow it. */
@@ -25,6 +25,10 @@ export interface SpendCaps {
   settle(key: KeyRecord, reserved: Pico, charged: Pico): void;
   /** What the caps leave now; undefined for a key without caps, or before its spending was read. */
   left(key: KeyRecord): CapsLeft | undefined;
+  /** A charge was corrected: the cap gets back what the consumer got back, if it was charged in the window of today. */
+  refunded(keyId: string, chargedAt: number, refund: Pico): void;
+  /** Reads in advance what a key has spent that was given a cap just now. */
+  prepare(key: KeyRecord): void;
 }
 
 export type CapVerdict = true | 'day' | 'month';
@@ -117,7 +121,6 @@ export class MemoryCaps implements SpendCaps {
     };
   }
 
-  /** A charge was corrected: the cap gets back what the consumer got back, if it was charged in the window of today. */
   refunded(keyId: string, chargedAt: number, refund: Pico): void {
     const purse = this.#purses.get(this.#families.get(keyId) ?? keyId);
     if (!purse) return;
@@ -126,7 +129,6 @@ export class MemoryCaps implements SpendCaps {
     if (monthOf(chargedAt) === purse.month) purse.spentMonth -= refund;
   }
 
-  /** Reads in advance what a key has spent that was given a cap just now. */
   prepare(key: KeyRecord): void {
     if (isCapped(key) && !key.revoked) void this.#readOnce(familyOf(key), this.#purseOf(key));
   }
@@ -275,14 +277,14 @@ export class CappedHolds implements Holds {
 
 type Capped = KeyRecord & { readonly scope: NonNullable<KeyRecord['scope']> };
 
-function isCapped(key: KeyRecord): key is Capped {
+export function isCapped(key: KeyRecord): key is Capped {
   return key.scope !== undefined && (key.scope.capDay !== null || key.scope.capMonth !== null);
 }
 
-function familyOf(key: KeyRecord): string {
+export function familyOf(key: KeyRecord): string {
   return key.familyId ?? key.id;
 }
 
-function atLeastZero(amount: Pico): Pico {
+export function atLeastZero(amount: Pico): Pico {
   return amount < 0n ? 0n : amount;
 }

@@ -14,7 +14,7 @@ import { type Judgement, judgement } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import type { Filter } from '#routing/narrow.ts';
 import { saysSomething } from './answer.ts';
-import type { Answer, Attempt, AttemptEnd, Expected, Link } from './link.ts';
+import type { Answer, Attempt, AttemptEnd, Expected, Gather, Link } from './link.ts';
 import { Roster } from './roster.ts';
 
 /**
@@ -169,6 +169,8 @@ export interface Order {
   readonly retriesMax?: number;
   /** The one candidate that may serve it, by its id; absent: whoever routing chooses. For probes. */
   readonly to?: string;
+  /** Its first attempt may share a call with others (`gather.ts`). */
+  readonly gather?: Gather;
   /** What the consumer and the house prefer for this request; absent: nothing in particular. */
   readonly wish?: Wish;
 }
@@ -354,6 +356,8 @@ export class Run {
         body: order.body,
         set: order.set,
         via: order.via,
+        // A second try goes alone: who broke the first call is not known.
+        ...(order.gather && this.#attempts === 1 && { gather: order.gather }),
         ...(order.trace && { traceparent: traceparentOf(order.trace, attemptId) }),
         deadlineMs: Math.max(
           1,
@@ -419,6 +423,11 @@ export class Run {
         this.#lastFailure = 'providers-busy';
         break;
       case 'lost': {
+        if (end.between) {
+          this.#closeAttempt('neutral', 'between');
+          this.#lastFailure = 'gateway-lost';
+          break;
+        }
         const providerId = this.#candidate?.providerId ?? '';
         const poison = this.#parts.outcomes.linkLost(this.#order, providerId, hadContent);
         this.#closeAttempt(judgement('lost', poison), 'lost');
@@ -437,7 +446,8 @@ export class Run {
         this.#lastFailure = end.errorCode ?? 'provider-failed';
         break;
     }
-    if (hadContent) this.#finish({ outcome: 'broken', errorCode: 'provider-cut-off', usage: end.usage });
+    const errorCode = end.between ? 'gateway-lost' : 'provider-cut-off';
+    if (hadContent) this.#finish({ outcome: 'broken', errorCode, usage: end.usage });
     else this.#retryLater();
   }
 

@@ -63,6 +63,18 @@ export class Registry {
     return this.#byLink.get(candidate.linkId)?.link;
   }
 
+  /** Takes a place at a candidate for a call that is not sent yet. The answer gives it back, once. */
+  holdPlace(candidate: Candidate, modelId: string): () => void {
+    const presence = this.#byLink.get(candidate.linkId);
+    if (!presence) return () => {};
+    this.began(presence, modelId);
+    let held = true;
+    return () => {
+      if (held) this.ended(presence, modelId);
+      held = false;
+    };
+  }
+
   /** Has the node of a candidate load its model. */
   async warmUp(candidate: Candidate, modelId: string): Promise<WarmUpAnswer> {
     return (await this.#byLink.get(candidate.linkId)?.warmUp(modelId)) ?? 'unanswered';
@@ -88,15 +100,31 @@ export class Registry {
     return this.#byNode.get(nodeId);
   }
 
-  /** Everybody who is connected. */
-  present(): IterableIterator<Presence> {
+  /** Everybody who is connected here. */
+  *present(): IterableIterator<Presence> {
+    for (const presence of this.#byLink.values()) if (presence.gateway === undefined) yield presence;
+  }
+
+  /** Everybody who is connected here or at another gateway that told of it. */
+  everywhere(): IterableIterator<Presence> {
     return this.#byLink.values();
   }
 
-  /** Attempts under way on all links. */
+  /** Whoever is connected here by this link. */
+  presenceByLink(linkId: string): Presence | undefined {
+    const presence = this.#byLink.get(linkId);
+    return presence?.gateway === undefined ? presence : undefined;
+  }
+
+  /** Is the node of a candidate connected to this very process? */
+  isHere(candidate: Candidate): boolean {
+    return this.presenceByLink(candidate.linkId) !== undefined;
+  }
+
+  /** Attempts under way on all links of this process. */
   get inFlight(): number {
     let sum = 0;
-    for (const presence of this.#byLink.values()) sum += presence.inFlight;
+    for (const presence of this.present()) sum += presence.inFlight;
     return sum;
   }
 
@@ -105,17 +133,34 @@ export class Registry {
     return this.#bufferedBytes;
   }
 
-  /** A node is here. Whoever was here under its id must have left before. */
+  /** A node is here, or at another gateway. Whoever was here under its id must have left before. */
   enter(presence: Presence, link: Link): void {
     presence.link = link;
+    presence.changes += 1;
     this.#byLink.set(presence.linkId, presence);
-    this.#byNode.set(presence.nodeId, presence);
+    if (presence.gateway === undefined) this.#byNode.set(presence.nodeId, presence);
+  }
+
+  /** What others have under way at a node of another gateway. Its own requests this process counts itself. */
+  elsewhere(
+    presence: Presence,
+    counts: { readonly link: number; readonly models: ReadonlyMap<string, number> },
+  ): void {
+    presence.inFlight += counts.link - presence.elsewhere.link;
+    for (const candidate of presence.known.values()) {
+      const before = presence.elsewhere.models.get(candidate.modelId) ?? 0;
+      candidate.inFlight += (counts.models.get(candidate.modelId) ?? 0) - before;
+      candidate.linkInFlight = presence.inFlight;
+    }
+    presence.elsewhere = counts;
   }
 
   /** Replaces what a node serves, whole. Candidates of models that stay keep their counts. */
   serve(presence: Presence, models: readonly DeclaredModel[], about: ServiceTerms): void {
     presence.vramGb = about.vramGb;
     presence.linkCapacity = about.linkCapacity;
+    presence.requestBytesMax = about.requestBytesMax;
+    presence.changes += 1;
     const wanted = new Map(models.map((model) => [model.modelId, model]));
     for (const candidate of presence.serving.values()) {
       if (!wanted.has(candidate.modelId)) this.#withdraw(presence, candidate);
@@ -155,6 +200,7 @@ export class Registry {
 
   /** The agent's word on the health of the models it serves; of others it has none. */
   health(presence: Presence, words: Readonly<Record<string, Candidate['health']>>): void {
+    presence.changes += 1;
     presence.ill = namesOfIll(words);
     for (const candidate of presence.serving.values()) {
       if (!Object.hasOwn(words, candidate.name)) continue;
@@ -169,6 +215,7 @@ export class Registry {
   /** The models that the agent lists as ready, by its own names: it serves no other for now. */
   ready(presence: Presence, names: ReadonlySet<string>): void {
     for (const candidate of presence.serving.values()) {
+      if (candidate.ready !== names.has(candidate.name)) presence.changes += 1;
       candidate.ready = names.has(candidate.name);
       this.#refresh(presence, candidate);
     }
@@ -179,12 +226,14 @@ export class Registry {
     const candidate = presence.serving.get(modelId);
     if (!candidate) return;
     candidate.ready = false;
+    presence.changes += 1;
     this.#refresh(presence, candidate);
   }
 
   /** A node asks for no more work, or does so no longer. */
   drain(presence: Presence, draining: boolean): void {
     presence.draining = draining;
+    presence.changes += 1;
     for (const candidate of presence.serving.values()) candidate.draining = draining;
   }
 
@@ -205,9 +254,10 @@ export class Registry {
 
   /** Something that keeps a node from serving came or went. */
   standingChanged(nodeId: string): void {
-    const presence = this.#byNode.get(nodeId);
-    if (!presence) return;
-    for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
+    for (const presence of this.#byLink.values()) {
+      if (presence.nodeId !== nodeId) continue;
+      for (const candidate of presence.serving.values()) this.#refresh(presence, candidate);
+    }
   }
 
   /** By model: what keeps a node from serving it, beside its provider's state. */
@@ -425,6 +475,18 @@ export class Presence {
   inFlight = 0;
   bufferedBytes = 0;
   linkCapacity = 0;
+  requestBytesMax = 0;
+  /** The gateway that it is connected to, where that is another than this one. */
+  readonly gateway: string | undefined;
+  /** Its agent holds links to several gateways at once, and a newer one is no reason to end an older. */
+  readonly several: boolean;
+  /** Rises whenever something changes of which other gateways are told. */
+  changes = 0;
+  /** Of another gateway's node: what it has under way that is not ours. */
+  elsewhere: { readonly link: number; readonly models: ReadonlyMap<string, number> } = {
+    link: 0,
+    models: new Map(),
+  };
   vramGb: number | null = null;
   /** The models that its agent called unhealthy last, by the agent's names: such a one may be offered no more. */
   ill: readonly string[] = [];
@@ -445,8 +507,14 @@ export class Presence {
       | 'evict'
       | 'warmUp'
       | 'providerChanged'
-    > & { tell?: (notice: Notice) => void },
+    > & {
+      readonly tell?: (notice: Notice) => void;
+      readonly gateway?: string;
+      readonly several?: boolean;
+    },
   ) {
+    this.gateway = about.gateway;
+    this.several = about.several ?? false;
     this.linkId = about.linkId;
     this.nodeId = about.nodeId;
     this.providerId = about.providerId;

@@ -3,7 +3,7 @@ import type { Clock } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import type { Randomness } from '#kit/random.ts';
-import { STREAM_EXTENSION } from '#wire/agent/frames.ts';
+import { SEVERAL_LINKS, STREAM_EXTENSION } from '#wire/agent/frames.ts';
 import {
   type Envelope,
   encodeMessage,
@@ -353,6 +353,7 @@ export class Session {
       linkId: this.id,
       ...who,
       mode: 'websocket',
+      several: register.capabilities.includes(SEVERAL_LINKS),
       connectedAtMs: clock.nowMs(),
       evict: (why) => this.#evict(why),
       warmUp: (modelId) => this.#warmUps.ask(this.#parts.ids(WARM_UP_ID), presence.nameOf(modelId)),

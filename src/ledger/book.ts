@@ -136,7 +136,7 @@ export class Book implements UsagePosting {
 
     // Columns by name: during an upgrade the tables may have more of them than this version knows, each with a default.
     if (plan.usage.length > 0) {
-      const rows = plan.usage.map(usageRow);
+      const rows = plan.usage.map((record) => ({ ...usageRow(record), instance: this.#instance }));
       const columns = sql(Object.keys(rows[0] as object));
       await sql`
         insert into usage (${columns})

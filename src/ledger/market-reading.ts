@@ -53,6 +53,41 @@ export class MarketReading {
     return new Map(rows.map(({ key_id, day, month }) => [key_id, { day, month }]));
   }
 
+  /** What was charged through these keys since an instant, by the gateway that served it; of `own`, before `ownBefore`. */
+  async spentByInstance(
+    keyIds: readonly string[],
+    window: { since: number; own: string; ownBefore: number },
+  ): Promise<Map<string, Pico>> {
+    const rows = await this.#database.sql<{ instance: string; spent: Pico }[]>`
+      select coalesce(u.instance, '') as instance, sum(u.charge - coalesce(c.refund, 0))::numeric as spent
+      from usage u left join corrections c on c.request_id = u.id
+      where u.key_id = any(${[...keyIds]}) and u.at >= ${new Date(window.since)} and u.charge > 0
+        and (u.instance is distinct from ${window.own} or u.at < ${new Date(window.ownBefore)})
+      group by 1`;
+    return new Map(rows.map(({ instance, spent }) => [instance, spent]));
+  }
+
+  /** What a consumer's plan covered since an instant, by the gateway that served it; of `own`, before `ownBefore`. */
+  async coveredByInstance(
+    consumerId: string,
+    window: { since: number; own: string; ownBefore: number },
+  ): Promise<Map<string, { tokens: number; units: number; worth: Pico }>> {
+    const rows = await this.#database.sql<{ instance: string; tokens: bigint; units: bigint; worth: Pico }[]>`
+      select coalesce(instance, '') as instance, sum(covered_tokens)::bigint as tokens,
+        sum(covered_units)::bigint as units, sum(covered)::numeric as worth
+      from usage
+      where consumer_id = ${consumerId} and at >= ${new Date(window.since)}
+        and (covered_tokens > 0 or covered_units > 0)
+        and (instance is distinct from ${window.own} or at < ${new Date(window.ownBefore)})
+      group by 1`;
+    return new Map(
+      rows.map(({ instance, tokens, units, worth }) => [
+        instance,
+        { tokens: Number(tokens), units: Number(units), worth },
+      ]),
+    );
+  }
+
   /** The latest requests of a consumer, or of all, newest first. */
   async usageOf(consumerId: string | undefined, limit: number): Promise<UsageLine[]> {
     return await latestUsage(this.#database, { consumerId, limit });

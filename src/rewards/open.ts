@@ -1,4 +1,5 @@
 import type { Database } from '#db/database.ts';
+import type { Once } from '#db/round-terms.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
@@ -23,8 +24,10 @@ export function openRewards(parts: {
   /** Undefined: nothing is paid out here. */
   settle: (() => Promise<unknown>) | undefined;
   failed: (error: unknown) => void;
+  /** By default every round is this process's. */
+  once?: Once;
 }): { book: RewardBook; close(): Promise<void> } {
-  const { database, patientDatabase, clock, log, present, settle } = parts;
+  const { database, patientDatabase, clock, log, present, settle, once = (_name, work) => work() } = parts;
   const presence = new Presence({ database, clock, log, present });
   const rewarder = new Rewarder({
     database,
@@ -36,8 +39,10 @@ export function openRewards(parts: {
   const rounds = new Rounds(clock, {
     periodMs: ROUND_EVERY_MS,
     work: async () => {
-      await rewarder.round();
-      await settle?.();
+      await once('rewards', async () => {
+        await rewarder.round();
+        await settle?.();
+      });
     },
     failed: parts.failed,
   });

@@ -1,3 +1,4 @@
+import type { Once } from '#db/round-terms.ts';
 import { dayOf } from '#domain/window.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
@@ -36,15 +37,19 @@ export function openNights(parts: {
   audited?: (result: AuditResult, tookMs: number) => Promise<void>;
   clock: Clock;
   log: Logger;
+  /** By default every round is this process's. */
+  once?: Once;
 }): { standing(): AuditStanding; close(): Promise<void> } {
-  const { settler, clock, log } = parts;
+  const { settler, clock, log, once = (_name, work) => work() } = parts;
   const rounds: Rounds[] = [];
   if (settler) {
     rounds.push(
       new Rounds(clock, {
         periodMs: SETTLE_EVERY_MS,
         work: async () => {
-          await settler.round();
+          await once('settlement', async () => {
+            await settler.round();
+          });
         },
         failed: (error) => settlementFailed(log, error),
       }),

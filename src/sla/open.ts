@@ -1,3 +1,4 @@
+import type { Once } from '#db/round-terms.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
@@ -12,14 +13,19 @@ export const SLA_DEADLINE_MS = 1_200_000;
 /** Closes months while a market is open. What stands still is an error line of the log. */
 export function openSlaRounds(
   desk: SlaDesk,
-  { clock, log }: { clock: Clock; log: Logger },
+  { clock, log, once }: { clock: Clock; log: Logger; once: Once },
 ): { close(): Promise<void> } {
   return new Rounds(clock, {
     periodMs: EVERY_MS,
     work: async () => {
-      for (const { month, made, reports } of await desk.round()) {
-        log.info({ month, made, reports: reports.length }, 'A month of service level agreements was closed.');
-      }
+      await once('sla', async () => {
+        for (const { month, made, reports } of await desk.round()) {
+          log.info(
+            { month, made, reports: reports.length },
+            'A month of service level agreements was closed.',
+          );
+        }
+      });
     },
     failed: (error) => {
       if (error instanceof Fault && error.code === 'database-unreachable') {

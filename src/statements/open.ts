@@ -1,4 +1,5 @@
 import type { Database } from '#db/database.ts';
+import type { Once } from '#db/round-terms.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
@@ -84,16 +85,18 @@ const EVERY_MS = 600_000;
 /** Closes months and issues documents while a market is open. What stands still is an error line of the log. */
 export function openStatementsRounds(
   { billing }: Statements,
-  { clock, log }: { clock: Clock; log: Logger },
+  { clock, log, once = (_name, work) => work() }: { clock: Clock; log: Logger; once?: Once },
 ): { close(): Promise<void> } {
   return new Rounds(clock, {
     periodMs: EVERY_MS,
     work: async () => {
-      const { months, documents } = await billing.round();
-      if (months.length > 0) log.info({ months, documents }, 'A month was closed and its invoices issued.');
+      await once('statements', async () => {
+        const { months, documents } = await billing.round();
+        if (months.length > 0) log.info({ months, documents }, 'A month was closed and its invoices issued.');
+      });
     },
     failed: (error) => {
-      if (error instanceof Fault && error.code === 'database-unreachable') {
+      if (error instanceof Fault && ['database-unreachable', 'term-over'].includes(error.code)) {
         log.warn({ err: error }, 'Invoices could not be issued; it will be tried again.');
       } else {
         log.error({ err: error }, 'Invoices stand still: a person must look.');

@@ -920,3 +920,7 @@ export type EarningsAnswer = z.output<typeof earningsAnswer>;
 export type ProviderModelsAnswer = z.output<typeof providerModelsAnswer>;
 export type ProviderStatsAnswer = z.output<typeof providerStatsAnswer>;
 export type KeyAnswerBody = z.output<typeof keyAnswer>;
+export type AppealsAnswer = z.output<typeof appealsAnswer>;
+export type CollateralContractAnswer = z.output<typeof collateralContractAnswer>;
+export type MarketFacts = z.output<typeof marketFacts>;
+export type UpgradeAnswer = z.output<typeof upgradeAnswer>;

@@ -368,6 +368,15 @@ export const ERRORS = {
     true,
     'The answer was cut off. You were not charged.',
   ),
+  'gateway-lost': row(
+    502,
+    'server_error',
+    'gateway_lost',
+    'platform',
+    true,
+    true,
+    'A connection within this market was lost. You were not charged.',
+  ),
   'provider-failed': row(
     502,
     'server_error',

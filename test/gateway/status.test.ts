@@ -453,6 +453,7 @@ test('every other row is of another address, of a journey (test/journeys), or a 
     'client-too-slow',
     'conflict',
     'cross-site',
+    'gateway-lost',
     'generation-unknown',
     'internal',
     'key-cap-reached',

@@ -3,7 +3,7 @@ import { priceOf } from '#domain/price.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import { readChatRequest } from '#gateway/body.ts';
 import { chat } from '#gateway/endpoints/chat.ts';
-import { admit, type InferenceRooms, serve } from '#gateway/inference.ts';
+import { admit, type Caller, type InferenceRooms, serve } from '#gateway/inference.ts';
 import { sendError } from '#gateway/send-error.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
@@ -366,7 +366,8 @@ export class World implements NodeWorld {
     };
     try {
       const authorization = drawn.secret === undefined ? undefined : `Bearer ${drawn.secret}`;
-      const caller = admit(life.rooms, authorization, request.requestId);
+      // Limits in memory answer at once.
+      const caller = admit(life.rooms, authorization, request.requestId) as Caller;
       const rooms = this.#roomsFor(request, life, host);
       const read = readChatRequest(drawn.body, BODY_LIMITS);
       serve(rooms, chat, caller, read, drawn.body, request.reply).then(over, (error) => {

@@ -26,7 +26,7 @@ export function PageHead({
         <h1 ref={heading} tabIndex={-1} className="text-2xl font-semibold wrap-anywhere">
           {title}
         </h1>
-        {children && <div className="mt-1 max-w-2xl text-soft">{children}</div>}
+        {children && <div className="mt-1 max-w-2xl text-pretty text-soft">{children}</div>}
       </div>
       {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
     </header>

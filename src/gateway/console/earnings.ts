@@ -48,7 +48,7 @@ export function earningsRoutes(rooms: ConsoleRooms): Route[] {
         rooms.rewards.uptimePercent(visit.providerId, clock.wallMs()),
       ]);
       let here = false;
-      for (const presence of rooms.registry.present()) here ||= presence.providerId === visit.providerId;
+      for (const presence of rooms.registry.everywhere()) here ||= presence.providerId === visit.providerId;
       const lastAt = here ? clock.wallMs() : (details?.lastConnectedAt ?? null);
       return {
         total_inferences: totals.requests,
@@ -109,7 +109,7 @@ function modelDetails(
   work: readonly ProviderModelWork[],
 ): ProviderModelsAnswer {
   const offers = new Map<string, Candidate[]>();
-  for (const presence of rooms.registry.present()) {
+  for (const presence of rooms.registry.everywhere()) {
     if (presence.providerId !== providerId) continue;
     for (const candidate of presence.serving.values()) {
       const known = offers.get(candidate.modelId);

@@ -115,7 +115,7 @@ export function liveSources(
       const nodes = new Map<string, NodesEvent>(
         ids.map((id) => [id, { online: 0, in_flight: 0, nodes: [] }]),
       );
-      for (const { providerId, nodeId, mode, inFlight } of rooms.registry.present()) {
+      for (const { providerId, nodeId, mode, inFlight } of rooms.registry.everywhere()) {
         const of = nodes.get(providerId);
         if (!of) continue;
         of.online += 1;

@@ -75,7 +75,7 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
     }),
     route('GET /api/v1/user/me/plan', forUser, async (visit) => {
       const { plan, paidUntil } = await rooms.funds.planFees.standing(visit.user.consumerId);
-      const left = rooms.quotas.left(visit.user.consumerId, plan);
+      const left = await rooms.quotas.left(visit.user.consumerId, plan);
       return {
         plan: plan.name,
         title: plan.title,

@@ -20,7 +20,7 @@ export function operatorRoutes(rooms: ConsoleRooms): Route[] {
   /** Providers as they are listed, with what is connected in this moment. */
   const lines = () => {
     const here = new Map<string, { online: number; inFlight: number }>();
-    for (const { providerId, inFlight } of rooms.registry.present()) {
+    for (const { providerId, inFlight } of rooms.registry.everywhere()) {
       const of = here.get(providerId) ?? { online: 0, inFlight: 0 };
       here.set(providerId, { online: of.online + 1, inFlight: of.inFlight + inFlight });
     }

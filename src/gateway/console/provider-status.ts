@@ -16,7 +16,7 @@ export function providerStatus(
         id: string,
       ): { name: string; state: ProviderState; reason?: string; withheldUntil?: number } | undefined;
     };
-    registry: { present(): Iterable<Present> };
+    registry: { everywhere(): Iterable<Present> };
     /** What a benchmark says against a node; asked where the market demands one. */
     standings: { against(nodeId: string, modelId: string): string | undefined };
     life: LifeTerms;
@@ -48,7 +48,7 @@ export function providerStatus(
       },
     };
   }
-  const present = [...rooms.registry.present()].filter(({ providerId }) => providerId === key.ownerId);
+  const present = [...rooms.registry.everywhere()].filter(({ providerId }) => providerId === key.ownerId);
   const connected = present.length > 0;
   const { state, reason = '', withheldUntil } = provider;
   const warnings = state === 'suspended' ? ['No requests are routed to this provider.'] : [];

@@ -100,7 +100,9 @@ export function providerViewRoutes(rooms: ConsoleRooms): Route[] {
         const provider = rooms.providers.find(providerId);
         const status = provider?.state ?? 'removed';
         const living = keys.filter(({ revoked }) => !revoked).length;
-        const online = [...rooms.registry.present()].filter((each) => each.providerId === providerId).length;
+        const online = [...rooms.registry.everywhere()].filter(
+          (each) => each.providerId === providerId,
+        ).length;
         const { book } = rooms.benchmarks;
         const turns = book.ofProvider(providerId);
         const passed = turns.filter(
@@ -165,7 +167,7 @@ export async function nodesOf(
 ): Promise<NodesAnswer['nodes']> {
   const { clock } = rooms;
   const here = new Map(
-    [...rooms.registry.present()]
+    [...rooms.registry.everywhere()]
       .filter((each) => each.providerId === providerId)
       .map((each) => [each.nodeId, each]),
   );
@@ -177,7 +179,7 @@ export async function nodesOf(
       name: node.name,
       hardware: { ...node.hardware },
       first_seen: iso(node.firstSeen),
-      last_seen: iso(presence ? clock.wallMs() - (clock.nowMs() - presence.heardAtMs) : node.lastSeen),
+      last_seen: iso(presence ? clock.wallMs() - unheardMs(presence, clock.nowMs()) : node.lastSeen),
       online: presence !== undefined,
       draining: presence?.draining ?? false,
       in_flight: presence?.inFlight ?? 0,
@@ -192,4 +194,9 @@ export async function nodesOf(
       })),
     };
   });
+}
+
+/** Of a node at another gateway, that one's word is news as long as the link stands. */
+function unheardMs(of: { gateway: string | undefined; heardAtMs: number }, nowMs: number): number {
+  return of.gateway === undefined ? nowMs - of.heardAtMs : 0;
 }

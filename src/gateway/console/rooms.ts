@@ -15,6 +15,7 @@ import type { Registry } from '#hub/registry.ts';
 import type { ServiceBook } from '#hub/service-book.ts';
 import type { Accounts } from '#identity/accounts.ts';
 import type { ConsumerDesk } from '#identity/consumer-desk.ts';
+import type { DebugBook } from '#identity/debug-book.ts';
 import type { EndpointDesk } from '#identity/endpoint-desk.ts';
 import type { KeyDesk } from '#identity/key-desk.ts';
 import type { OperatorLog } from '#identity/operator-log.ts';
@@ -41,7 +42,7 @@ import type { SlaDesk } from '#sla/desk.ts';
 import type { Statements } from '#statements/open.ts';
 import type { ClientAddresses } from '../client-address.ts';
 import type { LiveEvents } from '../live-events.ts';
-import type { MemoryQuotas } from '../plan-quotas.ts';
+import type { Quotas } from '../plan-quotas.ts';
 import type { SpendCaps } from '../spend-caps.ts';
 
 /** Where this market is for others. */
@@ -62,6 +63,7 @@ export interface ConsoleRooms {
   readonly log: Logger;
   readonly accounts: Accounts;
   readonly factors: SecondFactors;
+  readonly debugBook: DebugBook;
   readonly operatorLog: OperatorLog;
   readonly keyDesk: KeyDesk;
   readonly providerDesk: ProviderDesk;
@@ -103,7 +105,7 @@ export interface ConsoleRooms {
   readonly tiers: Pick<TierView, 'of' | 'set'>;
   readonly reservations: Pick<ReservationView, 'list' | 'add' | 'end'>;
   readonly caps: Pick<SpendCaps, 'left'>;
-  readonly quotas: Pick<MemoryQuotas, 'left'>;
+  readonly quotas: Pick<Quotas, 'left'>;
   /** `look` learns what was changed a moment ago: whoever is told that a key was made or revoked finds it so at once. */
   readonly keys: { find(secret: string): KeyAnswer; look(keyIds: readonly string[]): Promise<void> };
   readonly providers: {
@@ -111,7 +113,7 @@ export interface ConsoleRooms {
     look(id: string): Promise<void>;
   };
   readonly models: { resolve(name: string): Model | undefined; list(): readonly Model[] };
-  readonly registry: Pick<Registry, 'present' | 'candidates'>;
+  readonly registry: Pick<Registry, 'everywhere' | 'candidates'>;
   readonly sessions: Pick<SessionBook, 'of' | 'nodeMs'>;
   readonly measured: {
     readonly table: Pick<MinuteTable, 'figures'>;

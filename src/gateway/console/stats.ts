@@ -35,7 +35,7 @@ export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly 
     const asked = await demand();
     const nodes = new Set<string>();
     const providers = new Set<string>();
-    for (const { nodeId, providerId, mode } of rooms.registry.present()) {
+    for (const { nodeId, providerId, mode } of rooms.registry.everywhere()) {
       // An endpoint is somebody's server elsewhere, no node of this network.
       if (mode === 'websocket') nodes.add(nodeId);
       providers.add(providerId);
@@ -92,7 +92,7 @@ export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly 
     }),
     route('GET /api/v1/stats/gpu', open, async () => {
       const bySize = new Map<number | null, number>();
-      for (const { vramGb, mode } of rooms.registry.present())
+      for (const { vramGb, mode } of rooms.registry.everywhere())
         if (mode === 'websocket') bySize.set(vramGb, (bySize.get(vramGb) ?? 0) + 1);
       const known = [...bySize].filter(([size]) => size !== null) as [number, number][];
       return enveloped({
@@ -105,7 +105,7 @@ export function statsRoutes(rooms: ConsoleRooms, demand: () => Promise<readonly 
     route('GET /api/v1/stats/utilization', open, async () => {
       let inFlight = 0;
       let capacity = 0;
-      for (const presence of rooms.registry.present()) {
+      for (const presence of rooms.registry.everywhere()) {
         inFlight += presence.inFlight;
         capacity += presence.linkCapacity;
       }

@@ -66,7 +66,7 @@ async function why(
   // What an agent says is ill it may offer no more: then it is here all the same, or nobody would hear why.
   const ill = new Set<string>();
   let connected = 0;
-  for (const presence of rooms.registry.present()) {
+  for (const presence of rooms.registry.everywhere()) {
     if (presence.providerId !== providerId) continue;
     connected += 1;
     for (const modelId of presence.serving.keys()) offered.add(modelId);

@@ -36,6 +36,8 @@ export const DATA_PREFIX_BYTES = 4;
 export const MAX_FRAME_PAYLOAD_BYTES = 16_384;
 /** What an agent lists in `capabilities`, and a hub in the `extensions` of its register ack, to speak these frames. */
 export const STREAM_EXTENSION = 'cygnet.stream.v1';
+/** What an agent lists in `capabilities` that is connected to several gateways of one market at once. */
+export const SEVERAL_LINKS = 'cygnet.several.v1';
 
 /**
  * What a `job` frame says. The body follows in `body` frames, as the consumer sent it: JSON, or for `audio/transcriptions`
