@@ -54,7 +54,7 @@ export function ModelId({ id }: { id: string }) {
   return id === '' ? 'all models' : <span className="font-mono text-sm wrap-anywhere">{id}</span>;
 }
 
-export const SEVERITIES = {
+const SEVERITIES = {
   minor: 'neutral',
   major: 'warn',
   critical: 'bad',
