@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { LikenessBook } from '#benchmark/likeness/book.ts';
 import { openBenchmarks } from '#benchmark/open.ts';
-import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
+import { type BenchmarkSettings, DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
 import { isAsked } from '#benchmark/tasks/paper.ts';
 import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
@@ -45,6 +46,7 @@ import { Dispatcher, type PickNext } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
 import { Gatherer } from '#hub/gather.ts';
 import { Hub } from '#hub/hub.ts';
+import type { Standings as HubStandings } from '#hub/ports.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { WarmUps } from '#hub/warm-up.ts';
@@ -229,6 +231,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       },
     });
     closing.push(() => turns.close());
+    const unlike = await LikenessBook.open({ database, clock, log: benchmarkLog });
+    closing.push(() => unlike.close());
     const hub: Hub = new Hub(
       {
         clock,
@@ -240,7 +244,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
         sessions,
-        standings: held.mode === 'enforce' ? turns : undefined,
+        standings: standingsOf(benchmarkSettings, { turns, unlike }),
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
       {
@@ -269,6 +273,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       models: catalogue,
       collateral: funds.collateral,
       book: turns,
+      unlike,
+      askLike: (...question) => watching.door.ask(...question),
       settings: benchmarkSettings,
       terms: life,
       look: (providerId) => providers.look(providerId),
@@ -293,6 +299,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const watching = openWatching({
       settings: {
         ...config.watch,
+        doorForOthers: held.likeness !== 'off',
         mail:
           config.watch.mailTo === undefined
             ? undefined
@@ -1045,6 +1052,23 @@ function openRewardRounds(
     close: async () => {
       await rewards.close();
       await patientDatabase.close();
+    },
+  };
+}
+
+/** What benchmarks and likeness say against nodes, as far as it is enforced. */
+function standingsOf(
+  settings: Pick<BenchmarkSettings, 'mode' | 'likeness'>,
+  { turns, unlike }: { turns: TurnBook; unlike: LikenessBook },
+): HubStandings {
+  return {
+    against: (...place) => (settings.mode === 'enforce' ? turns.against(...place) : undefined),
+    behind: (...place) => (settings.likeness === 'enforce' ? unlike.behind(...place) : undefined),
+    watch: (changed) => {
+      const stops = [turns.watch(changed), unlike.watch(changed)];
+      return () => {
+        for (const stop of stops) stop();
+      };
     },
   };
 }

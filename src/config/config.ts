@@ -261,6 +261,11 @@ export interface BenchmarkSettings {
   readonly questionMs: number;
   /** Between two questions: a pause of chance up to this. */
   readonly pauseMsMax: number;
+  /** Whether the answers of several providers are compared, and whether it is held against who answers unlike the others. */
+  readonly likeness: 'off' | 'watch' | 'enforce';
+  readonly likenessEveryMs: number;
+  /** Between two nodes that a comparison asks: a pause of chance up to this. */
+  readonly likenessPauseMsMax: number;
 }
 
 /** External endpoints: what seals their keys, and where they may be. */
@@ -463,6 +468,9 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       slashPercents: env.slashLadder,
       questionMs: 60_000,
       pauseMsMax: 1_500,
+      likeness: env.likeness,
+      likenessEveryMs: env.likenessEveryHours * 3_600_000,
+      likenessPauseMsMax: 20_000,
     },
     external: {
       secret: env.secret,

@@ -633,6 +633,18 @@ export const VARIABLES = {
     '24',
     'How often a node is benchmarked on each of its models, in hours.',
   ),
+  likeness: plain(
+    'CYGNET_LIKENESS',
+    oneOf('off', 'watch', 'enforce'),
+    'watch',
+    'Whether the same ordinary prompts are asked of several providers (watch), and whether nodes that answer unlike the others stand behind them (enforce).',
+  ),
+  likenessEveryHours: plain(
+    'CYGNET_LIKENESS_EVERY_HOURS',
+    whole(1, 720),
+    '4',
+    'How often the nodes of a model are compared, in hours, more or less by half. The allowance of probes pays.',
+  ),
   graceDays: plain(
     'CYGNET_GRACE_DAYS',
     whole(0, 365),

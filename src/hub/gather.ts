@@ -27,7 +27,7 @@ export interface GatherSettings {
 
 /** Of one shared call. */
 export const GATHERED_INPUTS_MAX = 64;
-export const GATHERED_BYTES_MAX = 131_072;
+const GATHERED_BYTES_MAX = 131_072;
 /** A call that was refused may have been one bad input; one that failed, an agent that takes no lists. */
 const ALONE_AFTER_REFUSAL_MS = 10_000;
 const ALONE_AFTER_FAILURE_MS = 600_000;

@@ -352,6 +352,9 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'POST /api/v1/operator/strangers/:id/explanation': {
     summary: 'Say what money was that nobody could place.',
   },
+  'GET /api/v1/operator/likeness': { summary: 'How like the same models answer at different providers.' },
+  'GET /api/v1/operator/likeness/:id': { summary: 'One such comparison.' },
+  'POST /api/v1/operator/likeness/:id/clear': { summary: 'Set such a finding aside.' },
   'GET /api/v1/health': { summary: 'Whether the market is well. 503 when it is not.' },
   'GET /api/v1/provider/status': {
     summary: "How a provider's agent stands, as agents ask: with a provider key.",

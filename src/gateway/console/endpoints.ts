@@ -125,7 +125,7 @@ export function endpointWork(rooms: ConsoleRooms) {
   };
 }
 
-export function endpointBody(endpoint: ListedEndpoint, state: EndpointState | undefined): EndpointAnswer {
+function endpointBody(endpoint: ListedEndpoint, state: EndpointState | undefined): EndpointAnswer {
   return {
     id: endpoint.id,
     name: endpoint.name,

@@ -46,7 +46,7 @@ function asked<T>(path: string, everyMs = 60_000) {
   });
 }
 
-function query(of: Readonly<Record<string, string | undefined>>): string {
+function queryText(of: Readonly<Record<string, string | undefined>>): string {
   const set = Object.entries(of).filter((each): each is [string, string] => (each[1] ?? '') !== '');
   return set.length === 0 ? '' : `?${new URLSearchParams(set)}`;
 }
@@ -101,14 +101,14 @@ export const operator = {
   provider: (id: string) =>
     asked<OperatorProviderAnswer>(`${BASE}/providers/${encodeURIComponent(id)}`, 10_000),
   consumers: (of: { q?: string; suspended?: string; before?: string }) =>
-    asked<ConsumersAnswer>(`${BASE}/consumers${query(of)}`),
+    asked<ConsumersAnswer>(`${BASE}/consumers${queryText(of)}`),
   consumer: (id: string) => asked<ConsumerAnswer>(`${BASE}/consumers/${encodeURIComponent(id)}`),
   requestsOf: (consumer: string) =>
-    asked<{ requests: OperatorRequest[] }>(`${BASE}/requests${query({ consumer, limit: '25' })}`),
+    asked<{ requests: OperatorRequest[] }>(`${BASE}/requests${queryText({ consumer, limit: '25' })}`),
   prices: (model: string) => asked<OperatorPricesAnswer>(`${BASE}/prices/${model}`),
   proposals: () => asked<ProposalsAnswer>(`${BASE}/price-proposals`, 30_000),
   endpoints: () => asked<OperatorEndpointsAnswer>(`${BASE}/endpoints`, 15_000),
-  incidents: (days = '90') => asked<IncidentsAnswer>(`${BASE}/incidents${query({ days })}`, 15_000),
+  incidents: (days = '90') => asked<IncidentsAnswer>(`${BASE}/incidents${queryText({ days })}`, 15_000),
   incident: (id: string) => asked<OperatorIncident>(`${BASE}/incidents/${encodeURIComponent(id)}`, 15_000),
   postMortem: (id: string) =>
     asked<PostMortemAnswer>(`${BASE}/incidents/${encodeURIComponent(id)}/post-mortem`),
@@ -116,10 +116,10 @@ export const operator = {
   objectives: () => asked<ObjectivesAnswer>(`${BASE}/objectives`, 300_000),
   maintenance: () => asked<MaintenanceAnswer>(`${BASE}/maintenance`),
   settlements: (asset: string) =>
-    asked<Settlements>(`/api/v1/settlements${query({ asset: asset === 'USD' ? undefined : asset })}`),
+    asked<Settlements>(`/api/v1/settlements${queryText({ asset: asset === 'USD' ? undefined : asset })}`),
   settlement: (batch: string, asset: string) =>
     asked<BatchAnswer>(
-      `${BASE}/settlements/${encodeURIComponent(batch)}${query({ asset: asset === 'USD' ? undefined : asset })}`,
+      `${BASE}/settlements/${encodeURIComponent(batch)}${queryText({ asset: asset === 'USD' ? undefined : asset })}`,
     ),
   treasury: () => asked<TreasuryAnswer>(`${BASE}/treasury`),
   revenue: () => asked<{ days: RevenueDay[] }>(`${BASE}/revenue`, 300_000),
@@ -128,9 +128,10 @@ export const operator = {
   limits: () => asked<LimitsAnswer>(`${BASE}/limits`, 3_600_000),
   tiers: () => asked<TiersAnswer>(`${BASE}/tiers`),
   reservations: () => asked<ReservationsAnswer>(`${BASE}/reservations`),
-  slaReports: (month: string) => asked<SlaReportsAnswer>(`${BASE}/sla/reports${query({ month })}`),
+  slaReports: (month: string) => asked<SlaReportsAnswer>(`${BASE}/sla/reports${queryText({ month })}`),
   slaCharges: () => asked<SlaChargesAnswer>(`${BASE}/sla/charges`),
-  slaExclusions: (month: string) => asked<SlaExclusionsAnswer>(`${BASE}/sla/exclusions${query({ month })}`),
+  slaExclusions: (month: string) =>
+    asked<SlaExclusionsAnswer>(`${BASE}/sla/exclusions${queryText({ month })}`),
   benchmarks: () => asked<BenchmarksAnswer>(`${BASE}/benchmarks?limit=200`, 30_000),
   appeals: () => asked<OperatorAppealsAnswer>(`${BASE}/appeals`, 30_000),
   benchmark: (id: string) => asked<BenchmarkRunAnswer>(`${BASE}/benchmarks/${encodeURIComponent(id)}`),
@@ -141,7 +142,7 @@ export const operator = {
     outcome?: string;
     before?: string;
     limit?: string;
-  }) => asked<LogAnswer>(`${BASE}/log${query(of)}`, 15_000),
+  }) => asked<LogAnswer>(`${BASE}/log${queryText(of)}`, 15_000),
 };
 
 /** Does something in an operator's name (`path` after `/api/v1/operator`), and has everything asked anew. */

@@ -30,18 +30,7 @@ export default function Benchmarks() {
     [runs, shown],
   );
   const names = useMemo(() => new Map(providers?.map(({ id, name }) => [id, name])), [providers]);
-  const columns = useMemo<Column<BenchmarkRun>[]>(() => {
-    const [when, ...rest] = RUN_COLUMNS;
-    return [
-      ...(when ? [when] : []),
-      {
-        name: 'Provider',
-        sort: (row) => names.get(row.provider_id) ?? row.provider_id,
-        show: (row) => <ProviderLink id={row.provider_id} name={names.get(row.provider_id) ?? null} />,
-      },
-      ...rest,
-    ];
-  }, [names]);
+  const columns = useMemo(() => columnsFor(names), [names]);
   const [part, more] = useMore(rows);
   const failed = runs?.filter(({ passed }) => !passed);
   return (
@@ -88,6 +77,19 @@ export default function Benchmarks() {
       </Card>
     </>
   );
+}
+
+function columnsFor(names: ReadonlyMap<string, string>): Column<BenchmarkRun>[] {
+  const [when, ...rest] = RUN_COLUMNS;
+  return [
+    ...(when ? [when] : []),
+    {
+      name: 'Provider',
+      sort: (row) => names.get(row.provider_id) ?? row.provider_id,
+      show: (row) => <ProviderLink id={row.provider_id} name={names.get(row.provider_id) ?? null} />,
+    },
+    ...rest,
+  ];
 }
 
 /** What providers say against what was found of them, and waits for a decision. */

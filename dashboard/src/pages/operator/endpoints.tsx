@@ -144,9 +144,8 @@ type AskOf = OperatorEndpoint['models'][number]['ask'];
 
 function askWords(ask: AskOf): string {
   if (ask === null) return 'asks the list';
-  if ('request_price' in ask) return `asks ${price(ask.request_price ?? '0')} a request`;
-  const { input_price: input = '0', output_price: output = '0' } = ask;
-  return `asks ${price(input ?? '0')} in, ${price(output ?? '0')} out`;
+  if ('request_price' in ask) return `asks ${price(ask.request_price)} a request`;
+  return `asks ${price(ask.input_price)} in, ${price(ask.output_price)} out`;
 }
 
 function Ask({ endpoint, model, ask }: { endpoint: OperatorEndpoint; model: string; ask: AskOf }) {
@@ -166,8 +165,8 @@ function Ask({ endpoint, model, ask }: { endpoint: OperatorEndpoint; model: stri
       confirm="Set it"
       kind="quiet"
       onOpen={() => {
-        setFirst(ask === null ? '' : (('request_price' in ask ? ask.request_price : ask.input_price) ?? ''));
-        setSecond(ask === null || 'request_price' in ask ? '' : (ask.output_price ?? ''));
+        setFirst(ask === null ? '' : 'request_price' in ask ? ask.request_price : ask.input_price);
+        setSecond(ask === null || 'request_price' in ask ? '' : ask.output_price);
       }}
       act={async () => {
         const wish = byRequest ? { request_price: first } : { input_price: first, output_price: second };

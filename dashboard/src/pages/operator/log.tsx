@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { History } from 'lucide-react';
-import { useDeferredValue, useState } from 'react';
+import { useDeferredValue, useMemo, useState } from 'react';
 import type { LogAnswer } from '#wire/dashboard.ts';
 import { StateDot } from '../../parts/badge.tsx';
 import { Button } from '../../parts/button.tsx';
@@ -30,43 +30,7 @@ export default function Log() {
   const query = useQuery(operator.log({ ...wanted, outcome, before, limit: '50' }));
   const next = query.data?.next;
   const filtered = about !== '' || actor !== '' || what !== '' || outcome !== '';
-  const columns: readonly Column<Action>[] = [
-    {
-      name: 'When',
-      show: (row) => <Time at={row.at} />,
-    },
-    {
-      name: 'What',
-      show: (row) => (
-        <>
-          <button
-            type="button"
-            className="text-left font-medium hover:text-accent"
-            onClick={() => setOpen(row)}
-          >
-            {actionWords(row)}
-          </button>
-          <p className="max-w-80 truncate text-sm text-faint">{changes(row.before, row.after)}</p>
-        </>
-      ),
-    },
-    {
-      name: 'Who',
-      show: (row) => <span className="block max-w-48 truncate">{row.email ?? shortId(row.actor)}</span>,
-    },
-    {
-      name: 'About',
-      wide: true,
-      show: (row) => <span className="font-mono text-sm">{row.about === '' ? '–' : shortId(row.about)}</span>,
-    },
-    {
-      name: 'Ended',
-      show: (row) => {
-        const { tone, words } = OUTCOMES[row.outcome ?? 'open'] ?? { tone: 'neutral' as const, words: '' };
-        return <StateDot tone={tone}>{words}</StateDot>;
-      },
-    },
-  ];
+  const columns = useMemo(() => columnsFor(setOpen), []);
   return (
     <>
       <PageHead title="Log">
@@ -145,6 +109,42 @@ export default function Log() {
       </Dialog>
     </>
   );
+}
+
+function columnsFor(open: (action: Action) => void): Column<Action>[] {
+  return [
+    {
+      name: 'When',
+      show: (row) => <Time at={row.at} />,
+    },
+    {
+      name: 'What',
+      show: (row) => (
+        <>
+          <button type="button" className="text-left font-medium hover:text-accent" onClick={() => open(row)}>
+            {actionWords(row)}
+          </button>
+          <p className="max-w-80 truncate text-sm text-faint">{changes(row.before, row.after)}</p>
+        </>
+      ),
+    },
+    {
+      name: 'Who',
+      show: (row) => <span className="block max-w-48 truncate">{row.email ?? shortId(row.actor)}</span>,
+    },
+    {
+      name: 'About',
+      wide: true,
+      show: (row) => <span className="font-mono text-sm">{row.about === '' ? '–' : shortId(row.about)}</span>,
+    },
+    {
+      name: 'Ended',
+      show: (row) => {
+        const { tone, words } = OUTCOMES[row.outcome ?? 'open'] ?? { tone: 'neutral' as const, words: '' };
+        return <StateDot tone={tone}>{words}</StateDot>;
+      },
+    },
+  ];
 }
 
 function Details({ action }: { action: Action }) {

@@ -54,7 +54,7 @@ export function ModelId({ id }: { id: string }) {
   return id === '' ? 'all models' : <span className="font-mono text-sm wrap-anywhere">{id}</span>;
 }
 
-export const SEVERITIES = {
+const SEVERITIES = {
   minor: 'neutral',
   major: 'warn',
   critical: 'bad',
@@ -196,6 +196,5 @@ export const OUTCOMES: Readonly<Record<string, { tone: Tone; words: string }>> =
 /** One value of a log, short. */
 export function plainly(value: unknown): string {
   if (value === null || value === undefined || value === '') return NOTHING;
-  if (typeof value === 'object') return JSON.stringify(value);
-  return String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

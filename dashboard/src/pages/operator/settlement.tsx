@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { Check, Download, ShieldCheck, ShieldX } from 'lucide-react';
+import { useMemo } from 'react';
 import type { BatchAnswer } from '#wire/dashboard.ts';
 import { StateDot } from '../../parts/badge.tsx';
 import { ButtonLink } from '../../parts/button.tsx';
@@ -66,8 +67,8 @@ const STEPS: Readonly<Record<string, string>> = {
   confirmed: 'Confirmed',
 };
 
-function Report({ batch, token }: { batch: BatchAnswer; token: string }) {
-  const columns: readonly Column<Payout>[] = [
+function columnsFor(token: string, decimals: number): Column<Payout>[] {
+  return [
     {
       name: 'Provider',
       sort: (row) => row.name,
@@ -78,10 +79,14 @@ function Report({ batch, token }: { batch: BatchAnswer; token: string }) {
       name: `Pays, ${token}`,
       number: true,
       sort: (row) => Number(row.units),
-      show: (row) => units(row.units, batch.decimals),
+      show: (row) => units(row.units, decimals),
     },
     { name: 'Worth', number: true, sort: (row) => Number(row.paid_usd), show: (row) => usd(row.paid_usd) },
   ];
+}
+
+function Report({ batch, token }: { batch: BatchAnswer; token: string }) {
+  const columns = useMemo(() => columnsFor(token, batch.decimals), [token, batch.decimals]);
   const current = batch.steps.findIndex(({ done }) => !done);
   const { ok, accounts, findings } = batch.verifier;
   return (

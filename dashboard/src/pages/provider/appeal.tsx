@@ -12,7 +12,7 @@ import { Time } from '../../parts/time.tsx';
 import { toast } from '../../parts/toast.tsx';
 import { act, provider } from './api.ts';
 
-export const APPEALS: Readonly<Record<AppealAnswer['state'], { tone: Tone; words: string }>> = {
+const APPEALS: Readonly<Record<AppealAnswer['state'], { tone: Tone; words: string }>> = {
   asked: { tone: 'accent', words: 'Appeal asked' },
   granted: { tone: 'good', words: 'Appeal granted' },
   rejected: { tone: 'bad', words: 'Appeal rejected' },

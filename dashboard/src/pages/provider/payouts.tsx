@@ -62,13 +62,17 @@ function Content({ found }: { found: PayoutsAnswer }) {
           name="To be collected"
           value={owed === undefined ? NOTHING : show(owed)}
           hint={
-            owed === undefined ? 'prove a wallet first' : owed === 0n ? 'nothing waits' : 'of dollar tokens'
+            owed === undefined
+              ? 'prove a wallet first'
+              : owed === 0n
+                ? 'nothing waits'
+                : 'as the market last saw it'
           }
         />
         <Stat
           name="Collected"
           value={claimed === null ? NOTHING : show(claimed)}
-          hint="by your payout address"
+          hint="as the market last saw the chain"
         />
         <Stat
           name="Promised, in all"
