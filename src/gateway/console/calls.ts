@@ -352,8 +352,10 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'POST /api/v1/operator/strangers/:id/explanation': {
     summary: 'Say what money was that nobody could place.',
   },
-  'GET /api/v1/operator/likeness': { summary: 'How like the same models answer at different providers.' },
-  'GET /api/v1/operator/likeness/:id': { summary: 'One such comparison.' },
+  'GET /api/v1/operator/likeness': {
+    summary: 'Nodes whose answers are unlike those of others, and what is known of each.',
+  },
+  'GET /api/v1/operator/likeness/:id': { summary: 'One such finding, with the answers that were compared.' },
   'POST /api/v1/operator/likeness/:id/clear': { summary: 'Set such a finding aside.' },
   'GET /api/v1/health': { summary: 'Whether the market is well. 503 when it is not.' },
   'GET /api/v1/provider/status': {
