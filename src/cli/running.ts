@@ -124,9 +124,9 @@ export async function openRunningMarket(options: {
 
 /**
  * Resolves when the process is asked to stop (Ctrl-C, SIGTERM). A second wish ends it at once: what was served is in the
- * journal and posted at the next start.
+ * journal and posted at the next start. `onlyTerm`: Ctrl-C reaches every process of a terminal, and it is another's to say.
  */
-export function askedToStop(): Promise<void> {
+export function askedToStop({ onlyTerm = false } = {}): Promise<void> {
   return new Promise((resolve) => {
     let asked = false;
     const stop = (): void => {
@@ -134,7 +134,7 @@ export function askedToStop(): Promise<void> {
       asked = true;
       resolve();
     };
-    process.on('SIGINT', stop);
+    process.on('SIGINT', onlyTerm ? () => {} : stop);
     process.on('SIGTERM', stop);
   });
 }

@@ -400,6 +400,17 @@ describe.skipIf(!redisThere)('of several gateways', () => {
     expect(await living.pots.take(money, 5)).toBe(0);
     expect(await living.pots.take(money, 4)).toBe(4);
   });
+
+  test('bug: one that was killed and came back at once kept its places taken, as long as nobody asked it for them', async () => {
+    const dying = await gateway('reborn:', 'dying');
+    const living = await gateway('reborn:', 'living');
+    const places = { name: 'places', size: 2 };
+    expect(await dying.pots.take(places, 2)).toBe(2);
+    expect(await living.pots.take(places, 1)).toBe(0);
+    await kill(dying);
+    await gateway('reborn:', 'dying');
+    await expect.poll(() => living.pots.take(places, 2), { timeout: 5_000 }).toBe(2);
+  });
 });
 
 describe.skipIf(!redisThere)('without Redis', () => {

@@ -300,7 +300,12 @@ export class Pots {
   /** Others miss something of this pot: what is free here goes back now, and what becomes free in the next moment too. */
   #recalled(name: string): void {
     const share = this.#shares.get(name);
-    if (!share) return;
+    if (!share) {
+      // What is held in this gateway's name, an earlier life of it left behind: it was killed, and came back before its sign
+      // of life was over.
+      this.#line.run('forget', [`pot:${name}`], [this.#line.instance]).catch((error) => this.#away(error));
+      return;
+    }
     share.wantedUntilMs = this.#clock.nowMs() + WANTED_MS;
     this.#giveFree(share);
   }

@@ -90,6 +90,11 @@ for i = 5, #ARGV, 2 do redis.call('HSETNX', KEYS[1], 's:' .. ARGV[i], ARGV[i + 1
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`,
 
+  /** Gives up whatever a gateway's earlier life held of a pot of places. KEYS: the pot. ARGV: instance. */
+  forget: `
+if redis.call('HEXISTS', KEYS[1], 'o:') == 0 then redis.call('HDEL', KEYS[1], 'l:' .. ARGV[1]) end
+return 1`,
+
   /**
    * Takes requests of leaky buckets (GCRA), of all or of none. KEYS: the buckets. ARGV: the time in ms, or nothing for the
    * store's own; how many are wanted, of which as many are given as there are; how many ahead of them, at most a quarter of

@@ -1,0 +1,179 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pause, systemClock } from '#kit/clock.ts';
+import { CutLine } from '#support/cut-line.ts';
+import { Program } from '#support/program.ts';
+
+/** A gateway as a process, on a folder that outlives it, with lines to Redis and to its private port that can be cut. */
+export class ChaosGateway {
+  readonly url: string;
+  readonly hubUrl: string;
+  /** From it to Redis. */
+  readonly redisLine: CutLine;
+  /** To it from the gateways that dial it: those whose names come before. */
+  readonly linkLine: CutLine;
+  readonly #env: Record<string, string>;
+  readonly #folder: string;
+  #program: Program | undefined;
+  /** When it was told to end, or died, and when it was up again, by `performance.now`. */
+  readonly #gaps: { from: number; until: number }[] = [];
+  /** Resolves when it is up; replaced whenever it goes down. */
+  up: Promise<void> = Promise.resolve();
+  isUp = false;
+  readonly readyMs: number[] = [];
+  /** What its lives said that nobody should have to read. */
+  readonly errors: string[] = [];
+  #cameUp: () => void = () => {};
+  /** The next life ends so many milliseconds after it began. */
+  #diesAgainMs: number | undefined;
+  #over = false;
+  #living: Promise<void> = Promise.resolve();
+
+  private constructor(
+    lines: { redisLine: CutLine; linkLine: CutLine },
+    env: Record<string, string>,
+    [gateway, hub]: readonly [number, number],
+    folder: string,
+  ) {
+    this.redisLine = lines.redisLine;
+    this.linkLine = lines.linkLine;
+    this.url = `http://127.0.0.1:${gateway}`;
+    this.hubUrl = `ws://127.0.0.1:${hub}`;
+    this.#env = env;
+    this.#folder = folder;
+  }
+
+  /** `order`: its place in the alphabet, and so who dials whom. */
+  static async make(
+    order: number,
+    ports: readonly [number, number, number],
+    env: { DATABASE_URL: string; CYGNET_REDIS_URL: string } & Record<string, string>,
+  ): Promise<ChaosGateway> {
+    const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-chaos-'));
+    writeFileSync(path.join(folder, 'instance'), `inst_chaos${order}\n`);
+    const redis = await CutLine.to(env.CYGNET_REDIS_URL);
+    const [gateway, hub, port] = ports;
+    const link = await CutLine.to(`ws://127.0.0.1:${port}`);
+    return new ChaosGateway(
+      { redisLine: redis.line, linkLine: link.line },
+      {
+        ...env,
+        CYGNET_REDIS_URL: redis.url,
+        CYGNET_LINK_URL: link.url.replace(/\/$/, ''),
+        CYGNET_DATA_DIR: folder,
+        CYGNET_GATEWAY_PORT: String(gateway),
+        CYGNET_HUB_PORT: String(hub),
+        CYGNET_LINK_PORT: String(port),
+        CYGNET_LOG_LEVEL: 'warn',
+      },
+      [gateway, hub],
+      folder,
+    );
+  }
+
+  /** Starts it, and again whenever it ends, as a supervisor would. */
+  async start(): Promise<void> {
+    this.#wentDown();
+    this.#living = this.#live();
+    await this.up;
+  }
+
+  /** Dies without warning; `diesAgainMs`: the next life dies too, so long after its start. */
+  kill(diesAgainMs?: number): void {
+    this.#diesAgainMs = diesAgainMs;
+    this.#wentDown();
+    this.#program?.child.kill('SIGKILL');
+  }
+
+  /** Is stopped in order, and started again. Resolves when it is up. */
+  async restart(): Promise<void> {
+    await this.up;
+    this.#wentDown();
+    this.#program?.child.kill('SIGTERM');
+    await this.up;
+  }
+
+  freeze(): void {
+    this.#program?.child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#program?.child.kill('SIGCONT');
+  }
+
+  /** Ends it in order; how it ended. */
+  async stop(): Promise<{ code: number | null; signal: NodeJS.Signals | null } | undefined> {
+    await this.up;
+    this.#over = true;
+    return await this.#program?.stop('SIGTERM');
+  }
+
+  /** Whether it was down at any time between. */
+  wasDown(from: number, until: number): boolean {
+    return this.#gaps.some((gap) => gap.from <= until && gap.until >= from);
+  }
+
+  async close(): Promise<void> {
+    this.#over = true;
+    await this.#program?.stop('SIGKILL');
+    await this.#living;
+    await this.redisLine.close();
+    await this.linkLine.close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #wentDown(): void {
+    if (!this.isUp && this.#gaps.length > 0) return;
+    this.isUp = false;
+    this.#gaps.push({ from: performance.now(), until: Number.POSITIVE_INFINITY });
+    this.up = new Promise((resolve) => (this.#cameUp = resolve));
+  }
+
+  async #live(): Promise<void> {
+    while (!this.#over) {
+      const began = performance.now();
+      // oxlint-disable-next-line no-await-in-loop -- one life after the other
+      const program = await Program.start(['serve'], this.#env);
+      this.#program = program;
+      const diesMs = this.#diesAgainMs;
+      this.#diesAgainMs = undefined;
+      if (diesMs !== undefined) void pause(systemClock, diesMs).then(() => program.child.kill('SIGKILL'));
+      // oxlint-disable-next-line no-await-in-loop -- one life after the other
+      else if (await this.#answers(program)) {
+        this.readyMs.push(performance.now() - began);
+        this.isUp = true;
+        (this.#gaps.at(-1) as { until: number }).until = performance.now();
+        this.#cameUp();
+      }
+      // oxlint-disable-next-line no-await-in-loop -- one life after the other
+      await program.ended;
+      if (!this.#over) this.#wentDown();
+      this.#keepErrors(program);
+      // oxlint-disable-next-line no-await-in-loop -- as a supervisor waits
+      await pause(systemClock, 100);
+    }
+  }
+
+  /** False when it ended before it was ready. */
+  async #answers(program: Program): Promise<boolean> {
+    while (program.running) {
+      // oxlint-disable-next-line no-await-in-loop -- asked until it answers
+      const health = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(2_000) }).catch(
+        () => undefined,
+      );
+      if (health?.ok) return true;
+      // oxlint-disable-next-line no-await-in-loop -- asked until it answers
+      await pause(systemClock, 20);
+    }
+    return false;
+  }
+
+  #keepErrors(program: Program): void {
+    for (const line of `${program.out}\n${program.err}`.split('\n'))
+      if (/"level":(50|60)|Error:|uncaught|unhandled/i.test(line) && this.errors.length < ERRORS_KEPT)
+        this.errors.push(line);
+  }
+}
+
+const ERRORS_KEPT = 40;

@@ -1,0 +1,82 @@
+import type { Randomness } from '#kit/random.ts';
+
+/** What happens to a market, in the order of time. The same seed makes the same plan. */
+export type Trouble =
+  /** A gateway dies without warning; now and then its next life too, so many milliseconds after it began. */
+  | { readonly kind: 'kill'; readonly gateway: number; readonly diesAgainMs: number | undefined }
+  /** It stands still (SIGSTOP) and goes on. */
+  | { readonly kind: 'pause'; readonly gateway: number; readonly forMs: number }
+  /** The links to a gateway are cut, or nothing passes them and nobody is told. */
+  | {
+      readonly kind: 'apart';
+      readonly gateway: number;
+      readonly how: 'cut' | 'silent';
+      readonly forMs: number;
+    }
+  /** One gateway, or all, can not reach Redis. */
+  | {
+      readonly kind: 'redis-apart';
+      readonly gateway: number | 'all';
+      readonly how: 'cut' | 'silent';
+      readonly forMs: number;
+    }
+  /** Redis dies and comes back knowing nothing. */
+  | { readonly kind: 'redis-dies'; readonly forMs: number }
+  /** PostgreSQL stands still, every process of it. */
+  | { readonly kind: 'postgres-stalls'; readonly forMs: number }
+  /** Every gateway is stopped in order and started again, one after the other. */
+  | { readonly kind: 'restart-all' };
+
+/** One kill, after so many more complete answers, and what begins beforehand if nothing else is under way. */
+export interface Step {
+  readonly answers: number;
+  readonly trouble: Trouble | undefined;
+  readonly kill: Extract<Trouble, { kind: 'kill' }>;
+}
+
+const KINDS = ['pause', 'apart', 'redis-apart', 'redis-dies', 'postgres-stalls', 'restart-all'] as const;
+
+/** `long`: troubles last up to a minute, as they do in life; otherwise a few seconds. */
+export function planChaos(
+  random: Randomness,
+  { kills, gateways, long }: { kills: number; gateways: number; long: boolean },
+): Step[] {
+  const upTo = (count: number): number => Math.floor(random.float() * count);
+  const lasting = (shortMs: number, longMs: number): number => 300 + upTo(long ? longMs : shortMs);
+  const how = (): 'cut' | 'silent' => (random.float() < 0.5 ? 'cut' : 'silent');
+  const make = (kind: (typeof KINDS)[number]): Trouble => {
+    switch (kind) {
+      case 'pause':
+        return { kind, gateway: upTo(gateways), forMs: lasting(2_000, 20_000) };
+      case 'apart':
+        // Whoever comes first in the line dials: nobody's link leads to the first.
+        return { kind, gateway: 1 + upTo(gateways - 1), how: how(), forMs: lasting(2_000, 20_000) };
+      case 'redis-apart': {
+        const gateway = random.float() < 0.5 ? ('all' as const) : upTo(gateways);
+        return { kind, gateway, how: how(), forMs: lasting(2_000, 20_000) };
+      }
+      case 'redis-dies':
+        return { kind, forMs: lasting(1_000, 10_000) };
+      case 'postgres-stalls':
+        return { kind, forMs: lasting(2_000, 59_000) };
+      default:
+        return { kind };
+    }
+  };
+  // Every kind comes before any comes again.
+  let deck: (typeof KINDS)[number][] = [];
+  const draw = (): (typeof KINDS)[number] => {
+    if (deck.length === 0) deck = [...KINDS];
+    return deck.splice(upTo(deck.length), 1)[0] as (typeof KINDS)[number];
+  };
+  return Array.from({ length: kills }, (_, i) => ({
+    answers: 1 + upTo(40),
+    // Every second kill falls into some other trouble, as far as the one before is over.
+    trouble: i % 2 === 0 ? make(draw()) : undefined,
+    kill: {
+      kind: 'kill',
+      gateway: upTo(gateways),
+      diesAgainMs: random.float() < 0.2 ? upTo(1_500) : undefined,
+    },
+  }));
+}
