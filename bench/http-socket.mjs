@@ -14,10 +14,10 @@ export function quantile(values, p) {
 }
 
 /** A whole POST request, ready to be written again and again. */
-export function postRequest({ port, headers, body }) {
+export function postRequest({ port, path = '/v1/chat/completions', headers, body }) {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const head =
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\n` +
+    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\n` +
     `content-length: ${Buffer.byteLength(body)}\r\n${lines.join('')}\r\n`;
   return Buffer.from(head + body);
 }

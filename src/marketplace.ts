@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { LikenessBook } from '#benchmark/likeness/book.ts';
 import { openBenchmarks } from '#benchmark/open.ts';
-import { DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
+import { type BenchmarkSettings, DEFAULT_BENCHMARK_SETTINGS } from '#benchmark/settings.ts';
 import { isAsked } from '#benchmark/tasks/paper.ts';
 import { TurnBook } from '#benchmark/turn-book.ts';
 import { CatalogueView } from '#catalogue/models.ts';
@@ -20,11 +21,12 @@ import { auditFunds } from '#funds/audit.ts';
 import { type Funds, openFunds, openFundsRounds } from '#funds/open.ts';
 import { PlanPurses } from '#funds/plan-purses.ts';
 import { slashLadder } from '#funds/slash.ts';
-import { openStrangers, payoutsHeldBy, type Stranger } from '#funds/strangers.ts';
+import { openStrangers, payoutsHeldBy, resolveStranger, type Stranger } from '#funds/strangers.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { liveSources } from '#gateway/console/events.ts';
 import { openDashboard } from '#gateway/dashboard.ts';
+import { DebugLog } from '#gateway/debug-log.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
 import { LiveEvents } from '#gateway/live-events.ts';
 import { LoopGuard } from '#gateway/loop-guard.ts';
@@ -42,13 +44,16 @@ import { WaitingRoom } from '#gateway/waiting-room.ts';
 import { DEFAULT_ADMISSION } from '#hub/admission.ts';
 import { Dispatcher, type PickNext } from '#hub/dispatch.ts';
 import { ExternalFleet, networkRules } from '#hub/external/fleet.ts';
+import { Gatherer } from '#hub/gather.ts';
 import { Hub } from '#hub/hub.ts';
+import type { Standings as HubStandings } from '#hub/ports.ts';
 import { HubServer } from '#hub/server.ts';
 import { ServiceBook } from '#hub/service-book.ts';
 import { WarmUps } from '#hub/warm-up.ts';
 import { Accounts } from '#identity/accounts.ts';
 import { ConsumerDesk } from '#identity/consumer-desk.ts';
 import { createConsumer } from '#identity/consumers.ts';
+import { DebugBook } from '#identity/debug-book.ts';
 import { EndpointBook } from '#identity/endpoint-book.ts';
 import { EndpointDesk } from '#identity/endpoint-desk.ts';
 import { KeyDesk } from '#identity/key-desk.ts';
@@ -85,6 +90,7 @@ import { aboutLink, Peers } from '#peers/peers.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
 import { IncidentDesk } from '#reliability/incident-desk.ts';
 import { marketGauges } from '#reliability/market-gauges.ts';
+import { beginLife } from '#reliability/market-life.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { objectivesOf } from '#reliability/objective-report.ts';
 import { openReliability } from '#reliability/open.ts';
@@ -150,6 +156,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => reservations.close());
     const box = secretBox(config, random);
     const factors = new SecondFactors({ database, box, clock, random });
+    const debugBook = new DebugBook({ database, box });
+    const debug = openDebugLog(parts, { book: debugBook, catalogue });
+    closing.push(() => debug.close());
     const endpoints = await EndpointBook.open({ database, box, clock, log });
     closing.push(() => endpoints.close());
 
@@ -222,6 +231,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       },
     });
     closing.push(() => turns.close());
+    const unlike = await LikenessBook.open({ database, clock, log: benchmarkLog });
+    closing.push(() => unlike.close());
     const hub: Hub = new Hub(
       {
         clock,
@@ -233,7 +244,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         nodes: new NodeBook({ database, clock, log: log.child({ room: 'identity' }) }),
         models: catalogue,
         sessions,
-        standings: held.mode === 'enforce' ? turns : undefined,
+        standings: standingsOf(benchmarkSettings, { turns, unlike }),
         isRevoked: (keyId) => keys.isRevoked(keyId),
       },
       {
@@ -262,6 +273,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       models: catalogue,
       collateral: funds.collateral,
       book: turns,
+      unlike,
+      askLike: (...question) => watching.door.ask(...question),
       settings: benchmarkSettings,
       terms: life,
       look: (providerId) => providers.look(providerId),
@@ -286,6 +299,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const watching = openWatching({
       settings: {
         ...config.watch,
+        doorForOthers: held.likeness !== 'off',
         mail:
           config.watch.mailTo === undefined
             ? undefined
@@ -345,6 +359,16 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       order.to === undefined && reserved.keepsOut(order.modelId, order.consumerId)
         ? { none: 'providers-busy' }
         : service.pick(order, tried, last);
+    const windowMs = config.routing.embeddingsWindowMs;
+    const gatherer =
+      windowMs > 0
+        ? new Gatherer({
+            clock,
+            ids,
+            settings: { windowMs },
+            hold: (candidate, modelId) => hub.registry.holdPlace(candidate, modelId),
+          })
+        : undefined;
     const dispatcher = new Dispatcher(
       {
         clock,
@@ -353,7 +377,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
         log: log.child({ room: 'dispatch' }),
         retryBudget: new RetryBudget(config.routing.retryBudget),
         pick,
-        linkOf: (candidate) => hub.linkOf(candidate),
+        linkOf: (candidate) => {
+          const link = hub.linkOf(candidate);
+          return link && gatherer ? gatherer.over(candidate, link) : link;
+        },
         outcomes: service,
       },
       {
@@ -380,13 +407,21 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       tiers: tiers.of,
       withRoom: (modelId) => reserved.withRoom(modelId),
     });
+    const lifeId = ids('life');
+    const signs = await beginLife({
+      database,
+      clock,
+      log: log.child({ room: 'reliability' }),
+      life: lifeId,
+    });
+    closing.push(() => signs.close());
     const reliability = openReliability({
       database,
       clock: watchClock,
       log: log.child({ room: 'reliability' }),
-      life: ids('life'),
+      life: lifeId,
       gauges: [
-        ...marketGauges({ clock, hub, dispatcher, money }),
+        ...marketGauges({ clock, hub, dispatcher, money, gathered: gatherer?.counts }),
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
         ...(shared ? sharedGauges(shared.line) : []),
@@ -467,6 +502,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             inputTokensMax: config.limits.inputTokensMax,
             outputTokensDefault: Math.min(4_096, config.limits.outputTokensMax),
             recountBytesMax: 262_144,
+            gathers: gatherer !== undefined,
           },
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
@@ -500,6 +536,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           posture: watching.incidents.postureOf,
         },
         bodies,
+        debug: debug.log,
         loops: new LoopGuard(box.marketNames),
         bodyBytesMax: config.limits.bodyBytesMax,
         dashboard: openDashboard(path.join(packageRoot(), 'dist', 'dashboard')),
@@ -525,6 +562,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             sessionMs: config.access.sessionMs,
           }),
           factors,
+          debugBook,
           operatorLog: new OperatorLog({ database, clock, makeId: ids }),
           keyDesk: new KeyDesk({ database, clock, makeId: ids, randomness: random }),
           providerDesk,
@@ -798,6 +836,7 @@ function openPayouts(
   audits: {
     list(): Promise<AuditRun[]>;
     strangers(): Promise<Stranger[]>;
+    explain(id: string, resolution: string): ReturnType<typeof resolveStranger>;
     heldBy(): Promise<string | undefined>;
   };
   standing(): AuditStanding;
@@ -862,6 +901,7 @@ function openPayouts(
     audits: {
       list: () => listAudits(database, AUDITS_LISTED),
       strangers: () => openStrangers(database.sql, AUDITS_LISTED),
+      explain: (id, resolution) => resolveStranger(database, { id, resolution, at: clock.wallMs() }),
       heldBy,
     },
     standing: () => nights.standing(),
@@ -870,6 +910,34 @@ function openPayouts(
       await looking?.close();
       await nights.close();
       await database.close();
+    },
+  };
+}
+
+/** What consumers want kept of what they ask, and the rounds that delete what is past its time. */
+function openDebugLog(
+  { clock, log }: Pick<MarketplaceParts, 'clock' | 'log'>,
+  about: { book: DebugBook; catalogue: Pick<CatalogueView, 'resolve'> },
+): { log: DebugLog; close(): Promise<void> } {
+  const { book, catalogue } = about;
+  const debug = new DebugLog({
+    clock,
+    log: log.child({ room: 'gateway' }),
+    store: book,
+    modelNamed: (name) => catalogue.resolve(name)?.id,
+  });
+  const forgetting = new Rounds(clock, {
+    periodMs: FORGET_EVERY_MS,
+    work: async () => {
+      await book.forget(clock.wallMs());
+    },
+    failed: (error) => log.warn({ err: error }, 'Old entries of debug logs could not be deleted.'),
+  });
+  return {
+    log: debug,
+    close: async () => {
+      await forgetting.close();
+      await debug.close();
     },
   };
 }
@@ -984,6 +1052,23 @@ function openRewardRounds(
     close: async () => {
       await rewards.close();
       await patientDatabase.close();
+    },
+  };
+}
+
+/** What benchmarks and likeness say against nodes, as far as it is enforced. */
+function standingsOf(
+  settings: Pick<BenchmarkSettings, 'mode' | 'likeness'>,
+  { turns, unlike }: { turns: TurnBook; unlike: LikenessBook },
+): HubStandings {
+  return {
+    against: (...place) => (settings.mode === 'enforce' ? turns.against(...place) : undefined),
+    behind: (...place) => (settings.likeness === 'enforce' ? unlike.behind(...place) : undefined),
+    watch: (changed) => {
+      const stops = [turns.watch(changed), unlike.watch(changed)];
+      return () => {
+        for (const stop of stops) stop();
+      };
     },
   };
 }

@@ -99,8 +99,8 @@ const LIBRARIES: Record<string, readonly string[]> = {
   'quickjs-emscripten-core': ['benchmark'],
   stripe: ['funds'],
   undici: ['hub', 'benchmark', 'reliability', 'gateway', 'agent', 'cli'],
-  // The agent signs a claim with it, where it is installed.
-  viem: ['chain', 'agent'],
+  // The agent signs a claim with it, where it is installed; a provider's pages encode what a wallet sends.
+  viem: ['chain', 'agent', 'dashboard'],
   ws: ['hub', 'peers', 'agent'],
   zod: ['*'],
 };

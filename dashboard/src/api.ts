@@ -40,6 +40,11 @@ export class ApiError extends Error {
     this.param = about.param;
     this.retryAfterS = about.retryAfterS;
   }
+
+  /** A wrong password is answered with 401, too, and ends no session. */
+  get isSessionOver(): boolean {
+    return this.status === 401 && this.code !== 'login_refused' && this.code !== 'second_factor_required';
+  }
 }
 
 /** What to do about an error, in one sentence. */
@@ -48,7 +53,8 @@ export function adviceOn(error: unknown): string {
     return 'Reload the page. If it happens again, tell whoever runs this market.';
   const { status, retryAfterS } = error;
   if (status === 0) return 'Check your connection, then try again.';
-  if (status === 401) return 'Sign in again.';
+  if (status === 401)
+    return error.isSessionOver ? 'Sign in again.' : 'Change what you entered, then try again.';
   if (status === 402) return 'Add money to the balance, then try again.';
   if (status === 403) return 'Ask whoever runs this market to give your account that role.';
   if (status === 404) return 'It may have been removed. Go back and look again.';
@@ -98,7 +104,7 @@ export async function send(
   }
   if (answer.ok) return answer;
   const error = await errorOf(answer);
-  if (answer.status === 401 && key === undefined) signedIn.forget();
+  if (error.isSessionOver && key === undefined) signedIn.forget();
   throw error;
 }
 
@@ -196,7 +202,8 @@ export const me = () =>
   });
 
 export const session = {
-  async signIn(body: { email: string; password: string }): Promise<SessionAnswer> {
+  /** Throws with code `second_factor_required` where `code` is missing. */
+  async signIn(body: { email: string; password: string; code?: string }): Promise<SessionAnswer> {
     const answer = await call<SessionAnswer>('POST', '/api/v1/user/login', { body });
     signedIn.note();
     return answer;

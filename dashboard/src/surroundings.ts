@@ -18,3 +18,8 @@ export function every(ms: number, work: () => void): () => void {
 
 /** A name that nothing else has, for what must not happen twice. */
 export const freshName = (): string => crypto.randomUUID();
+
+/** Resolves after so many milliseconds. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void after(ms, resolve));
+}

@@ -10,9 +10,13 @@ import { Rounds } from '#kit/rounds.ts';
 import { AppealDesk } from './appeals.ts';
 import { Evaluator } from './evaluator.ts';
 import { Lifecycle, type LifecycleParts } from './lifecycle.ts';
+import type { LikenessBook } from './likeness/book.ts';
+import { type AskLike, LikenessRounds } from './likeness/rounds.ts';
+import { LikenessStore } from './likeness/store.ts';
 import { Sampler, type SamplerParts } from './sampler.ts';
 import type { BenchmarkSettings } from './settings.ts';
 import { BenchmarkStore } from './store.ts';
+import { digestOf } from './tasks/paper.ts';
 import type { TurnBook } from './turn-book.ts';
 
 /** Benchmarks and what follows from them, as a market has them. */
@@ -20,6 +24,7 @@ export interface Benchmarks {
   readonly store: BenchmarkStore;
   readonly appeals: AppealDesk;
   readonly book: TurnBook;
+  readonly likeness: { readonly store: LikenessStore; readonly book: LikenessBook };
   readonly settings: BenchmarkSettings;
   close(): Promise<void>;
 }
@@ -39,11 +44,30 @@ export function openBenchmarks(parts: {
   collateral: Collateral;
   /** True to the table of turns; stays the caller's to close, because the hub asks it. */
   book: TurnBook;
+  /** Likewise, of who answers unlike others. */
+  unlike: LikenessBook;
+  /** Asks one candidate through the public door. */
+  askLike: AskLike;
   settings: BenchmarkSettings;
   terms: LifeTerms;
   look: LifecycleParts['look'];
 }): Benchmarks {
-  const { database, clock, random, ids, log, hub, models, collateral, book, settings, terms, look } = parts;
+  const {
+    database,
+    clock,
+    random,
+    ids,
+    log,
+    hub,
+    models,
+    collateral,
+    book,
+    unlike,
+    askLike,
+    settings,
+    terms,
+    look,
+  } = parts;
   const store = new BenchmarkStore(database);
   const { registry } = hub;
   const evaluator = new Evaluator({ clock });
@@ -63,6 +87,23 @@ export function openBenchmarks(parts: {
           collateral,
           settings,
         });
+  const likeness = new LikenessStore(database);
+  const likenessRounds =
+    settings.likeness === 'off'
+      ? undefined
+      : new LikenessRounds({
+          clock,
+          random,
+          ids,
+          log,
+          hub,
+          models,
+          store: likeness,
+          book: unlike,
+          settings,
+          fresh: async (prompt, at) => (await store.markAsked([digestOf({ prompt })], at)).size > 0,
+          ask: askLike,
+        });
   const lifecycle = new Lifecycle({ database, clock, log, collateral, book, registry, models, terms, look });
   const forgetting = new Rounds(clock, {
     periodMs: FORGET_EVERY_MS,
@@ -73,8 +114,10 @@ export function openBenchmarks(parts: {
     store,
     appeals: new AppealDesk(database),
     book,
+    likeness: { store: likeness, book: unlike },
     settings,
     close: async () => {
+      await likenessRounds?.close();
       await sampler?.close();
       await lifecycle.close();
       await forgetting.close();

@@ -21,6 +21,12 @@ export interface BenchmarkSettings {
   readonly leaseMs: number;
   /** When a run taught nothing, the next try. */
   readonly againMs: number;
+  /** `watch`: nodes that answer unlike others of their model are found and shown. `enforce`: they stand behind others. */
+  readonly likeness: 'off' | 'watch' | 'enforce';
+  /** Between two likeness checks of a model, more or less by half. With many providers they come more often. */
+  readonly likenessEveryMs: number;
+  /** Between two nodes that a check asks: a pause of chance up to this. */
+  readonly likenessPauseMsMax: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -39,4 +45,7 @@ export const DEFAULT_BENCHMARK_SETTINGS: BenchmarkSettings = {
   runsMax: 4,
   leaseMs: 60 * MINUTE_MS,
   againMs: 10 * MINUTE_MS,
+  likeness: 'watch',
+  likenessEveryMs: 240 * MINUTE_MS,
+  likenessPauseMsMax: 20_000,
 };

@@ -109,7 +109,7 @@ describe('a price', () => {
     const { sql } = fresh.database;
     await expect(sql`update prices set input_pico = 1`).rejects.toThrow('history');
     await expect(sql`delete from prices`).rejects.toThrow('history');
-    await expect(sql`truncate prices`).rejects.toThrow('history');
+    await expect(sql`truncate prices cascade`).rejects.toThrow('history');
   });
 
   test('is refused with a reason when it is a slip of the hand', async () => {

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { AppealDesk, decideAppeal } from '#benchmark/appeals.ts';
+import { whyUnlike } from '#benchmark/likeness/judge.ts';
+import { type Finding, LikenessStore } from '#benchmark/likeness/store.ts';
 import { BenchmarkStore, type Run } from '#benchmark/store.ts';
 import { formatUsd } from '#domain/money.ts';
 import { Collateral } from '#funds/collateral.ts';
@@ -114,6 +116,124 @@ export function benchmarks(command: Command): void {
       }),
     );
   command
+    .command('likeness')
+    .description(
+      'list whose nodes were found to answer unlike others of their model, newest first; or show one',
+    )
+    .argument('[finding]', 'its id: with what was asked and how the answers began; keep it from the provider')
+    .option('--provider <provider>', 'of one provider: its id or name')
+    .action((id: string | undefined, wish: { provider?: string }, self: Command) =>
+      inSession(self, async ({ database }) => {
+        const store = new LikenessStore(database);
+        if (id !== undefined) {
+          const shown = await store.show(id);
+          if (!shown) throw new Refusal(`There is no finding ${JSON.stringify(id)}.`);
+          const { nodeId, modelId } = shown.finding;
+          const { byNode } = await new BenchmarkStore(database).lastOf(shown.finding.providerId, {
+            nodeIds: [nodeId],
+            modelIds: [modelId],
+          });
+          const [benchmark] = byNode;
+          return {
+            value: {
+              ...plainFinding(shown.finding),
+              lastBenchmark: benchmark ? plain(benchmark) : null,
+              checksShown: shown.checks.map((check) => ({ ...check, at: iso(check.at) })),
+            },
+            lines: [
+              `${id}  ${shown.finding.providerId}  ${shown.finding.nodeId}  ${shown.finding.modelId}  ${endOf(shown.finding)}`,
+              `It ${whyUnlike(shown.finding)}.`,
+              benchmark
+                ? `Its last benchmark ${resultOf(benchmark)} ${moment(benchmark.endedAt)}: math ${benchmark.score.math.join('/')}, code ${benchmark.score.code.join('/')}, first token after ${benchmark.score.ttftMs?.toFixed(0) ?? '-'} ms.`
+                : 'It was not benchmarked yet.',
+              ...shown.checks.flatMap(({ at, prompt, answers }) => [
+                '',
+                `${moment(at)}  ${oneLine(prompt)}`,
+                ...table(
+                  ['node', 'provider', 'verdict', '>ttft ms', 'began'],
+                  answers.map((each) => [
+                    `${each.nodeId.slice(0, 12)}${each.nodeId === shown.finding.nodeId ? ' *' : ''}`,
+                    each.providerId,
+                    each.verdict,
+                    each.ttftMs === null ? '-' : each.ttftMs.toFixed(0),
+                    oneLine(each.opening),
+                  ]),
+                ),
+              ]),
+            ],
+          };
+        }
+        const providerId =
+          wish.provider === undefined ? undefined : (await theProvider(database, wish.provider)).id;
+        const [findings, records] = await Promise.all([
+          store.findings({ providerId, limit: LISTED }),
+          store.records(providerId),
+        ]);
+        return {
+          value: {
+            findings: findings.map(plainFinding),
+            nodes: records.map((record) => ({ ...record, lastAt: iso(record.lastAt) })),
+          },
+          lines: [
+            ...(findings.length === 0
+              ? ['No node was found to answer unlike others.']
+              : table(
+                  ['finding', 'provider', 'node', 'model', 'found (UTC)', '>unlike', 'stands'],
+                  findings.map((each) => [
+                    each.id,
+                    each.providerId,
+                    each.nodeId.slice(0, 12),
+                    each.modelId,
+                    moment(each.foundAt),
+                    `${each.unlike}/${each.checks}`,
+                    endOf(each),
+                  ]),
+                )),
+            ...(records.length === 0
+              ? ['No answers were compared yet: at least three providers must serve a model.']
+              : [
+                  '',
+                  ...table(
+                    ['provider', 'node', 'model', '>alike', '>unlike', '>unclear', '>ttft ms', 'last (UTC)'],
+                    records.map((each) => [
+                      each.providerId,
+                      each.nodeId.slice(0, 12),
+                      each.modelId,
+                      `${each.alike}`,
+                      `${each.unlike}`,
+                      `${each.unclear}`,
+                      each.ttftMs === null ? '-' : each.ttftMs.toFixed(0),
+                      moment(each.lastAt),
+                    ]),
+                  ),
+                ]),
+          ],
+        };
+      }),
+    );
+  command
+    .command('clear')
+    .description('end a finding of likeness: its node stands behind nobody for it, and is judged anew')
+    .argument('<finding>', 'its id, as `benchmarks likeness` shows it')
+    .requiredOption('--reason <text>', 'why; the provider reads it')
+    .action((id: string, wish: { reason: string }, self: Command) =>
+      inSession(self, async ({ database, clock }) => {
+        const because = wish.reason.slice(0, 1_000);
+        const finding = await new LikenessStore(database).clear(id, {
+          at: clock.wallMs(),
+          by: 'cli',
+          because,
+        });
+        if (!finding) throw new Refusal(`There is no finding ${JSON.stringify(id)}.`);
+        return {
+          value: plainFinding(finding),
+          lines: [
+            finding.ended?.as === 'cleared' ? 'The finding is cleared.' : `It had ended: ${endOf(finding)}.`,
+          ],
+        };
+      }),
+    );
+  command
     .command('appeals')
     .description('list what providers appeal against and nobody decided yet, oldest first')
     .action((_wish: unknown, self: Command) =>
@@ -180,6 +300,22 @@ export function benchmarks(command: Command): void {
         }
       });
     });
+}
+
+/** How a finding stands, in a word or two. */
+function endOf({ ended, expiresAt }: Finding): string {
+  return ended ? `${ended.as} ${moment(ended.at)}` : `until ${moment(expiresAt)}`;
+}
+
+function plainFinding(finding: Finding): Record<string, unknown> {
+  const { ended } = finding;
+  return {
+    ...finding,
+    foundAt: iso(finding.foundAt),
+    expiresAt: iso(finding.expiresAt),
+    because: whyUnlike(finding),
+    ended: ended && { ...ended, at: iso(ended.at) },
+  };
 }
 
 function resultOf({ verdict, appeal }: Run): string {

@@ -18,7 +18,7 @@ import { privateKey } from '#config/secrets.ts';
 import type { Address, Hex } from '#domain/hex.ts';
 import { systemClock } from '#kit/clock.ts';
 import type { Sealed } from '#kit/sealed.ts';
-import type { ProofAnswer } from '#wire/claims.ts';
+import type { ProofAnswer } from '#wire/settlements.ts';
 import { anyChain } from './chain-session.ts';
 import { Refusal } from './refusal.ts';
 import { iso, moment, writeReport } from './report.ts';

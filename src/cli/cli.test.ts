@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LikenessStore } from '#benchmark/likeness/store.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import { systemClock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
@@ -13,6 +14,8 @@ import { packageRoot } from '#kit/package-root.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Book } from '#ledger/book.ts';
 import { Leases } from '#ledger/leases.ts';
+import { STANDARD_SLA } from '#reliability/sla-terms.ts';
+import { makeProvider } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { Upstream } from '#support/upstream.ts';
 
@@ -197,6 +200,49 @@ test('benchmarks are listed, and what cannot be shown, hurried or decided is sai
   );
   const vain = await cygnet(['benchmarks', 'run', 'Asked'], { CYGNET_BENCHMARKS: 'off' });
   expect([vain.code, vain.err]).toEqual([1, expect.stringContaining('Benchmarks are off')]);
+});
+
+test('who was found to answer unlike others is listed, shown with what it rests on, and cleared', async () => {
+  expect(await refusal(1, 'benchmarks', 'likeness', 'unlike_none')).toContain('no finding "unlike_none"');
+  const store = new LikenessStore(fresh.database);
+  const providers = await Promise.all([0, 1, 2].map(() => makeProvider(fresh.database)));
+  const at = systemClock.wallMs();
+  const { found } = await store.finish(
+    {
+      id: 'like_1',
+      modelId: 'm',
+      at,
+      prompt: 'Summarize\nthis.',
+      answers: providers.map(({ id }, i) => ({
+        nodeId: `node-${i}`,
+        providerId: id,
+        verdict: i === 2 ? 'unlike' : 'alike',
+        opening: i === 2 ? 'sure here it is' : 'the harbour is closed',
+        ttftMs: 12,
+      })),
+    },
+    {
+      weigh: (before, verdict) => ({ ...before, checks: 1, unlike: 1, found: verdict === 'unlike' }),
+      findingId: () => 'unlike_1',
+      validMs: 60_000,
+    },
+  );
+  expect(found).toHaveLength(1);
+  expect((await cygnet(['benchmarks', 'likeness', '--provider', providers[2]?.id ?? ''])).out).toMatch(
+    /unlike_1 .* 1\/1 +until .*\n\nprovider[^]*node-2/,
+  );
+  const { out } = await cygnet(['benchmarks', 'likeness', 'unlike_1']);
+  for (const said of [
+    'in 1 of 1 comparisons',
+    'not benchmarked yet',
+    'Summarize this.',
+    'node-2 *',
+    'the harbour',
+  ])
+    expect(out).toContain(said);
+  expect(await answer('benchmarks', 'clear', 'unlike_1', '--reason', 'a trial')).toMatchObject({
+    ended: { as: 'cleared', by: 'cli', because: 'a trial' },
+  });
 });
 
 describe('external endpoints', () => {
@@ -570,6 +616,22 @@ describe('service levels', () => {
     expect(await refusal(1, 'sla', 'report', id, '--month', '2099-01')).toContain('Nothing was agreed');
     expect(await refusal(1, 'sla', 'verify', id, '--month', past)).toContain('No report');
   });
+
+  test('terms of an account of its own are contracted in versions, and only for what is not over', async () => {
+    const { id } = await answer<{ id: string }>('consumers', 'create', 'Contracted');
+    const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-cli-'));
+    const terms = path.join(folder, 'terms.json');
+    writeFileSync(terms, JSON.stringify({ ...STANDARD_SLA, name: 'acme-1' }));
+    const contract = ['sla', 'terms', 'set', id, '--from', '2098-01'];
+    expect(await answer(...contract, '--file', terms)).toMatchObject({
+      version: 1,
+      terms: { name: 'acme-1' },
+    });
+    expect(await answer(...contract, '--of-tier')).toMatchObject({ version: 2, terms: null });
+    expect(await answer('sla', 'terms', 'list', id)).toMatchObject([{ version: 1 }, { version: 2 }]);
+    expect(await refusal(1, 'sla', 'terms', 'set', id, '--from', past, '--of-tier')).toContain('is over');
+    rmSync(folder, { recursive: true, force: true });
+  }, 90_000);
 
   test('a month that is not over is rehearsed, and not settled', async () => {
     const month = now.toISOString().slice(0, 7);

@@ -40,9 +40,9 @@ export function consumers(command: Command): void {
           `${JSON.stringify(plan)} is no plan: expected ${Object.keys(PLANS).join(', ')}.`,
         );
       }
-      return inSession(self, async ({ database }) => {
+      return inSession(self, async ({ database, clock }) => {
         const consumer = await theConsumer(database, name);
-        await setPlan(database, { id: consumer.id, plan: plan as PlanName });
+        await setPlan(database, { id: consumer.id, plan: plan as PlanName, at: clock.wallMs() });
         const { title, monthlyCents } = PLANS[plan as PlanName];
         const fee = formatUsd((BigInt(monthlyCents) * PICO_PER_USD) / 100n);
         return {

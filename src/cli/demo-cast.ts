@@ -34,9 +34,12 @@ export interface DemoProvider {
   readonly weight: number;
   readonly ttftMs: number;
   readonly tokensPerS: number;
+  /** Of its attempts, how many fail. Most of them another provider makes good; a few the consumer sees. */
   readonly failureRate: number;
   /** Of its minutes, how many it is there. */
   readonly uptime: number;
+  /** Whoever it is there for when that one is not: no model is without anybody but in a staged trouble. */
+  readonly standsInFor?: string;
   readonly collateralUsd: string;
 }
 
@@ -144,6 +147,7 @@ export const DEMO_PROVIDERS: readonly DemoProvider[] = [
     tokensPerS: 78,
     failureRate: 0.006,
     uptime: 0.994,
+    standsInFor: 'north',
     collateralUsd: '300',
   },
   {
@@ -160,6 +164,7 @@ export const DEMO_PROVIDERS: readonly DemoProvider[] = [
     tokensPerS: 51,
     failureRate: 0.011,
     uptime: 0.981,
+    standsInFor: 'attic',
     collateralUsd: '200',
   },
   {
@@ -192,6 +197,7 @@ export const DEMO_PROVIDERS: readonly DemoProvider[] = [
     tokensPerS: 38,
     failureRate: 0.045,
     uptime: 0.86,
+    standsInFor: 'attic',
     collateralUsd: '100',
   },
 ];

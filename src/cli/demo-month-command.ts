@@ -6,6 +6,7 @@ import { Sealed } from '#kit/sealed.ts';
 import { lockFolder } from '#ledger/folder-lock.ts';
 import { noteAudit } from '#settlement/audit-runs.ts';
 import { chainOf } from './chain-session.ts';
+import { askForLive, LIVE_SENTENCE } from './demo-live.ts';
 import { fillMonth, hasTraded } from './demo-month.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { inSession } from './session.ts';
@@ -14,11 +15,12 @@ export interface MonthOptions {
   seed?: string;
   password?: string;
   anyway?: boolean;
+  live?: boolean;
 }
 
 /** `cygnet demo --seed <number>`. Refuses where somebody trades already, and while the market runs. */
 export async function demoMonth(options: MonthOptions, self: Command): Promise<void> {
-  const { seed: text = '', password: wish, anyway = false } = options;
+  const { seed: text = '', password: wish, anyway = false, live = false } = options;
   if (!/^\d{1,9}$/.test(text)) throw new WrongUsage('--seed is a whole number such as 7.');
   if (wish !== undefined && (wish.length < 8 || wish.length > 200)) {
     throw new WrongUsage('--password has 8 to 200 characters.');
@@ -49,6 +51,7 @@ export async function demoMonth(options: MonthOptions, self: Command): Promise<v
           tookMs,
           differences,
         });
+        if (live) askForLive(config.dataFolder);
         if (!balanced) process.exitCode = 1;
         return {
           value: { ...month, password: password.open(), tookMs },
@@ -59,6 +62,7 @@ export async function demoMonth(options: MonthOptions, self: Command): Promise<v
               : `Audit: NOT balanced, ${differences.length} differences (npx cygnet audit).`,
             `Sign in with the password ${password.open()} as:`,
             ...month.users.map(({ email, role }) => `  ${role.padEnd(8)} ${email}`),
+            ...(live ? [`Some demo providers join at each start. ${LIVE_SENTENCE}`] : []),
             'See it with: npx cygnet start',
           ],
         };

@@ -22,7 +22,7 @@ const fill = () =>
     seed: 7,
     password: new Sealed('a month that adds up'),
     days: 30,
-    requests: 40,
+    requests: 150,
     say: () => undefined,
   });
 beforeAll(async () => {
@@ -55,7 +55,14 @@ test.each([
   ['provider_sessions', 100],
   ['provider_minutes', 100],
   ['benchmark_runs', 100],
-  ['incidents', 3],
+  ['reward_days', 29],
+  ['sla_reports', 1],
+  ['consumer_refusals', 80],
+  ['appeals', 1],
+  ['operator_actions', 8],
+  ['operator_outcomes', 8],
+  ['card_checkouts', 1],
+  ['incidents', 4],
   ['incident_steps', 9],
   ['maintenance_windows', 1],
   ['collateral_deposits', 6],
@@ -64,6 +71,29 @@ test.each([
   const { sql } = fresh.database;
   const [row] = await sql<{ rows: bigint }[]>`select count(*) as rows from ${sql(table)}`;
   expect(Number(row?.rows)).toBeGreaterThanOrEqual(least);
+});
+
+test('on most days of a demo month every model answers, and the days that are bad had an incident', async () => {
+  const { sql } = fresh.database;
+  const days = await sql<{ model_id: string; good: boolean; told: boolean }[]>`
+    with by_day as (
+      select model_id, at::date as day, count(*) filter (where outcome in ('failed', 'broken')) as failed, count(*) as asked
+      from usage group by model_id, at::date
+    )
+    select model_id, failed * 1000 <= asked as good,
+      exists (select from incidents i where i.model_id = d.model_id and i.opened_at::date = d.day) as told
+    from by_day d`;
+  const bad = days.filter(({ good }) => !good);
+  expect(bad.length / days.length).toBeLessThan(0.03);
+  expect(bad.filter(({ told }) => told).length).toBeGreaterThan(0);
+});
+
+test('a demo month gives back what a service level promised, and pays in by bank, card and PayPal', async () => {
+  const { sql } = fresh.database;
+  const credits = await sql`select from sla_reports where credit > 0`;
+  expect(credits).toHaveLength(1);
+  const methods = await sql<{ method: string }[]>`select distinct method from deposits order by method`;
+  expect(methods.map(({ method }) => method)).toEqual(['bank', 'card', 'paypal']);
 });
 
 test('every day of a demo month has requests, of every consumer in the end, and some that failed', async () => {

@@ -44,12 +44,23 @@ import { IncidentBook } from '#reliability/incident-book.ts';
 import { announce } from '#reliability/maintenance.ts';
 import { MinuteBook } from '#reliability/minute-book.ts';
 import { MinuteTable } from '#reliability/minute-table.ts';
+import type { RefusedMinute } from '#reliability/refusals.ts';
 import { notePresentMinutes } from '#rewards/presence.ts';
 import { auditMarket, type MarketAuditReport } from '#settlement/audit.ts';
 import { openSettlement, type SettlementRoom } from '#settlement/open.ts';
 import { openStatements } from '#statements/open.ts';
 import { errorRow } from '#wire/errors.ts';
-import { DEMO_CONSUMERS, DEMO_PROVIDERS, type DemoProvider } from './demo-cast.ts';
+import { DEMO_CONSUMERS, DEMO_PROVIDERS, type DemoConsumer, type DemoProvider } from './demo-cast.ts';
+import {
+  appeal,
+  badMorning,
+  closeAgreements,
+  type DemoDeed,
+  noteDeeds,
+  payByCard,
+  refuseAll,
+  rewardDays,
+} from './demo-office.ts';
 import {
   type DemoDay,
   type DemoMarket,
@@ -124,6 +135,7 @@ export async function fillMonth(parts: MonthParts): Promise<MonthFigures> {
   say('People sign up, prove their wallets, pay and bring their machines.');
   const cast = await gatherCast(parts, { clock, ids, first });
   const prices = await setPrices(parts, clock, ids, first);
+  const morning = badMorning(first, parts.clock.wallMs());
   const troubles = troublesOf(days);
   const market: DemoMarket = {
     ...cast,
@@ -154,17 +166,41 @@ export async function fillMonth(parts: MonthParts): Promise<MonthFigures> {
       await till.sell(cast.consumers, records);
       await measures.note(day, records);
       await attend(sessions, { clock, ids, cast, day });
+      if (day.number === 0 && morning) {
+        const wren = cast.consumers.find(({ plan }) => plan === 'pro');
+        if (wren) {
+          const about = { consumerId: wren.consumerId, modelId: MORNING_MODEL, ...morning };
+          await measures.refused(await refuseAll({ database, clock, ids }, about));
+        }
+      }
       requests += records.length;
       for (const record of records) charged += record.charge;
     }
     await till.close();
     say(`${requests} requests were charged. The month is measured and its troubles are written down.`);
     await measures.close(days);
-    await incidents(parts, { ids, troubles, clock, first });
+    const told = morning && {
+      modelId: MORNING_MODEL,
+      provider: '',
+      from: morning.from,
+      until: morning.from + morning.minutes * MINUTE_MS,
+    };
+    await incidents(parts, { ids, troubles: [...(told ? [told] : []), ...troubles], clock, first });
   } finally {
     await sessions.close();
   }
-  clock.set(parts.clock.wallMs());
+  const now = parts.clock.wallMs();
+  const office = { database, clock, ids };
+  const rewarded = await rewardDays({ ...office, log }, { first, now });
+  const leaving = cast.providerIds.get('copper');
+  if (leaving !== undefined) await appeal(office, { providerId: leaving, at: now - 26 * HOUR_MS });
+  await noteDeeds(office, { operatorId: cast.operatorId, deeds: deedsOf(cast, { first, now }) });
+  clock.set(now);
+  const credits = await closeAgreements(
+    office,
+    new Collateral({ database, chain: undefined, clock, makeId: ids, log }),
+  );
+  say(`${rewarded} days were rewarded, and service levels gave back ${credits} credits.`);
   const statements = openStatements({
     database,
     settings: parts.config.statements,
@@ -217,6 +253,7 @@ class MonthClock implements Clock {
 
 interface Cast {
   readonly users: { email: string; role: 'operator' | 'consumer' | 'provider' }[];
+  readonly operatorId: string;
   readonly consumers: DemoMarket['consumers'];
   readonly providerIds: Map<string, string>;
   readonly nodeIds: Map<string, string[]>;
@@ -253,7 +290,7 @@ async function gatherCast(parts: MonthParts, { clock, ids, first }: Office): Pro
     return made;
   };
 
-  await enrol('operator', 'Demo operator', 'operator');
+  const { user: operator } = await enrol('operator', 'Demo operator', 'operator');
   await setOperator(database, {
     email: 'operator@demo.example',
     isOperator: true,
@@ -272,12 +309,12 @@ async function gatherCast(parts: MonthParts, { clock, ids, first }: Office): Pro
       const made = await keyDesk.create({ kind: 'consumer', ownerId: consumerId, name, actor: user.id });
       if (made !== 'too-many') keyIds.push(made.id);
     }
-    await deposits.confirm({
-      method: consumers.length % 2 === 0 ? 'bank' : 'paypal',
-      consumerId,
-      amount: parseUsd(consumer.paysUsd),
-      reference: ids('pay'),
-    });
+    const pays = parseUsd(consumer.paysUsd);
+    if (paysByCard(consumer)) await payByCard({ database, clock, ids }, consumerId, pays);
+    else {
+      const method = consumers.length % 2 === 0 ? 'bank' : 'paypal';
+      await deposits.confirm({ method, consumerId, amount: pays, reference: ids('pay') });
+    }
     consumers.push({ ...consumer, consumerId, keyIds: keyIds.slice(1) });
   }
 
@@ -358,7 +395,7 @@ async function gatherCast(parts: MonthParts, { clock, ids, first }: Office): Pro
   const leaving = providerIds.get('copper');
   if (leaving !== undefined) await collateral.requestRefund(leaving, parseUsd('40'));
   clock.set(first);
-  return { users, consumers, providerIds, nodeIds, claimers };
+  return { users, operatorId: operator.id, consumers, providerIds, nodeIds, claimers };
 }
 
 /** A history of prices for the models that are traded, and what each costs at an instant. */
@@ -427,6 +464,44 @@ function troublesOf(days: readonly DemoDay[]): DemoTrouble[] {
   ];
 }
 
+/** What nobody served on one morning. */
+const MORNING_MODEL = 'meta-llama/Llama-3.2-3B-Instruct';
+
+/** What the operator's log has, in the order of time. */
+function deedsOf(cast: Cast, { first, now }: { first: number; now: number }): DemoDeed[] {
+  const copper = cast.providerIds.get('copper') ?? '';
+  const [reed] = cast.consumers;
+  return [
+    ...[...cast.providerIds.values()].map((providerId, n) => ({
+      at: first - DAY_MS + (10 + n) * HOUR_MS,
+      what: 'POST /api/v1/operator/providers/:id/status',
+      subject: providerId,
+      asked: { status: 'approved' },
+      before: { status: 'pending' },
+      after: { status: 'approved' },
+    })),
+    {
+      at: first + 17 * DAY_MS - HOUR_MS,
+      what: 'POST /api/v1/operator/price-proposals',
+      subject: '',
+      asked: { model: 'zai-org/GLM-4.7' },
+    },
+    {
+      at: now - 9 * DAY_MS,
+      what: 'POST /api/v1/operator/providers/:id/status',
+      subject: copper,
+      asked: { status: 'suspended', reason: '' },
+      code: 'request-invalid',
+    },
+    {
+      at: now - 2 * DAY_MS,
+      what: 'POST /api/v1/operator/consumers/:id/payments',
+      subject: reed?.consumerId ?? '',
+      asked: { method: 'bank', amount_usd: reed?.paysUsd ?? '' },
+    },
+  ];
+}
+
 /** The money of the month: who pays in when the balance runs low, and what is charged. */
 class Till {
   readonly #parts: { database: Database; clock: MonthClock; ids: IdMaker; instance: string; log: Logger };
@@ -455,13 +530,15 @@ class Till {
     for (const { consumerId, charge } of records) {
       needed.set(consumerId, (needed.get(consumerId) ?? 0n) + charge);
     }
-    for (const { consumerId, paysUsd } of consumers) {
+    for (const { consumerId, paysUsd, plan } of consumers) {
       const amount = needed.get(consumerId) ?? 0n;
       if (amount === 0n) continue;
       const pays = parseUsd(paysUsd);
       let { available } = await this.#book.balance(consumerId);
       while (available < amount + pays / 5n) {
-        await this.#deposits.confirm({ method: 'bank', consumerId, amount: pays, reference: ids('pay') });
+        if (paysByCard({ plan, paysUsd })) await payByCard(this.#parts, consumerId, pays);
+        else
+          await this.#deposits.confirm({ method: 'bank', consumerId, amount: pays, reference: ids('pay') });
         available += pays;
       }
       await this.#leases.grow(consumerId, { atLeast: amount, want: amount });
@@ -482,6 +559,12 @@ class Till {
 }
 
 const POSTED_AT_ONCE = 2_000;
+/** Firms pay by bank or PayPal, people and whoever pays little by card. */
+const SMALL_PAYMENT = parseUsd('10');
+
+function paysByCard({ plan, paysUsd }: Pick<DemoConsumer, 'plan' | 'paysUsd'>): boolean {
+  return plan === 'pro' || parseUsd(paysUsd) <= SMALL_PAYMENT;
+}
 
 /** The exact count found a twentieth less. */
 function overcounted(record: UsageRecord): CorrectionRecord {
@@ -597,6 +680,17 @@ class Measures {
       });
       from = until;
     }
+  }
+
+  /** Requests that nobody could be asked for. */
+  async refused(minutes: readonly RefusedMinute[]): Promise<void> {
+    const { cast } = this.#parts;
+    const book = new MinuteBook(errorRow);
+    for (const { minute, consumerId, modelId, code } of minutes) {
+      const plan = cast.consumers.find((each) => each.consumerId === consumerId)?.plan;
+      book.refused(minute * MINUTE_MS, { modelId, tier: tierOfPlan(plan), code });
+    }
+    await this.#table.keep(book.takeAll());
   }
 
   /** Adds up the hours, a few at a time. */

@@ -87,7 +87,8 @@ const PLAYGROUND_CREDIT = parseUsd('1');
 const KEY_NAME = 'start';
 const KEYS_LOOKED_AT = 1_000;
 
-async function freshKey(
+/** A key for whom `cygnet start` works for; those of earlier starts that nobody can use are revoked. */
+export async function freshKey(
   parts: { database: Database; clock: Clock; makeId: IdMaker; randomness: Randomness },
   kind: 'consumer' | 'provider',
   ownerId: string,

@@ -72,6 +72,11 @@ export function demoTraffic(day: DemoDay, market: DemoMarket, random: Randomness
 
 /** Whether a provider is there in an hour: the same answer for whoever asks, so that sessions and requests agree. */
 export function isThere(provider: DemoProvider, at: number): boolean {
+  const away = DEMO_PROVIDERS.find(({ name }) => name === provider.standsInFor);
+  return isUp(provider, at) || (away !== undefined && !isUp(away, at));
+}
+
+function isUp(provider: DemoProvider, at: number): boolean {
   const hour = Math.floor(at / HOUR_MS);
   const index = DEMO_PROVIDERS.indexOf(provider) + 1;
   // Any fixed mixing of hour and provider.
@@ -145,7 +150,7 @@ function demoRequest(
     mode: 'websocket' as const,
     streamed: answers && random.float() < 0.8,
     // A retry on another provider saved what the first one failed.
-    attempts: random.float() < provider.failureRate * 2 ? 2 : 1,
+    attempts: random.float() < provider.failureRate ? 2 : 1,
   };
   const queueMs = 1 + ttftMs / 200;
   const other = place.attempts === 2 ? serving.find((each) => each !== provider) : undefined;
@@ -181,7 +186,7 @@ function demoRequest(
   ];
   const here = { ...served, queueMs, region: provider.region };
   const fate = random.float();
-  if (fate < (inTrouble ? 0.22 : provider.failureRate)) {
+  if (fate < (inTrouble ? TROUBLE_FAILS : provider.failureRate * SEEN)) {
     const cut = Math.floor(outputTokens * random.float());
     const began = answers && cut > 0;
     const totalMs = began ? ttftMs + generationMs / 2 : 30_000;
@@ -222,6 +227,11 @@ function demoRequest(
     charge: priceOf(usage, price),
   };
 }
+
+/** Of the requests to a provider in trouble, how many fail. */
+const TROUBLE_FAILS = 0.5;
+/** Of the attempts that fail, how many nobody could make good: those that broke after the first token. */
+const SEEN = 0.02;
 
 const OPERATION_OF: Partial<Record<Model['category'], Operation>> = {
   image: 'images/generations',

@@ -40,6 +40,7 @@ export function demo(command: Command): void {
       '--password <text>',
       'with --seed: what everybody in it signs in with (default: a new one, shown)',
     )
+    .option('--live', 'with --seed: some of its providers serve at every start, with rehearsed answers')
     .option('--anyway', 'with --seed: also where somebody trades already');
   command.action(async (options: MonthOptions, self: Command) => {
     if (options.seed !== undefined) return await demoMonth(options, self);

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { formatUsd } from '#domain/money.ts';
 import { monthOf, parseMonth } from '#domain/window.ts';
 import { Collateral } from '#funds/collateral.ts';
 import { PLAYGROUND } from '#gateway/playground.ts';
 import { Fault } from '#kit/fault.ts';
+import type { Contract } from '#sla/contracts.ts';
 import { SlaDesk } from '#sla/desk.ts';
 import { ENTERED_KINDS } from '#sla/exclusions.ts';
 import { SLA_DEADLINE_MS } from '#sla/open.ts';
@@ -107,6 +109,60 @@ export function sla(command: Command): void {
         };
       });
     });
+  const terms = command.command('terms').description('what was contracted with single accounts');
+  terms
+    .command('set')
+    .description('contract terms with a consumer from a month on; versions are added, never changed')
+    .argument('<consumer>', 'its id or name')
+    .requiredOption(
+      '--from <month>',
+      'the first month that they count for, such as 2026-12; not one that is over',
+    )
+    .option('--file <file>', 'the terms as JSON, as `terms list --json` shows them')
+    .option('--of-tier', 'no terms of its own: from then on those of its tier')
+    .action((name: string, wish: { from: string; file?: string; ofTier?: true }, self: Command) => {
+      const { from, file } = wish;
+      if ((file === undefined) === (wish.ofTier === undefined)) {
+        throw new WrongUsage('Say either --file or --of-tier.');
+      }
+      const month = monthFrom(from);
+      const asked = file === undefined ? null : termsIn(file);
+      return withDesk(self, async (desk, { database }) => {
+        const { id } = await theConsumer(database, name);
+        const made = await refusing(desk.contract({ consumerId: id, month, terms: asked, actor: ACTOR }));
+        return {
+          value: plainContract(made),
+          lines: [
+            `Version ${made.version}: from ${made.fromMonth} on, ${id} has ${made.terms?.name ?? 'the terms of its tier'}.`,
+          ],
+        };
+      });
+    });
+  terms
+    .command('list')
+    .description('list every version of what was contracted with a consumer')
+    .argument('<consumer>', 'its id or name')
+    .action((name: string, _options: unknown, self: Command) =>
+      withDesk(self, async (desk, { database }) => {
+        const { id } = await theConsumer(database, name);
+        const all = await desk.contracts(id);
+        return {
+          value: all.map(plainContract),
+          lines: table(
+            ['>version', 'from', 'terms', '>availability', '>cap', 'by', 'at (UTC)'],
+            all.map(({ version, fromMonth, terms: kept, actor, atMs }) => [
+              `${version}`,
+              fromMonth,
+              kept?.name ?? "its tier's",
+              kept ? percent(kept.availabilityPpm) : '',
+              kept ? `${kept.capBasisPoints / 100} %` : '',
+              actor,
+              moment(atMs),
+            ]),
+          ),
+        };
+      }),
+    );
   command
     .command('exclude')
     .description('enter a stretch that does not count, with what proves it')
@@ -274,6 +330,8 @@ function shown(report: SlaReportBody): string[] {
   return [
     ...listed([report]),
     ...report.unavailable.map(({ from, until }) => `unavailable  ${from} – ${until}`),
+    ...report.market_down.map(({ evidence }) => evidence),
+    ...report.not_agreed.map(({ from, until }) => `not agreed   ${from} – ${until}`),
     ...report.slow_hours.map(({ from, until }) => `slow         ${from} – ${until}`),
     ...report.exclusions.map(
       ({ id, kind, minutes, refused, evidence }) =>
@@ -293,9 +351,21 @@ function plainCharge(each: Awaited<ReturnType<SlaDesk['charges']>>[number]) {
   return { ...each, madeAt: iso(each.madeAt.getTime()) };
 }
 
+function plainContract({ atMs, terms, ...rest }: Contract) {
+  return { ...rest, terms: terms ?? null, at: iso(atMs) };
+}
+
+function termsIn(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new WrongUsage(`${file} holds no terms: ${error instanceof Error ? error.message : 'unreadable'}`);
+  }
+}
+
 function monthFrom(text: string): number {
   const month = parseMonth(text);
-  if (month === undefined) throw new WrongUsage('--month is a month such as 2026-11.');
+  if (month === undefined) throw new WrongUsage(`${JSON.stringify(text)} is no month such as 2026-11.`);
   return month;
 }
 

@@ -10,6 +10,7 @@ import { systemRandomness } from '#kit/random.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import { agentProgram } from './agent.ts';
 import { AgentProcess } from './agent-process.ts';
+import { LIVE_SENTENCE, startLive } from './demo-live.ts';
 import { demoParties } from './demo-parties.ts';
 import { askedToStop, openRunningMarket, type RunningMarket, SETTINGS, takeDataFolder } from './running.ts';
 
@@ -36,6 +37,7 @@ export function start(command: Command): void {
     const stop = askedToStop();
     const running = await openRunningMarket({ destination, progress: say, localChain: true });
     let agent: AgentProcess | undefined;
+    let live: AgentProcess[] = [];
     try {
       const parties = await demoParties({
         config: running.config,
@@ -55,12 +57,17 @@ export function start(command: Command): void {
         ]);
         if (ready === false) say('The agent has not registered yet; it goes on trying. See the log.');
       }
+      live = await startLive(running, {
+        makeId: idMaker(systemClock, systemRandomness),
+        randomness: systemRandomness,
+      });
+      if (live.length > 0) say(`${live.length} providers of the demo month join. ${LIVE_SENTENCE}`);
       for (const line of welcome(running, { ...parties, logPath })) process.stdout.write(`${line}\n`);
       await stop;
       say('Closing: answers under way may end. Press Ctrl-C again to stop at once.');
     } finally {
       // The agent first stops asking for work; the market waits for what it still computes.
-      await Promise.all([agent?.stop(), running.close()]);
+      await Promise.all([agent?.stop(), ...live.map((each) => each.stop()), running.close()]);
       destination.close();
     }
     say('Closed. Everything is kept; start again with: npm start');

@@ -188,6 +188,8 @@ export interface RoutingSettings {
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
   /** Whether nodes are asked to load models ahead of requests. */
   readonly warmUp: boolean;
+  /** Milliseconds; 0: no requests share a call. */
+  readonly embeddingsWindowMs: number;
   /** Each request earns `ratio` of a retry; at most `burst` are saved up. */
   readonly retryBudget: { readonly ratio: number; readonly burst: number };
 }
@@ -259,6 +261,11 @@ export interface BenchmarkSettings {
   readonly questionMs: number;
   /** Between two questions: a pause of chance up to this. */
   readonly pauseMsMax: number;
+  /** Whether the answers of several providers are compared, and whether it is held against who answers unlike the others. */
+  readonly likeness: 'off' | 'watch' | 'enforce';
+  readonly likenessEveryMs: number;
+  /** Between two nodes that a comparison asks: a pause of chance up to this. */
+  readonly likenessPauseMsMax: number;
 }
 
 /** External endpoints: what seals their keys, and where they may be. */
@@ -396,6 +403,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       region: env.region,
       retriesMax: env.retriesMax,
       warmUp: env.warmUp,
+      embeddingsWindowMs: env.embeddingsWindowMs,
       backoff: { baseMs: 50, capMs: 1_000 },
       retryBudget: { ratio: 0.1, burst: 20 },
     },
@@ -460,6 +468,9 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
       slashPercents: env.slashLadder,
       questionMs: 60_000,
       pauseMsMax: 1_500,
+      likeness: env.likeness,
+      likenessEveryMs: env.likenessEveryHours * 3_600_000,
+      likenessPauseMsMax: 20_000,
     },
     external: {
       secret: env.secret,

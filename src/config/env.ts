@@ -433,6 +433,12 @@ export const VARIABLES = {
     'How many further providers are tried when one fails before its first token.',
   ),
 
+  embeddingsWindowMs: plain(
+    'CYGNET_EMBEDDINGS_WINDOW_MS',
+    whole(0, 100),
+    '0',
+    'The longest that small requests for embeddings wait behind another call, to travel as one; 0: each travels alone.',
+  ),
   warmUp: plain(
     'CYGNET_WARM_UP',
     yesOrNo,
@@ -626,6 +632,18 @@ export const VARIABLES = {
     whole(1, 720),
     '24',
     'How often a node is benchmarked on each of its models, in hours.',
+  ),
+  likeness: plain(
+    'CYGNET_LIKENESS',
+    oneOf('off', 'watch', 'enforce'),
+    'watch',
+    'Whether the same ordinary prompts are asked of several providers (watch), and whether nodes that answer unlike the others stand behind them (enforce).',
+  ),
+  likenessEveryHours: plain(
+    'CYGNET_LIKENESS_EVERY_HOURS',
+    whole(1, 720),
+    '4',
+    'How often the nodes of a model are compared, in hours, more or less by half. The allowance of probes pays.',
   ),
   graceDays: plain(
     'CYGNET_GRACE_DAYS',

@@ -57,6 +57,8 @@ export interface KeyRecord {
   readonly expiresAt?: number;
   /** The plan of the consumer that owns it (`plan.ts`); absent when nobody chose one. */
   readonly plan?: string;
+  /** Wall milliseconds until which its consumer wants a debug log; absent when it wants none. May be over. */
+  readonly debugUntil?: number;
 }
 
 /**

@@ -565,9 +565,11 @@ export class Collateral {
       const [known] = await sql`select id from collateral_moves where id = ${about.id}`;
       const dollars = taken?.amount ?? 0n;
       if (dollars > 0n && !known) {
+        const charged = await sql`select from sla_charges where finding_id = ${findingId}`;
+        const paidCredit = charged.length > 0;
         await applyMove(sql, place, { kind: 'slash-returned', amount: dollars }, about);
         await writeEntries(sql, [
-          slashReturnedEntry({ id: `${findingId}:usd`, at, amount: dollars, providerId }),
+          slashReturnedEntry({ id: `${findingId}:usd`, at, amount: dollars, providerId, paidCredit }),
         ]);
       }
       return { dollars, tokens: await this.#tokensTakenFor(sql, findingId) };

@@ -32,7 +32,7 @@ const openFees = () =>
   new PlanFees({ database: fresh.another({ maxConnections: 2 }), clock, log: silentLog });
 const give = (amount: Pico) => operatorsBook(fresh.database).deposit(consumer, amount, makeId('dep'));
 const balance = async () => (await operatorsBook(fresh.database).balance(consumer)).total;
-const pro = () => setPlan(fresh.database, { id: consumer, plan: 'pro' });
+const pro = () => setPlan(fresh.database, { id: consumer, plan: 'pro', at: clock.wallMs() });
 
 test.each([
   ['2027-01-31T12:00:00Z', '2027-02-28T12:00:00Z'],

@@ -51,7 +51,7 @@ export class PlanFees {
     return await this.#database.transaction(async (sql) => {
       const taken = await this.#take(sql, consumerId, planOf(await lockPlan(sql, consumerId)));
       if (taken !== 'short') return taken;
-      await setPlan({ sql }, { id: consumerId, plan: DEFAULT_PLAN });
+      await setPlan({ sql }, { id: consumerId, plan: DEFAULT_PLAN, at: this.#clock.wallMs() });
       return 'downgraded';
     });
   }
@@ -61,7 +61,7 @@ export class PlanFees {
     return await this.#database.transaction(async (sql) => {
       await lockPlan(sql, consumerId);
       if ((await this.#take(sql, consumerId, PLANS[plan])) === 'short') return 'short';
-      await setPlan({ sql }, { id: consumerId, plan });
+      await setPlan({ sql }, { id: consumerId, plan, at: this.#clock.wallMs() });
       return 'chosen';
     });
   }

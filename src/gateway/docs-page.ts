@@ -60,19 +60,24 @@ ${Object.entries(components.schemas)
 }
 
 function section({ path, method, about }: { path: string; method: string; about: Json }): string {
-  const { summary, requestBody, responses, parameters, security } = about as {
+  const { summary, description, requestBody, responses, parameters, security } = about as {
     summary: string;
+    /** Who may ask, where it says so. */
+    description?: string;
     security: Json[];
     parameters?: { name: string; in: string; description: string }[];
     requestBody?: { content: Record<string, { schema: Json }> };
     responses: Record<string, { content?: Record<string, { schema: Json }> }>;
   };
   const rows = [
+    ...(description === undefined ? [] : [row('Who', escaped(description))]),
     row(
       'Key',
       security.length === 0 ? 'none' : security.map((each) => Object.keys(each).join(', ')).join(' or '),
     ),
-    ...(parameters ?? []).map((each) => row(each.name, `${escaped(each.description)} (${each.in})`)),
+    ...(parameters ?? []).map((each) =>
+      row(each.name, `${escaped(each.description)} (${each.in})`.trimStart()),
+    ),
     ...Object.entries(requestBody?.content ?? {}).map(([type, { schema }]) =>
       row('Takes', `${type}: ${named(schema)}`),
     ),

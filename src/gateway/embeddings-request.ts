@@ -1,3 +1,4 @@
+import type { Gather } from '#hub/link.ts';
 import { Fault } from '#kit/fault.ts';
 import { embeddingRequestSchema } from '#wire/openai/embeddings.ts';
 import { type BodyLimits, PRIVATE_FIELDS } from './body.ts';
@@ -11,7 +12,12 @@ export interface EmbeddingsRequest extends Ask {
   readonly encoding: 'float' | 'base64';
   readonly dimensions: number | undefined;
   readonly needsRewrite: boolean;
+  /** What is passed on of a request that is small enough to share a call (`hub/gather.ts`). */
+  readonly small: Pick<Gather, 'fields' | 'inputs'> | undefined;
 }
+
+const SMALL_INPUTS_MAX = 8;
+const SMALL_BYTES_MAX = 16_384;
 
 export function readEmbeddingsRequest(bytes: Buffer, limits: BodyLimits): EmbeddingsRequest | Fault {
   const body = readBySchema(bytes, embeddingRequestSchema);
@@ -37,5 +43,18 @@ export function readEmbeddingsRequest(bytes: Buffer, limits: BodyLimits): Embedd
     encoding: body.encoding_format ?? 'float',
     dimensions: body.dimensions ?? undefined,
     needsRewrite: Object.keys(body).some((name) => PRIVATE_FIELDS.has(name)),
+    small:
+      inputs.length <= SMALL_INPUTS_MAX && bytes.length <= SMALL_BYTES_MAX
+        ? { fields: fieldsOf(body), inputs }
+        : undefined,
   };
+}
+
+/** What is passed on beside the model and what is to be read. */
+function fieldsOf(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(body).filter(
+      ([name]) => name !== 'model' && name !== 'input' && !PRIVATE_FIELDS.has(name),
+    ),
+  );
 }

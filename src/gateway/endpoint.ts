@@ -2,7 +2,7 @@ import type { Category, Model } from '#domain/model.ts';
 import type { Operation, OperationSet } from '#domain/operation.ts';
 import type { Preferences } from '#domain/preferences.ts';
 import type { Usage } from '#domain/usage.ts';
-import type { Answer, Expected } from '#hub/link.ts';
+import type { Answer, Expected, Gather } from '#hub/link.ts';
 
 /**
  * What the paid endpoints have in common, and where they differ. The journey (`inference.ts`) is one; an endpoint says how
@@ -72,6 +72,8 @@ export interface Endpoint<A extends Ask = Ask> {
   needs(ask: A): OperationSet;
   ceiling(ask: A, model: Model, limits: TokenLimits): Ceiling;
   expects(ask: A): Expected;
+  /** What a small request may share a call by; absent where none may. */
+  gather?(ask: A): Gather | undefined;
   /** The body as it may be passed on. */
   body(ask: A, bytes: Buffer): Buffer;
   /** Fields of the body that are replaced, beside the model's name and the cap on tokens. */

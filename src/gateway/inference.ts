@@ -125,6 +125,8 @@ export interface InferenceSettings extends TokenLimits {
   readonly policy: string;
   /** How much of an answer is kept for counting its tokens exactly. */
   readonly recountBytesMax: number;
+  /** Whether small requests for embeddings may share calls. */
+  readonly gathers?: boolean;
 }
 
 /** A caller whose key was accepted. `leave` must be called once, when the request is over. */
@@ -552,6 +554,7 @@ class PaidJob<A extends Ask> {
     this.#text = rooms.recounter.has(model.id)
       ? new DeliveredText(rooms.settings.recountBytesMax)
       : undefined;
+    const gather = rooms.settings.gathers && caller.to === undefined ? endpoint.gather?.(ask) : undefined;
     this.order = {
       requestId: caller.requestId,
       consumerId: caller.key.ownerId,
@@ -570,6 +573,7 @@ class PaidJob<A extends Ask> {
       price: model.price,
       agentsOnly: !planOf(caller.key.plan).fallback,
       ...(retriesMax !== null && { retriesMax }),
+      ...(gather && { gather }),
       ...(wish && { wish }),
       ...(caller.to !== undefined && { to: caller.to }),
     };

@@ -278,7 +278,7 @@ function contentOf(request: z.ZodType, form: boolean, schemas: Json): Json {
 }
 
 /** A reference to the schema among the components, where it and all that it names are put. */
-function referTo(schema: z.ZodType, schemas: Json, io: 'input' | 'output'): Json {
+export function referTo(schema: z.ZodType, schemas: Json, io: 'input' | 'output'): Json {
   const id = schema.meta()?.id;
   const made = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json;
   const { $schema: _schema, $defs: inner = {}, id: _id, ...own } = made;

@@ -5,6 +5,7 @@ import { Fault } from '#kit/fault.ts';
 import { PROBE_HEADER } from '#reliability/probe-door.ts';
 import { type BodiesInHand, noRoom, type Room } from './bodies-in-hand.ts';
 import type { ClientAddresses } from './client-address.ts';
+import type { DebugLog } from './debug-log.ts';
 import type { Ask, Endpoint } from './endpoint.ts';
 import { readForm } from './form.ts';
 import { HttpReply, type ReplyWriter } from './http-reply.ts';
@@ -32,6 +33,8 @@ export interface RouteParts {
   /** The largest body, in bytes. */
   readonly bodyBytesMax: number;
   readonly inHand: BodiesInHand;
+  /** What consumers want kept of what they ask; absent: nothing ever is. */
+  readonly debug: DebugLog | undefined;
 }
 
 /** An endpoint whose body is JSON. */
@@ -45,7 +48,6 @@ export interface JsonRoute<A extends Ask> {
 }
 
 export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>): Handler {
-  const { rooms } = parts;
   return (request, response) => {
     open(parts, request, response, route, ({ caller, reply, translated }) => {
       const answer = translated ?? reply;
@@ -61,7 +63,7 @@ export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>)
           }
           const read = route.read(body);
           const told = translated ? tell(read, translated) : read;
-          void serve(rooms, route.endpoint, caller, told, body, answer);
+          answerTo(parts, route.endpoint, caller, told, body, answer);
         },
       );
     });
@@ -82,11 +84,29 @@ export function formRoute(parts: RouteParts, endpoint: Endpoint<TranscriptionReq
             refuse(request, reply, form);
             return;
           }
-          void serve(parts.rooms, endpoint, caller, readTranscriptionRequest(form), form.file, reply);
+          answerTo(parts, endpoint, caller, readTranscriptionRequest(form), form.file, reply);
         },
       );
     });
   };
+}
+
+/** Serves a request whose body is here, and copies both for whoever wants that. */
+function answerTo<A extends Ask>(
+  { rooms, debug }: RouteParts,
+  endpoint: Endpoint<A>,
+  caller: Caller,
+  read: A | Fault | Promise<A | Fault>,
+  body: Buffer,
+  reply: Reply,
+): void {
+  const { key, requestId } = caller;
+  const copied =
+    key.debugUntil === undefined
+      ? undefined
+      : debug?.copy(key, { requestId, endpoint: endpoint.name, body }, reply);
+  if (copied) void serve(rooms, endpoint, caller, read, body, copied).then(() => copied.over());
+  else void serve(rooms, endpoint, caller, read, body, reply);
 }
 
 /** Tells a translation what it is an answer to, once that was read. */

@@ -18,6 +18,7 @@ import type { BodyPool } from './body-pool.ts';
 import { openConsole } from './console/console.ts';
 import type { ConsoleRooms } from './console/rooms.ts';
 import { type Dashboard, wantsPage } from './dashboard.ts';
+import type { DebugLog } from './debug-log.ts';
 import { docsPage } from './docs-page.ts';
 import { chat } from './endpoints/chat.ts';
 import { completions } from './endpoints/completions.ts';
@@ -62,6 +63,7 @@ export async function openGateway(
     writer,
     closing: () => closing,
     loops: rooms.loops,
+    debug: rooms.debug,
     addresses: rooms.console.addresses,
   };
   const { bodies } = rooms;
@@ -297,6 +299,8 @@ export interface GatewayRooms {
   readonly inference: InferenceRooms;
   readonly bodies: Pick<BodyPool, 'read'>;
   readonly loops: LoopGuard;
+  /** What consumers want kept of what they ask; absent: nothing ever is. */
+  readonly debug?: DebugLog;
   readonly bodyBytesMax: number;
   /** The largest recording to be transcribed, in bytes. */
   readonly recordingBytesMax: number;

@@ -31,6 +31,8 @@ ${facts([
   ['Nobody measured, counted as available', `${report.unmeasured_minutes}`],
 ])}
 ${list('Unavailable', report.unavailable)}
+${list('The whole market was down', report.market_down)}
+${list('Nothing was agreed for', report.not_agreed)}
 ${list(`First token slower than ${terms.latency_credit.ttft_p95_ms} ms (p95)`, report.slow_hours)}</section>
 <section><h2>Credit</h2>
 ${facts([

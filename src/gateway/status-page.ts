@@ -41,10 +41,11 @@ ${past.length === 0 ? '<p class="quiet">None in 90 days.</p>' : past.map(inciden
 type Component = StatusBody['components'][number];
 
 const HEADLINES: Readonly<Record<StatusBody['state'], string>> = {
-  operational: 'All models are served',
+  operational: 'Every model that is served answers',
   degraded: 'Some models are impaired',
-  outage: 'A model is down',
+  outage: 'Models are down',
   maintenance: 'Maintenance is under way',
+  unserved: 'No model is served yet',
 };
 
 const STATES: Readonly<Record<Component['state'], string>> = {
@@ -236,7 +237,7 @@ article { border: 1px solid var(--line); border-radius: .5rem; padding: .85rem 1
 article.region { margin-left: 1.25rem; }
 .line { display: flex; justify-content: space-between; align-items: baseline; gap: 1rem; }
 .state, .severity { font-size: .85rem; font-weight: 600; white-space: nowrap; color: var(--soft); }
-.state.operational { color: var(--good); } .state.degraded { color: var(--fair); } .state.outage { color: var(--poor); } .state.maintenance { color: var(--calm); }
+.state.operational { color: var(--good); } .state.degraded { color: var(--fair); } .state.outage { color: var(--poor); } .state.maintenance, .state.unserved { color: var(--calm); }
 .bars { display: block; width: 100%; height: 2rem; margin-top: .5rem; }
 rect.good { fill: var(--good); } rect.fair { fill: var(--fair); } rect.poor { fill: var(--poor); } rect.none { fill: var(--none); }
 .ends { display: flex; justify-content: space-between; font-size: .75rem; }

@@ -14,7 +14,7 @@ import { type Judgement, judgement } from '#routing/breaker.ts';
 import type { Candidate } from '#routing/candidate.ts';
 import type { Filter } from '#routing/narrow.ts';
 import { saysSomething } from './answer.ts';
-import type { Answer, Attempt, AttemptEnd, Expected, Link } from './link.ts';
+import type { Answer, Attempt, AttemptEnd, Expected, Gather, Link } from './link.ts';
 import { Roster } from './roster.ts';
 
 /**
@@ -169,6 +169,8 @@ export interface Order {
   readonly retriesMax?: number;
   /** The one candidate that may serve it, by its id; absent: whoever routing chooses. For probes. */
   readonly to?: string;
+  /** Its first attempt may share a call with others (`gather.ts`). */
+  readonly gather?: Gather;
   /** What the consumer and the house prefer for this request; absent: nothing in particular. */
   readonly wish?: Wish;
 }
@@ -354,6 +356,8 @@ export class Run {
         body: order.body,
         set: order.set,
         via: order.via,
+        // A second try goes alone: who broke the first call is not known.
+        ...(order.gather && this.#attempts === 1 && { gather: order.gather }),
         ...(order.trace && { traceparent: traceparentOf(order.trace, attemptId) }),
         deadlineMs: Math.max(
           1,

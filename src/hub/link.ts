@@ -28,10 +28,21 @@ export interface Job {
   /** Fields that must replace those of `body` (a model's canonical name, a cap on tokens); of a transcription, all. */
   readonly set: Readonly<Record<string, unknown>>;
   readonly deadlineMs: number;
+  /** Where it may share a call with others like it (`gather.ts`). */
+  readonly gather?: Gather | undefined;
   /** The markets that the request has passed, as its `CDN-Loop` names them; for whom it is sent on to. */
   readonly via?: string | undefined;
   /** The attempt's place in the trace of its request (W3C Trace Context); for whom it is sent on to. */
   readonly traceparent?: string | undefined;
+}
+
+/** What a small request for embeddings may share a call by. */
+export interface Gather {
+  /** The same for requests that differ in their inputs alone. */
+  readonly key: string;
+  /** Every field of the body that is passed on, without the model and the inputs. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly inputs: readonly unknown[];
 }
 
 /** What an unstreamed answer must hold; one that does not is no answer. */

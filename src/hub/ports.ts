@@ -34,10 +34,15 @@ export interface NodeBinder {
   ): Promise<'bound' | 'foreign'>;
 }
 
-/** What keeps a node from serving a model beside its provider's state: a benchmark that is not passed. From memory. */
+/**
+ * What keeps a node from serving a model beside its provider's state, or puts it behind others: a benchmark that is not
+ * passed, answers unlike those of others. From memory.
+ */
 export interface Standings {
   /** Why it may not; undefined when it may. */
   against(nodeId: string, modelId: string): string | undefined;
+  /** Why it stands behind others of the model; undefined when it does not. */
+  behind?(nodeId: string, modelId: string): string | undefined;
   /** Tells of each node of which that may have changed. Answers how to stop. */
   watch(changed: (nodeId: string) => void): () => void;
 }

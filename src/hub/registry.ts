@@ -21,7 +21,7 @@ import type { WarmUpAnswer } from './warm-up-desk.ts';
  */
 export class Registry {
   readonly #providers: ProviderStates;
-  readonly #standings: Pick<Standings, 'against'> | undefined;
+  readonly #standings: Pick<Standings, 'against' | 'behind'> | undefined;
   readonly #byModel = new Map<string, PresentCandidate[]>();
   readonly #byLink = new Map<string, Presence>();
   readonly #byNode = new Map<string, Presence>();
@@ -36,7 +36,7 @@ export class Registry {
     /** Monotonic milliseconds. */
     nowMs: () => number;
     providers: ProviderStates;
-    standings?: Pick<Standings, 'against'> | undefined;
+    standings?: Pick<Standings, 'against' | 'behind'> | undefined;
     recordsMax: number;
     linkBufferBytesMax: number;
     hubBufferBytesMax: number;
@@ -61,6 +61,18 @@ export class Registry {
   /** The link of a candidate; undefined when it has gone. */
   linkOf(candidate: Candidate): Link | undefined {
     return this.#byLink.get(candidate.linkId)?.link;
+  }
+
+  /** Takes a place at a candidate for a call that is not sent yet. The answer gives it back, once. */
+  holdPlace(candidate: Candidate, modelId: string): () => void {
+    const presence = this.#byLink.get(candidate.linkId);
+    if (!presence) return () => {};
+    this.began(presence, modelId);
+    let held = true;
+    return () => {
+      if (held) this.ended(presence, modelId);
+      held = false;
+    };
   }
 
   /** Has the node of a candidate load its model. */
@@ -382,6 +394,7 @@ export class Registry {
   #place(candidate: PresentCandidate): void {
     candidate.behind =
       this.#behind.get(candidate.providerId) ??
+      this.#standings?.behind?.(candidate.nodeId, candidate.modelId) ??
       (isFlapping(candidate.falls, this.#nowMs()) ? 'it came and went too often just now' : undefined);
   }
 

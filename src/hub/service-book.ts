@@ -86,6 +86,10 @@ export class ServiceBook implements Outcomes {
       requestBytes: messageBytes(order),
       price: order.price,
       agentsOnly: order.agentsOnly,
+      ...(order.gather &&
+        tried.size === 0 && {
+          gather: { key: order.gather.key, inputs: order.gather.inputs.length, bytes: order.body.length },
+        }),
     };
     const choice: Choice = {
       strategy: preferences?.sort ? SORTED[preferences.sort] : this.#strategy,

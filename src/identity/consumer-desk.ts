@@ -90,7 +90,7 @@ export class ConsumerDesk {
     return await this.#database.transaction(async (sql) => {
       const before = await lockPlan(sql, id);
       if (before === undefined || before === plan) return before;
-      await setPlan({ sql }, { id, plan });
+      await setPlan({ sql }, { id, plan, at });
       await noteEvent(sql, { at, actor, what: 'plan-set', about: id, detail: { before, plan } });
       return before;
     });

@@ -20,12 +20,17 @@ export async function consumersNamed(database: Database, name: string): Promise<
   return [...rows];
 }
 
-/** Puts a consumer on a plan; every gateway knows it within a second. */
+/** Puts a consumer on a plan; every gateway knows it within a second, and the change stays known. */
 export async function setPlan(
   { sql }: { readonly sql: Sql },
-  change: { id: string; plan: PlanName },
+  change: { id: string; plan: PlanName; at: number },
 ): Promise<void> {
-  await sql`update consumers set plan = ${change.plan} where id = ${change.id}`;
+  const { id, plan, at } = change;
+  await sql`
+    with was as (select plan from consumers where id = ${id} for no key update),
+    made as (update consumers set plan = ${plan} where id = ${id} and exists (select from was))
+    insert into plan_changes (consumer_id, at, before, after)
+    select ${id}, ${new Date(at)}, plan, ${plan} from was where plan <> ${plan}`;
 }
 
 /** The plan of a consumer, which stays so until the caller's transaction ends. */

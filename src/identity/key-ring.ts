@@ -166,7 +166,7 @@ export class KeyRing {
       select k.id, k.kind, k.owner_id, k.name, k.prefix, encode(k.hash, 'hex') as hash,
         k.revoked_at is not null as revoked, coalesce(k.last_used_on - date '1970-01-01', -1) as used_on,
         k.family_id, k.expires_at, k.models, k.categories, k.cap_day_pico, k.cap_month_pico, k.addresses,
-        k.requests_per_minute, c.plan, c.suspended_at is not null as suspended
+        k.requests_per_minute, c.plan, c.suspended_at is not null as suspended, c.debug_until
       from keys k left join consumers c on c.id = k.consumer_id`;
   }
 
@@ -183,6 +183,7 @@ export class KeyRing {
       ...(!isWhole(scope) && { scope: Object.freeze(scope) }),
       ...(row.expires_at !== null && { expiresAt: row.expires_at.getTime() }),
       ...(row.plan !== null && row.plan !== DEFAULT_PLAN && { plan: row.plan }),
+      ...(row.debug_until !== null && { debugUntil: row.debug_until.getTime() }),
     });
     if (record.expiresAt === undefined) this.#ends.delete(row.id);
     else this.#ends.set(row.id, record.expiresAt);
@@ -247,6 +248,7 @@ interface Row {
   requests_per_minute: number | null;
   plan: string | null;
   suspended: boolean;
+  debug_until: Date | null;
 }
 
 const PAGE = 5_000;

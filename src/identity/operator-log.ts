@@ -68,20 +68,27 @@ export class OperatorLog {
       on conflict (action_id) do nothing`;
   }
 
-  /** The latest actions, newest first: of all, or about one thing, or of one actor; before a given one where named. */
+  /**
+   * The latest actions, newest first: of all, or about one thing, of one actor (its name or address), with a text in what was
+   * done, or that ended so; before a given one where named.
+   */
   async list(which: {
     about?: string | undefined;
     actor?: string | undefined;
+    what?: string | undefined;
+    outcome?: 'done' | 'refused' | 'failed' | 'open' | undefined;
     before?: string | undefined;
     limit: number;
   }): Promise<OperatorAction[]> {
-    const { about = null, actor = null, before = null, limit } = which;
+    const { about = null, actor = null, what = null, outcome = null, before = null, limit } = which;
     const rows = await this.#parts.database.sql<Row[]>`
       select a.id, a.at, a.actor, u.email, a.what, a.about, a.address, a.asked, o.outcome, o.code, o.before, o.after
       from operator_actions a
       left join operator_outcomes o on o.action_id = a.id
       left join users u on u.id = a.actor
-      where (${about}::text is null or a.about = ${about}) and (${actor}::text is null or a.actor = ${actor})
+      where (${about}::text is null or a.about = ${about}) and (${actor}::text is null or a.actor = ${actor} or u.email = ${actor})
+        and (${what}::text is null or position(lower(${what}) in lower(a.what)) > 0)
+        and (${outcome}::text is null or coalesce(o.outcome::text, 'open') = ${outcome})
         and (${before}::text is null or (a.at, a.id) < (select b.at, b.id from operator_actions b where b.id = ${before}))
       order by a.at desc, a.id desc limit ${limit}`;
     return rows.map((row) => ({ ...row, at: row.at.getTime(), outcome: row.outcome ?? undefined }));

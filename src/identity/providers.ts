@@ -19,6 +19,11 @@ const MOVES: Readonly<Record<ProviderState, readonly ProviderState[]>> = {
   removed: [],
 };
 
+/** Where an operator may move a provider from a state. */
+export function movesFrom(state: ProviderState): readonly ProviderState[] {
+  return MOVES[state];
+}
+
 /** Whether a provider may go from one state to another. */
 function mayMove(from: ProviderState, to: ProviderState): boolean {
   return MOVES[from].includes(to);

@@ -30,7 +30,7 @@ export const CHART = {
   'platform:slashed': { raisedBy: 'credit', meaning: 'collateral taken from providers that failed' },
   'platform:sla': {
     raisedBy: 'debit',
-    meaning: 'credits for missed service levels that no provider paid for',
+    meaning: 'credits for missed service levels that no provider paid for, or that were given back to it',
   },
   'platform:cash': { raisedBy: 'debit', meaning: 'money received outside the ledger' },
 } as const satisfies Record<string, AccountType>;

@@ -94,9 +94,19 @@ export function slashEntry({
   return moved('slash', { id, at }, { from, to: SLASHED, amount });
 }
 
-/** Slashed dollars that go back to a provider's pledge. `id` is the finding's. */
-export function slashReturnedEntry({ id, at, amount, providerId }: Event & { providerId: string }): Entry {
-  return moved('slash-returned', { id, at }, { from: SLASHED, to: collateralAccount(providerId), amount });
+/**
+ * Slashed dollars that go back to a provider's pledge. `id` is the finding's. What was taken for a credit is in
+ * `platform:slashed` no more, since the credit was paid out of it (`slaCreditEntry`): the market bears it then.
+ */
+export function slashReturnedEntry({
+  id,
+  at,
+  amount,
+  providerId,
+  paidCredit,
+}: Event & { providerId: string; paidCredit: boolean }): Entry {
+  const from = paidCredit ? SLA : SLASHED;
+  return moved('slash-returned', { id, at }, { from, to: collateralAccount(providerId), amount });
 }
 
 /** What was spent to buy back SWAN and burn it, out of what is set aside for it. `id` names the transaction. */

@@ -6,9 +6,9 @@ import type { SlaTerms } from './sla-terms.ts';
  * The service level agreement as a function: a month of minutes goes in, uptime, exclusions and credits come out, with the
  * evidence for each. Anybody who has the minutes can compute the same figures; nothing is argued.
  *
- * Three readings of the terms are ours: a step below the target counts as soon as it is begun; a minute that nobody asked
- * in and no probe looked at counts as available and is reported as unmeasured; a run of slow hours earns its credit once,
- * however long it is.
+ * Four readings of the terms are ours: a step below the target counts as soon as it is begun; a minute that nobody asked
+ * in and no probe looked at counts as available and is reported as unmeasured, unless the whole market was down in it; a run
+ * of slow hours earns its credit once, however long it is; minutes that nothing was agreed for count neither way.
  */
 export interface SlaMonth {
   /** The first minute of the month and the first after it, in minutes since 1970. */
@@ -21,6 +21,14 @@ export interface SlaMonth {
   readonly exclusions: readonly Exclusion[];
   /** What the customer paid for the month: the base of credits. */
   readonly fee: Pico;
+  /** Minutes that nothing was agreed for, in order; absent: none. */
+  readonly notAgreed?: readonly Stretch[];
+}
+
+/** Minutes since 1970; `until` is the first behind it. */
+export interface Stretch {
+  readonly from: number;
+  readonly until: number;
 }
 
 export interface SlaMinute {
@@ -31,6 +39,8 @@ export interface SlaMinute {
   /** Probes through the public door in this minute, and how many of them failed. They count where nobody asked. */
   readonly probes: number;
   readonly probeFailures: number;
+  /** No process of the market lived in all of it. Counts where nobody asked. */
+  readonly marketDown?: true;
 }
 
 export interface SlaHour {
@@ -90,7 +100,7 @@ const PPM = 1_000_000;
 export function slaCredits(month: SlaMonth, terms: SlaTerms): SlaResult {
   const { from, until } = month;
   assert(until > from, 'a month has minutes');
-  const minutes = until - from;
+  const minutes = agreed(from, until, month.notAgreed);
   const unavailable = unavailableMinutes(month, terms);
   const { accepted, rejected } = judge(month, terms);
   const excluded = unavailable.flatMap((minute) => {
@@ -111,7 +121,7 @@ export function slaCredits(month: SlaMonth, terms: SlaTerms): SlaResult {
   const basisPoints = Math.min(availabilityBasisPoints + latencyBasisPoints, terms.capBasisPoints);
   return {
     minutes,
-    unmeasured: minutes - new Set(month.minutes.map(({ minute }) => minute)).size,
+    unmeasured: minutes - month.minutes.filter(({ minute }) => !isIn(minute, month.notAgreed)).length,
     unavailable,
     excluded,
     rejected,
@@ -124,24 +134,36 @@ export function slaCredits(month: SlaMonth, terms: SlaTerms): SlaResult {
   };
 }
 
-function unavailableMinutes({ minutes, from, until }: SlaMonth, terms: SlaTerms): number[] {
+function isIn(minute: number, stretches: readonly Stretch[] = []): boolean {
+  return stretches.some(({ from, until }) => minute >= from && minute < until);
+}
+
+/** The minutes of a span without those that nothing was agreed for. */
+function agreed(from: number, until: number, notAgreed: readonly Stretch[] = []): number {
+  return notAgreed.reduce(
+    (left, each) => left - Math.max(0, Math.min(each.until, until) - Math.max(each.from, from)),
+    until - from,
+  );
+}
+
+function unavailableMinutes({ minutes, from, until, notAgreed }: SlaMonth, terms: SlaTerms): number[] {
   const seen = new Set<number>();
   const down: number[] = [];
   for (const each of minutes) {
     assert(each.minute >= from && each.minute < until, 'a minute lies in its month');
     assert(!seen.has(each.minute), 'a minute is counted once');
     seen.add(each.minute);
-    if (isDown(each, terms)) down.push(each.minute);
+    if (isDown(each, terms) && !isIn(each.minute, notAgreed)) down.push(each.minute);
   }
   return down.toSorted((a, b) => a - b);
 }
 
-/** Customers' own requests decide; where there were none, the probes do: down when every one of them failed. */
+/** Customers' own requests decide; where there were none, it is down when the market was, or when every probe failed. */
 function isDown(minute: SlaMinute, { minuteFailsAbovePpm }: SlaTerms): boolean {
-  const { requests, failures, probes, probeFailures } = minute;
+  const { requests, failures, probes, probeFailures, marketDown } = minute;
   assert(failures <= requests && probeFailures <= probes, 'failures are some of what was asked');
   if (requests > 0) return failures * PPM > requests * minuteFailsAbovePpm;
-  return probes > 0 && probeFailures === probes;
+  return marketDown === true || (probes > 0 && probeFailures === probes);
 }
 
 /** A stretch that an exclusion takes out. */
@@ -190,9 +212,9 @@ function refusalOf(
   return about.maintenanceLeft <= 0 ? 'above-the-allowance' : undefined;
 }
 
-/** Runs of consecutive hours above the target. An hour of which an exclusion takes out any minute is no such hour. */
+/** Runs of consecutive hours above the target. An hour of which any minute does not count is no such hour. */
 function runsAbove(
-  { hours }: SlaMonth,
+  { hours, notAgreed = [] }: SlaMonth,
   accepted: readonly Accepted[],
   { latencyCredit }: SlaTerms,
 ): { hour: number; hours: number }[] {
@@ -201,7 +223,7 @@ function runsAbove(
       ({ hour, requests, ttftP95Ms }) =>
         requests >= latencyCredit.requestsMin &&
         ttftP95Ms > latencyCredit.ttftP95Ms &&
-        !accepted.some(({ from, until }) => from < (hour + 1) * 60 && until > hour * 60),
+        ![...accepted, ...notAgreed].some(({ from, until }) => from < (hour + 1) * 60 && until > hour * 60),
     )
     .map(({ hour }) => hour)
     .toSorted((a, b) => a - b);

@@ -1,4 +1,5 @@
 import type { Dispatcher } from '#hub/dispatch.ts';
+import type { GatherCounts } from '#hub/gather.ts';
 import type { Hub } from '#hub/hub.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Holds } from '#ledger/holds.ts';
@@ -11,9 +12,11 @@ export function marketGauges(rooms: {
   clock: Clock;
   hub: Hub;
   dispatcher: Dispatcher;
+  /** Absent where no requests share calls. */
+  gathered?: GatherCounts | undefined;
   money: { holds: Holds; journal: Journal; poster: Poster };
 }): GaugeReading[] {
-  const { hub, dispatcher, money } = rooms;
+  const { hub, dispatcher, gathered, money } = rooms;
   const one = (name: string, help: string, read: () => number): GaugeReading => ({
     name,
     help,
@@ -80,6 +83,14 @@ export function marketGauges(rooms: {
       labels: ['event'],
       *read() {
         for (const [event, count] of Object.entries(hub.counters)) yield [{ event }, count as number];
+      },
+    },
+    {
+      name: 'cygnet_embeddings_gathered',
+      help: 'Calls that carried several requests for embeddings, the requests in them, and those tried alone afterwards.',
+      labels: ['what'],
+      *read() {
+        for (const [what, count] of Object.entries(gathered ?? {})) yield [{ what }, count as number];
       },
     },
   ];

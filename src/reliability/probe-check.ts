@@ -21,6 +21,8 @@ export interface ProbeAnswer {
   readonly text: string;
   readonly ttftMs: number | null;
   readonly ttltMs: number;
+  /** How likely the first token was, where it was asked for and told. */
+  readonly first?: { readonly token: string; readonly logprob: number } | undefined;
 }
 
 export interface ProbeTerms {

@@ -5,7 +5,7 @@ import { type Clock, pause } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { SseReader } from '#kit/sse-reader.ts';
-import type { ProbeAnswer, ProbeQuestion } from './probe-check.ts';
+import type { ProbeAnswer } from './probe-check.ts';
 
 /** Names the one candidate that is meant. It is read for the prober's key alone. */
 export const PROBE_HEADER = 'x-cygnet-probe';
@@ -16,6 +16,13 @@ const ANSWER_MS_MAX = 45_000;
 const SECRET_BYTES = 48;
 const EVENT_BYTES_MAX = 1_048_576;
 const TEXT_CHARS_MAX = 10_000;
+
+/** What is asked at the door; `logprobs`: and how likely each token was. */
+export interface DoorQuestion {
+  readonly prompt: string;
+  readonly outputTokensMax: number;
+  readonly logprobs?: boolean;
+}
 
 /**
  * Asks through the market's own public door, as a client would: a socket, a key, a stream. The key's secret is made for this
@@ -50,12 +57,13 @@ export class ProbeDoor {
   }
 
   /** Asks, and answers what came. Never rejects. `to` names the one candidate that is meant. */
-  async ask(modelId: string, question: ProbeQuestion, to?: string): Promise<ProbeAnswer> {
+  async ask(modelId: string, question: DoorQuestion, to?: string): Promise<ProbeAnswer> {
     const beganMs = this.#clock.nowMs();
     const late = new AbortController();
     const over = new AbortController();
     void pause(this.#clock, ANSWER_MS_MAX, over.signal).then(() => late.abort());
     const answer = { status: 0, code: null as string | null, text: '', ttftMs: null as number | null };
+    let first: ProbeAnswer['first'];
     const since = (): number => this.#clock.nowMs() - beganMs;
     try {
       const response = await request(`${this.#origin}/v1/chat/completions`, {
@@ -73,6 +81,7 @@ export class ProbeDoor {
           max_tokens: question.outputTokensMax,
           temperature: 0,
           stream: true,
+          ...(question.logprobs === true && { logprobs: true }),
         }),
       });
       answer.status = response.statusCode;
@@ -84,6 +93,7 @@ export class ProbeDoor {
         (data) => {
           const event = eventOf(data);
           if (event.code !== undefined) answer.code = event.code;
+          first ??= event.first;
           if (event.text === '' || answer.text.length > TEXT_CHARS_MAX) return;
           answer.ttftMs ??= since();
           answer.text += event.text;
@@ -98,7 +108,7 @@ export class ProbeDoor {
       over.abort();
       late.abort();
     }
-    return { ...answer, ttltMs: since() };
+    return { ...answer, ttltMs: since(), first };
   }
 
   async close(): Promise<void> {
@@ -116,13 +126,16 @@ function codeOf(body: string): string | undefined {
 }
 
 /** The text of an event, reasoning included: a model that thinks answers. */
-function eventOf(data: Buffer): { text: string; code?: string } {
+function eventOf(data: Buffer): { text: string; code?: string; first?: ProbeAnswer['first'] } {
   const line = data.toString();
   if (line === '[DONE]') return { text: '' };
   try {
     const event = JSON.parse(line) as {
       error?: { code?: unknown };
-      choices?: { delta?: { content?: unknown; reasoning_content?: unknown } }[];
+      choices?: {
+        delta?: { content?: unknown; reasoning_content?: unknown };
+        logprobs?: { content?: { token?: unknown; logprob?: unknown }[] | null } | null;
+      }[];
     };
     if (event.error) {
       const { code } = event.error;
@@ -130,7 +143,10 @@ function eventOf(data: Buffer): { text: string; code?: string } {
     }
     const delta = event.choices?.[0]?.delta ?? {};
     const text = [delta.reasoning_content, delta.content].filter((part) => typeof part === 'string').join('');
-    return { text };
+    const told = event.choices?.[0]?.logprobs?.content?.[0];
+    return typeof told?.token === 'string' && typeof told.logprob === 'number'
+      ? { text, first: { token: told.token, logprob: told.logprob } }
+      : { text };
   } catch {
     return { text: '' };
   }

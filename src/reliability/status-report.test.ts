@@ -76,6 +76,23 @@ describe('the public status', () => {
     expect(states({ ready: new Map() })).toEqual(['all unserved']);
   });
 
+  test('a model that answered lately and has nobody now is trouble, and all of them are an outage', () => {
+    const models = [
+      { id: 'm', name: 'M' },
+      { id: 'n', name: 'N' },
+    ];
+    const served = [counts({ day: TODAY - 6, requests: 9 }), counts({ modelId: 'n', probes: 1 })];
+    const state = (more: Partial<StatusFacts>) => report({ models, days: served, ...more }).state;
+    expect(state({ ready: new Map(models.map(({ id }) => [id, ['eu']])) })).toBe('operational');
+    expect(state({ ready: new Map([['m', ['eu']]]) })).toBe('degraded');
+    expect(state({ ready: new Map() })).toBe('outage');
+    // One that nobody served lately is nobody's trouble, nor one whose requests all failed.
+    expect(state({ ready: new Map([['m', ['eu']]]), days: served.slice(0, 1) })).toBe('operational');
+    const old = [counts({ day: TODAY - 7, requests: 9 }), counts({ requests: 9, failures: 9 })];
+    expect(state({ ready: new Map(), days: old })).toBe('unserved');
+    expect(state({ ready: new Map(), days: [] })).toBe('unserved');
+  });
+
   test('maintenance goes before trouble, while it lasts', () => {
     const window = { id: 'mnt', modelId: '', words: 'x', announcedMs: 0, fromMs: AT - 1, untilMs: AT + 1 };
     expect(states({ windows: [window], incidents: [incident()] })[0]).toBe('all maintenance');

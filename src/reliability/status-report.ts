@@ -60,7 +60,7 @@ export function statusReport(facts: StatusFacts): StatusBody {
   const marketWide = facts.incidents.filter((each) => each.modelId === '' && each.resolvedMs === null);
   return {
     at: iso(facts.atMs),
-    state: overall(components, marketWide),
+    state: overall(components, marketWide, facts.toDay),
     changes_frozen: facts.frozen,
     components,
     incidents: facts.incidents.map((incident) => ({
@@ -204,12 +204,35 @@ function stateOf(facts: StatusFacts, modelId: string, region: string, providers:
   return providers === 0 ? 'unserved' : 'operational';
 }
 
-function overall(components: readonly Component[], marketWide: readonly Incident[]): StatusBody['state'] {
+/**
+ * The worst there is. A model that answered within the last week and that nobody serves now is trouble too, though no rule has
+ * opened an incident: all of them together are an outage. What was not served lately says nothing of how it goes.
+ */
+function overall(
+  components: readonly Component[],
+  marketWide: readonly Incident[],
+  toDay: number,
+): StatusBody['state'] {
   const states = new Set(components.map(({ state }) => state));
+  const lately = components.filter(
+    (each) => each.region === '' && answeredSince(each, dayName(toDay - LATELY_DAYS)),
+  );
+  const gone = lately.filter(({ state }) => state === 'unserved').length;
   const worst = worstOf(marketWide);
-  if (states.has('outage') || worst === 'critical') return 'outage';
-  if (states.has('degraded') || worst !== undefined) return 'degraded';
-  return states.has('maintenance') ? 'maintenance' : 'operational';
+  const allGone = gone > 0 && gone === lately.length;
+  if (states.has('outage') || worst === 'critical' || allGone) return 'outage';
+  if (states.has('degraded') || worst !== undefined || gone > 0) return 'degraded';
+  if (states.has('maintenance')) return 'maintenance';
+  return states.has('operational') ? 'operational' : 'unserved';
+}
+
+const LATELY_DAYS = 7;
+
+function answeredSince({ days }: Component, since: string): boolean {
+  return days.some(
+    ({ day, requests, failures, probes, probe_failures }) =>
+      day > since && requests - failures + probes - probe_failures > 0,
+  );
 }
 
 function worstOf(incidents: readonly Incident[]): Severity | undefined {

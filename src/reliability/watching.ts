@@ -30,6 +30,8 @@ const ALLOWANCE_EVERY_MS = 3_600_000;
 
 export interface WatchSettings extends NoticeSettings {
   readonly probes: boolean;
+  /** Somebody else in the house asks through the door of probes: it is opened, and paid for, whether there are any or not. */
+  readonly doorForOthers: boolean;
   readonly probePauseMs: { readonly least: number; readonly most: number };
   /** What probes may cost the platform a day. */
   readonly probesDaily: Pico;
@@ -138,8 +140,11 @@ export function openWatching(parts: {
       burn.note(tier, code);
     },
     opened: (at) => {
-      if (!settings.probes) return;
+      if (!settings.probes && !settings.doorForOthers) return;
       door.opened(at);
+      void pay().catch(unpaid);
+      rounds.push(new Rounds(clock, { periodMs: ALLOWANCE_EVERY_MS, work: pay, failed: unpaid }));
+      if (!settings.probes) return;
       probes = new Probes({
         clock,
         random,
@@ -152,9 +157,7 @@ export function openWatching(parts: {
         shutOut: parts.shutOut,
         pauseMs: settings.probePauseMs,
       });
-      void pay().catch(unpaid);
       rounds.push(
-        new Rounds(clock, { periodMs: ALLOWANCE_EVERY_MS, work: pay, failed: unpaid }),
         new Rounds(clock, {
           periodMs: LOOK_EVERY_MS,
           work: () => probeBook.keepAll(),

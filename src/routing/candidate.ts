@@ -46,9 +46,18 @@ export interface Candidate {
   dataPolicy: DataPolicy;
   /** What the provider asks; null: the listed price. Whoever asks more than that is passed over. */
   ask: Price | null;
+  /** What a call that is being gathered for it still takes, of requests with this key; it has its place already. */
+  gathering?: GatherRoom | undefined;
   readonly connectedAtMs: number;
   readonly breaker: Breaker;
   readonly record: ServiceRecord;
+}
+
+/** Of requests that may share a call (`hub/gather.ts`): what one takes, or what a call has room for. */
+export interface GatherRoom {
+  readonly key: string;
+  readonly inputs: number;
+  readonly bytes: number;
 }
 
 /** The circuit of one candidate, as `routing/breaker.ts` moves it. Times are monotonic milliseconds. */
@@ -89,4 +98,6 @@ export interface Need {
   readonly price?: Price | undefined;
   /** No external endpoint may serve: the consumer's plan has no fallback. */
   readonly agentsOnly?: boolean | undefined;
+  /** It may join a call that is being gathered. */
+  readonly gather?: GatherRoom | undefined;
 }

@@ -59,11 +59,23 @@ export function gateOf(candidate: Candidate, need: Need, state: RoutingState, no
     if (breaker.trialsUnderWay > 0) return 7;
     if (breaker.state === 'open' && nowMs < trialsFromMs(breaker) && !state.ignoreCircuits) return 7;
   }
-  if (candidate.inFlight >= candidate.capacity) return 8;
-  if (candidate.linkInFlight >= candidate.linkCapacity) return 9;
+  const full = candidate.inFlight >= candidate.capacity;
+  if ((full || candidate.linkInFlight >= candidate.linkCapacity) && !joins(candidate, need))
+    return full ? 8 : 9;
   if (state.tried.size > 0 && state.tried.has(candidate.providerId)) return 10;
   if (state.excluded.size > 0 && state.excluded.has(candidate.providerId)) return 11;
   return OPEN;
+}
+
+/** Can it travel with a call that has its place already? */
+function joins({ gathering }: Candidate, { gather }: Need): boolean {
+  return (
+    gathering !== undefined &&
+    gather !== undefined &&
+    gather.key === gathering.key &&
+    gather.inputs <= gathering.inputs &&
+    gather.bytes <= gathering.bytes
+  );
 }
 
 /** Why `candidate` may not serve `need` now; undefined when it may. `nowMs` is monotonic. */

@@ -133,7 +133,7 @@ describe('a verdict', () => {
     ]);
     expect(shut?.map(({ found }) => found)).toEqual([
       'asked for no more work',
-      'its word is unhealthy',
+      'its word is unhealthy: your model server does not answer, or is not what it is pinned to',
       'takes 10 bytes',
       'asks $0.05 in, $0.40 out per million tokens',
       'open for another 5 s after 5 failures in a row',

@@ -13,7 +13,8 @@ import { writeEntries } from '#ledger/book.ts';
 import { planFeeEntry, slaCreditEntry } from '#ledger/funds-entries.ts';
 import { announce } from '#reliability/maintenance.ts';
 import { keepRefusals } from '#reliability/refusals.ts';
-import { makeConsumer, makeId, makeProvider } from '#support/parties.ts';
+import { STANDARD_SLA } from '#reliability/sla-terms.ts';
+import { makeConsumer, makeId, makeProvider, setPlan } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { Sales } from '#support/sales.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
@@ -183,6 +184,7 @@ describe('a month by hand', () => {
     assert(charge);
     expect(charge).toMatchObject({ minutes: 44, taken: parseUsd('30'), month: '2026-11', appeal: null });
     const { findingId } = charge;
+    expect([await balance('platform:slashed'), await balance('platform:sla')]).toEqual([0n, 0n]);
     const grant = { findingId, decision: 'granted', reason: 'Our switch failed.', actor: 'op' } as const;
     expect(await desk.decideAppeal(grant)).toEqual({ known: false, dollars: parseUsd('30') });
     expect(await desk.decideAppeal(grant)).toEqual({ known: true, dollars: parseUsd('30') });
@@ -192,6 +194,9 @@ describe('a month by hand', () => {
     expect(turned).toMatchObject({ code: 'conflict' });
     expect(await balance(`collateral:${provider}`)).toBe(parseUsd('100'));
     expect(await balance(`consumer:${consumer}`)).toBe(parseUsd('30'));
+    // The market bears it: what was slashed for other reasons is untouched.
+    expect([await balance('platform:slashed'), await balance('platform:sla')]).toEqual([0n, parseUsd('-30')]);
+    expect(await auditAgreements(fresh.database)).toEqual([]);
     expect(await desk.charges({ limit: 10 })).toMatchObject([
       { appeal: 'granted', appealReason: grant.reason },
     ]);
@@ -552,5 +557,141 @@ describe('whom something was promised', () => {
       (error: unknown) => error,
     );
     expect(String(refused)).toMatch(/append-only/);
+  });
+});
+
+describe('a market that was down', () => {
+  async function oldPayer(fee: string): Promise<string> {
+    const id = await payer(fee);
+    await fresh.database
+      .sql`update consumers set created_at = ${new Date(NOVEMBER - 30 * DAY)} where id = ${id}`;
+    return id;
+  }
+
+  /** As the market would have found it when it opened again. */
+  async function gap(fromMs: number, untilMs: number): Promise<void> {
+    await fresh.database.sql`
+      insert into market_gaps (from_at, until_at, life, found_at)
+      values (${new Date(fromMs)}, ${new Date(untilMs)}, 'life', ${new Date(untilMs)})`;
+  }
+
+  test('is unavailable for the whole minutes of the gap, which is the evidence', async () => {
+    const consumer = await oldPayer('600');
+    const from = NOVEMBER + 10 * DAY + 30_000;
+    await gap(from, from + 45 * MINUTE);
+    const [report] = await deskOf().rehearse(MONTH);
+    expect(report).toMatchObject({
+      consumer,
+      unavailable_minutes: 44,
+      credit_usd: '30.00',
+      paid_by: { market_usd: '30.00' },
+      market_down: [{ from: '2026-11-11T00:00:30.000Z', until: '2026-11-11T00:45:30.000Z' }],
+    });
+    expect(report?.market_down[0]?.evidence).toContain('down from 2026-11-11T00:00:30.000Z until');
+  });
+
+  test('is not unavailable in a minute in which the consumer was served, nor before it had an account', async () => {
+    const consumer = await oldPayer('600');
+    await gap(NOVEMBER + 20 * DAY - 10 * MINUTE, NOVEMBER + 20 * DAY + 34 * MINUTE);
+    await gap(NOVEMBER - DAY, NOVEMBER + 5 * MINUTE);
+    await fresh.database
+      .sql`update consumers set created_at = ${new Date(NOVEMBER + 5 * MINUTE)} where id = ${consumer}`;
+    const [report] = await deskOf().rehearse(MONTH);
+    expect(report).toMatchObject({ unavailable_minutes: 43, credit_usd: '0.00' });
+  });
+
+  test('is excused by maintenance that was announced in time', async () => {
+    await oldPayer('600');
+    const from = NOVEMBER + 10 * DAY;
+    await gap(from, from + 60 * MINUTE);
+    await announce(fresh.database.sql, {
+      id: 'mnt_gap',
+      modelId: '',
+      words: 'New machine',
+      announcedMs: NOVEMBER,
+      fromMs: from,
+      untilMs: from + 60 * MINUTE,
+    });
+    const [report] = await deskOf().rehearse(MONTH);
+    expect(report).toMatchObject({ unavailable_minutes: 60, excluded_minutes: 60, credit_usd: '0.00' });
+  });
+
+  test('found after a report was made changes nothing of it', async () => {
+    const consumer = await oldPayer('600');
+    const desk = deskOf();
+    await desk.run(MONTH);
+    await fresh.database.sql`
+      insert into market_gaps (from_at, until_at, life, found_at) values (
+        ${new Date(NOVEMBER + DAY)}, ${new Date(NOVEMBER + 2 * DAY)}, 'life', ${new Date(clock.wallMs() + 1)}
+      )`;
+    expect(await desk.recompute(consumer, MONTH)).toMatchObject({ same: true });
+  });
+});
+
+describe('what was agreed', () => {
+  const MINE = { ...STANDARD_SLA, name: 'acme-1', availabilityPpm: 999_900, capBasisPoints: 5_000 };
+
+  test('holds for the minutes in which the plan promised it', async () => {
+    const consumer = await payer('600');
+    // On Hobby from the 11th to the 21st; both outages last 44 minutes.
+    await setPlan(fresh.database, { id: consumer, plan: 'free', at: NOVEMBER + 10 * DAY });
+    await setPlan(fresh.database, { id: consumer, plan: 'pay-as-you-go', at: NOVEMBER + 20 * DAY });
+    await unserved(consumer, 5 * 1_440, 44);
+    await unserved(consumer, 15 * 1_440, 44);
+    const [report] = await deskOf().rehearse(MONTH);
+    expect(report).toMatchObject({
+      minutes: 20 * 1_440,
+      unavailable_minutes: 44,
+      not_agreed: [{ from: '2026-11-11T00:00:00.000Z', until: '2026-11-21T00:00:00.000Z' }],
+    });
+    const { reports } = await deskOf().run(MONTH);
+    expect(reports[0]?.not_agreed).toHaveLength(1);
+    await setPlan(fresh.database, { id: consumer, plan: 'free', at: clock.wallMs() });
+    expect(await deskOf().recompute(consumer, MONTH)).toMatchObject({ same: true });
+  });
+
+  test('is what the plan was, not what it is when the month is settled', async () => {
+    const consumer = await payer('600');
+    await setPlan(fresh.database, { id: consumer, plan: 'free', at: DECEMBER + DAY });
+    await unserved(consumer, 0, 44);
+    const [report] = await deskOf().rehearse(MONTH);
+    expect(report).toMatchObject({ consumer, tier: 'pro', unavailable_minutes: 44, not_agreed: [] });
+  });
+
+  test('with one account takes the place of its tier from its month on, in versions that stay', async () => {
+    clock = new VirtualClock(NOVEMBER + DAY);
+    const consumer = await payer('600');
+    const desk = deskOf();
+    const about = { consumerId: consumer, actor: 'op' };
+    expect(await desk.contract({ ...about, month: MONTH, terms: MINE })).toMatchObject({ version: 1 });
+    expect(await desk.contract({ ...about, month: MONTH + 1, terms: null })).toMatchObject({ version: 2 });
+    // 44 of 43,200 minutes: 99.898 %, one step of 0.1 % begun below 99.99 %.
+    await unserved(consumer, 0, 44);
+    clock = new VirtualClock(DECEMBER + 2 * DAY);
+    const [report] = await deskOf().rehearse(MONTH);
+    expect(report?.terms).toMatchObject({
+      name: 'acme-1',
+      availability_ppm: 999_900,
+      cap_basis_points: 5_000,
+    });
+    expect(report).toMatchObject({ unavailable_minutes: 44, availability_basis_points: 500 });
+    expect((await deskOf().report(consumer, MONTH + 1))?.terms.name).toBe(STANDARD_SLA.name);
+    expect(await deskOf().contracts(consumer)).toMatchObject([{ terms: MINE }, { terms: undefined }]);
+    await expect(fresh.database.sql`update sla_contracts set terms = null`).rejects.toThrow(/append-only/);
+  });
+
+  test('is refused for a month that is over, for nobody, and where it is no terms', async () => {
+    const { id } = await makeConsumer(fresh.database);
+    const desk = deskOf();
+    const refusal = async (change: Partial<Parameters<SlaDesk['contract']>[0]>) =>
+      await desk
+        .contract({ consumerId: id, month: MONTH + 1, terms: MINE, actor: 'op', ...change })
+        .catch((error: unknown) => error);
+    expect(await refusal({ month: MONTH })).toMatchObject({ code: 'conflict' });
+    expect(await refusal({ consumerId: 'con_none' })).toMatchObject({ code: 'thing-unknown' });
+    expect(await refusal({ terms: { ...MINE, capBasisPoints: 10_001 } })).toMatchObject({
+      code: 'request-invalid',
+    });
+    expect(await refusal({ terms: {} })).toMatchObject({ code: 'request-invalid' });
   });
 });

@@ -1,7 +1,7 @@
 import type { Database, Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { PROBER } from '#domain/prober.ts';
-import { type TierName, tierOfPlan } from '#domain/tier.ts';
+import type { TierName } from '#domain/tier.ts';
 import { monthName, monthOf, monthStart, parseMonth } from '#domain/window.ts';
 import type { Collateral } from '#funds/collateral.ts';
 import type { Clock } from '#kit/clock.ts';
@@ -11,9 +11,11 @@ import { openAccount, writeEntries } from '#ledger/book.ts';
 import { collateralAccount, consumerAccount } from '#ledger/chart.ts';
 import type { Entry } from '#ledger/entries.ts';
 import { slaCreditEntry } from '#ledger/funds-entries.ts';
-import { type Exclusion, type SlaResult, slaCredits } from '#reliability/credits.ts';
-import { SLA_OF_TIER, type SlaTerms } from '#reliability/sla-terms.ts';
+import { type Exclusion, type SlaResult, type Stretch, slaCredits } from '#reliability/credits.ts';
+import type { SlaTerms } from '#reliability/sla-terms.ts';
 import { type SlaReportBody, slaReportSchema } from '#wire/sla.ts';
+import { type Agreed, agreedIn } from './agreed.ts';
+import { addContract, type Contract, contractsOf, contractTermsSchema } from './contracts.ts';
 import {
   type EnteredExclusion,
   enterExclusion,
@@ -148,10 +150,10 @@ export class SlaDesk {
     const [kept] = await this.#database.sql<{ body: string }[]>`
       select body from sla_reports where consumer_id = ${consumerId} and month = ${monthName(month)}`;
     if (kept) return bodyOf(kept.body);
-    const tier = await tierIn(this.#database.sql, consumerId, month);
-    const terms = tier && SLA_OF_TIER[tier];
-    if (!tier || !terms || month > monthOf(this.#clock.wallMs())) return undefined;
-    return await this.#estimate({ id: consumerId, tier, terms }, month);
+    const nowMs = this.#clock.wallMs();
+    if (month > monthOf(nowMs)) return undefined;
+    const agreed = await agreedIn(this.#database.sql, consumerId, month, nowMs);
+    return agreed && (await this.#estimate({ id: consumerId, ...agreed }, month));
   }
 
   /** Reports that were made, newest month first: of one consumer, of one month, or all. */
@@ -215,9 +217,12 @@ export class SlaDesk {
       select body, made_at from sla_reports where consumer_id = ${consumerId} and month = ${monthName(month)}`;
     if (!row) return undefined;
     const kept = bodyOf(row.body);
-    const tier = kept.tier as TierName;
-    const terms = termsOf(kept);
-    const now = await this.#estimate({ id: consumerId, tier, terms }, month, row.made_at.getTime());
+    const agreed = {
+      tier: kept.tier as TierName,
+      terms: termsOf(kept),
+      notAgreed: kept.not_agreed.map(inMinutes),
+    };
+    const now = await this.#estimate({ id: consumerId, ...agreed }, month, row.made_at.getTime());
     const same = kept.inputs_digest === now.inputs_digest && kept.credit_usd === now.credit_usd;
     return { same, kept, now };
   }
@@ -260,6 +265,44 @@ export class SlaDesk {
     return await enteredExclusions(this.#database.sql, span, this.#clock.wallMs());
   }
 
+  /**
+   * Contracts terms with a consumer from a month on, or (`null`) leaves it to its tier's. Nothing is changed of months that are
+   * over. Throws `thing-unknown` when there is no such consumer, `request-invalid` for terms that are none, and `conflict`.
+   */
+  async contract(about: {
+    consumerId: string;
+    month: number;
+    terms: unknown;
+    actor: string;
+  }): Promise<Contract> {
+    const { consumerId, month, actor } = about;
+    const atMs = this.#clock.wallMs();
+    if (month < monthOf(atMs)) {
+      throw new Fault('conflict', { outer: `${monthName(month)} is over: what was agreed for it stays.` });
+    }
+    const read = contractTermsSchema.nullable().safeParse(about.terms);
+    if (!read.success) {
+      const [issue] = read.error.issues;
+      throw new Fault('request-invalid', { outer: `${issue?.path.join('.') || 'terms'}: ${issue?.message}` });
+    }
+    const [known] = await this.#database.sql`select id from consumers where id = ${consumerId}`;
+    if (!known) throw new Fault('thing-unknown', { outer: 'There is no such consumer.' });
+    const contract = {
+      consumerId,
+      fromMonth: monthName(month),
+      terms: read.data ?? undefined,
+      actor,
+      atMs,
+    };
+    const version = await this.#database.transaction((sql) => addContract(sql, contract));
+    return { ...contract, version };
+  }
+
+  /** Every version of what was contracted with a consumer, oldest first. */
+  async contracts(consumerId: string): Promise<Contract[]> {
+    return await contractsOf(this.#database.sql, consumerId);
+  }
+
   #checkOver(month: number): void {
     if (this.#clock.wallMs() >= monthStart(month + 1) + GRACE_MS) return;
     throw new Fault('conflict', {
@@ -283,7 +326,7 @@ export class SlaDesk {
     return this.#clock.wallMs() >= monthStart(month + 1) + SETTLES_AFTER_MS ? month : undefined;
   }
 
-  async *#consumersOf(month: number): AsyncGenerator<Agreed> {
+  async *#consumersOf(month: number): AsyncGenerator<AgreedWith> {
     const [from, until] = [new Date(monthStart(month)), new Date(monthStart(month + 1))];
     for (let after = ''; ; ) {
       const rows = await this.#database.sql<{ id: string }[]>`
@@ -296,9 +339,8 @@ export class SlaDesk {
         )
         order by c.id limit ${CONSUMERS_AT_ONCE}`;
       for (const { id } of rows) {
-        const tier = await tierIn(this.#database.sql, id, month);
-        const terms = tier && SLA_OF_TIER[tier];
-        if (tier && terms) yield { id, tier, terms };
+        const agreed = await agreedIn(this.#database.sql, id, month, this.#clock.wallMs());
+        if (agreed) yield { id, ...agreed };
       }
       const last = rows.at(-1);
       if (!last || rows.length < CONSUMERS_AT_ONCE) return;
@@ -306,7 +348,11 @@ export class SlaDesk {
     }
   }
 
-  async #close(sql: Sql, consumer: Agreed, month: number): Promise<{ made: boolean; body: SlaReportBody }> {
+  async #close(
+    sql: Sql,
+    consumer: AgreedWith,
+    month: number,
+  ): Promise<{ made: boolean; body: SlaReportBody }> {
     const { id: consumerId, tier, terms } = consumer;
     const name = monthName(month);
     await sql`select pg_advisory_xact_lock(hashtextextended(${`${LOCK} ${consumerId}`}, 0))`;
@@ -368,7 +414,11 @@ export class SlaDesk {
   }
 
   /** As `asOfMs` would have computed it; now, where it is left out. */
-  async #estimate(consumer: Agreed, month: number, asOfMs = this.#clock.wallMs()): Promise<SlaReportBody> {
+  async #estimate(
+    consumer: AgreedWith,
+    month: number,
+    asOfMs = this.#clock.wallMs(),
+  ): Promise<SlaReportBody> {
     const from = monthStart(month);
     const minute = Math.floor(asOfMs / 60_000) * 60_000;
     const until = Math.max(from + 60_000, Math.min(monthStart(month + 1), minute));
@@ -388,51 +438,55 @@ export class SlaDesk {
   }
 }
 
-interface Agreed {
+interface AgreedWith extends Agreed {
   readonly id: string;
-  readonly tier: TierName;
-  readonly terms: SlaTerms;
 }
 
 interface Computed {
   readonly facts: MonthFacts;
   readonly exclusions: readonly Exclusion[];
+  readonly notAgreed: readonly Stretch[];
   readonly result: SlaResult;
   readonly digest: string;
   readonly shares: ReturnType<typeof providerShares>;
 }
 
-async function compute(sql: Sql, { id, terms }: Agreed, span: Span, asOfMs: number): Promise<Computed> {
+async function compute(
+  sql: Sql,
+  { id, terms, notAgreed: all }: AgreedWith,
+  span: Span,
+  asOfMs: number,
+): Promise<Computed> {
   const facts = await factsOf(sql, id, span, asOfMs);
   const exclusions = await exclusionsFor(sql, id, span, asOfMs);
   const { minutes, hours, fee, provenBy } = facts;
-  const month = { from: span.from / 60_000, until: span.until / 60_000, minutes, hours, exclusions, fee };
+  const [from, until] = [span.from / 60_000, span.until / 60_000];
+  const notAgreed = all
+    .map((each) => ({ from: Math.max(each.from, from), until: Math.min(each.until, until) }))
+    .filter((each) => each.from < each.until);
+  // Left out where there are none: reports of before have no such field in their digest.
+  const month = {
+    from,
+    until,
+    minutes,
+    hours,
+    exclusions,
+    fee,
+    ...(notAgreed.length > 0 && { notAgreed }),
+  };
   const result = slaCredits(month, terms);
   return {
     facts,
     exclusions,
+    notAgreed,
     result,
     digest: digestOf({ month, terms, setAside: facts.setAside, provenBy }),
     shares: providerShares(result, provenBy),
   };
 }
 
-/**
- * The tier that a consumer had in a month: its plan's, or, where that promises nothing by now, that of the last plan which it
- * paid for in the month.
- */
-async function tierIn(sql: Sql, consumerId: string, month: number): Promise<TierName | undefined> {
-  const [from, until] = [new Date(monthStart(month)), new Date(monthStart(month + 1))];
-  const [row] = await sql<{ plan: string; paid: string | null }[]>`
-    select plan, (
-      select p.plan from plan_periods p
-      where p.consumer_id = c.id and p.starts_at < ${until} and p.ends_at > ${from}
-      order by p.starts_at desc limit 1
-    ) as paid
-    from consumers c where id = ${consumerId}`;
-  if (!row) return undefined;
-  const tier = tierOfPlan(row.plan);
-  return SLA_OF_TIER[tier] || row.paid === null ? tier : tierOfPlan(row.paid);
+function inMinutes({ from, until }: { from: string; until: string }): Stretch {
+  return { from: Date.parse(from) / 60_000, until: Date.parse(until) / 60_000 };
 }
 
 function bodyOf(text: string): SlaReportBody {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import type { ExclusionKind, SlaHour, SlaMinute } from '#reliability/credits.ts';
+import { gapsIn, type MarketGap } from '#reliability/market-life.ts';
 import { ERRORS, type ErrorCode } from '#wire/errors.ts';
 import { PROVEN_BY } from './who-pays.ts';
 
@@ -17,6 +18,8 @@ export interface MonthFacts {
   readonly setAside: readonly SetAside[];
   /** What was charged less what was given back, and fees of plans. */
   readonly fee: Pico;
+  /** Gaps in which the whole market was down. */
+  readonly gaps: readonly MarketGap[];
   /** Minutes whose failures are proven one provider's. */
   readonly provenBy: ReadonlyMap<number, string>;
 }
@@ -118,8 +121,10 @@ export async function factsOf(
       where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and code <> all(${OUR_FAULTS as string[]}::text[])
     ) as rows group by code order by code collate "C"`;
   const fee = await feeOf(sql, consumerId, { from, until }, asOfMs);
+  const gaps = await gapsSeenBy(sql, consumerId, { from, until }, asOfMs);
   return {
-    minutes: joined(minutes, probes),
+    gaps,
+    minutes: withGaps(joined(minutes, probes), gaps),
     hours: hours.map(({ hour, requests, p95 }) => ({ hour, requests, ttftP95Ms: p95 })),
     setAside: aside.map(({ code, requests }) => ({
       kind: code === OWN_PROVIDER ? 'misuse' : (KINDS[code as ErrorCode] ?? 'customer-request'),
@@ -167,6 +172,29 @@ async function feeOf(sql: Sql, consumerId: string, { from, until }: Span, asOfMs
       ), 0)
     )::numeric as fee`;
   return row?.fee ?? 0n;
+}
+
+/** Gaps within the span; what was before the account was opened was nobody's trouble. */
+async function gapsSeenBy(sql: Sql, consumerId: string, span: Span, asOfMs: number): Promise<MarketGap[]> {
+  const [row] = await sql<{ created_at: Date }[]>`select created_at from consumers where id = ${consumerId}`;
+  const from = Math.max(span.from, row?.created_at.getTime() ?? span.from);
+  const gaps = await gapsIn(sql, { from, until: span.until }, asOfMs);
+  return gaps.map(({ fromMs, untilMs }) => ({
+    fromMs: Math.max(fromMs, from),
+    untilMs: Math.min(untilMs, span.until),
+  }));
+}
+
+/** Marks the whole minutes of gaps. A minute that is a gap's in part proves nothing. */
+function withGaps(minutes: readonly SlaMinute[], gaps: readonly MarketGap[]): SlaMinute[] {
+  const all = new Map(minutes.map((each) => [each.minute, each]));
+  for (const { fromMs, untilMs } of gaps) {
+    for (let minute = Math.ceil(fromMs / 60_000); (minute + 1) * 60_000 <= untilMs; minute++) {
+      const there = all.get(minute) ?? { minute, requests: 0, failures: 0, probes: 0, probeFailures: 0 };
+      if (there.requests === 0) all.set(minute, { ...there, marketDown: true });
+    }
+  }
+  return [...all.values()].toSorted((a, b) => a.minute - b.minute);
 }
 
 function joined(

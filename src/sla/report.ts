@@ -1,6 +1,6 @@
 import { decimalUsd, type Pico } from '#domain/money.ts';
 import type { TierName } from '#domain/tier.ts';
-import type { Exclusion, SlaResult } from '#reliability/credits.ts';
+import type { Exclusion, SlaResult, Stretch } from '#reliability/credits.ts';
 import type { SlaTerms } from '#reliability/sla-terms.ts';
 import type { SlaReportBody } from '#wire/sla.ts';
 import type { MonthFacts, Span } from './facts.ts';
@@ -17,6 +17,7 @@ export interface ReportParts {
   readonly digest: string;
   readonly facts: MonthFacts;
   readonly exclusions: readonly Exclusion[];
+  readonly notAgreed: readonly Stretch[];
   readonly result: SlaResult;
   readonly stakes: readonly StakePart[];
 }
@@ -72,6 +73,15 @@ export function reportBody(parts: ReportParts): SlaReportBody {
     excluded_minutes: result.excluded.length,
     uptime_ppm: result.uptimePpm,
     unavailable: stretches(result.unavailable),
+    market_down: facts.gaps.map(({ fromMs, untilMs }) => ({
+      from: iso(fromMs),
+      until: iso(untilMs),
+      evidence: `The market was down from ${iso(fromMs)} until ${iso(untilMs)}: no process of it left a sign of life.`,
+    })),
+    not_agreed: parts.notAgreed.map(({ from, until }) => ({
+      from: iso(from * 60_000),
+      until: iso(until * 60_000),
+    })),
     slow_hours: result.slowRuns.map(({ hour, hours }) => ({
       from: iso(hour * 3_600_000),
       until: iso((hour + hours) * 3_600_000),

@@ -138,6 +138,8 @@ export const appealRequest = z.object({
   decision: z.enum(['granted', 'rejected']),
   reason: z.string().max(1_000),
 });
+/** Why the operator clears what was found of a node's likeness. */
+export const clearRequest = z.object({ reason: z.string().trim().min(1).max(1_000) });
 /** What a provider appeals against: a failed run, or a finding that took from its pledge. */
 export const appealWish = z.object({ about: line(200), reason: z.string().trim().min(1).max(1_000) });
 /** Whose turns come now: of one node or model, or all of them. */
@@ -920,3 +922,7 @@ export type EarningsAnswer = z.output<typeof earningsAnswer>;
 export type ProviderModelsAnswer = z.output<typeof providerModelsAnswer>;
 export type ProviderStatsAnswer = z.output<typeof providerStatsAnswer>;
 export type KeyAnswerBody = z.output<typeof keyAnswer>;
+export type AppealsAnswer = z.output<typeof appealsAnswer>;
+export type CollateralContractAnswer = z.output<typeof collateralContractAnswer>;
+export type MarketFacts = z.output<typeof marketFacts>;
+export type UpgradeAnswer = z.output<typeof upgradeAnswer>;

@@ -232,6 +232,10 @@ export const priceConfirmRequest = z.object({ token: z.string().regex(/^[0-9a-f]
 export const logQuery = z.object({
   about: name.optional(),
   actor: name.optional(),
+  /** A part of what was done, such as `price` or `DELETE`. */
+  what: name.optional(),
+  /** `open`: nobody wrote down how it ended. */
+  outcome: z.enum(['done', 'refused', 'failed', 'open']).optional(),
   before: name.optional(),
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
@@ -550,3 +554,54 @@ export type FactorAnswer = z.output<typeof factorAnswer>;
 export type FactorBeginAnswer = z.output<typeof factorBeginAnswer>;
 export type FactorConfirmedAnswer = z.output<typeof factorConfirmedAnswer>;
 export type SessionsAnswer = z.output<typeof sessionsAnswer>;
+
+// ------------------------------------------------------------------------------------------------ debug logs
+
+/** Until when to keep what is asked and answered: from now, by at most 72 hours. */
+export const debugLogRequest = z.object({ until: z.iso.datetime({ offset: true }) });
+export const debugEntriesQuery = z.object({
+  before: z.string().max(200).optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+});
+export const debugLogAnswer = z.strictObject({
+  enabled: z.boolean(),
+  until: time.nullable(),
+  /** The furthest that `until` may be set to now. */
+  until_max: time,
+  entries: count,
+  entries_max: count,
+  bytes: count,
+  /** Who of this account read an entry, and when; newest first. */
+  readings: z.array(z.strictObject({ at: time, entry: z.string(), address: z.string() })),
+});
+const debugHead = {
+  /** The request's. */
+  id: z.string(),
+  at: time,
+  endpoint: z.string(),
+  /** Of the answer; 0 when the client left before it. */
+  status: count,
+  streamed: z.boolean(),
+  bytes: count,
+  expires_at: time,
+};
+export const debugEntriesAnswer = z.strictObject({
+  entries: z.array(z.strictObject(debugHead)),
+  next: z.string().nullable(),
+});
+export const debugEntryAnswer = z.strictObject({
+  ...debugHead,
+  model: z.string().nullable(),
+  /** Redacted, as JSON. */
+  request: z.string(),
+  request_cut: z.boolean(),
+  /** Redacted; what a stream said is put together. */
+  answer: z.string(),
+  answer_cut: z.boolean(),
+  /** The client left before the answer was whole. */
+  left: z.boolean(),
+});
+
+export type DebugLogAnswer = z.output<typeof debugLogAnswer>;
+export type DebugEntriesAnswer = z.output<typeof debugEntriesAnswer>;
+export type DebugEntryAnswer = z.output<typeof debugEntryAnswer>;

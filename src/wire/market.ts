@@ -77,6 +77,9 @@ export const plansAnswer = data(
       z.strictObject({
         name: z.string(),
         title: z.string(),
+        /** What its requests get, by name; and whether only the operator gives it. */
+        tier: z.string(),
+        by_operator_only: z.boolean(),
         monthly_usd: usd,
         requests_per_minute: count.nullable(),
         requests_per_day: count.nullable(),
@@ -90,6 +93,7 @@ export const plansAnswer = data(
         fallback: z.boolean(),
       }),
     ),
+    tiers: z.array(z.looseObject({ name: z.string(), title: z.string() })),
   }),
 );
 

@@ -45,6 +45,10 @@ export const slaReportSchema = z.strictObject({
   uptime_ppm: count,
   /** Stretches of unavailable minutes, excluded ones included. */
   unavailable: z.array(stretch),
+  /** Gaps in which no process of the market lived, and what shows them; their whole minutes are unavailable where nobody asked. */
+  market_down: z.array(z.strictObject({ ...stretch.shape, evidence: z.string() })).default([]),
+  /** Stretches that nothing was agreed for: the plan of that time promises nothing. */
+  not_agreed: z.array(stretch).default([]),
   slow_hours: z.array(stretch),
   exclusions: z.array(
     z.strictObject({

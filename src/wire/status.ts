@@ -9,8 +9,10 @@ export const statusSchema = z
   .object({
     at: z.string(),
     state: z
-      .enum(['operational', 'degraded', 'outage', 'maintenance'])
-      .describe('Of the worst component that is not under maintenance.'),
+      .enum(['operational', 'degraded', 'outage', 'maintenance', 'unserved'])
+      .describe(
+        'Of the worst component that is not under maintenance. A model that answered within a week and has no provider now counts as impaired; where that is all of them, it is an outage. Unserved: no model has a provider, and none had lately.',
+      ),
     changes_frozen: z.boolean().describe('An error budget burns, or an incident is severe: changes wait.'),
     components: z.array(
       z.object({

@@ -218,3 +218,83 @@ test('who waits for approval is listed with what it asked with', async () => {
 test.each(['/limits', '/endpoints', '/burns', '/collateral'])('an operator reads %s', async (path) => {
   expect((await ask('GET', path)).status).toBe(200);
 });
+
+describe('over the network, an operator also', () => {
+  test('looks into a provider: its machines, its runs, and where it may be moved', async () => {
+    const model = market.aModel();
+    const { id } = await market.rehearsal(model);
+    const { json } = await ask('GET', `/providers/${id}`);
+    expect(json).toMatchObject({
+      provider: { id, status: 'active', online: 1, nodes: 1 },
+      may_become: ['suspended', 'removed'],
+      nodes: [{ online: true, models: [{ model: model.id }] }],
+      runs: [],
+      charges: [],
+    });
+    expect((await ask('GET', '/providers/prov_nobody')).status).toBe(404);
+  });
+
+  test('keeps endpoints in a provider’s place, and each step is in the log', async () => {
+    const { id: provider } = await market.provider();
+    const model = market.aModel().id;
+    const wish = { name: 'there', url: 'http://127.0.0.1:1/v1', models: [model] };
+    const made = await ask('POST', `/providers/${provider}/endpoints`, wish);
+    expect(made).toMatchObject({
+      status: 201,
+      json: { provider, health: 'unhealthy', models: [{ model, ask: null }] },
+    });
+    const { id } = made.json;
+    expect((await ask('POST', `/endpoints/${id}/check`)).json).toMatchObject({ id, health: 'unhealthy' });
+    const price = { input_price: '0.000001', output_price: '0.000001' };
+    const asks = await ask('PUT', `/endpoints/${id}/ask`, { model, ask: price });
+    expect(asks.json.models).toMatchObject([{ model, ask: price }]);
+    expect((await ask('DELETE', `/endpoints/${id}`)).json).toEqual({ removed: true, id });
+    expect((await ask('GET', '/endpoints')).json.endpoints).toEqual([]);
+    const steps = await log(id);
+    expect(steps.map(({ what, outcome }) => [what.split(' ')[0], outcome])).toEqual([
+      ['DELETE', 'done'],
+      ['PUT', 'done'],
+      ['POST', 'done'],
+    ]);
+    expect((await log(provider))[0]).toMatchObject({ after: { endpoint: id } });
+    for (const [method, path, body] of [
+      ['POST', '/check', {}],
+      ['PUT', '/ask', { model: 'x', ask: null }],
+      ['DELETE', '', undefined],
+    ] as const)
+      expect((await ask(method, `/endpoints/ext_nobody${path}`, body)).status).toBe(404);
+  });
+
+  test('explains what the ledger does not know of, once', async () => {
+    await market.fresh.database.sql`
+      insert into chain_strangers (id, what, detail, found_at) values ('stranger-1', 'deposit', 'Tokens.', now())`;
+    const held = (await ask('GET', '/audits')).json;
+    expect(held).toMatchObject({
+      unknown_to_the_ledger: [{ id: 'stranger-1' }],
+      held_by: expect.any(String),
+    });
+    const words = { resolution: 'A test of ours.' };
+    expect((await ask('POST', '/strangers/stranger-1/explanation', words)).status).toBe(200);
+    expect((await ask('POST', '/strangers/stranger-1/explanation', words)).status).toBe(409);
+    expect((await ask('POST', '/strangers/nobody/explanation', words)).status).toBe(404);
+    expect((await ask('GET', '/audits')).json).toMatchObject({ unknown_to_the_ledger: [], held_by: null });
+  });
+
+  test('sees what closing a month would come to, and closes none that is not over', async () => {
+    const month = new Date().toISOString().slice(0, 7);
+    const dry = await ask('POST', '/sla/runs', { month, dry_run: true });
+    expect(dry.json).toMatchObject({ month, dry_run: true, made: 0, failed: [] });
+    expect((await ask('POST', '/sla/runs', { month })).status).toBe(409);
+  });
+
+  test('finds in the log by what was done, by who did it, and by how it ended', async () => {
+    const found = async (query: string) => logAnswer.parse((await ask('GET', `/log?${query}`)).json).actions;
+    const refused = await found('what=SLA/runs&outcome=refused');
+    expect(refused).toHaveLength(1);
+    expect(
+      await found(`what=sla/runs&outcome=done&actor=${encodeURIComponent('boss@example.org')}`),
+    ).toHaveLength(1);
+    expect(await found('actor=nobody@example.org')).toEqual([]);
+    expect(await found('outcome=open')).toEqual([]);
+  });
+});

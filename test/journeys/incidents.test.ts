@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { setStandIn } from '#catalogue/models.ts';
 import { setPlan } from '#identity/consumers.ts';
+import { systemClock } from '#kit/clock.ts';
 import { seededRandomness } from '#kit/random.ts';
 import { IncidentBook } from '#reliability/incident-book.ts';
 import { makeQuestion } from '#reliability/probe-check.ts';
@@ -91,7 +92,7 @@ describe('an outage', () => {
     await market.rehearsal(large, 'rehearsal:tokens=300');
     await market.rehearsal(small);
     const consumer = await market.consumer();
-    await setPlan(market.fresh.database, { id: consumer.id, plan: 'pro' });
+    await setPlan(market.fresh.database, { id: consumer.id, plan: 'pro', at: systemClock.wallMs() });
     await book.begin({
       id: 'inc_staged',
       modelId: large.id,

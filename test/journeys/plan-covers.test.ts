@@ -141,7 +141,7 @@ test('a month covers no more than its fee came to, also for whoever is served by
   const left = 200n * (model.inputPico > model.outputPico ? model.inputPico : model.outputPico);
   // A period of so small a fee that a few requests use it up.
   const consumer = await market.consumer(0n);
-  await setPlan(market.fresh.database, { id: consumer.id, plan: 'pro' });
+  await setPlan(market.fresh.database, { id: consumer.id, plan: 'pro', at: systemClock.wallMs() });
   await sql()`
     insert into plan_periods (consumer_id, plan, starts_at, ends_at, fee)
     values (${consumer.id}, 'pro', now(), now() + interval '1 month', ${left})`;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { PlanName } from '#domain/plan.ts';
 import { setPlan } from '#identity/consumers.ts';
+import { systemClock } from '#kit/clock.ts';
 import { ask, HELLO } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
 import type { TestParty } from '#support/parties.ts';
@@ -27,7 +28,7 @@ const set = (tier: string, body: unknown) => operator(`/tiers/${tier}`, { method
 
 async function on(plan: PlanName): Promise<TestParty> {
   const consumer = await market.consumer();
-  await setPlan(market.fresh.database, { id: consumer.id, plan });
+  await setPlan(market.fresh.database, { id: consumer.id, plan, at: systemClock.wallMs() });
   return await market.anotherKey(consumer);
 }
 

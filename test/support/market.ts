@@ -351,7 +351,7 @@ export class TestMarket {
         routing: { warmUp: false, ...this.#changes.routing },
         // Their own tests turn probes on.
         watch: { probes: false, ...this.#changes.watch },
-        benchmarks: { mode: 'off', ...this.#changes.benchmarks },
+        benchmarks: { mode: 'off', likeness: 'off', ...this.#changes.benchmarks },
         // All agents of a test come from one address.
         hub: { upgradeBurst: 1_000, ...this.#changes.hub },
         // The servers of a test are on this machine.

@@ -10,6 +10,8 @@ import { silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Book } from '#ledger/book.ts';
 
+export { setPlan } from '#identity/consumers.ts';
+
 // Who trades in a test, made straight in the database as the operator's commands make them.
 
 export interface TestParty {

@@ -57,7 +57,7 @@ export function DataTable<Row>({
 
   if (sorted?.length === 0) return empty;
   return (
-    <div className="overflow-x-auto" role="region" aria-label={caption} tabIndex={0}>
+    <div className="relative overflow-x-auto" role="region" aria-label={caption} tabIndex={0}>
       <table
         className="w-full border-separate border-spacing-0"
         aria-busy={sorted === undefined || undefined}
@@ -73,7 +73,7 @@ export function DataTable<Row>({
                   scope="col"
                   aria-sort={column.sort ? active : undefined}
                   className={cx(
-                    'sticky top-0 z-1 border-b border-line bg-surface px-4 py-2.5 text-xs font-medium whitespace-nowrap text-soft first:pl-5 last:pr-5',
+                    'sticky top-0 z-1 border-b border-line bg-surface px-2.5 py-2.5 text-xs md:px-4 font-medium whitespace-nowrap text-soft first:pl-5 last:pr-5',
                     column.number ? 'text-right' : 'text-left',
                     column.wide && 'max-md:hidden',
                   )}
@@ -146,7 +146,7 @@ export function DataTable<Row>({
 
 function cell(column: Pick<Column<never>, 'number' | 'wide'>): string {
   return cx(
-    'border-b border-line px-4 py-3 group-last:border-0 first:pl-5 last:pr-5',
+    'border-b border-line px-2.5 py-3 group-last:border-0 first:pl-5 last:pr-5 md:px-4',
     column.number ? 'figures text-right whitespace-nowrap' : 'text-left',
     column.wide && 'max-md:hidden',
   );

@@ -175,7 +175,7 @@ export function Segments<T extends string>({
           onClick={() => onChange(option.value)}
           className={cx(
             'h-8 rounded-md px-3 text-sm font-medium whitespace-nowrap transition-colors',
-            option.value === value ? 'bg-surface text-ink shadow-low' : 'text-soft hover:text-ink',
+            option.value === value ? 'bg-raised text-ink shadow-low' : 'text-soft hover:text-ink',
           )}
         >
           {option.label}

@@ -1,5 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { ago, duration, percent, perMillion, plural, rate, short, tokens, usd, usdExact } from './format.ts';
+import {
+  ago,
+  duration,
+  percent,
+  perMillion,
+  plural,
+  rate,
+  short,
+  tokens,
+  usd,
+  usdExact,
+  usdFine,
+} from './format.ts';
 
 describe('money', () => {
   test.each([
@@ -19,6 +31,20 @@ describe('money', () => {
     expect(usd(0.000000042)).toBe('$0.000000042');
     expect(usd(1e9)).toBe('$1,000,000,000.00');
   });
+
+  test.each([
+    ['0.00', '$0.00'],
+    ['0.0615925', '$0.0615'],
+    ['0.000004', '$0.000004'],
+    ['0.5', '$0.50'],
+    ['12.3456', '$12.34'],
+    ['-0.0615925', '−$0.0615'],
+  ])(
+    'what one request cost, %s, reads as %s: three figures where it is less than a dollar',
+    (amount, text) => {
+      expect(usdFine(amount)).toBe(text);
+    },
+  );
 
   test('an exact amount loses no digit', () => {
     expect(usdExact('0.000000042')).toBe('$0.000000042');

@@ -50,6 +50,14 @@ export function usd(amount: string | number): string {
   return `${negative ? '−' : ''}$${grouped}.${shown}`;
 }
 
+/** The same with three figures where it is less than a dollar: what one request cost. */
+export function usdFine(amount: string): string {
+  const [wholePart = '0', decimals = ''] = amount.replace(/^-/, '').split('.');
+  const firstFigure = decimals.search(/[1-9]/);
+  if (wholePart !== '0' || firstFigure < 0) return usd(amount);
+  return usdExact(`${amount.startsWith('-') ? '-' : ''}0.${decimals.slice(0, firstFigure + 3)}`);
+}
+
 /** All decimals that there are, for bills: `$0.000000042`. */
 export function usdExact(amount: string): string {
   const [wholePart = '0', decimals = ''] = amount.replace(/^-/, '').split('.');

@@ -23,10 +23,10 @@ export function PageHead({
   return (
     <header className="mb-6 flex flex-wrap items-start justify-between gap-x-6 gap-y-4">
       <div className="min-w-0">
-        <h1 ref={heading} tabIndex={-1} className="text-2xl font-semibold">
+        <h1 ref={heading} tabIndex={-1} className="text-2xl font-semibold wrap-anywhere">
           {title}
         </h1>
-        {children && <div className="mt-1 max-w-2xl text-soft">{children}</div>}
+        {children && <div className="mt-1 max-w-2xl text-pretty text-soft">{children}</div>}
       </div>
       {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
     </header>

@@ -31,7 +31,7 @@ export function Empty({
 
 /** Something could not be shown: what the server said, and what to do. */
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
-  const again = error instanceof ApiError && error.status === 401;
+  const again = error instanceof ApiError && error.isSessionOver;
   return (
     <div role="alert" className="flex flex-col items-center px-6 py-12 text-center">
       <CircleAlert size={22} className="mb-3 text-bad" aria-hidden />

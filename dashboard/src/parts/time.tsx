@@ -9,17 +9,25 @@ const MOMENT = new Intl.DateTimeFormat('en-GB', {
   hour: '2-digit',
   minute: '2-digit',
 });
+const SHORT = new Intl.DateTimeFormat('en-GB', {
+  day: 'numeric',
+  month: 'short',
+  hour: '2-digit',
+  minute: '2-digit',
+});
 const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 const DAY_UTC = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' });
 
+const FORMATS = { moment: MOMENT, short: SHORT, day: DAY };
+
 const utc = (iso: string): string => `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
-/** An instant in the reader's zone, with UTC on hover: as a moment, as a day, or as how long ago. */
-export function Time({ at, as = 'moment' }: { at: string; as?: 'moment' | 'day' | 'ago' }) {
+/** An instant in the reader's zone, with UTC on hover: as a moment, without its year (`short`), as a day, or as how long ago. */
+export function Time({ at, as = 'moment' }: { at: string; as?: 'moment' | 'short' | 'day' | 'ago' }) {
   const date = new Date(at);
   return (
     <time dateTime={at} title={utc(at)} className="figures whitespace-nowrap">
-      {as === 'ago' ? <Ago atMs={date.getTime()} /> : (as === 'day' ? DAY : MOMENT).format(date)}
+      {as === 'ago' ? <Ago atMs={date.getTime()} /> : FORMATS[as].format(date)}
     </time>
   );
 }

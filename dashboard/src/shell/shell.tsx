@@ -103,7 +103,10 @@ export function Shell() {
           ) : mayOpen(area, user) ? (
             <Outlet />
           ) : (
-            <Closed area={area} signedIn={user !== null} />
+            <>
+              <h1 className="sr-only">{page?.title}</h1>
+              <Closed area={area} signedIn={user !== null} />
+            </>
           )}
         </main>
       </div>
@@ -161,7 +164,7 @@ function AreaNav({ area }: { area: Area }) {
               aria-current={each.area === area ? 'true' : undefined}
               className={cx(
                 'flex-1 rounded-md py-1 text-center text-xs font-medium',
-                each.area === area ? 'bg-surface text-ink shadow-low' : 'text-soft hover:text-ink',
+                each.area === area ? 'bg-raised text-ink shadow-low' : 'text-soft hover:text-ink',
               )}
             >
               {each.title}
@@ -329,11 +332,26 @@ function Closed({ area, signedIn }: { area: Area; signedIn: boolean }) {
     );
   }
   return (
-    <Empty icon={LogIn} title="Not for this account" action={<ButtonLink to="/">Start page</ButtonLink>}>
-      {area === 'operator'
-        ? 'Only operators see this. Whoever runs the market can make you one.'
-        : 'This account is not a provider yet. Become one to sell what your GPUs can do.'}
-    </Empty>
+    <>
+      <h1 className="sr-only">Not for this account</h1>
+      <Empty
+        icon={LogIn}
+        title="Not for this account"
+        action={
+          area === 'provider' ? (
+            <ButtonLink to="/provider/join" kind="primary">
+              Become a provider
+            </ButtonLink>
+          ) : (
+            <ButtonLink to="/">Start page</ButtonLink>
+          )
+        }
+      >
+        {area === 'operator'
+          ? 'Only operators see this. Whoever runs the market makes you one, on its machine: npx cygnet operator add, and your address.'
+          : 'This account is not a provider yet. Become one to sell what your GPUs can do.'}
+      </Empty>
+    </>
   );
 }
 

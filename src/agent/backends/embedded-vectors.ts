@@ -100,6 +100,7 @@ export class EmbeddedVectors {
         });
       }
       const { vector } = await context.getEmbeddingFor(tokens);
+      work.counts.push(length);
       work.tokens += length;
       data.push({ object: 'embedding', index, embedding: [...vector] });
     }
@@ -112,6 +113,8 @@ class Work implements Serving {
   readonly #request: BackendRequest;
   readonly #sink: BackendSink;
   tokens = 0;
+  /** Of each input. */
+  readonly counts: number[] = [];
   over = false;
 
   constructor(request: BackendRequest, sink: BackendSink) {
@@ -130,7 +133,11 @@ class Work implements Serving {
   answer(data: readonly unknown[]): void {
     if (this.over) return;
     const { model } = this.#request.identity;
-    const usage = { prompt_tokens: this.tokens, total_tokens: this.tokens };
+    const usage = {
+      prompt_tokens: this.tokens,
+      total_tokens: this.tokens,
+      prompt_tokens_per_input: this.counts,
+    };
     this.#sink.answer(Buffer.from(JSON.stringify({ object: 'list', model, data, usage })));
     this.end({ status: 200 });
   }

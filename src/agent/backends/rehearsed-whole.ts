@@ -27,7 +27,8 @@ export function rehearsedWhole(
     case 'embeddings': {
       const inputs = inputsOf(body['input']);
       const dimensions = typeof body['dimensions'] === 'number' ? body['dimensions'] : DIMENSIONS;
-      const tokens = inputs.reduce((sum: number, input) => sum + tokensOf(input), 0);
+      const each = inputs.map(tokensOf);
+      const tokens = each.reduce((sum, count) => sum + count, 0);
       const data = inputs.map((input, index) => ({
         object: 'embedding',
         index,
@@ -38,7 +39,7 @@ export function rehearsedWhole(
           object: 'list',
           model: identity.model,
           data,
-          usage: { prompt_tokens: tokens, total_tokens: tokens },
+          usage: { prompt_tokens: tokens, total_tokens: tokens, prompt_tokens_per_input: each },
         },
         usage: { prompt_tokens: tokens, completion_tokens: 0 },
       };

@@ -45,7 +45,7 @@ export function makePaper(
 }
 
 /** Tells a question from every other, in 16 bytes. */
-export function digestOf(question: Question): string {
+export function digestOf(question: Pick<Question, 'prompt'>): string {
   return createHash('sha256').update(question.prompt).digest('hex').slice(0, 32);
 }
 

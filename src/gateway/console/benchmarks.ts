@@ -1,7 +1,22 @@
 import { type Appeal, decideAppeal } from '#benchmark/appeals.ts';
+import { whyUnlike } from '#benchmark/likeness/judge.ts';
+import type { Finding, LikenessRecord } from '#benchmark/likeness/store.ts';
 import type { Run } from '#benchmark/store.ts';
 import { Fault } from '#kit/fault.ts';
-import { type AppealAnswer, appealRequest, appealWish, benchmarkRequest, listQuery } from '#wire/console.ts';
+import {
+  type AppealAnswer,
+  appealRequest,
+  appealWish,
+  benchmarkRequest,
+  clearRequest,
+  listQuery,
+} from '#wire/console.ts';
+import type {
+  BenchmarkRun,
+  BenchmarkRunAnswer,
+  BenchmarksAnswer,
+  OperatorAppealsAnswer,
+} from '#wire/operator.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { enveloped, type Route, route } from './route.ts';
 
@@ -41,8 +56,12 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
   return [
     route('GET /api/v1/provider/benchmarks', forProvider, async (visit) => {
       const { providerId } = visit;
-      const { store, book, settings } = rooms.benchmarks;
-      const runs = await store.latest({ providerId, limit: visit.query.limit });
+      const { store, book, likeness, settings } = rooms.benchmarks;
+      const [runs, records, findings] = await Promise.all([
+        store.latest({ providerId, limit: visit.query.limit }),
+        likeness.store.records(providerId),
+        likeness.store.findings({ providerId, limit: visit.query.limit }),
+      ]);
       return enveloped({
         mode: settings.mode,
         valid_days: settings.validMs / DAY_MS,
@@ -59,15 +78,82 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
           };
         }),
         runs: runs.map(runBody),
+        likeness: {
+          mode: settings.likeness,
+          nodes: records.map((record) => {
+            const standing = likeness.book.find(record.nodeId, record.modelId);
+            return {
+              ...recordBody(record),
+              state: standing ? 'unlike' : 'like',
+              because: standing ? whyUnlike(standing) : '',
+              until: isoOrNull(standing?.expiresAt ?? null),
+            };
+          }),
+          findings: findings.map(findingBody),
+        },
       });
     }),
-    route('GET /api/v1/operator/benchmarks', { ...forOperator, query: listQuery }, async (visit) => ({
-      runs: (await rooms.benchmarks.store.latest({ limit: visit.query.limit })).map((run) => ({
-        provider_id: run.providerId,
-        ...runBody(run),
-      })),
-    })),
-    route('GET /api/v1/operator/benchmarks/:id', forOperator, async (visit) => {
+    route('GET /api/v1/operator/likeness', { ...forOperator, query: listQuery }, async (visit) => {
+      const { store } = rooms.benchmarks.likeness;
+      const [findings, records] = await Promise.all([
+        store.findings({ limit: visit.query.limit }),
+        store.records(),
+      ]);
+      return {
+        mode: rooms.benchmarks.settings.likeness,
+        findings: findings.map((finding) => ({ provider_id: finding.providerId, ...findingBody(finding) })),
+        nodes: records.map((record) => ({ provider_id: record.providerId, ...recordBody(record) })),
+      };
+    }),
+    route('GET /api/v1/operator/likeness/:id', forOperator, async (visit) => {
+      const shown = await rooms.benchmarks.likeness.store.show(visit.params['id'] ?? '');
+      if (!shown) throw new Fault('thing-unknown', { outer: NO_FINDING });
+      const { providerId, nodeId, modelId } = shown.finding;
+      const { byNode } = await rooms.benchmarks.store.lastOf(providerId, {
+        nodeIds: [nodeId],
+        modelIds: [modelId],
+      });
+      return {
+        provider_id: providerId,
+        ...findingBody(shown.finding),
+        last_benchmark: byNode[0] ? runBody(byNode[0]) : null,
+        checks_shown: shown.checks.map(({ id, at, prompt, answers }) => ({
+          id,
+          at: new Date(at).toISOString(),
+          prompt,
+          answers: answers.map((answer) => ({
+            node_id: answer.nodeId,
+            provider_id: answer.providerId,
+            verdict: answer.verdict,
+            opening: answer.opening,
+            ttft_ms: answer.ttftMs === null ? null : Math.round(answer.ttftMs),
+          })),
+        })),
+      };
+    }),
+    route(
+      'POST /api/v1/operator/likeness/:id/clear',
+      { ...forOperator, body: clearRequest },
+      async (visit) => {
+        const { store, book } = rooms.benchmarks.likeness;
+        const about = { at: clock.wallMs(), by: visit.actor, because: visit.body.reason };
+        const finding = await store.clear(visit.params['id'] ?? '', about);
+        if (!finding) throw new Fault('thing-unknown', { outer: NO_FINDING });
+        await book.look([finding.nodeId]);
+        return { provider_id: finding.providerId, ...findingBody(finding) };
+      },
+    ),
+    route(
+      'GET /api/v1/operator/benchmarks',
+      { ...forOperator, query: listQuery },
+      async (visit): Promise<BenchmarksAnswer> => ({
+        runs: (await rooms.benchmarks.store.latest({ limit: visit.query.limit })).map((run) => ({
+          provider_id: run.providerId,
+          ...runBody(run),
+        })),
+      }),
+    ),
+    route('GET /api/v1/operator/benchmarks/:id', forOperator, async (visit): Promise<BenchmarkRunAnswer> => {
       const run = await runOf(visit.params['id']);
       const papers = (run.papers ?? []).map(({ seed, answers }) => ({
         seed,
@@ -86,12 +172,16 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
       { ...forOperator, body: appealRequest },
       async (visit) => await decide(visit.params['id'] ?? '', visit.body, visit.actor),
     ),
-    route('GET /api/v1/operator/appeals', forOperator, async () => ({
-      appeals: (await rooms.benchmarks.appeals.waiting()).map((appeal) => ({
-        provider_id: appeal.providerId,
-        ...appealBody(appeal),
-      })),
-    })),
+    route(
+      'GET /api/v1/operator/appeals',
+      forOperator,
+      async (): Promise<OperatorAppealsAnswer> => ({
+        appeals: (await rooms.benchmarks.appeals.waiting()).map((appeal) => ({
+          provider_id: appeal.providerId,
+          ...appealBody(appeal),
+        })),
+      }),
+    ),
     route(
       'POST /api/v1/operator/appeals/:id',
       { ...forOperator, body: appealRequest },
@@ -140,8 +230,37 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
 }
 
 const DAY_MS = 86_400_000;
+const NO_FINDING = 'There is no such finding of likeness.';
 
-function runBody(run: Run) {
+function findingBody(finding: Finding) {
+  const { ended } = finding;
+  return {
+    id: finding.id,
+    node_id: finding.nodeId,
+    model_id: finding.modelId,
+    found_at: new Date(finding.foundAt).toISOString(),
+    until: new Date(finding.expiresAt).toISOString(),
+    checks: finding.checks,
+    unlike: finding.unlike,
+    because: whyUnlike(finding),
+    ended: ended && { at: new Date(ended.at).toISOString(), as: ended.as, because: ended.because },
+  };
+}
+
+function recordBody(record: LikenessRecord) {
+  return {
+    node_id: record.nodeId,
+    model_id: record.modelId,
+    alike: record.alike,
+    unlike: record.unlike,
+    unclear: record.unclear,
+    last_at: new Date(record.lastAt).toISOString(),
+    ttft_ms: record.ttftMs === null ? null : Math.round(record.ttftMs),
+  };
+}
+
+/** A run as it is shown, to its provider as well: nothing of what was asked. */
+export function runBody(run: Run): Omit<BenchmarkRun, 'provider_id'> {
   const { verdict, score } = run;
   return {
     id: run.id,

@@ -9,6 +9,7 @@ import { benchmarkRoutes } from './benchmarks.ts';
 import { cached } from './cached.ts';
 import { cardWebhook } from './card-webhook.ts';
 import { collateralRoutes } from './collateral.ts';
+import { debugLogRoutes } from './debug-log.ts';
 import { earningsRoutes } from './earnings.ts';
 import { economicsRoutes } from './economics.ts';
 import { endpointRoutes } from './endpoints.ts';
@@ -18,8 +19,10 @@ import { incidentRoutes } from './incidents.ts';
 import { keyRoutes } from './keys.ts';
 import { marketRoutes } from './market.ts';
 import { modelRoutes } from './models.ts';
+import { openApiRoutes } from './openapi.ts';
 import { operatorRoutes } from './operator.ts';
 import { operatorConsumerRoutes } from './operator-consumers.ts';
+import { operatorEndpointRoutes } from './operator-endpoints.ts';
 import { operatorMoneyRoutes } from './operator-money.ts';
 import { operatorPriceRoutes } from './operator-prices.ts';
 import { overviewRoutes } from './overview.ts';
@@ -106,11 +109,12 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
   const { clock } = rooms;
   // A long look at the usage list that several subjects are told from: one for all of them.
   const demand = cached(clock, DEMAND_KEPT_MS, () => rooms.reading.demand(clock.wallMs()));
-  return [
+  const routes: Route[] = [
     ...accountRoutes(rooms),
     ...keyRoutes(rooms),
     ...usageRoutes(rooms),
     ...overviewRoutes(rooms),
+    ...debugLogRoutes(rooms),
     ...eventRoutes(rooms),
     ...tierRoutes(rooms),
     ...providerRoutes(rooms),
@@ -132,11 +136,14 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...slaRoutes(rooms),
     ...operatorRoutes(rooms),
     ...operatorConsumerRoutes(rooms),
+    ...operatorEndpointRoutes(rooms),
     ...operatorMoneyRoutes(rooms),
     ...operatorPriceRoutes(rooms),
     ...incidentRoutes(rooms),
     ...benchmarkRoutes(rooms),
   ];
+  routes.push(...openApiRoutes(rooms, routes));
+  return routes;
 }
 
 /** Says of every address here that it does not answer the methods that it does not. */

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { formatUsd, type Pico } from '#domain/money.ts';
 import type { Price } from '#domain/price.ts';
 import type { EndpointState } from '#hub/external/fleet.ts';
@@ -11,23 +12,56 @@ import { type Route, route } from './route.ts';
 
 /** A provider's external endpoints. Their keys go in and are never shown again, not even in part. */
 export function endpointRoutes(rooms: ConsoleRooms): Route[] {
-  const { clock, ids } = rooms;
   const forProvider = { access: 'provider', errors: 'object' } as const;
-
+  const work = endpointWork(rooms);
   const theirs = async (providerId: string, id: string | undefined): Promise<ListedEndpoint> => {
     const found = (await rooms.external.desk.list(providerId)).find((each) => each.id === id);
     if (!found) throw new Fault('thing-unknown', { outer: 'You have no such endpoint.' });
     return found;
   };
-  const shown = (endpoint: ListedEndpoint): EndpointAnswer =>
-    endpointBody(endpoint, rooms.external.fleet.stateOf(endpoint.id));
 
   return [
     route('GET /api/v1/provider/endpoints', forProvider, async (visit) => ({
-      endpoints: (await rooms.external.desk.list(visit.providerId)).map(shown),
+      endpoints: (await rooms.external.desk.list(visit.providerId)).map(work.shown),
     })),
     route('POST /api/v1/provider/endpoints', { ...forProvider, body: endpointRequest }, async (visit) => {
       const { providerId, body, actor } = visit;
+      const id = await work.add(providerId, body, actor);
+      visit.reply.code(201);
+      return work.shown(await theirs(providerId, id));
+    }),
+    route('POST /api/v1/provider/endpoints/:id/check', forProvider, async (visit) => {
+      const endpoint = await theirs(visit.providerId, visit.params['id']);
+      await rooms.external.fleet.check(endpoint.id);
+      return work.shown(endpoint);
+    }),
+    route('PUT /api/v1/provider/endpoints/:id/ask', { ...forProvider, body: askRequest }, async (visit) => {
+      const { providerId, body, actor } = visit;
+      const { id } = await theirs(providerId, visit.params['id']);
+      await work.ask({ id, providerId }, body, actor);
+      return work.shown(await theirs(providerId, id));
+    }),
+    route('DELETE /api/v1/provider/endpoints/:id', forProvider, async (visit) => {
+      const { providerId, actor } = visit;
+      const { id } = await theirs(providerId, visit.params['id']);
+      await work.remove({ id, providerId }, actor);
+      return { removed: true, id };
+    }),
+  ];
+}
+
+/** What is done about endpoints, by their provider or by an operator for it. */
+export function endpointWork(rooms: ConsoleRooms) {
+  const { clock, ids } = rooms;
+  return {
+    shown: (endpoint: ListedEndpoint): EndpointAnswer =>
+      endpointBody(endpoint, rooms.external.fleet.stateOf(endpoint.id)),
+    /** Registers one, looks at it at once, and answers its name. */
+    add: async (
+      providerId: string,
+      body: z.output<typeof endpointRequest>,
+      actor: string,
+    ): Promise<string> => {
       const read = await readWish(
         {
           name: body.name,
@@ -54,17 +88,14 @@ export function endpointRoutes(rooms: ConsoleRooms): Route[] {
         throw new Fault('conflict', { outer: 'A provider has at most 20 endpoints: remove one first.' });
       await rooms.external.look(id);
       await rooms.external.fleet.check(id);
-      visit.reply.code(201);
-      return shown(await theirs(providerId, id));
-    }),
-    route('POST /api/v1/provider/endpoints/:id/check', forProvider, async (visit) => {
-      const endpoint = await theirs(visit.providerId, visit.params['id']);
-      await rooms.external.fleet.check(endpoint.id);
-      return shown(endpoint);
-    }),
-    route('PUT /api/v1/provider/endpoints/:id/ask', { ...forProvider, body: askRequest }, async (visit) => {
-      const { providerId, body, actor } = visit;
-      const { id } = await theirs(providerId, visit.params['id']);
+      return id;
+    },
+    /** What it asks for a model from now on. */
+    ask: async (
+      endpoint: { id: string; providerId: string },
+      body: z.output<typeof askRequest>,
+      actor: string,
+    ): Promise<void> => {
       const model = rooms.models.resolve(body.model);
       const tooDear = model && body.ask && refusalOfAsk(body.ask, model);
       if (tooDear) throw new Fault('request-invalid', { outer: tooDear, param: 'ask' });
@@ -72,8 +103,8 @@ export function endpointRoutes(rooms: ConsoleRooms): Route[] {
         model &&
         (await rooms.external.desk.ask({
           id: ids('ask'),
-          endpointId: id,
-          providerId,
+          endpointId: endpoint.id,
+          providerId: endpoint.providerId,
           modelId: model.id,
           amounts: body.ask ?? undefined,
           actor,
@@ -84,20 +115,17 @@ export function endpointRoutes(rooms: ConsoleRooms): Route[] {
           outer: 'The endpoint does not serve this model.',
           param: 'model',
         });
-      await rooms.external.look(id);
-      return shown(await theirs(providerId, id));
-    }),
-    route('DELETE /api/v1/provider/endpoints/:id', forProvider, async (visit) => {
-      const { providerId, actor } = visit;
-      const { id } = await theirs(providerId, visit.params['id']);
+      await rooms.external.look(endpoint.id);
+    },
+    remove: async (endpoint: { id: string; providerId: string }, actor: string): Promise<void> => {
+      const { id, providerId } = endpoint;
       await rooms.external.desk.remove({ id, providerId, actor, at: clock.wallMs() });
       await rooms.external.look(id);
-      return { removed: true, id };
-    }),
-  ];
+    },
+  };
 }
 
-export function endpointBody(endpoint: ListedEndpoint, state: EndpointState | undefined): EndpointAnswer {
+function endpointBody(endpoint: ListedEndpoint, state: EndpointState | undefined): EndpointAnswer {
   return {
     id: endpoint.id,
     name: endpoint.name,

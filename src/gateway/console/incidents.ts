@@ -16,12 +16,20 @@ import {
   type PostureBody,
   postMortemRequest,
 } from '#wire/incidents.ts';
+import type {
+  IncidentsAnswer,
+  MaintenanceAnswer,
+  ObjectivesAnswer,
+  PostMortemAnswer,
+} from '#wire/operator.ts';
+import { cachedBy } from './cached.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route, type Visit } from './route.ts';
 
 const DAY_MS = 86_400_000;
 const LISTED_MAX = 200;
 const MAINTENANCE_DAYS = 90;
+const OBJECTIVES_KEPT_MS = 60_000;
 
 /**
  * Incidents, the posture they bring about, objectives and maintenance, for operators: what `cygnet incidents`, `objectives` and
@@ -31,6 +39,12 @@ const MAINTENANCE_DAYS = 90;
 export function incidentRoutes(rooms: ConsoleRooms): Route[] {
   const forOperator = { access: 'operator', errors: 'object' } as const;
   const { clock } = rooms;
+  // Minutes of a month, of every tier, model and region.
+  const objectives = cachedBy(clock, OBJECTIVES_KEPT_MS, async (days) => {
+    const until = clock.wallMs();
+    const from = until - Number(days) * DAY_MS;
+    return { from, until, rows: await rooms.objectives({ from, until }) };
+  });
   const found = async (visit: Visit<unknown, unknown>): Promise<Incident> => {
     const incident = await rooms.incidents.book.find(visit.params['id'] ?? '');
     if (!incident) throw new Fault('thing-unknown', { outer: 'There is no such incident.' });
@@ -49,12 +63,16 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
   };
 
   return [
-    route('GET /api/v1/operator/incidents', { ...forOperator, query: incidentsQuery }, async (visit) => {
-      const nowMs = clock.wallMs();
-      const all = await rooms.incidents.book.since(nowMs - visit.query.days * DAY_MS, LISTED_MAX);
-      const steps = await rooms.incidents.book.steps(all.map(({ id }) => id));
-      return { incidents: all.map((each) => incidentBody(each, steps, nowMs)) };
-    }),
+    route(
+      'GET /api/v1/operator/incidents',
+      { ...forOperator, query: incidentsQuery },
+      async (visit): Promise<IncidentsAnswer> => {
+        const nowMs = clock.wallMs();
+        const all = await rooms.incidents.book.since(nowMs - visit.query.days * DAY_MS, LISTED_MAX);
+        const steps = await rooms.incidents.book.steps(all.map(({ id }) => id));
+        return { incidents: all.map((each) => incidentBody(each, steps, nowMs)) };
+      },
+    ),
     route('GET /api/v1/operator/incidents/:id', forOperator, async (visit) => shown((await found(visit)).id)),
     route('POST /api/v1/operator/incidents', { ...forOperator, body: incidentOpenRequest }, async (visit) => {
       const { words, model, region, severity } = visit.body;
@@ -106,17 +124,21 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
         return await shown(id);
       },
     ),
-    route('GET /api/v1/operator/incidents/:id/post-mortem', forOperator, async (visit) => {
-      const incident = await found(visit);
-      const { draft, steps } = await rooms.incidents.postMortem(incident, clock.wallMs());
-      const due = postMortemDue(incident, steps);
-      return {
-        id: incident.id,
-        draft,
-        due_at: due === undefined ? null : iso(due),
-        published: steps.findLast(({ kind }) => kind === 'post-mortem')?.words ?? null,
-      };
-    }),
+    route(
+      'GET /api/v1/operator/incidents/:id/post-mortem',
+      forOperator,
+      async (visit): Promise<PostMortemAnswer> => {
+        const incident = await found(visit);
+        const { draft, steps } = await rooms.incidents.postMortem(incident, clock.wallMs());
+        const due = postMortemDue(incident, steps);
+        return {
+          id: incident.id,
+          draft,
+          due_at: due === undefined ? null : iso(due),
+          published: steps.findLast(({ kind }) => kind === 'post-mortem')?.words ?? null,
+        };
+      },
+    ),
     route(
       'POST /api/v1/operator/incidents/:id/post-mortem',
       { ...forOperator, body: postMortemRequest },
@@ -143,26 +165,32 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
         models: [...posture.models].map(([model, each]) => ({ model, ...postureBody(each) })),
       };
     }),
-    route('GET /api/v1/operator/objectives', { ...forOperator, query: objectivesQuery }, async (visit) => {
-      const until = clock.wallMs();
-      const from = until - visit.query.days * DAY_MS;
-      const rows = await rooms.objectives({ from, until });
-      return {
-        from: iso(from),
-        until: iso(until),
-        objectives: rows.map(({ tier, modelId, region, requests, indicators, budget }) => ({
-          tier,
-          model: modelId,
-          region,
-          requests,
-          indicators,
-          budget_minutes: { allowed: budget.allowed, spent: budget.spent, left: budget.left },
-        })),
-      };
-    }),
-    route('GET /api/v1/operator/maintenance', forOperator, async () => ({
-      windows: (await rooms.incidents.windows(clock.wallMs() - MAINTENANCE_DAYS * DAY_MS)).map(windowBody),
-    })),
+    route(
+      'GET /api/v1/operator/objectives',
+      { ...forOperator, query: objectivesQuery },
+      async (visit): Promise<ObjectivesAnswer> => {
+        const { from, until, rows } = await objectives(String(visit.query.days));
+        return {
+          from: iso(from),
+          until: iso(until),
+          objectives: rows.map(({ tier, modelId, region, requests, indicators, budget }) => ({
+            tier,
+            model: modelId,
+            region,
+            requests,
+            indicators,
+            budget_minutes: { allowed: budget.allowed, spent: budget.spent, left: budget.left },
+          })),
+        };
+      },
+    ),
+    route(
+      'GET /api/v1/operator/maintenance',
+      forOperator,
+      async (): Promise<MaintenanceAnswer> => ({
+        windows: (await rooms.incidents.windows(clock.wallMs() - MAINTENANCE_DAYS * DAY_MS)).map(windowBody),
+      }),
+    ),
     route(
       'POST /api/v1/operator/maintenance',
       { ...forOperator, body: maintenanceRequest },

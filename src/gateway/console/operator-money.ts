@@ -12,13 +12,13 @@ import {
   collateralConfirmRequest,
   rejectionRequest,
 } from '#wire/dashboard.ts';
+import type { LimitsAnswer, OperatorCollateralAnswer } from '#wire/operator.ts';
 import { depositBody } from './collateral.ts';
-import { endpointBody } from './endpoints.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
 
 /**
- * What operators see of payouts, pledges and burns and decide about them; who waits for approval; every external endpoint;
+ * What operators see of payouts, pledges and burns and decide about them; who waits for approval;
  * and what holds for everybody (limits, plans, tiers), which is set where the market is started.
  */
 export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
@@ -45,13 +45,6 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
         }),
       };
     }),
-    route('GET /api/v1/operator/endpoints', forOperator, async () => ({
-      endpoints: (await rooms.external.desk.list(undefined)).map((endpoint) => ({
-        provider: endpoint.providerId,
-        provider_name: rooms.providers.find(endpoint.providerId)?.name ?? null,
-        ...endpointBody(endpoint, rooms.external.fleet.stateOf(endpoint.id)),
-      })),
-    })),
     route(
       'GET /api/v1/operator/settlements/:batch',
       { ...forOperator, query: settlementQuery },
@@ -87,13 +80,17 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
         };
       },
     ),
-    route('GET /api/v1/operator/collateral', forOperator, async () => ({
-      pending: (await rooms.funds.collateral.pending()).map((deposit) => ({
-        provider: deposit.providerId,
-        provider_name: rooms.providers.find(deposit.providerId)?.name ?? null,
-        ...depositBody(deposit),
-      })),
-    })),
+    route(
+      'GET /api/v1/operator/collateral',
+      forOperator,
+      async (): Promise<OperatorCollateralAnswer> => ({
+        pending: (await rooms.funds.collateral.pending()).map((deposit) => ({
+          provider: deposit.providerId,
+          provider_name: rooms.providers.find(deposit.providerId)?.name ?? null,
+          ...depositBody(deposit),
+        })),
+      }),
+    ),
     route(
       'POST /api/v1/operator/collateral/:id/confirm',
       { ...forOperator, body: collateralConfirmRequest },
@@ -147,50 +144,58 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
         new: answer.state === 'noted',
       };
     }),
-    route('GET /api/v1/operator/limits', forOperator, async () => ({
-      // Set where the market is started, and the same for everybody.
-      limits: {
-        requests_per_minute: rooms.settings.limits.requestsPerMinute,
-        concurrent_per_key: rooms.settings.limits.concurrentPerKey,
-        body_bytes: rooms.settings.limits.bodyBytesMax,
-        messages: rooms.settings.limits.messagesMax,
-        message_chars: rooms.settings.limits.messageCharsMax,
-        input_tokens: rooms.settings.limits.inputTokensMax,
-        output_tokens: rooms.settings.limits.outputTokensMax,
-        embedding_tokens: rooms.settings.limits.embeddingTokensMax,
-        request_timeout_ms: rooms.settings.limits.requestTimeoutMs,
-      },
-      playground: {
-        enabled: rooms.settings.playground.enabled,
-        requests_per_hour: rooms.settings.playground.requestsPerHour,
-        output_tokens: rooms.settings.playground.outputTokensMax,
-      },
-      tiers: TIER_NAMES.map((each) => rooms.tiers.of(each)).map(
-        ({ name, title, weight, queueDeadlineMs }) => ({
-          name,
-          title,
-          weight,
-          queue_deadline_ms: queueDeadlineMs,
-        }),
-      ),
-      plans: Object.values(PLANS).map((plan) => ({
-        name: plan.name,
-        title: plan.title,
-        monthly_usd: plan.monthlyCents / 100,
-        requests_per_minute: plan.requestsPerMinute,
-        requests_per_day: plan.requestsPerDay,
-        concurrent: plan.concurrent,
-        model_tiers: plan.modelTiers,
-      })),
-      split: {
-        version: rooms.policy.version,
-        fee_percent: rooms.policy.feeBasisPoints / 100,
-        provider_percent: rooms.policy.shares.provider / 100,
-        treasury_percent: rooms.policy.shares.treasury / 100,
-        burn_percent: rooms.policy.shares.burn / 100,
-      },
-      provider_demands: { ...rooms.life },
-    })),
+    route(
+      'GET /api/v1/operator/limits',
+      forOperator,
+      async (): Promise<LimitsAnswer> => ({
+        // Set where the market is started, and the same for everybody.
+        limits: {
+          requests_per_minute: rooms.settings.limits.requestsPerMinute,
+          concurrent_per_key: rooms.settings.limits.concurrentPerKey,
+          body_bytes: rooms.settings.limits.bodyBytesMax,
+          messages: rooms.settings.limits.messagesMax,
+          message_chars: rooms.settings.limits.messageCharsMax,
+          input_tokens: rooms.settings.limits.inputTokensMax,
+          output_tokens: rooms.settings.limits.outputTokensMax,
+          embedding_tokens: rooms.settings.limits.embeddingTokensMax,
+          request_timeout_ms: rooms.settings.limits.requestTimeoutMs,
+        },
+        playground: {
+          enabled: rooms.settings.playground.enabled,
+          requests_per_hour: rooms.settings.playground.requestsPerHour,
+          output_tokens: rooms.settings.playground.outputTokensMax,
+        },
+        tiers: TIER_NAMES.map((each) => rooms.tiers.of(each)).map(
+          ({ name, title, weight, queueDeadlineMs }) => ({
+            name,
+            title,
+            weight,
+            queue_deadline_ms: queueDeadlineMs,
+          }),
+        ),
+        plans: Object.values(PLANS).map((plan) => ({
+          name: plan.name,
+          title: plan.title,
+          monthly_usd: plan.monthlyCents / 100,
+          requests_per_minute: plan.requestsPerMinute,
+          requests_per_day: plan.requestsPerDay,
+          concurrent: plan.concurrent,
+          model_tiers: plan.modelTiers,
+        })),
+        split: {
+          version: rooms.policy.version,
+          fee_percent: rooms.policy.feeBasisPoints / 100,
+          provider_percent: rooms.policy.shares.provider / 100,
+          treasury_percent: rooms.policy.shares.treasury / 100,
+          burn_percent: rooms.policy.shares.burn / 100,
+        },
+        settles: [
+          ...(rooms.claims ? (['USD'] as const) : []),
+          ...(rooms.rewardClaims ? (['SWAN'] as const) : []),
+        ],
+        provider_demands: { ...rooms.life },
+      }),
+    ),
   ];
 }
 

@@ -9,44 +9,12 @@ import { type Route, route } from './route.ts';
 export function providerViewRoutes(rooms: ConsoleRooms): Route[] {
   const { clock } = rooms;
   const forProvider = { access: 'provider', errors: 'object' } as const;
-  // Of a node at another gateway, that one's word is news as long as the link stands.
-  const unheardMs = (of: { gateway: string | undefined; heardAtMs: number }): number =>
-    of.gateway === undefined ? clock.nowMs() - of.heardAtMs : 0;
   // A week of the usage list, for all providers alike.
   const scores = cached(clock, SCORES_KEPT_MS, () => rooms.rewards.scoresNow(clock.wallMs()));
 
   return [
     route('GET /api/v1/provider/me/nodes', forProvider, async ({ providerId }): Promise<NodesAnswer> => {
-      const here = new Map(
-        [...rooms.registry.everywhere()]
-          .filter((each) => each.providerId === providerId)
-          .map((each) => [each.nodeId, each]),
-      );
-      const nodes = await rooms.providerDesk.nodes(providerId);
-      return {
-        nodes: nodes.map((node) => {
-          const presence = here.get(node.nodeId);
-          return {
-            node_id: node.nodeId,
-            name: node.name,
-            hardware: { ...node.hardware },
-            first_seen: iso(node.firstSeen),
-            last_seen: iso(presence ? clock.wallMs() - unheardMs(presence) : node.lastSeen),
-            online: presence !== undefined,
-            draining: presence?.draining ?? false,
-            in_flight: presence?.inFlight ?? 0,
-            capacity: presence?.linkCapacity ?? null,
-            models: [...(presence?.serving.values() ?? [])].map((each) => ({
-              model: each.modelId,
-              health: each.health,
-              eligible: each.eligible,
-              behind: each.behind ?? null,
-              in_flight: each.inFlight,
-              capacity: each.capacity,
-            })),
-          };
-        }),
-      };
+      return { nodes: await nodesOf(rooms, providerId) };
     }),
     route(
       'GET /api/v1/provider/me/standing',
@@ -190,4 +158,45 @@ function share(of: bigint | undefined): number {
 
 function lastHere(session: { readonly lastHeardAt: number; readonly why: string } | undefined): string {
   return session ? `last here at ${iso(session.lastHeardAt)}: ${session.why}` : 'never here yet';
+}
+
+/** A provider's machines: what they said of themselves, and how they are in this process now. */
+export async function nodesOf(
+  rooms: Pick<ConsoleRooms, 'clock' | 'registry' | 'providerDesk'>,
+  providerId: string,
+): Promise<NodesAnswer['nodes']> {
+  const { clock } = rooms;
+  const here = new Map(
+    [...rooms.registry.everywhere()]
+      .filter((each) => each.providerId === providerId)
+      .map((each) => [each.nodeId, each]),
+  );
+  const nodes = await rooms.providerDesk.nodes(providerId);
+  return nodes.map((node) => {
+    const presence = here.get(node.nodeId);
+    return {
+      node_id: node.nodeId,
+      name: node.name,
+      hardware: { ...node.hardware },
+      first_seen: iso(node.firstSeen),
+      last_seen: iso(presence ? clock.wallMs() - unheardMs(presence, clock.nowMs()) : node.lastSeen),
+      online: presence !== undefined,
+      draining: presence?.draining ?? false,
+      in_flight: presence?.inFlight ?? 0,
+      capacity: presence?.linkCapacity ?? null,
+      models: [...(presence?.serving.values() ?? [])].map((each) => ({
+        model: each.modelId,
+        health: each.health,
+        eligible: each.eligible,
+        behind: each.behind ?? null,
+        in_flight: each.inFlight,
+        capacity: each.capacity,
+      })),
+    };
+  });
+}
+
+/** Of a node at another gateway, that one's word is news as long as the link stands. */
+function unheardMs(of: { gateway: string | undefined; heardAtMs: number }, nowMs: number): number {
+  return of.gateway === undefined ? nowMs - of.heardAtMs : 0;
 }

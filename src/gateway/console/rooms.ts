@@ -15,6 +15,7 @@ import type { Registry } from '#hub/registry.ts';
 import type { ServiceBook } from '#hub/service-book.ts';
 import type { Accounts } from '#identity/accounts.ts';
 import type { ConsumerDesk } from '#identity/consumer-desk.ts';
+import type { DebugBook } from '#identity/debug-book.ts';
 import type { EndpointDesk } from '#identity/endpoint-desk.ts';
 import type { KeyDesk } from '#identity/key-desk.ts';
 import type { OperatorLog } from '#identity/operator-log.ts';
@@ -62,6 +63,7 @@ export interface ConsoleRooms {
   readonly log: Logger;
   readonly accounts: Accounts;
   readonly factors: SecondFactors;
+  readonly debugBook: DebugBook;
   readonly operatorLog: OperatorLog;
   readonly keyDesk: KeyDesk;
   readonly providerDesk: ProviderDesk;
@@ -136,6 +138,8 @@ export interface ConsoleRooms {
   readonly audits: {
     list(): Promise<AuditRun[]>;
     strangers(): Promise<Stranger[]>;
+    /** Takes an operator's word on what the ledger does not know of. */
+    explain(id: string, resolution: string): Promise<'resolved' | 'known' | 'unknown'>;
     /** Why nothing is paid out now; undefined when nothing holds it. */
     heldBy(): Promise<string | undefined>;
   };

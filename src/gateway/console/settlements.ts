@@ -4,8 +4,8 @@ import { parseAddress } from '#domain/hex.ts';
 import { Fault } from '#kit/fault.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import type { Settlement } from '#settlement/store.ts';
-import type { ProofAnswer, SettlementAnswer } from '#wire/claims.ts';
 import { settlementQuery } from '#wire/console.ts';
+import type { ProofAnswer, SettlementAnswer } from '#wire/settlements.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { enveloped, type Route, route } from './route.ts';
 

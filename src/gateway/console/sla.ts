@@ -14,6 +14,15 @@ import {
   slaExclusionsQuery,
   slaReportQuery,
 } from '#wire/console.ts';
+import {
+  type SlaCharge as ChargeBody,
+  type SlaChargesAnswer,
+  type SlaExclusionsAnswer,
+  type SlaReportsAnswer,
+  type SlaRunAnswer,
+  type SlaSummary,
+  slaRunRequest,
+} from '#wire/operator.ts';
 import type { SlaReportBody } from '#wire/sla.ts';
 import { SLA_PAGE_HEADERS, slaPage } from '../sla-page.ts';
 import type { ConsoleRooms } from './rooms.ts';
@@ -94,24 +103,54 @@ export function slaRoutes(rooms: ConsoleRooms): Route[] {
         return { charges: (await agreements.charges({ providerId, limit: query.limit })).map(chargeOf) };
       },
     ),
-    route('GET /api/v1/operator/sla/reports', { ...forOperator, query: allDocumentsQuery }, async (visit) => {
-      const { limit, month, consumer } = visit.query;
-      const made = await agreements.list({
-        limit,
-        ...(month && { month }),
-        ...(consumer && { consumerId: consumer }),
-      });
-      return { reports: made.map((each) => ({ ...summary(each), consumer: each.consumer })) };
-    }),
+    route(
+      'GET /api/v1/operator/sla/reports',
+      { ...forOperator, query: allDocumentsQuery },
+      async (visit): Promise<SlaReportsAnswer> => {
+        const { limit, month, consumer } = visit.query;
+        const made = await agreements.list({
+          limit,
+          ...(month && { month }),
+          ...(consumer && { consumerId: consumer }),
+        });
+        return { reports: made.map((each) => ({ ...summary(each), consumer: each.consumer })) };
+      },
+    ),
     route(
       'GET /api/v1/operator/sla/reports/:consumer/:month',
       { ...forOperator, query: slaReportQuery },
       async (visit) => await answer(visit, visit.params['consumer'] ?? ''),
     ),
-    route('GET /api/v1/operator/sla/charges', { ...forOperator, query: listQuery }, async (visit) => {
-      const all = await agreements.charges({ limit: visit.query.limit });
-      return { charges: all.map((each) => ({ ...chargeOf(each), provider: each.providerId })) };
-    }),
+    route(
+      'POST /api/v1/operator/sla/runs',
+      { ...forOperator, body: slaRunRequest },
+      async (visit): Promise<SlaRunAnswer> => {
+        limited(reads, visit.actor);
+        const { month, dry_run } = visit.body;
+        const number = parseMonth(month) ?? 0;
+        const { reports, made, failed } = dry_run
+          ? { reports: await agreements.rehearse(number), made: 0, failed: [] }
+          : await agreements.run(number);
+        for (const { consumerId, error } of failed)
+          rooms.log.error({ consumer: consumerId, month, err: error }, 'A month could not be closed.');
+        visit.changed = { after: { made, failed: failed.length } };
+        return {
+          month,
+          dry_run,
+          made,
+          failed: failed.map(({ consumerId }) => consumerId),
+          reports: reports.map((each) => ({ ...summary(each), consumer: each.consumer })),
+        };
+      },
+    ),
+    route(
+      'GET /api/v1/operator/sla/charges',
+      { ...forOperator, query: listQuery },
+      async (visit): Promise<SlaChargesAnswer> => {
+        const all = await agreements.charges({ limit: visit.query.limit });
+        return { charges: all.map((each) => ({ ...chargeOf(each), provider: each.providerId })) };
+      },
+    ),
     route(
       'POST /api/v1/operator/sla/charges/:finding/appeal',
       { ...forOperator, body: slaAppealRequest },
@@ -128,7 +167,7 @@ export function slaRoutes(rooms: ConsoleRooms): Route[] {
     route(
       'GET /api/v1/operator/sla/exclusions',
       { ...forOperator, query: slaExclusionsQuery },
-      async (visit) => {
+      async (visit): Promise<SlaExclusionsAnswer> => {
         const month = parseMonth(visit.query.month ?? '') ?? monthOf(clock.wallMs());
         return { exclusions: (await agreements.exclusions(month)).map(exclusionOf) };
       },
@@ -170,7 +209,7 @@ function refuse(param: string, why: string): void {
   throw new Fault('request-invalid', { outer: `${param}: ${why}.`, param });
 }
 
-function summary(report: SlaReportBody) {
+function summary(report: SlaReportBody): Omit<SlaSummary, 'consumer'> {
   return {
     month: report.month,
     state: report.state,
@@ -183,7 +222,7 @@ function summary(report: SlaReportBody) {
   };
 }
 
-function chargeOf(each: SlaCharge) {
+export function chargeOf(each: SlaCharge): Omit<ChargeBody, 'provider'> {
   return {
     finding: each.findingId,
     month: each.month,

@@ -15,6 +15,7 @@ import {
   revenueQuery,
 } from '#wire/console.ts';
 import type { DocumentBody } from '#wire/documents.ts';
+import type { TreasuryAnswer } from '#wire/operator.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route, type Visit } from './route.ts';
 import { Throttle } from './throttle.ts';
@@ -110,40 +111,44 @@ export function statementRoutes(rooms: ConsoleRooms): Route[] {
       { ...forOperator, query: documentQuery },
       async (visit) => await answer(visit, await rooms.statements.billing.find(visit.params['number'] ?? '')),
     ),
-    route('GET /api/v1/operator/treasury', { ...forOperator, query: rangeQuery }, async (visit) => {
-      const { range, days } = rangeOf(visit.query);
-      const [balances, movements, burns] = await Promise.all([
-        rooms.statements.treasury(),
-        rooms.statements.movements(range),
-        rooms.funds.burns.list(LISTED),
-      ]);
-      return {
-        treasury_usd: decimalUsd(balances.treasury),
-        burn_due_usd: decimalUsd(balances.burnDue),
-        burned_usd: decimalUsd(balances.burned),
-        fees_usd: decimalUsd(balances.fees),
-        plans_usd: decimalUsd(balances.plans),
-        slashed_usd: decimalUsd(balances.slashed),
-        given_away_usd: decimalUsd(-balances.promo),
-        sla_credits_usd: decimalUsd(-balances.sla),
-        ...days,
-        movements: movements.map(({ month, account, kind, entries, amount }) => ({
-          month,
-          account,
-          kind,
-          entries,
-          amount_usd: decimalUsd(amount),
-        })),
-        burns: burns.map((each) => ({
-          chain_id: each.chainId,
-          transaction: each.transaction,
-          units: each.units.toString(),
-          spent_usd: decimalUsd(each.spent),
-          verified: each.verified,
-          at: new Date(each.at).toISOString(),
-        })),
-      };
-    }),
+    route(
+      'GET /api/v1/operator/treasury',
+      { ...forOperator, query: rangeQuery },
+      async (visit): Promise<TreasuryAnswer> => {
+        const { range, days } = rangeOf(visit.query);
+        const [balances, movements, burns] = await Promise.all([
+          rooms.statements.treasury(),
+          rooms.statements.movements(range),
+          rooms.funds.burns.list(LISTED),
+        ]);
+        return {
+          treasury_usd: decimalUsd(balances.treasury),
+          burn_due_usd: decimalUsd(balances.burnDue),
+          burned_usd: decimalUsd(balances.burned),
+          fees_usd: decimalUsd(balances.fees),
+          plans_usd: decimalUsd(balances.plans),
+          slashed_usd: decimalUsd(balances.slashed),
+          given_away_usd: decimalUsd(-balances.promo),
+          sla_credits_usd: decimalUsd(-balances.sla),
+          ...days,
+          movements: movements.map(({ month, account, kind, entries, amount }) => ({
+            month,
+            account,
+            kind,
+            entries,
+            amount_usd: decimalUsd(amount),
+          })),
+          burns: burns.map((each) => ({
+            chain_id: each.chainId,
+            transaction: each.transaction,
+            units: each.units.toString(),
+            spent_usd: decimalUsd(each.spent),
+            verified: each.verified,
+            at: new Date(each.at).toISOString(),
+          })),
+        };
+      },
+    ),
     route('GET /api/v1/operator/revenue', { ...forOperator, query: revenueQuery }, async (visit) => {
       const { by, format } = visit.query;
       const { range, days } = rangeOf(visit.query);

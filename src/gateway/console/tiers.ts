@@ -3,6 +3,7 @@ import { TIER_NAMES, type Tier, type TierTerms, tierOfPlan } from '#domain/tier.
 import { Fault } from '#kit/fault.ts';
 import { OBJECTIVES } from '#reliability/objectives.ts';
 import { reservationRequest, tierRequest } from '#wire/console.ts';
+import type { OperatorTier, ReservationsAnswer, TiersAnswer } from '#wire/operator.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { enveloped, type Route, route } from './route.ts';
 
@@ -30,27 +31,35 @@ export function tierRoutes(rooms: ConsoleRooms): Route[] {
         tiers: TIER_NAMES.map((name) => tierView(rooms.tiers.of(name))),
       }),
     ),
-    route('GET /api/v1/operator/tiers', forOperator, async () => ({
-      tiers: TIER_NAMES.map((name) => tierView(rooms.tiers.of(name))),
-    })),
+    route(
+      'GET /api/v1/operator/tiers',
+      forOperator,
+      async (): Promise<TiersAnswer> => ({
+        tiers: TIER_NAMES.map((name) => tierView(rooms.tiers.of(name))),
+      }),
+    ),
     route('PATCH /api/v1/operator/tiers/:name', { ...forOperator, body: tierRequest }, async (visit) => {
       const name = TIER_NAMES.find((each) => each === visit.params['name']);
       if (!name) throw new Fault('thing-unknown', { outer: 'There is no such tier.' });
       const terms = termsOf(visit.body);
       return tierView(await rooms.tiers.set(name, terms, { actor: visit.actor, at: rooms.clock.wallMs() }));
     }),
-    route('GET /api/v1/operator/reservations', forOperator, async () => ({
-      reservations: (await rooms.reservations.list()).map((each) => ({
-        id: each.id,
-        consumer: each.consumerId,
-        model: each.modelId,
-        slots: each.slots,
-        share_basis_points: each.share,
-        release_idle_s: each.releaseIdleS,
-        by: each.actor,
-        since: new Date(each.createdAt).toISOString(),
-      })),
-    })),
+    route(
+      'GET /api/v1/operator/reservations',
+      forOperator,
+      async (): Promise<ReservationsAnswer> => ({
+        reservations: (await rooms.reservations.list()).map((each) => ({
+          id: each.id,
+          consumer: each.consumerId,
+          model: each.modelId,
+          slots: each.slots,
+          share_basis_points: each.share,
+          release_idle_s: each.releaseIdleS,
+          by: each.actor,
+          since: new Date(each.createdAt).toISOString(),
+        })),
+      }),
+    ),
     route(
       'POST /api/v1/operator/reservations',
       { ...forOperator, body: reservationRequest },
@@ -90,7 +99,7 @@ const WHY_NOT_RESERVED = {
   'too-much': 'The shares of a model may come to nine tenths together.',
 } as const;
 
-function tierView(tier: Tier): Record<string, unknown> {
+function tierView(tier: Tier): OperatorTier {
   const objectives = OBJECTIVES[tier.name];
   return {
     name: tier.name,

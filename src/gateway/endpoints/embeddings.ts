@@ -24,6 +24,11 @@ export const embeddings: Endpoint<EmbeddingsRequest> = {
     };
   },
   expects: ({ inputs, dimensions }) => ({ items: inputs, dimensions }),
+  gather: ({ small }) =>
+    small && {
+      ...small,
+      key: JSON.stringify(Object.entries(small.fields).toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    },
   body: (ask, bytes) => (ask.needsRewrite ? rewriteBody(bytes) : bytes),
   contentBytes: () => 0,
   render: ({ ask, answer, usage }) => {

@@ -66,7 +66,7 @@ export default function Leaderboard() {
   const query = useQuery(market.leaderboard());
   return (
     <>
-      <PageHead title="Leaderboard" actions={<ButtonLink to="/sign-up">Become a provider</ButtonLink>}>
+      <PageHead title="Leaderboard" actions={<ButtonLink to="/provider/join">Become a provider</ButtonLink>}>
         Providers by the requests they served in the last {query.data?.window_days ?? 30} days. Contribution
         weighs requests, tokens, uptime, quality and diversity, and shares out the daily rewards.
       </PageHead>
@@ -85,7 +85,7 @@ export default function Leaderboard() {
                 icon={Trophy}
                 title="Nobody has served anything yet"
                 action={
-                  <ButtonLink to="/sign-up" kind="primary">
+                  <ButtonLink to="/provider/join" kind="primary">
                     Become the first provider
                   </ButtonLink>
                 }

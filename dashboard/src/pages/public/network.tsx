@@ -140,7 +140,7 @@ function Hardware({ gpus }: { gpus: GpuAnswer['data'] }) {
       <Empty
         icon={Cpu}
         title="No node is online"
-        action={<ButtonLink to="/sign-up">Become a provider</ButtonLink>}
+        action={<ButtonLink to="/provider/join">Become a provider</ButtonLink>}
       >
         Nodes appear here as soon as an agent connects.
       </Empty>

@@ -2,6 +2,7 @@ import { Boxes, Download, Trash2 } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import { ApiError } from '../../api.ts';
 import { Badge, StateDot } from '../../parts/badge.tsx';
+import { Meter, PartsBar, Weighed } from '../../parts/bars.tsx';
 import { Button, IconButton } from '../../parts/button.tsx';
 import { Chart, ChartSkeleton } from '../../parts/chart.tsx';
 import { CodeBlock } from '../../parts/code.tsx';
@@ -10,6 +11,7 @@ import { CsvLink, DataTable } from '../../parts/data-table.tsx';
 import { ConfirmButton, Dialog } from '../../parts/dialog.tsx';
 import { Checkbox, Problem, Segments, Select, TextArea, TextField } from '../../parts/form.tsx';
 import { duration, percent, short, usd } from '../../parts/format.ts';
+import { Notice } from '../../parts/notice.tsx';
 import { Card, Facts, PageHead } from '../../parts/page.tsx';
 import { Qr } from '../../parts/qr.tsx';
 import { Stat } from '../../parts/stat.tsx';
@@ -188,6 +190,34 @@ export default function Parts() {
             error={new ApiError('The marketplace cannot look that up right now.', { status: 503, code: 'x' })}
             retry={() => {}}
           />
+        </Card>
+        <Card title="Notices">
+          <div className="space-y-3">
+            <Notice title="To know" action={<Button size="sm">What to do</Button>}>
+              What follows from it.
+            </Notice>
+            <Notice tone="warn" title="To mind" />
+            <Notice tone="bad" title="It has stopped">
+              Nothing goes on until this is put right.
+            </Notice>
+          </div>
+        </Card>
+        <Card title="Parts of a whole">
+          <PartsBar
+            label="Who gets what of a dollar"
+            parts={[
+              { name: 'Provider', value: 0.7, shown: '$0.70' },
+              { name: 'Market', value: 0.2, shown: '$0.20' },
+              { name: 'Burn', value: 0.1, shown: '$0.10' },
+            ]}
+          />
+          <div className="mt-4 space-y-3">
+            <Meter label="Tokens left" share={0.62} />
+            <Meter label="Images left" share={0.06} tone="warn" />
+            <p className="text-right">
+              <Weighed share={0.4}>$40.00</Weighed>
+            </p>
+          </div>
         </Card>
         <Card title="QR and a chart that loads">
           <Qr text="ethereum:0x0000000000000000000000000000000000000000" label="An address as a QR code" />

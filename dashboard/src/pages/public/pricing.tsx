@@ -6,11 +6,11 @@ import { market } from '../../api.ts';
 import { ButtonLink } from '../../parts/button.tsx';
 import { cx } from '../../parts/class-names.ts';
 import { DataTable } from '../../parts/data-table.tsx';
-import { plural, short } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
 import { useMeasuredModels } from './figures.ts';
 import { MODEL_COLUMNS } from './model-cells.tsx';
+import { linesOf } from './plan-lines.ts';
 
 type Plan = PlansAnswer['data']['plans'][number];
 
@@ -44,9 +44,11 @@ export default function Pricing() {
       >
         {(data) => (
           <div className="grid gap-4 md:grid-cols-3">
-            {data.plans.map((plan) => (
-              <PlanCard key={plan.name} plan={plan} />
-            ))}
+            {data.plans
+              .filter((plan) => !plan.by_operator_only)
+              .map((plan) => (
+                <PlanCard key={plan.name} plan={plan} />
+              ))}
           </div>
         )}
       </Loaded>
@@ -140,23 +142,4 @@ function PlanCard({ plan }: { plan: Plan }) {
       </ButtonLink>
     </section>
   );
-}
-
-/** What a plan has, from its figures. */
-function linesOf(plan: Plan): string[] {
-  const lines = [
-    plan.model_tiers === null ? 'Every model' : `Models of the ${plan.model_tiers.join(' and ')} tier`,
-    plan.requests_per_minute === null
-      ? 'No limit by the plan; keys set their own'
-      : `${plural(plan.requests_per_minute, 'request')} a minute${plan.requests_per_day === null ? '' : `, ${short(plan.requests_per_day)} a day`}`,
-  ];
-  if (plan.concurrent !== null) lines.push(`${plural(plan.concurrent, 'request')} at once`);
-  if (plan.covered_tiers.length > 0 && plan.tokens_per_week !== null)
-    lines.push(
-      `${short(plan.tokens_per_week)} tokens a week included, on ${plan.covered_tiers.join(' and ')} models`,
-    );
-  if (plan.covered_tiers.length > 0 && plan.images_per_day !== null)
-    lines.push(`${plural(plan.images_per_day, 'image')} a day included`);
-  lines.push(plan.fallback ? 'Falls back to reserve endpoints' : 'Served from the shared pool');
-  return lines;
 }

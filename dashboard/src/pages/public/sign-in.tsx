@@ -1,22 +1,34 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { me, session } from '../../api.ts';
+import { ApiError, me, session, type User } from '../../api.ts';
 import { Button } from '../../parts/button.tsx';
 import { Problem, TextField, useForm } from '../../parts/form.tsx';
 import { PageHead } from '../../parts/page.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 import { homeOf } from '../../shell/roles.ts';
 
-/** Signing in; afterwards to where one was sent from. */
+/** Signing in, with a code where the account has a second factor; afterwards to where one was sent from. */
 export default function SignIn() {
   const queries = useQueryClient();
   const navigate = useNavigate();
   const [to] = useUrlState('to', '');
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
+  const [code, setCode] = useState<string>();
   const form = useForm(async () => {
-    const { user } = await session.signIn({ email, password });
+    let user: User;
+    try {
+      ({ user } = await session.signIn({
+        email,
+        password,
+        ...(code !== undefined && { code: code.replaceAll(/\s/g, '') }),
+      }));
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== 'second_factor_required') throw error;
+      setCode('');
+      return;
+    }
     queries.setQueryData(me().queryKey, user);
     // Only to a page of ours: an address with a host in it would lead elsewhere.
     await navigate({ to: /^\/(?!\/)/.test(to) ? to : homeOf(user) });
@@ -50,11 +62,30 @@ export default function SignIn() {
           onChange={setPassword}
           error={form.errorOf('password')}
         />
+        {code !== undefined && (
+          <TextField
+            label="Code"
+            name="code"
+            inputMode="numeric"
+            autoComplete="one-time-code"
+            required
+            ref={focused}
+            hint="Six digits from your authenticator, or one of your recovery codes."
+            value={code}
+            onChange={setCode}
+            className="font-mono tracking-widest"
+          />
+        )}
         <Problem>{form.problem}</Problem>
         <Button type="submit" kind="primary" busy={form.busy} className="w-full">
-          Sign in
+          {code === undefined ? 'Sign in' : 'Verify and sign in'}
         </Button>
       </form>
     </div>
   );
+}
+
+/** It appears in answer to a press of the button: the reader types on. */
+function focused(input: HTMLInputElement | null): void {
+  input?.focus();
 }

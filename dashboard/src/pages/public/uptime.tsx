@@ -13,10 +13,11 @@ import { Days } from './days.tsx';
 import { type Component, STATES } from './figures.ts';
 
 const HEADLINES: Readonly<Record<StatusBody['state'], { words: string; look: string }>> = {
-  operational: { words: 'All models are served', look: 'bg-good-wash text-good' },
+  operational: { words: 'Every model that is served answers', look: 'bg-good-wash text-good' },
   degraded: { words: 'Some models are impaired', look: 'bg-warn-wash text-warn' },
-  outage: { words: 'A model is down', look: 'bg-bad-wash text-bad' },
+  outage: { words: 'Models are down', look: 'bg-bad-wash text-bad' },
   maintenance: { words: 'Maintenance is under way', look: 'bg-accent-wash text-accent' },
+  unserved: { words: 'No model is served yet', look: 'bg-accent-wash text-accent' },
 };
 
 /** How it goes, and how it went: the same figures as `/status`, which needs no scripts. */

@@ -1,0 +1,383 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { toFunctionSignature } from 'viem';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { RunningAgent } from '#agent/run.ts';
+import { readCatalogueFile, seedCatalogue } from '#catalogue/seed.ts';
+import { merkleDistributorAbi, providerCollateralAbi, testTokenAbi } from '#chain/artifacts.ts';
+import { tokenBalance } from '#chain/distributor.ts';
+import { addressOf } from '#chain/local-chain.ts';
+import { type MarketChain, openMarketChain } from '#chain/market-chain.ts';
+import { readConfig } from '#config/config.ts';
+import type { Hex } from '#domain/hex.ts';
+import { parseUsd } from '#domain/money.ts';
+import { Collateral } from '#funds/collateral.ts';
+import { type Clock, pause, systemClock } from '#kit/clock.ts';
+import { silentLog } from '#kit/log.ts';
+import { systemRandomness } from '#kit/random.ts';
+import { Sealed } from '#kit/sealed.ts';
+import { type Marketplace, openMarketplace } from '#marketplace';
+import { openSettlement } from '#settlement/open.ts';
+import { startAgent } from '#support/agent.ts';
+import { Browser, noBrowser, screensOf, type Theme, type Visitor } from '#support/browser.ts';
+import { injectWallet, type TestWallet } from '#support/browser-wallet.ts';
+import { makeConsumer, makeId } from '#support/parties.ts';
+import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { earns } from '#support/settlement.ts';
+import { visit } from '#support/visitor.ts';
+import {
+  benchmarksAnswer,
+  collateralAnswer,
+  earningsStatementAnswer,
+  slaChargesAnswer,
+  walletAnswer,
+} from '#wire/provider.ts';
+import { COLLATERAL, DISTRIBUTOR, TOKEN } from '../../dashboard/src/pages/provider/wallet/contracts.ts';
+
+/** What a provider does in a browser, against a real market, a real agent, and a real chain that its own wallet speaks to. */
+const MODEL = 'meta-llama/Llama-3.3-70B-Instruct';
+const EMAIL = 'provider@lake.example';
+const PASSWORD = 'a long enough one';
+const DAY_MS = 86_400_000;
+const PAGES = {
+  overview: '/provider',
+  nodes: '/provider/nodes',
+  models: '/provider/models',
+  why: '/provider/why',
+  benchmarks: '/provider/benchmarks',
+  standing: '/provider/standing',
+  earnings: '/provider/earnings',
+  payouts: '/provider/payouts',
+  collateral: '/provider/collateral',
+  join: '/provider/join',
+} as const;
+
+let fresh: FreshDatabase;
+let folder: string;
+let chain: MarketChain;
+let market: Marketplace;
+let url: string;
+let walletKey: Sealed<Hex>;
+let browser: Browser | undefined;
+let agent: RunningAgent | undefined;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  folder = mkdtempSync(path.join(tmpdir(), 'cygnet-provider-pages-'));
+  await seedCatalogue(fresh.database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
+  const config = readConfig(
+    {},
+    {
+      dataFolder: folder,
+      databaseUrl: new Sealed(fresh.url),
+      gatewayPort: 0,
+      hubPort: 0,
+      host: '127.0.0.1',
+      benchmarks: { mode: 'off' },
+      watch: { probes: false },
+      routing: { warmUp: false },
+    },
+  );
+  chain = await openMarketChain(config.chain, {
+    dataFolder: folder,
+    clock: systemClock,
+    random: systemRandomness,
+  });
+  market = await openMarketplace({
+    config,
+    database: fresh.database,
+    databaseUrl: fresh.url,
+    chain,
+    clock: systemClock,
+    random: systemRandomness,
+    log: silentLog,
+  });
+  url = `http://127.0.0.1:${market.gatewayPort}`;
+  walletKey = chain.demoWallets[1] as Sealed<Hex>;
+}, 90_000);
+afterAll(async () => {
+  await browser?.close();
+  await agent?.close();
+  await market?.close();
+  await chain?.close('stop');
+  await fresh?.drop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function visitor(look: Parameters<Browser['visitor']>[1] = {}, at = url): Promise<Visitor> {
+  browser ??= await Browser.open();
+  return await browser.visitor(at, look);
+}
+
+async function signIn(someone: Visitor, email = EMAIL, password = PASSWORD): Promise<void> {
+  const { page } = someone;
+  await someone.open('/sign-in');
+  await page.getByLabel('E-mail').fill(email);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('main').getByRole('button', { name: 'Sign in' }).click();
+  await page.waitForURL((address) => address.pathname !== '/sign-in');
+  await someone.settled();
+}
+
+/** A wallet in the visitor's browser, on another chain than the market's. */
+async function walletOf(someone: Visitor): Promise<TestWallet> {
+  return await injectWallet(someone.page, {
+    key: walletKey,
+    node: chain.rpcUrls[0] as string,
+    beginsOn: 1,
+  });
+}
+
+async function providerId(): Promise<string> {
+  const [row] = await fresh.database.sql<{ id: string }[]>`
+    select provider_id as id from users where email = ${EMAIL}`;
+  return row?.id ?? '';
+}
+
+/** Somebody asks for an answer, and pays for it. */
+async function sellOne(): Promise<void> {
+  const consumer = await makeConsumer(fresh.database);
+  // The key becomes known, and the provider active, a moment after they were made.
+  await vi.waitFor(
+    async () => {
+      const { status } = await visit(`${url}/v1/chat/completions`, {
+        token: consumer.key,
+        body: { model: MODEL, messages: [{ role: 'user', content: 'hello' }] },
+      });
+      expect(status).toBe(200);
+    },
+    { timeout: 20_000, interval: 200 },
+  );
+}
+
+/** Many more of the kind, at one stroke. */
+async function earnMore(): Promise<void> {
+  const id = await providerId();
+  await fresh.database.sql`
+    insert into accounts (id, kind) values (${`provider:${id}`}, 'provider') on conflict do nothing`;
+  await earns(fresh.database, id, parseUsd('61.5'), systemClock.wallMs() - 1_000);
+}
+
+/** Midnight comes, the day is settled, and the batch is in force. */
+async function settleToday(): Promise<void> {
+  const tomorrow: Clock = { ...systemClock, wallMs: () => systemClock.wallMs() + DAY_MS };
+  const { settler } = openSettlement({
+    database: fresh.database,
+    chain,
+    minimum: parseUsd('0.0001'),
+    dataFolder: folder,
+    clock: tomorrow,
+    log: silentLog,
+  });
+  for (let round = 0; round < 400; round += 1) {
+    const step = (await settler?.round())?.step;
+    if (step === 'settled') return;
+    if (step === 'locked') await chain.pass(61);
+    else await pause(systemClock, 50);
+  }
+  throw new Error('The batch did not come into force.');
+}
+
+describe('a provider in a browser', () => {
+  test.skipIf(noBrowser)(
+    'somebody becomes a provider, brings a node online, proves a wallet, earns, and collects on chain',
+    async () => {
+      const someone = await visitor();
+      const { page } = someone;
+      const wallet = await walletOf(someone);
+      await someone.open('/sign-up');
+      await page.getByLabel('E-mail').fill(EMAIL);
+      await page.getByLabel('Password').fill(PASSWORD);
+      await page.getByRole('button', { name: 'Make the account' }).click();
+      await page.getByRole('heading', { name: 'Your first key' }).waitFor();
+      await someone.open('/provider');
+      await page.getByRole('link', { name: 'Become a provider' }).click();
+      await page.getByLabel('Provider name').fill('Lakeside Compute');
+      await page.getByRole('button', { name: 'Become a provider' }).click();
+
+      // The key is in the commands that are to be copied.
+      await page.getByText('Bring the first node online').waitFor();
+      const commands = await page.getByRole('tabpanel').innerText();
+      const key = /--key (sk-prov-\w+)/.exec(commands)?.[1] ?? '';
+      expect(commands).toContain(`npx cygnet agent setup --market ${url}`);
+      agent = await startAgent(`ws://127.0.0.1:${market.hubPort}`, [`${MODEL}=rehearsal:`], {
+        key: new Sealed(key),
+        name: 'lakeside-1',
+      });
+      await agent.registered;
+      // The page notices by itself.
+      await page.getByText('One node is here.').waitFor();
+
+      // A signature that is declined changes nothing, and can be asked for again.
+      await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
+      wallet.declineNext();
+      await page.getByRole('button', { name: 'Sign to prove it is yours' }).click();
+      await page.getByText('You declined it in the wallet').waitFor();
+      await page.getByRole('button', { name: 'Sign to prove it is yours' }).click();
+      await page.getByText('The wallet has proven itself.').waitFor();
+      await page.getByText('Until the first earning').waitFor({ state: 'detached' });
+
+      await sellOne();
+      await earnMore();
+      await settleToday();
+      await page.getByRole('link', { name: 'Payouts' }).click();
+      await page.getByText('The wallet is on Ethereum. The market pays on Local chain.').waitFor();
+      await page.getByRole('button', { name: 'Switch to Local chain' }).click();
+      const collect = page.getByRole('button', { name: /^Collect 61\.5/ });
+      await collect.waitFor();
+      const due = (await page.getByTestId('due').innerText()).replace(',', '');
+
+      const place = { token: chain.payoutToken.address, account: addressOf(walletKey) };
+      const before = await tokenBalance(chain.chain, place.token, place.account);
+      wallet.declineNext();
+      await collect.click();
+      await page.getByText('You declined it in the wallet').waitFor();
+      expect(await tokenBalance(chain.chain, place.token, place.account)).toBe(before);
+      await collect.click();
+      await page.getByText('Collected. The tokens are at your payout address.').waitFor();
+      await page.getByRole('button', { name: 'Nothing to collect' }).waitFor();
+      const paid = (await tokenBalance(chain.chain, place.token, place.account)) - before;
+      expect(Number(paid) / 1e6).toBe(Number(due));
+      await someone.screenshot('provider-collected-light');
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+    },
+    90_000,
+  );
+
+  test.skipIf(noBrowser)(
+    'tokens are pledged from the owner’s wallet, and what was taken of a pledge is appealed against',
+    async () => {
+      const id = await providerId();
+      const { database } = fresh;
+      const collateral = new Collateral({
+        database,
+        chain: undefined,
+        clock: systemClock,
+        makeId,
+        log: silentLog,
+      });
+      const dollars = await collateral.announceDollars(id, parseUsd('20'));
+      await collateral.confirmDollars(dollars.id, { reference: makeId('ref') });
+      await collateral.slash({
+        id: makeId('finding'),
+        providerId: id,
+        failures: 2,
+        reason: 'It answered wrongly.',
+      });
+
+      const someone = await visitor();
+      const { page } = someone;
+      await walletOf(someone);
+      await signIn(someone);
+      await someone.open('/provider/collateral');
+      await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
+      await page.getByRole('button', { name: 'Sign to prove it is yours' }).click();
+      await page.getByRole('button', { name: 'Switch to Local chain' }).click();
+      await page.getByRole('button', { name: 'Pledge 20 USDC' }).click();
+      await page.getByText('Deposited. It counts once it is deep enough.').waitFor();
+      await page.getByRole('region', { name: 'Deposits' }).getByText('20.00 USDC').waitFor();
+
+      await page.getByRole('button', { name: 'Appeal' }).click();
+      await page.getByLabel('Why it was not your fault').fill('The line was cut by a digger.');
+      await page.getByRole('button', { name: 'Send the appeal' }).click();
+      await page.getByText('Appeal asked').waitFor();
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+    },
+    60_000,
+  );
+
+  test.skipIf(noBrowser)(
+    'a lower price is asked for, and holds; one above the list is refused where it is typed',
+    async () => {
+      const someone = await visitor();
+      const { page } = someone;
+      await signIn(someone);
+      await someone.open('/provider/models');
+      await page.getByRole('button', { name: `Set what you ask for ${MODEL}` }).click();
+      const dialog = page.getByRole('dialog', { name: 'What you ask' });
+      await dialog.getByLabel('Output').fill('9000');
+      await dialog.getByRole('button', { name: 'Ask this' }).click();
+      await dialog.getByRole('alert').waitFor();
+      expect(someone.troubles.splice(0)).toEqual([expect.stringContaining('400')]);
+      await dialog.getByLabel('Input').fill('0.01');
+      await dialog.getByLabel('Output').fill('0.02');
+      await dialog.getByRole('button', { name: 'Ask this' }).click();
+      await dialog.waitFor({ state: 'detached' });
+      await page.getByText('Yours').waitFor();
+      const { token } = (
+        await visit(`${url}/api/v1/user/login`, { body: { email: EMAIL, password: PASSWORD } })
+      ).json;
+      const { json } = await visit(`${url}/api/v1/provider/asks`, { token });
+      expect(json.asks).toEqual([{ model: MODEL, ask: { input_price: '0.01', output_price: '0.02' } }]);
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+    },
+    60_000,
+  );
+
+  for (const theme of ['light', 'dark'] as const satisfies readonly Theme[]) {
+    test.skipIf(noBrowser)(
+      `every page in ${theme} can be read by everyone, breaks no rule of its own policy, and loads nothing from elsewhere`,
+      async () => {
+        const someone = await visitor({ theme }, screensOf);
+        await (screensOf === undefined
+          ? signIn(someone)
+          : signIn(someone, 'north@demo.example', 'a demo password'));
+        const problems: string[] = [];
+        for (const [name, address] of Object.entries(PAGES)) {
+          await someone.open(address);
+          problems.push(...(await someone.accessibilityProblems()));
+          await someone.screenshot(`provider-${name}-${theme}`);
+        }
+        expect(problems).toEqual([]);
+        expect(someone.troubles).toEqual([]);
+        await someone.close();
+      },
+      120_000,
+    );
+  }
+
+  test.skipIf(noBrowser)(
+    'every page fits a phone: nothing is wider than the screen',
+    async () => {
+      const someone = await visitor({ width: 390, height: 844 });
+      await signIn(someone);
+      const wide: string[] = [];
+      for (const [name, address] of Object.entries(PAGES)) {
+        await someone.open(address);
+        const width = await someone.page.evaluate<number>('document.documentElement.scrollWidth');
+        if (width > 390) wide.push(`${name}: ${width}`);
+      }
+      expect(wide).toEqual([]);
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+    },
+    120_000,
+  );
+});
+
+test('what the pages are told is what they were promised', async () => {
+  const { json } = await visit(`${url}/api/v1/user/login`, { body: { email: EMAIL, password: PASSWORD } });
+  const told = async (place: string): Promise<unknown> =>
+    (await visit(`${url}/api/v1/provider/${place}`, { token: json.token })).json;
+  const promised = {
+    'me/earnings?period=week': earningsStatementAnswer,
+    benchmarks: benchmarksAnswer,
+    wallet: walletAnswer,
+    collateral: collateralAnswer,
+    'me/sla-charges': slaChargesAnswer,
+  };
+  for (const [place, schema] of Object.entries(promised))
+    expect({ place, error: schema.safeParse(await told(place)).error }).toEqual({ place, error: undefined });
+});
+
+test('the pages call the contracts as they were compiled', () => {
+  const compiled = [...merkleDistributorAbi, ...providerCollateralAbi, ...testTokenAbi]
+    .filter((each) => each.type === 'function')
+    .map((each) => toFunctionSignature(each));
+  const called = [...DISTRIBUTOR, ...COLLATERAL, ...TOKEN].map((each) => toFunctionSignature(each));
+  expect(called.filter((each) => !compiled.includes(each))).toEqual([]);
+});
