@@ -45,7 +45,7 @@ afterAll(async () => {
   assert.deepEqual(report.differences, []);
 });
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 const ask = (method: Method, path: string, body?: object, as = operator) =>
   visit(at(`/operator${path}`), { method, token: as, ...(body && { body }) });
 const log = async (about: string) =>
@@ -153,6 +153,8 @@ describe('a price', () => {
 
 describe('what operators do', () => {
   test('is written down with who, what, from where, before and after', async () => {
+    // What was served before is charged by then: nothing but the credit changes the balance.
+    await market.posted();
     await ask('POST', `/consumers/${consumer.id}/credit`, { amount_usd: '1', reference: 'logged-1' });
     const [last] = await log(consumer.id);
     expect(last).toMatchObject({
@@ -296,5 +298,57 @@ describe('over the network, an operator also', () => {
     ).toHaveLength(1);
     expect(await found('actor=nobody@example.org')).toEqual([]);
     expect(await found('outcome=open')).toEqual([]);
+  });
+});
+
+describe('the log of what operators do has before and after', () => {
+  test('of the terms of a tier', async () => {
+    const before = (await ask('GET', '/tiers')).json.tiers.find(
+      (each: { name: string }) => each.name === 'hobby',
+    );
+    const weight = before.weight + 1;
+    expect((await ask('PATCH', '/tiers/hobby', { weight })).status).toBe(200);
+    const [told] = await log('hobby');
+    expect(told).toMatchObject({
+      outcome: 'done',
+      before: { weight: before.weight },
+      after: { weight },
+    });
+  });
+
+  test('of an incident and of maintenance', async () => {
+    const opened = await ask('POST', '/incidents', { words: 'It burns.', severity: 'major' });
+    expect(opened.status).toBe(200);
+    const { id } = opened.json;
+    expect((await ask('POST', `/incidents/${id}/resolve`, { words: 'It does not.' })).status).toBe(200);
+    expect((await log(id))[0]).toMatchObject({
+      before: { resolved_at: null },
+      after: { resolved_at: expect.any(String) },
+    });
+    const from = new Date(Date.now() + 3_600_000).toISOString();
+    const until = new Date(Date.now() + 7_200_000).toISOString();
+    const window = await ask('POST', '/maintenance', { words: 'A disk is changed.', from, until });
+    expect(window.status).toBe(200);
+    expect((await ask('DELETE', `/maintenance/${window.json.id}`)).status).toBe(200);
+    expect((await log(window.json.id))[0]).toMatchObject({
+      before: { called_off: false },
+      after: { called_off: true },
+    });
+  });
+
+  test('of a stretch that does not count', async () => {
+    const now = Date.now();
+    const made = await ask('POST', '/sla/exclusions', {
+      kind: 'force-majeure',
+      from: new Date(now - 7_200_000).toISOString(),
+      until: new Date(now - 3_600_000).toISOString(),
+      evidence: 'The river rose.',
+    });
+    expect(made.status).toBe(200);
+    expect((await ask('DELETE', `/sla/exclusions/${made.json.id}`)).status).toBe(200);
+    expect((await log(made.json.id))[0]).toMatchObject({
+      before: { withdrawn: false },
+      after: { withdrawn: true },
+    });
   });
 });

@@ -341,6 +341,22 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'DELETE /api/v1/operator/maintenance/:id': { summary: 'Call announced maintenance off.' },
   'GET /api/v1/operator/objectives': { summary: 'Objectives, and what is left of their error budgets.' },
   'GET /api/v1/operator/posture': { summary: 'What is shed or routed elsewhere now, and why.' },
+  'POST /api/v1/operator/providers/:id/endpoints': { summary: 'Add an external endpoint for a provider.' },
+  'POST /api/v1/operator/endpoints/:id/check': { summary: 'Look now whether an endpoint is well.' },
+  'PUT /api/v1/operator/endpoints/:id/ask': { summary: 'Set what an endpoint asks.' },
+  'DELETE /api/v1/operator/endpoints/:id': { summary: 'Remove an endpoint.' },
+  'GET /api/v1/operator/providers/:id': { summary: 'One provider.' },
+  'POST /api/v1/operator/sla/runs': {
+    summary: 'Close a month of service levels, or try what it would come to.',
+  },
+  'POST /api/v1/operator/strangers/:id/explanation': {
+    summary: 'Say what money was that nobody could place.',
+  },
+  'GET /api/v1/operator/likeness': {
+    summary: 'Nodes whose answers are unlike those of others, and what is known of each.',
+  },
+  'GET /api/v1/operator/likeness/:id': { summary: 'One such finding, with the answers that were compared.' },
+  'POST /api/v1/operator/likeness/:id/clear': { summary: 'Set such a finding aside.' },
   'GET /api/v1/health': { summary: 'Whether the market is well. 503 when it is not.' },
   'GET /api/v1/provider/status': {
     summary: "How a provider's agent stands, as agents ask: with a provider key.",

@@ -91,6 +91,7 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
         throw new Fault('conflict', {
           outer: 'There is an open incident of that already: add a note to it.',
         });
+      visit.changed = { after: { incident: id, severity } };
       return await shown(id);
     }),
     route(
@@ -106,11 +107,15 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
       'POST /api/v1/operator/incidents/:id/silence',
       { ...forOperator, body: incidentSilenceRequest },
       async (visit) => {
-        const { id } = await found(visit);
+        const { id, silencedUntilMs } = await found(visit);
         const { minutes, words } = visit.body;
         const atMs = clock.wallMs();
         const about = { untilMs: atMs + minutes * 60_000, atMs, actor: visit.actor, words };
         if (!(await rooms.incidents.book.silence(id, about))) throw over();
+        visit.changed = {
+          before: { silenced_until: silencedUntilMs === null ? null : iso(silencedUntilMs) },
+          after: { silenced_until: iso(about.untilMs) },
+        };
         return await shown(id);
       },
     ),
@@ -121,6 +126,7 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
         const { id } = await found(visit);
         const about = { atMs: clock.wallMs(), actor: visit.actor, words: visit.body.words };
         if (!(await rooms.incidents.book.resolve(id, about))) throw over();
+        visit.changed = { before: { resolved_at: null }, after: { resolved_at: iso(about.atMs) } };
         return await shown(id);
       },
     ),
@@ -147,6 +153,7 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
         const about = { atMs: clock.wallMs(), actor: visit.actor, words: visit.body.words };
         if (!(await rooms.incidents.book.publish(id, about)))
           throw new Fault('conflict', { outer: 'This incident is not over.' });
+        visit.changed = { after: { post_mortem: 'published' } };
         return await shown(id);
       },
     ),
@@ -207,6 +214,7 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
           });
         const window = { id: rooms.ids('mnt'), modelId: modelOf(model), words, announcedMs, fromMs, untilMs };
         const excluded = await rooms.incidents.announce(window);
+        visit.changed = { after: { ...windowBody(window), excluded } };
         return { ...windowBody(window), excluded };
       },
     ),
@@ -214,6 +222,7 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
       const id = visit.params['id'] ?? '';
       if (!(await rooms.incidents.callOff(id, clock.wallMs())))
         throw new Fault('thing-unknown', { outer: 'There is no such window that could be called off.' });
+      visit.changed = { before: { called_off: false }, after: { called_off: true } };
       return { id, called_off: true };
     }),
   ];

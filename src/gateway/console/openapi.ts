@@ -39,7 +39,7 @@ const BESIDE: readonly Route[] = [
 ];
 
 /** The same routes give the same document, byte for byte. */
-export function consoleDocument(version: string, routes: readonly Route[]): Json {
+function consoleDocument(version: string, routes: readonly Route[]): Json {
   const schemas: Json = {};
   const paths: Record<string, Json> = {};
   for (const each of routes) {

@@ -114,6 +114,7 @@ export function operatorRoutes(rooms: ConsoleRooms): Route[] {
         if (answer === 'unknown')
           throw new Fault('thing-unknown', { outer: 'There is nothing of that name.' });
         if (answer === 'known') throw new Fault('conflict', { outer: 'That was explained before.' });
+        visit.changed = { before: { explained: false }, after: { explained: true } };
         return { id, explained: true };
       },
     ),

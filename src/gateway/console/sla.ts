@@ -161,6 +161,9 @@ export function slaRoutes(rooms: ConsoleRooms): Route[] {
           ...visit.body,
           actor: visit.actor,
         });
+        visit.changed = {
+          after: { decision: visit.body.decision, known, given_back_usd: decimalUsd(dollars) },
+        };
         return { decision: visit.body.decision, known, given_back_usd: decimalUsd(dollars) };
       },
     ),
@@ -178,12 +181,15 @@ export function slaRoutes(rooms: ConsoleRooms): Route[] {
       async (visit) => {
         const { consumer, kind, from, until, evidence } = visit.body;
         const about = { consumerId: consumer, kind, fromMs: from, untilMs: until, evidence };
-        return exclusionOf(await agreements.exclude({ ...about, actor: visit.actor }));
+        const after = exclusionOf(await agreements.exclude({ ...about, actor: visit.actor }));
+        visit.changed = { after };
+        return after;
       },
     ),
     route('DELETE /api/v1/operator/sla/exclusions/:id', forOperator, async (visit) => {
       const id = visit.params['id'] ?? '';
       await agreements.withdraw(id, visit.actor);
+      visit.changed = { before: { withdrawn: false }, after: { withdrawn: true } };
       return { id };
     }),
   ];

@@ -42,7 +42,12 @@ export function tierRoutes(rooms: ConsoleRooms): Route[] {
       const name = TIER_NAMES.find((each) => each === visit.params['name']);
       if (!name) throw new Fault('thing-unknown', { outer: 'There is no such tier.' });
       const terms = termsOf(visit.body);
-      return tierView(await rooms.tiers.set(name, terms, { actor: visit.actor, at: rooms.clock.wallMs() }));
+      const before = tierView(rooms.tiers.of(name));
+      const after = tierView(
+        await rooms.tiers.set(name, terms, { actor: visit.actor, at: rooms.clock.wallMs() }),
+      );
+      visit.changed = { before, after };
+      return after;
     }),
     route(
       'GET /api/v1/operator/reservations',
@@ -81,11 +86,17 @@ export function tierRoutes(rooms: ConsoleRooms): Route[] {
         if (answer === 'unknown-consumer')
           throw new Fault('thing-unknown', { outer: 'There is no such consumer.' });
         if (answer !== 'added') throw new Fault('conflict', { outer: WHY_NOT_RESERVED[answer] });
+        visit.changed = { after: { reservation: id } };
         return { id };
       },
     ),
     route('DELETE /api/v1/operator/reservations/:id', forOperator, async (visit) => {
       const id = visit.params['id'] ?? '';
+      const before = (await rooms.reservations.list()).find((each) => each.id === id);
+      if (before) {
+        const { consumerId: consumer, modelId: model, slots, share } = before;
+        visit.changed = { before: { consumer, model, slots, share_basis_points: share } };
+      }
       if (!(await rooms.reservations.end(id, rooms.clock.wallMs())))
         throw new Fault('thing-unknown', { outer: 'There is no such reservation.' });
       return { id };
