@@ -113,7 +113,7 @@ describe('the compose file', () => {
       for (const needed of Object.keys(service.depends_on ?? {}))
         expect(services[needed].healthcheck).toBeDefined();
       for (const mount of service.volumes ?? []) {
-        const [from] = mount.split(':');
+        const [from = ''] = mount.split(':');
         const isThere = from.startsWith('.')
           ? existsSync(path.join(DEPLOY, 'compose', from))
           : Object.hasOwn(volumes, from);
