@@ -61,6 +61,12 @@ function documentsOf(file: string): Document[] {
 // oxlint-disable-next-line typescript/no-explicit-any -- a test reads what it expects
 const valuesOf = (file: string): any[] => documentsOf(file).map((each) => each.toJS());
 
+interface Service {
+  depends_on?: object;
+  volumes?: string[];
+  configs?: { source: string }[];
+}
+
 const YAML = readdirSync(DEPLOY, { recursive: true, encoding: 'utf8' }).filter((file) =>
   /\.ya?ml$/.test(file),
 );
@@ -103,15 +109,17 @@ describe('the compose file', () => {
   test('gives each its own folder, and waits for, mounts and asks only what there is', () => {
     const folders = gateways.map((name) => services[name].volumes[0]);
     expect(new Set(folders).size).toBe(gateways.length);
-    for (const service of Object.values<Record<string, any>>(services)) {
-      for (const needed of Object.keys(service['depends_on'] ?? {}))
+    for (const service of Object.values<Service>(services)) {
+      for (const needed of Object.keys(service.depends_on ?? {}))
         expect(services[needed].healthcheck).toBeDefined();
-      for (const mount of service['volumes'] ?? []) {
-        const [from] = mount.split(':');
-        if (from.startsWith('.')) expect(existsSync(path.join(DEPLOY, 'compose', from)), from).toBe(true);
-        else expect(Object.keys(volumes)).toContain(from);
+      for (const mount of service.volumes ?? []) {
+        const [from = ''] = mount.split(':');
+        const isThere = from.startsWith('.')
+          ? existsSync(path.join(DEPLOY, 'compose', from))
+          : Object.hasOwn(volumes, from);
+        expect({ from, isThere }).toEqual({ from, isThere: true });
       }
-      for (const { source } of service['configs'] ?? []) expect(Object.keys(configs)).toContain(source);
+      for (const { source } of service.configs ?? []) expect(Object.keys(configs)).toContain(source);
     }
     const [prometheus] = valuesOf('prometheus/prometheus.yml');
     expect(prometheus.scrape_configs[0].static_configs[0].targets).toEqual(
@@ -148,7 +156,7 @@ describe('the Kubernetes manifests', () => {
     const url = container.env.find((each: { name: string }) => each.name === 'CYGNET_LINK_URL').value;
     expect(url).toBe(`ws://$(POD_NAME).${kind('StatefulSet').spec.serviceName}:${ports['link']}`);
     const services = all.filter((each) => each.kind === 'Service' && each.spec.selector.app === 'cygnet');
-    expect(services.map((each) => each.spec.ports[0].targetPort).toSorted()).toEqual([
+    expect(services.map((each): string => each.spec.ports[0].targetPort).toSorted()).toEqual([
       'gateway',
       'hub',
       'link',

@@ -8,6 +8,7 @@ import {
   revokeIntent,
   tokenBalance,
 } from '#chain/distributor.ts';
+import type { MarketChain } from '#chain/market-chain.ts';
 import { MemoryTransactionStore } from '#chain/transactions.ts';
 import type { Address } from '#domain/hex.ts';
 import { parseUsd } from '#domain/money.ts';
@@ -16,6 +17,7 @@ import { type Clock, systemClock } from '#kit/clock.ts';
 import { openTestChain, type TestChain } from '#support/chain.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { balanceOf, claimsFolder, earns, openSettler, providerWith } from '#support/settlement.ts';
+import { auditMarket } from './audit.ts';
 import { readClaims } from './publish.ts';
 import { MerkleTree } from './tree.ts';
 
@@ -209,6 +211,24 @@ test('a file is written with the same bytes again, however often it is lost', as
   const bytes = readFileSync(await settler.fileOf(batch));
   files.remove();
   expect(readFileSync(await settler.fileOf(batch))).toEqual(bytes);
+});
+
+test('bug: the audit of a ledger older than the chain failed where the node had no state of its last block, and said nothing', {
+  timeout: 60_000,
+}, async () => {
+  const restored = await freshDatabase();
+  try {
+    const { store } = open({ database: restored.database });
+    // A node that was started anew knows the state of the newest blocks only; it refuses others as it does those to come.
+    store.cursor = async () => ({ block: 1_000_000_000n, hash: `0x${'0'.repeat(64)}` }) as never;
+    const chain = { chain: node.chain, firstBlock: 0n, assets: [] as MarketChain['assets'] } as MarketChain;
+    const found = await auditMarket({ database: restored.database, store, chain });
+    expect(found.differences).toContainEqual(
+      expect.objectContaining({ what: 'The chain has another number of batches. Was a backup restored?' }),
+    );
+  } finally {
+    await restored.drop();
+  }
 });
 
 test('a ledger restored from an older backup is told by the chain, and pays nothing', {

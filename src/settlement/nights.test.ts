@@ -108,3 +108,38 @@ test('a market that was closed at midnight makes up for the audit, and one that 
     await nights.close();
   }
 });
+
+test('of several gateways one makes the nightly audit, and the others find that it was made', async () => {
+  const clock = new VirtualClock(Date.UTC(2026, 10, 20, 23, 59));
+  let lastAudit: number | undefined;
+  const made: string[] = [];
+  /** Who has the term of audits. */
+  let holder = 'a';
+  const open = (name: string) =>
+    openNights({
+      settler: undefined,
+      audit: async () => {
+        made.push(name);
+        return { balanced: true, differences: [] };
+      },
+      audited: async () => {
+        lastAudit = clock.wallMs();
+      },
+      lastAudit: async () => lastAudit,
+      once: async (_round, work) => {
+        if (holder === name) await work();
+      },
+      clock,
+      log: logged().log,
+    });
+  const gateways = [open('b'), open('a')];
+  await clock.advance(600_000);
+  expect(made).toEqual(['a']);
+  // It dies: the other has the next term, finds that tonight's was made, and makes tomorrow's.
+  holder = 'b';
+  await clock.advance(600_000);
+  expect(made).toEqual(['a']);
+  await clock.advance(24 * HOUR_MS);
+  expect(made).toEqual(['a', 'b']);
+  await Promise.all(gateways.map((each) => each.close()));
+});

@@ -60,6 +60,20 @@ export function openNights(parts: {
   let audited: number | undefined;
   let standing: AuditStanding = { at: undefined, balanced: undefined };
   const opened = dayOf(clock.wallMs());
+  const audit = async (): Promise<void> => {
+    const began = clock.nowMs();
+    let result = await parts.audit();
+    if (!result.balanced) result = await parts.audit();
+    await parts.audited?.(result, clock.nowMs() - began);
+    standing = { at: clock.wallMs(), balanced: result.balanced };
+    if (result.balanced) log.info('The nightly audit found everything in order.');
+    else {
+      log.error(
+        { code: 'audit-differences', differences: result.differences.slice(0, 10) },
+        'The nightly audit found differences.',
+      );
+    }
+  };
   rounds.push(
     new Rounds(clock, {
       periodMs: LOOK_AT_CLOCK_EVERY_MS,
@@ -70,19 +84,12 @@ export function openNights(parts: {
           audited = last === undefined ? opened : dayOf(last);
         }
         if (today <= audited) return;
-        const began = clock.nowMs();
-        let result = await parts.audit();
-        if (!result.balanced) result = await parts.audit();
-        await parts.audited?.(result, clock.nowMs() - began);
-        audited = today;
-        standing = { at: clock.wallMs(), balanced: result.balanced };
-        if (result.balanced) log.info('The nightly audit found everything in order.');
-        else {
-          log.error(
-            { code: 'audit-differences', differences: result.differences.slice(0, 10) },
-            'The nightly audit found differences.',
-          );
-        }
+        await once('audit', async () => {
+          // Another gateway may have made it meanwhile.
+          const last = await parts.lastAudit?.();
+          if (last === undefined || dayOf(last) < today) await audit();
+          audited = today;
+        });
       },
       failed: (error) => log.warn({ err: error }, 'The nightly audit failed; it will be tried again.'),
     }),
