@@ -66,6 +66,39 @@ export const benchmarksAnswer = envelope(
         appeal_asked: z.boolean(),
       }),
     ),
+    /** Whether nodes answer ordinary prompts like the other providers' nodes of their model. */
+    likeness: z.strictObject({
+      mode: z.enum(['off', 'watch', 'enforce']),
+      nodes: z.array(
+        z.strictObject({
+          node_id: z.string(),
+          model_id: z.string(),
+          alike: count,
+          unlike: count,
+          unclear: count,
+          last_at: time,
+          ttft_ms: count.nullable(),
+          state: z.enum(['like', 'unlike']),
+          because: z.string(),
+          until: time.nullable(),
+        }),
+      ),
+      findings: z.array(
+        z.strictObject({
+          id: z.string(),
+          node_id: z.string(),
+          model_id: z.string(),
+          found_at: time,
+          until: time,
+          checks: count,
+          unlike: count,
+          because: z.string(),
+          ended: z
+            .strictObject({ at: time, as: z.enum(['mended', 'cleared', 'expired']), because: z.string() })
+            .nullable(),
+        }),
+      ),
+    }),
   }),
 );
 

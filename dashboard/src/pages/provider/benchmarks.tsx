@@ -22,6 +22,7 @@ import { shortModel } from './figures.ts';
 type Found = BenchmarksAnswer['data'];
 type Turn = Found['nodes'][number];
 type Run = Found['runs'][number];
+type Likeness = Found['likeness']['nodes'][number];
 
 const MODES: Readonly<Record<Found['mode'], string>> = {
   off: 'This market asks no questions of its own. What is measured of real requests is all that counts.',
@@ -112,6 +113,22 @@ function Content({ found }: { found: Found }) {
           />
         </Card>
       )}
+      {found.likeness.nodes.length > 0 && (
+        <Card
+          title="Likeness"
+          hint="Whether your nodes answer ordinary prompts like the other providers’ nodes of their model"
+          flush
+          className="overflow-hidden"
+        >
+          <DataTable
+            caption="Likeness of each node"
+            columns={LIKENESS}
+            rows={found.likeness.nodes}
+            rowKey={(row) => `${row.node_id} ${row.model_id}`}
+            empty={null}
+          />
+        </Card>
+      )}
       {runs.length > 1 && (
         <Card title="Speed over time" hint="Tokens a second, as runs measured it">
           <SpeedChart runs={shown} />
@@ -186,6 +203,29 @@ function SpeedChart({ runs }: { runs: readonly Run[] }) {
     <Chart label="Tokens a second, run by run" {...chart} by="day" as="steps" format={rate} height={180} />
   );
 }
+
+const LIKENESS: readonly Column<Likeness>[] = [
+  { name: 'Node', show: (row) => <Id value={row.node_id} keep={13} /> },
+  { name: 'Model', show: (row) => shortModel(row.model_id) },
+  {
+    name: 'Answers',
+    show: (row) =>
+      row.state === 'like' ? (
+        <StateDot tone="good">Like the others’</StateDot>
+      ) : (
+        <span title={row.because}>
+          <StateDot tone="bad">Unlike the others’</StateDot>
+        </span>
+      ),
+  },
+  {
+    name: 'Alike',
+    number: true,
+    wide: true,
+    show: (row) => `${whole(row.alike)} of ${whole(row.alike + row.unlike)}`,
+  },
+  { name: 'Last asked', wide: true, show: (row) => <Time at={row.last_at} as="ago" /> },
+];
 
 const TURNS: readonly Column<Turn>[] = [
   {
