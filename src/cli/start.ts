@@ -119,6 +119,7 @@ function welcome(
     'The market is open.',
     '',
     `  Gateway  ${base}/v1   (any OpenAI client: this base URL and the key below)`,
+    `  Pages    ${base}   (sign up there; to run the market from them: ${elsewhere}npx cygnet operator add YOUR-EMAIL)`,
     `  Hub      ws://127.0.0.1:${market.hubPort}   (agents dial here)`,
     `  Key      ${key}   (${credit})`,
     `  Data     ${config.dataFolder}   log: ${about.logPath}`,

@@ -283,6 +283,49 @@ describe('a consumer', () => {
   );
 
   test.skipIf(noBrowser)(
+    'keeps what it asks and is answered only while it wants that, reads it, and has it deleted',
+    async () => {
+      const someone = await visitor();
+      const { page } = someone;
+      const secret = await signUp(someone, 'debug@example.org');
+      await payIn(await consumerOf('debug@example.org'), '1');
+      const say = (content: string) =>
+        visit(`${market.url}/v1/chat/completions`, {
+          token: secret,
+          body: { model: MODEL, max_tokens: 4, messages: [{ role: 'user', content }] },
+        });
+      expect((await say('Before anything is kept')).status).toBe(200);
+      await someone.open('/account/security');
+      await page.getByText('Off: nothing is kept').waitFor();
+      await page.getByRole('button', { name: 'Start the log' }).click();
+      await page.getByText('On until').waitFor();
+
+      expect((await say('While it is kept')).status).toBe(200);
+      const kept = page.getByRole('region', { name: 'Kept requests' }).getByRole('button', { name: /^req_/ });
+      await expect
+        .poll(async () => {
+          await page.reload();
+          await page.getByText('On until').waitFor();
+          return await kept.count();
+        })
+        .toBe(1);
+      await kept.click();
+      await dialog(page).getByRole('tab', { name: 'Request' }).click();
+      await dialog(page).getByText('While it is kept').waitFor();
+      await dialog(page).getByRole('button', { name: 'Close' }).click();
+      await page.getByText('Last read').waitFor();
+
+      await page.getByRole('button', { name: 'End the log' }).click();
+      await page.getByText('Off: nothing is kept').waitFor();
+      await page.getByRole('button', { name: 'Delete all' }).click();
+      await dialog(page).getByRole('button', { name: 'Delete all' }).click();
+      await kept.waitFor({ state: 'detached' });
+      expect(someone.troubles).toEqual([]);
+    },
+    60_000,
+  );
+
+  test.skipIf(noBrowser)(
     'keeps what was filtered in the address, and never sees what is another’s',
     async () => {
       const someone = await visitor();

@@ -1,6 +1,9 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import type { KeyAnswerBody } from '#wire/console.ts';
 import type {
+  DebugEntriesAnswer,
+  DebugEntryAnswer,
+  DebugLogAnswer,
   FactorAnswer,
   FactorBeginAnswer,
   FactorConfirmedAnswer,
@@ -163,6 +166,16 @@ export const account = {
     }),
   factor: () => asked<FactorAnswer>(`${ME}/second-factor`),
   sessions: () => asked<SessionsAnswer>(`${ME}/sessions`),
+  debugLog: () => asked<DebugLogAnswer>(`${ME}/debug-log`),
+  debugEntries: () => asked<DebugEntriesAnswer>(`${ME}/debug-log/entries?limit=20`),
+  // Each reading is noted, so it is done when somebody asks, and not again by itself.
+  debugEntry: (id: string) =>
+    queryOptions({
+      queryKey: [`${ME}/debug-log/entries`, id],
+      queryFn: ({ signal }) =>
+        call<DebugEntryAnswer>('GET', `${ME}/debug-log/entries/${encodeURIComponent(id)}`, { signal }),
+      staleTime: Number.POSITIVE_INFINITY,
+    }),
 };
 
 export const files = {
@@ -196,6 +209,9 @@ export const change = {
     call<FactorConfirmedAnswer>('POST', `${ME}/second-factor/confirm`, { body: { code } }),
   removeFactor: (password: string, code: string) =>
     call('DELETE', `${ME}/second-factor`, { body: { password, code } }),
+  keepDebugLog: (until: string) => call('PUT', `${ME}/debug-log`, { body: { until } }),
+  endDebugLog: () => call('DELETE', `${ME}/debug-log`),
+  emptyDebugLog: () => call('DELETE', `${ME}/debug-log/entries`),
   endSession: (id: string) => call('DELETE', `${ME}/sessions/${id}`),
   endOtherSessions: () => call<{ ended: number }>('DELETE', `${ME}/sessions`),
 };

@@ -13,6 +13,7 @@ import { Time } from '../../parts/time.tsx';
 import { toast } from '../../parts/toast.tsx';
 import { useUser } from '../../shell/roles.ts';
 import { account, change } from './api.ts';
+import { DebugLog } from './debug-log.tsx';
 import { SecondFactor } from './second-factor.tsx';
 
 /** How an account is kept: the password, the second factor, where it is signed in, and what the market keeps of it. */
@@ -34,6 +35,7 @@ export default function Security() {
         </div>
         <Sessions />
         <Privacy />
+        <DebugLog />
       </div>
     </>
   );
@@ -199,7 +201,7 @@ function Privacy() {
           [
             'Prompts, answers, images and recordings',
             <StateDot key="words" tone="good">
-              Never kept
+              Not kept by themselves
             </StateDot>,
           ],
           ['Counts, times, model, key and outcome', 'Kept, for billing and your usage page'],
