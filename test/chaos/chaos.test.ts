@@ -150,9 +150,11 @@ test.skipIf(!hasRedis())(
     };
     let trouble: Promise<void> | undefined;
     let kills = 0;
-    for (const step of planChaos(random, { kills: KILLS, gateways: GATEWAYS, long: LONG })) {
-      if (step.trouble && !trouble) {
-        trouble = begin(step.trouble).finally(() => {
+    const plan = planChaos(random, { kills: KILLS, gateways: GATEWAYS, long: LONG });
+    for (const step of plan.steps) {
+      const next = trouble ? undefined : plan.troubles.shift();
+      if (next) {
+        trouble = begin(next).finally(() => {
           trouble = undefined;
         });
       }

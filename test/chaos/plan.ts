@@ -27,20 +27,19 @@ export type Trouble =
   /** Every gateway is stopped in order and started again, one after the other. */
   | { readonly kind: 'restart-all' };
 
-/** One kill, after so many more complete answers, and what begins beforehand if nothing else is under way. */
+/** One kill, after so many more complete answers. */
 export interface Step {
   readonly answers: number;
-  readonly trouble: Trouble | undefined;
   readonly kill: Extract<Trouble, { kind: 'kill' }>;
 }
 
 const KINDS = ['pause', 'apart', 'redis-apart', 'redis-dies', 'postgres-stalls', 'restart-all'] as const;
 
-/** `long`: troubles last up to a minute, as they do in life; otherwise a few seconds. */
+/** The next of the `troubles` begins with the next step for which none is under way. `long`: troubles last up to a minute, as they do in life; otherwise a few seconds. */
 export function planChaos(
   random: Randomness,
   { kills, gateways, long }: { kills: number; gateways: number; long: boolean },
-): Step[] {
+): { steps: Step[]; troubles: Trouble[] } {
   const upTo = (count: number): number => Math.floor(random.float() * count);
   const lasting = (shortMs: number, longMs: number): number => 300 + upTo(long ? longMs : shortMs);
   const how = (): 'cut' | 'silent' => (random.float() < 0.5 ? 'cut' : 'silent');
@@ -69,14 +68,16 @@ export function planChaos(
     if (deck.length === 0) deck = [...KINDS];
     return deck.splice(upTo(deck.length), 1)[0] as (typeof KINDS)[number];
   };
-  return Array.from({ length: kills }, (_, i) => ({
-    answers: 1 + upTo(40),
-    // Every second kill falls into some other trouble, as far as the one before is over.
-    trouble: i % 2 === 0 ? make(draw()) : undefined,
-    kill: {
-      kind: 'kill',
-      gateway: upTo(gateways),
-      diesAgainMs: random.float() < 0.2 ? upTo(1_500) : undefined,
-    },
-  }));
+  const steps = Array.from(
+    { length: kills },
+    (): Step => ({
+      answers: 1 + upTo(40),
+      kill: {
+        kind: 'kill',
+        gateway: upTo(gateways),
+        diesAgainMs: random.float() < 0.2 ? upTo(1_500) : undefined,
+      },
+    }),
+  );
+  return { steps, troubles: steps.map(() => make(draw())) };
 }
