@@ -164,7 +164,7 @@ test('a budget that begins to burn and one that ceases are told once each, whoev
   expect(told()).toMatchObject([
     {
       type: 'budget.began',
-      budget: { tier: 'pro', rule: 'fast', severity: 'page', rate: 20, ended_at: null },
+      budget: { tier: 'pro', rule: 'sharp', severity: 'page', rate: 20, ended_at: null },
     },
   ]);
   // One process sees it no more, the other still does.
