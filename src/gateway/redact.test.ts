@@ -54,6 +54,8 @@ describe('out of a text', () => {
       'token=',
       '//a:',
       'eyJ.',
+      '-eyJ',
+      ' eyJaaaaaa',
       'data:a/b;',
     ])
       expect(redactText(bad.repeat(Math.ceil(262_144 / bad.length)))).not.toBe('');

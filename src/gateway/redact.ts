@@ -48,7 +48,7 @@ const RULES: readonly { rule: RegExp; by: string }[] = [
   { rule: /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}-----|$)/g, by: SECRET },
   { rule: /\b(bearer|basic)[ \t]{1,8}[A-Za-z0-9._~+/=-]{6,}/gi, by: `$1 ${SECRET}` },
   // Three parts of base 64 with dots between: a signed token.
-  { rule: /\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]{4,}){1,4}/g, by: SECRET },
+  { rule: /(?<![\w-])eyJ[A-Za-z0-9_-]{6,2000}(?:\.[A-Za-z0-9_-]{4,4000}){1,4}/g, by: SECRET },
   // Our own, and those that begin the way keys of well-known services do.
   {
     rule: /\b(?:sk|pk|rk|sess|whsec|hf|gsk|xai|r8|glpat|npm|dop_v1|xox[abeoprs])[-_][A-Za-z0-9_-]{6,}/g,

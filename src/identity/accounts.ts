@@ -120,14 +120,18 @@ export class Accounts {
   }
 
   /** Whose session this is, while it lasts. */
-  async userOfSession(secret: string): Promise<{ user: User; sessionId: string } | undefined> {
+  async userOfSession(
+    secret: string,
+  ): Promise<{ user: User; sessionId: string; isSuspended: boolean } | undefined> {
     if (!looksLikeSession(secret)) return undefined;
     const { sql } = this.#parts.database;
-    const [row] = await sql<(Row & { session_id: string })[]>`
-      ${userColumns(sql)}, s.id as session_id from sessions s join users u on u.id = s.user_id
+    const [row] = await sql<(Row & { session_id: string; is_suspended: boolean })[]>`
+      ${userColumns(sql)}, s.id as session_id,
+        exists (select from consumers c where c.id = u.consumer_id and c.suspended_at is not null) as is_suspended
+      from sessions s join users u on u.id = s.user_id
       where s.hash = decode(${hashSession(secret)}, 'hex') and s.ended_at is null
         and s.expires_at > ${new Date(this.#parts.clock.wallMs())}`;
-    return row && { user: userOfRow(row), sessionId: row.session_id };
+    return row && { user: userOfRow(row), sessionId: row.session_id, isSuspended: row.is_suspended };
   }
 
   /** Ends a session. Ending it twice keeps the first moment. */

@@ -299,11 +299,14 @@ export function aboutLink(url: string | undefined): string {
 function urlOf(about: string): string | undefined {
   try {
     const { link } = JSON.parse(about) as { link?: unknown };
-    return typeof link === 'string' ? link : undefined;
+    return typeof link === 'string' && isLinkAddress(link) ? link : undefined;
   } catch {
     return undefined;
   }
 }
+
+/** Whatever stands in what gateways share is only dialled where it is such an address: anything else would throw. */
+const isLinkAddress = (text: string): boolean => /^wss?:\/\/[^\s/?#]+$/.test(text) && URL.canParse(text);
 
 const SOCKET = { perMessageDeflate: false, maxPayload: 2 * PEER_PAYLOAD_BYTES_MAX, skipUTF8Validation: true };
 const TICK_MS = 100;

@@ -39,6 +39,13 @@ const maintenance = (about: Partial<Exclusion> = {}): Exclusion => ({
 });
 
 describe('availability', () => {
+  test('of an agreement that lasted two hours is still that of the month whose fee it is', () => {
+    const notAgreed = [{ from: FROM + 120, until: UNTIL }];
+    const result = slaCredits(month({ minutes: downFor(1), notAgreed }), STANDARD_SLA);
+    expect(result).toMatchObject({ minutes: 120, basisPoints: 0, credit: 0n });
+    expect(result.unavailable).toHaveLength(1);
+  });
+
   // 0.1 % of 43,200 minutes is 43.2.
   const table: [string, number, number, string][] = [
     ['nothing amiss', 0, 0, '0'],

@@ -107,7 +107,9 @@ export function slaCredits(month: SlaMonth, terms: SlaTerms): SlaResult {
     const by = accepted.find((each) => minute >= each.from && minute < each.until);
     return by ? [{ minute, by: by.id }] : [];
   });
-  const counted = minutes - excluded.length;
+  // Of the whole month, as the fee is: minutes without an agreement count as available, so that whoever has one for an hour
+  // cannot make a month's fee hang on it.
+  const counted = until - from - excluded.length;
   const down = unavailable.length - excluded.length;
   const uptimePpm = counted === 0 ? PPM : Math.floor(((counted - down) * PPM) / counted);
   const slowRuns = runsAbove(month, accepted, terms);

@@ -98,14 +98,19 @@ async function failing(
 }
 
 /** So many minutes in which a request was refused because nobody was there. */
-async function unserved(consumerId: string, from: number, minutes: number): Promise<void> {
+async function unserved(
+  consumerId: string,
+  from: number,
+  minutes: number,
+  modelId = 'cygnet/cygnet-nano',
+): Promise<void> {
   await keepRefusals(
     fresh.database,
     makeId('life'),
     Array.from({ length: minutes }, (_, i) => ({
       minute: NOVEMBER / MINUTE + from + i,
       consumerId,
-      modelId: 'cygnet/cygnet-nano',
+      modelId,
       code: 'model-without-provider',
       requests: 1,
     })),
@@ -279,6 +284,18 @@ describe('a month by hand', () => {
 });
 
 describe('what does not count', () => {
+  test('a model that was never served to the account: asking for it in every quiet minute earns nothing', async () => {
+    const consumer = await payer('1000');
+    await unserved(consumer, 0, 500, 'zai-org/GLM-4.7');
+    const [outcome] = await deskOf().round();
+    expect(outcome?.reports[0]).toMatchObject({
+      unavailable_minutes: 0,
+      basis_points: 0,
+      credit_usd: '0.00',
+    });
+    expect(await balance('platform:sla')).toBe(0n);
+  });
+
   test('announced maintenance, and what the operator entered with its evidence, take minutes out', async () => {
     const consumer = await payer('600');
     await unserved(consumer, 0, 100);

@@ -41,6 +41,9 @@ export const OUR_FAULTS: readonly string[] = Object.entries(ERRORS)
   .filter(([, { spendsBudget }]) => spendsBudget)
   .map(([code]) => code);
 
+/** What was served to an account this long before the month is still what it uses. */
+const SERVED_BEFORE_MS = 31 * 86_400_000;
+
 /** Not an error: the consumer's own user is the provider. What one does to oneself, nobody else pays for. */
 const OWN_PROVIDER = 'own-provider';
 
@@ -63,11 +66,16 @@ export async function factsOf(
   { from, until }: Span,
   asOfMs: number,
 ): Promise<MonthFacts> {
-  const [since, to] = [new Date(from), new Date(until)];
+  const [since, to, servedSince] = [new Date(from), new Date(until), new Date(from - SERVED_BEFORE_MS)];
   const minutes = await sql<
     { minute: number; requests: number; failures: number; proven: number; first: string; last: string }[]
   >`
     with own as (select provider_id from users where consumer_id = ${consumerId} and provider_id is not null),
+    -- What was never served to it, it can ask for at will: such a refusal proves no outage.
+    served as (
+      select distinct model_id from usage
+      where consumer_id = ${consumerId} and at >= ${servedSince} and at < ${to} and error_code is null
+    ),
     asked as (
       select date_trunc('minute', at, 'UTC') as at, 1::bigint as requests,
         case when error_code is null then 0 else 1 end as failures,
@@ -79,16 +87,15 @@ export async function factsOf(
       union all
       select at, requests, requests, null from consumer_refusals
       where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and code = any(${OUR_FAULTS as string[]}::text[])
+        and model_id in (select model_id from served)
     )
     select (extract(epoch from at) / 60)::float8 as minute, sum(requests)::float8 as requests,
       sum(failures)::float8 as failures, count(proven)::float8 as proven, min(proven) as first, max(proven) as last
     from asked group by at order by at`;
   const probes = await sql<{ minute: number; probes: number; failures: number }[]>`
     with used as (
-      select distinct model_id from usage where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
-      union
-      select distinct model_id from consumer_refusals
-      where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
+      select distinct model_id from usage
+      where consumer_id = ${consumerId} and at >= ${servedSince} and at < ${to} and error_code is null
     )
     select (extract(epoch from at) / 60)::float8 as minute, sum(probes)::float8 as probes,
       sum(failures)::float8 as failures

@@ -387,8 +387,13 @@ describe('a consumer', () => {
           await someone.screenshot(`account-${name}-${theme}`);
           if (theme === 'dark') continue;
           await page.setViewportSize({ width: 390, height: 844 });
-          const width = await page.evaluate<number>('document.documentElement.scrollWidth');
-          if (width > 390) problems.push(`${address} is ${width} wide on a phone`);
+          // Charts are drawn anew a moment after.
+          await expect
+            .poll(() => page.evaluate<number>('document.documentElement.scrollWidth'), {
+              message: `${address} on a phone`,
+              timeout: 10_000,
+            })
+            .toBeLessThanOrEqual(390);
           if (['overview', 'usage', 'request'].includes(name))
             await someone.screenshot(`account-${name}-phone`);
           await page.setViewportSize({ width: 1280, height: 860 });

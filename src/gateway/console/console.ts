@@ -198,6 +198,9 @@ async function answer(
   return await written(rooms, route, visit);
 }
 
+/** What a suspended account may still change: who gets in. It looks at what is its own as before, and buys and begins nothing. */
+const OPEN_TO_SUSPENDED = /\/user\/(?:logout|me\/(?:password|sessions|second-factor|debug-log))/;
+
 /** What an operator does is written down before it is done, and how it ended after. */
 async function written(rooms: ConsoleRooms, route: Route, visit: Visit<unknown, unknown>): Promise<unknown> {
   const { operatorLog, log } = rooms;
@@ -208,18 +211,21 @@ async function written(rooms: ConsoleRooms, route: Route, visit: Visit<unknown, 
     address: visit.address,
     asked: (visit.body ?? {}) as Record<string, unknown>,
   });
-  try {
-    const answered = await route.handle(visit);
-    await operatorLog.end(id, { outcome: 'done', ...visit.changed });
-    return answered;
-  } catch (error) {
-    const { code } = asFault(error);
-    const outcome = errorRow(code).status < 500 ? 'refused' : 'failed';
-    await operatorLog.end(id, { outcome, code, ...visit.changed }).catch((failed: unknown) => {
+  // What cannot be written down stays open in the log: it never says of what was done that it failed.
+  const ended = (how: { outcome: 'done' | 'refused' | 'failed'; code?: string }): Promise<void> =>
+    operatorLog.end(id, { ...how, ...visit.changed }).catch((failed: unknown) => {
       log.error({ action: id, err: failed }, 'How an action of an operator ended could not be written down.');
     });
+  let answered: unknown;
+  try {
+    answered = await route.handle(visit);
+  } catch (error) {
+    const { code } = asFault(error);
+    await ended({ outcome: errorRow(code).status < 500 ? 'refused' : 'failed', code });
     throw error;
   }
+  await ended({ outcome: 'done' });
+  return answered;
 }
 
 function read(schema: Route['body'], value: unknown): unknown {
@@ -278,6 +284,8 @@ async function callerFor(
     });
   }
   const { user } = found;
+  if (found.isSuspended && route.method !== 'GET' && !OPEN_TO_SUSPENDED.test(route.url))
+    throw new Fault('account-suspended');
   const needsProvider = access === 'provider' || access === 'provider-user';
   if (needsProvider && user.providerId === null) {
     throw new Fault('role-missing', { outer: 'This account is not a provider.' });

@@ -29,7 +29,8 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
           return topic !== 'operator' || isOperator;
         };
         const listener: Listener = {
-          account: visit.actor,
+          // Of the account, not of one of its keys: it has as many places as it would with one.
+          account: consumerId ?? providerId ?? visit.actor,
           consumerId,
           providerId,
           isOperator,

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import type { DebugEntriesAnswer, DebugEntryAnswer, DebugLogAnswer } from '#wire/dashboard.ts';
 import { Badge, StateDot } from '../../parts/badge.tsx';
 import { Button } from '../../parts/button.tsx';
@@ -52,7 +52,16 @@ export function DebugLog() {
           </div>
         )}
       </Loaded>
-      {opened !== undefined && <Entry id={opened} onClose={() => setOpened(undefined)} />}
+      {opened !== undefined && (
+        <Entry
+          id={opened}
+          onClose={() => {
+            setOpened(undefined);
+            // That it was read is noted too.
+            void look();
+          }}
+        />
+      )}
     </Card>
   );
 }
@@ -133,13 +142,14 @@ type Head = DebugEntriesAnswer['entries'][number];
 
 function Entries({ open }: { open: (id: string) => void }) {
   const query = useQuery(account.debugEntries());
+  const columns = useMemo(() => columnsWith(open), [open]);
   return (
     <Loaded query={query} skeleton={<Skeleton className="h-40" />}>
       {({ entries, next }) => (
         <>
           <DataTable
             caption="Kept requests"
-            columns={COLUMNS}
+            columns={columns}
             rows={entries}
             rowKey={(row) => row.id}
             onOpen={(row) => open(row.id)}
@@ -157,27 +167,33 @@ function Entries({ open }: { open: (id: string) => void }) {
   );
 }
 
-const COLUMNS: readonly Column<Head>[] = [
-  {
-    name: 'Request',
-    show: (row) => (
-      <button type="button" className="font-mono text-sm underline-offset-2 group-hover:underline">
-        {row.id}
-      </button>
-    ),
-  },
-  { name: 'When', show: (row) => <Time at={row.at} as="short" /> },
-  { name: 'Call', wide: true, show: (row) => row.endpoint },
-  {
-    name: 'Answer',
-    show: (row) => (
-      <Badge tone={row.status >= 200 && row.status < 300 ? 'good' : 'warn'}>
-        {row.status === 0 ? 'You left' : row.status}
-      </Badge>
-    ),
-  },
-  { name: 'Gone', wide: true, show: (row) => <Time at={row.expires_at} as="day" /> },
-];
+function columnsWith(open: (id: string) => void): readonly Column<Head>[] {
+  return [
+    {
+      name: 'Request',
+      show: (row) => (
+        <button
+          type="button"
+          onClick={() => open(row.id)}
+          className="font-mono text-sm underline-offset-2 group-hover:underline"
+        >
+          {row.id}
+        </button>
+      ),
+    },
+    { name: 'When', show: (row) => <Time at={row.at} as="short" /> },
+    { name: 'Call', wide: true, show: (row) => row.endpoint },
+    {
+      name: 'Answer',
+      show: (row) => (
+        <Badge tone={row.status >= 200 && row.status < 300 ? 'good' : 'warn'}>
+          {row.status === 0 ? 'You left' : row.status}
+        </Badge>
+      ),
+    },
+    { name: 'Gone', wide: true, show: (row) => <Time at={row.expires_at} as="day" /> },
+  ];
+}
 
 function Entry({ id, onClose }: { id: string; onClose: () => void }) {
   const query = useQuery(account.debugEntry(id));

@@ -199,9 +199,9 @@ function Privacy() {
       <Facts
         rows={[
           [
-            'Prompts, answers, images and recordings',
+            'Prompts, answers, images and recordings, while there is no debug log',
             <StateDot key="words" tone="good">
-              Not kept by themselves
+              Not kept
             </StateDot>,
           ],
           ['Counts, times, model, key and outcome', 'Kept, for billing and your usage page'],
