@@ -69,12 +69,13 @@ class Gateway {
       await pause(systemClock, 20);
   }
 
-  /** Resolves when the model can be asked for here, or no longer. */
-  async offers(model: TestModel, wanted = true): Promise<void> {
+  /** Waits until the model has so many providers here, of both gateways; false: none. */
+  async offers(model: TestModel, wanted: number | false = 1): Promise<void> {
     for (;;) {
       const { json } = await ask({ url: this.url, path: '/v1/models', method: 'GET' });
       const found = json.data.find((each: { id: string }) => each.id === model.id);
-      if ((found?.providers ?? found?.online_providers ?? 0) > 0 === wanted) return;
+      const providers = found?.providers ?? found?.online_providers ?? 0;
+      if (wanted === false ? providers === 0 : providers >= wanted) return;
       await pause(systemClock, 20);
     }
   }
@@ -204,7 +205,7 @@ describe.skipIf(!there)('two gateways', () => {
     const others = await Promise.all([1, 2].map(() => makeProvider(fresh.database)));
     await agentAt([b], model, 'status=503', others[0]);
     await agentAt([a], model, 'tokens=12', others[1]);
-    await Promise.all([a.offers(model), b.offers(model)]);
+    await Promise.all([a.offers(model, 2), b.offers(model, 2)]);
     for (let i = 0; i < 6; i++) {
       const stream = await askStream(asked(i % 2 ? a : b, model));
       await stream.ended;
