@@ -39,7 +39,7 @@ export function economicsRoutes(rooms: ConsoleRooms, demand: () => Promise<reado
   ];
 }
 
-const KEPT_MS = 30_000;
+const KEPT_MS = 10_000;
 const DAY_MS = 86_400_000;
 
 async function economics(

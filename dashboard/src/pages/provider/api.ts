@@ -64,7 +64,7 @@ export const provider = {
   payouts: () => ask<PayoutsAnswer>('/api/v1/provider/me/payouts'),
   earnings: (period: Period, from: string) =>
     ask<EarningsStatementAnswer>(earningsPath(period, from), 120_000),
-  economics: () => ask<EconomicsAnswer>('/api/v1/provider/economics', 60_000),
+  economics: () => ask<EconomicsAnswer>('/api/v1/provider/economics', 10_000),
   asks: () => ask<AsksAnswer>('/api/v1/provider/asks', false),
   why: () => ask<WhyAnswer>('/api/v1/provider/why', 10_000),
   benchmarks: () => opened<BenchmarksAnswer>('/api/v1/provider/benchmarks?limit=200', 60_000),
