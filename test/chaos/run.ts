@@ -14,7 +14,7 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '9' },
   },
 });
-const { status } = spawnSync('npx', ['vitest', 'run', 'test/chaos/chaos.test.ts'], {
+const { status } = spawnSync('npx', ['vitest', 'run', '--config', 'vitest.chaos.config.ts'], {
   stdio: 'inherit',
   env: {
     ...process.env,
