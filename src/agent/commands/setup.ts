@@ -491,7 +491,7 @@ function exampleOf(servers: readonly Server[]): string {
   return server && name !== undefined ? `, such as <id>=${server.url}#${name}` : '';
 }
 
-/** Where no server has anything to sell: a model file that llama.cpp runs in the agent itself. */
+/** Where no server sells what is asked for: a model file that llama.cpp runs in the agent itself. */
 async function aFile(
   servers: readonly Server[],
   catalogue: readonly CatalogueModel[],

@@ -133,7 +133,7 @@ function wordsOf({ step, state, detail }: Step, status: string): string {
   if (step === 'approval' && status === 'under_review')
     return 'The operator has been asked, and will decide.';
   if (step === 'active') return `Follows by itself. Now: ${status.replaceAll('_', ' ')}.`;
-  return TODO[step];
+  return AHEAD[step];
 }
 
 const DONE = {
@@ -141,7 +141,7 @@ const DONE = {
   collateral: 'Enough is pledged.',
   benchmark: 'Your machine does what it says.',
 } as const;
-const TODO = {
+const AHEAD = {
   key: 'Your agents show it to the market.',
   connect: 'Run the agent on the machine with the GPU. It needs no public address and no open port.',
   wallet: 'A wallet proves by a signature that it is yours. Nobody else can be paid then.',
