@@ -116,6 +116,7 @@ export class AppealDesk {
         union all
         (select f.id, 'slash', f.at, array[f.reason] from collateral_findings f
         where f.provider_id = ${providerId} and f.id not like 'benchmark:%'
+          and not exists (select from sla_charges c where c.finding_id = f.id)
           and not exists (select from finding_appeals d where d.finding_id = f.id)
           and not exists (select from appeals a where a.subject = f.id)
         order by f.at desc limit ${LISTED})
@@ -150,7 +151,8 @@ async function kindOf(sql: Sql, about: string, providerId: string): Promise<Appe
   if (run?.passed) throw new Fault('conflict', { outer: PASSED });
   if (run) return 'benchmark';
   const [finding] = await sql`
-    select id from collateral_findings where id = ${about} and provider_id = ${providerId}`;
+    select id from collateral_findings where id = ${about} and provider_id = ${providerId}
+      and not exists (select from sla_charges c where c.finding_id = ${about})`;
   if (!finding) throw new Fault('thing-unknown', { outer: UNKNOWN });
   return 'slash';
 }

@@ -524,7 +524,9 @@ export class Collateral {
     const { id, decision, reason, actor, at } = appeal;
     return await this.#database.transaction(async (sql) => {
       const [finding] = await sql<{ provider_id: string; reason: string }[]>`
-        select provider_id, reason from collateral_findings where id = ${id}`;
+        select provider_id, reason from collateral_findings where id = ${id}
+          and not exists (select from sla_charges c where c.finding_id = ${id})`;
+      // What a service level charged is decided about where service levels are: in one place, once.
       if (!finding) return 'unknown';
       const [made] = await sql`
         insert into finding_appeals (finding_id, decision, reason, decided_by, decided_at)
