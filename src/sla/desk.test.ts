@@ -192,7 +192,13 @@ describe('a month by hand', () => {
     expect([await balance('platform:slashed'), await balance('platform:sla')]).toEqual([0n, 0n]);
     const grant = { findingId, decision: 'granted', reason: 'Our switch failed.', actor: 'op' } as const;
     // It is decided about here, and nowhere else.
-    const elsewhere = { id: findingId, decision: 'rejected', reason: 'no', actor: 'op', at: NOVEMBER } as const;
+    const elsewhere = {
+      id: findingId,
+      decision: 'rejected',
+      reason: 'no',
+      actor: 'op',
+      at: NOVEMBER,
+    } as const;
     expect(await collateralOf(fresh.database).decideFinding(elsewhere)).toBe('unknown');
     expect(await desk.decideAppeal(grant)).toEqual({ known: false, dollars: parseUsd('30') });
     expect(await desk.decideAppeal(grant)).toEqual({ known: true, dollars: parseUsd('30') });
