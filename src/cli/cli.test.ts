@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { LikenessStore } from '#benchmark/likeness/store.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import { systemClock } from '#kit/clock.ts';
@@ -18,8 +18,10 @@ import { STANDARD_SLA } from '#reliability/sla-terms.ts';
 import { makeProvider } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { Upstream } from '#support/upstream.ts';
+import { COMMANDS } from './commands.ts';
+import { run } from './run.ts';
 
-// The real program, bundled as it ships, in processes of its own.
+// Most commands run in this process; what the program as a whole does is tried on it as it ships, bundled, in processes.
 const program = path.join(packageRoot(), 'dist', `cli-under-test-${process.pid}.mjs`);
 let fresh: FreshDatabase;
 
@@ -48,7 +50,32 @@ interface Ended {
   err: string;
 }
 
+/** A command line as it runs in this process: by its own settings only, and with what it prints kept. */
 async function cygnet(words: string[], more: Record<string, string> = {}): Promise<Ended> {
+  const ended: Ended = { code: null, out: '', err: '' };
+  const before = { env: process.env, exitCode: process.exitCode };
+  const kept = (stream: 'out' | 'err') => (part: string | Uint8Array) => {
+    ended[stream] += typeof part === 'string' ? part : Buffer.from(part).toString();
+    return true;
+  };
+  const out = vi.spyOn(process.stdout, 'write').mockImplementation(kept('out'));
+  const err = vi.spyOn(process.stderr, 'write').mockImplementation(kept('err'));
+  try {
+    process.env = { PATH: before.env['PATH'], DATABASE_URL: fresh.url, ...more };
+    process.exitCode = undefined;
+    const code = await run(words);
+    ended.code = code === 0 ? Number(process.exitCode ?? 0) : code;
+  } finally {
+    process.env = before.env;
+    process.exitCode = before.exitCode;
+    out.mockRestore();
+    err.mockRestore();
+  }
+  return ended;
+}
+
+/** The same as a process of its own, of the program as it ships. */
+async function shipped(words: string[], more: Record<string, string> = {}): Promise<Ended> {
   const child = spawn(process.execPath, [program, ...words], {
     env: { PATH: process.env['PATH'], DATABASE_URL: fresh.url, ...more },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -724,7 +751,7 @@ describe('the program', () => {
   });
 
   test('tells everything wrong with its settings, and no secret', async () => {
-    const ended = await cygnet(['keys', 'list'], {
+    const ended = await shipped(['keys', 'list'], {
       CYGNET_HUB_PORT: 'x',
       DATABASE_URL: 'mysql://u:hunter2@h/d',
     });
@@ -735,15 +762,15 @@ describe('the program', () => {
   });
 
   test('says in one sentence that the database cannot be reached, without its password', async () => {
-    const ended = await cygnet(['keys', 'list'], { DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/d' });
+    const ended = await shipped(['keys', 'list'], { DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/d' });
     expect(ended.code).toBe(1);
     expect(ended.err).toContain('cannot be reached');
     expect(ended.err).not.toContain('hunter2');
   });
 
   test('knows its version and every command', async () => {
-    expect((await cygnet(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
-    const { out, code } = await cygnet(['--help']);
+    expect((await shipped(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const { out, code } = await shipped(['--help']);
     expect(code).toBe(0);
     for (const name of [
       'keys',
@@ -760,25 +787,15 @@ describe('the program', () => {
   });
 
   test('every command explains itself, and those that run a market name the settings to know first', async () => {
-    const words = [
-      'keys',
-      'consumers',
-      'providers',
-      'models',
-      'price',
-      'balance',
-      'credit',
-      'usage',
-      'audit',
-    ];
-    const helps = await Promise.all(words.map((name) => cygnet([name, '--help'])));
-    for (const { code, out } of helps) {
-      expect(code).toBe(0);
-      expect(out).toContain('--json');
+    // The agent's own is tried in a process: it prints by another road.
+    const { code: agentCode, out: agentHelp } = await shipped(['agent', '--help']);
+    expect([agentCode, agentHelp.includes('Serve models to a market')]).toEqual([0, true]);
+    for (const name of Object.keys(COMMANDS).filter((each) => each !== 'agent')) {
+      const { code, out } = await cygnet([name, '--help']);
+      expect([name, code, out.includes('--json')]).toEqual([name, 0, true]);
     }
     for (const name of ['start', 'serve']) {
-      const { code, out } = await cygnet([name, '--help']);
-      expect(code).toBe(0);
+      const { out } = await cygnet([name, '--help']);
       for (const setting of ['CYGNET_DATA_DIR', 'CYGNET_GATEWAY_PORT', 'CYGNET_HUB_PORT', 'DATABASE_URL'])
         expect(out).toContain(setting);
     }
