@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { lifeTerms } from '#config/config.ts';
-import { Accounts, listUsers, setOperator } from '#identity/accounts.ts';
+import { Accounts, dropSecondFactor, listUsers, setOperator } from '#identity/accounts.ts';
 import { OperatorLog } from '#identity/operator-log.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { SecondFactors } from '#identity/second-factors.ts';
@@ -63,6 +63,23 @@ export function operator(command: Command): void {
       }),
     );
   command
+    .command('second-factor')
+    .description('help somebody who lost the device of a second factor')
+    .command('off')
+    .description(
+      'let somebody sign in with the password alone, and end every session of theirs; be sure who asks for it',
+    )
+    .argument('<e-mail>', 'whose')
+    .action((email: string, _options: unknown, self: Command) =>
+      inSession(self, async (session) => {
+        await dropFactor(session, email);
+        return {
+          value: { email, secondFactor: false },
+          lines: [`${email} signs in with the password alone now, and is signed in nowhere.`],
+        };
+      }),
+    );
+  command
     .command('log')
     .description('show what operators did, newest first')
     .option('--about <id>', 'only what was done to this')
@@ -107,6 +124,17 @@ async function enrolled(session: Session, email: string): Promise<Sealed<string>
   const displayName = (email.split('@')[0] as string).slice(0, 64);
   const made = await accounts.signUp({ email, password, displayName });
   return made === 'taken' ? undefined : password;
+}
+
+async function dropFactor(session: Session, email: string): Promise<void> {
+  const { database, clock, makeId } = session;
+  const log = new OperatorLog({ database, clock, makeId });
+  const what = 'cygnet operator second-factor off';
+  const id = await log.begin({ actor: 'cli', what, about: email, address: '', asked: {} });
+  const how = await dropSecondFactor(database, { email, actor: 'cli', at: clock.wallMs() });
+  await log.end(id, { outcome: how === 'dropped' ? 'done' : 'refused' });
+  if (how === 'unknown') throw new Refusal(`Nobody has the address ${JSON.stringify(email)}.`);
+  if (how === 'none') throw new Refusal(`${email} has no second factor.`);
 }
 
 async function appoint(session: Session, email: string, isOperator: boolean): Promise<void> {

@@ -19,6 +19,13 @@ export interface FactorStanding {
   readonly recoveryCodesLeft: number;
 }
 
+/** What an authenticator is set up with. */
+export interface BegunFactor {
+  readonly secret: Sealed<string>;
+  /** `otpauth://…` */
+  readonly uri: Sealed<string>;
+}
+
 export type FactorCheck = 'none' | 'right' | 'wrong' | 'missing';
 
 export class SecondFactors {
@@ -44,14 +51,11 @@ export class SecondFactors {
    * Makes a secret for an authenticator, in place of one that was never confirmed. It changes nothing about signing in
    * before `confirm`. `enabled` when there is one that counts.
    */
-  async begin(user: {
-    id: string;
-    email: string;
-  }): Promise<{ secret: Sealed<string>; uri: Sealed<string> } | 'enabled'> {
-    const { database, box, clock, random } = this.#parts;
+  async begin(sql: Sql, user: { id: string; email: string }): Promise<BegunFactor | 'enabled'> {
+    const { box, clock, random } = this.#parts;
     const secret = Secret.fromHex(random.bytes(SECRET_BYTES).toString('hex'));
     const { secretId, sealed } = box.seal(new Sealed(secret.hex), contextOf(user.id));
-    const [made] = await database.sql`
+    const [made] = await sql`
       insert into second_factors (user_id, secret_id, sealed, made_at)
       values (${user.id}, ${secretId}, ${sealed}, ${new Date(clock.wallMs())})
       on conflict (user_id) do update
@@ -64,22 +68,20 @@ export class SecondFactors {
   }
 
   /** From now on signing in takes a code. Answers the recovery codes, this once. */
-  async confirm(userId: string, code: string): Promise<Sealed<string[]> | 'wrong' | 'unknown'> {
-    const { database, clock, random } = this.#parts;
-    return await database.transaction(async (sql) => {
-      const factor = await this.#locked(sql, userId);
-      if (!factor || factor.confirmed) return 'unknown' as const;
-      if (!(await this.#takeCode(sql, userId, factor, code))) return 'wrong' as const;
-      const at = clock.wallMs();
-      await sql`update second_factors set confirmed_at = ${new Date(at)} where user_id = ${userId}`;
-      const codes = Array.from({ length: RECOVERY_CODES }, () => recoveryCode(random));
-      await sql`delete from recovery_codes where user_id = ${userId}`;
-      await sql`
-        insert into recovery_codes (user_id, hash)
-        select ${userId}, decode(each, 'hex') from unnest(${codes.map(hashOf)}::text[]) as t(each)`;
-      await noteEvent(sql, { at, actor: userId, what: 'second-factor-on', about: userId });
-      return new Sealed(codes);
-    });
+  async confirm(sql: Sql, userId: string, code: string): Promise<Sealed<string[]> | 'wrong' | 'unknown'> {
+    const { clock, random } = this.#parts;
+    const factor = await this.#locked(sql, userId);
+    if (!factor || factor.confirmed) return 'unknown';
+    if (!(await this.#takeCode(sql, userId, factor, code))) return 'wrong';
+    const at = clock.wallMs();
+    await sql`update second_factors set confirmed_at = ${new Date(at)} where user_id = ${userId}`;
+    const codes = Array.from({ length: RECOVERY_CODES }, () => recoveryCode(random));
+    await sql`delete from recovery_codes where user_id = ${userId}`;
+    await sql`
+      insert into recovery_codes (user_id, hash)
+      select ${userId}, decode(each, 'hex') from unnest(${codes.map(hashOf)}::text[]) as t(each)`;
+    await noteEvent(sql, { at, actor: userId, what: 'second-factor-on', about: userId });
+    return new Sealed(codes);
   }
 
   /**
@@ -102,13 +104,6 @@ export class SecondFactors {
       about: userId,
     });
     return 'right';
-  }
-
-  /** Signing in takes no code any more. */
-  async remove(sql: Sql, userId: string, actor: string): Promise<void> {
-    const [removed] = await sql`delete from second_factors where user_id = ${userId} returning user_id`;
-    if (!removed) return;
-    await noteEvent(sql, { at: this.#parts.clock.wallMs(), actor, what: 'second-factor-off', about: userId });
   }
 
   async #locked(sql: Sql, userId: string): Promise<Factor | undefined> {
@@ -142,6 +137,21 @@ export class SecondFactors {
     await sql`update second_factors set last_step = ${step} where user_id = ${userId}`;
     return true;
   }
+}
+
+/**
+ * From now on signing in takes no code. False when it took none; one that was begun and not confirmed is forgotten all the
+ * same.
+ */
+export async function removeFactor(
+  sql: Sql,
+  { userId, actor, at }: { userId: string; actor: string; at: number },
+): Promise<boolean> {
+  const [removed] = await sql<{ counted: boolean }[]>`
+    delete from second_factors where user_id = ${userId} returning confirmed_at is not null as counted`;
+  if (!removed?.counted) return false;
+  await noteEvent(sql, { at, actor, what: 'second-factor-off', about: userId });
+  return true;
 }
 
 interface Factor {

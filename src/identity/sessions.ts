@@ -45,6 +45,19 @@ export async function startSession(
   return { id: session.id, secret: new Sealed(secret), expiresAt: session.expiresAt };
 }
 
+/** Ends the sessions of a user that last, all or all but one. Answers how many. */
+export async function endSessions(
+  sql: Sql,
+  which: { userId: string; but?: string; at: number },
+): Promise<number> {
+  const at = new Date(which.at);
+  const ended = await sql`
+    update sessions set ended_at = ${at}
+    where user_id = ${which.userId} and id <> ${which.but ?? ''} and ended_at is null and expires_at > ${at}
+    returning id`;
+  return ended.length;
+}
+
 /** A session as its user sees it. */
 export interface OpenSession {
   readonly id: string;

@@ -33,21 +33,51 @@ const logIn = (code?: string) =>
 const codeOf = (secret: string, aheadMs = 0): string =>
   new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + aheadMs });
 
+const begin = async () =>
+  factorBeginAnswer.parse((await ask('POST', '/user/me/second-factor', { password: PASSWORD })).json);
+const confirm = (code: string, password = PASSWORD, as = token) =>
+  ask('POST', '/user/me/second-factor/confirm', { password, code }, as);
+
 /** Turns it on. The code of the present time step is used up by it. */
 async function enrol(): Promise<{ secret: string; codes: string[] }> {
-  const begun = factorBeginAnswer.parse((await ask('POST', '/user/me/second-factor')).json);
-  const { json } = await ask('POST', '/user/me/second-factor/confirm', { code: codeOf(begun.secret) });
+  const begun = await begin();
+  const { json } = await confirm(codeOf(begun.secret));
   return { secret: begun.secret, codes: factorConfirmedAnswer.parse(json).recovery_codes };
 }
 const standing = async () => factorAnswer.parse((await ask('GET', '/user/me/second-factor')).json);
 
 describe('a second factor', () => {
   test('changes nothing before a code of it was shown, and a wrong one confirms nothing', async () => {
-    const begun = factorBeginAnswer.parse((await ask('POST', '/user/me/second-factor')).json);
+    const begun = await begin();
     expect(begun.uri).toContain(encodeURIComponent(email));
-    expect((await ask('POST', '/user/me/second-factor/confirm', { code: 'nonsense' })).status).toBe(401);
+    expect((await confirm('nonsense')).status).toBe(401);
     expect((await standing()).enabled).toBe(false);
     expect((await logIn()).status).toBe(200);
+  });
+
+  test('is begun and turned on by nobody who has a stolen session and not the password', async () => {
+    const path = '/user/me/second-factor';
+    expect((await ask('POST', path)).status).toBe(400);
+    expect((await ask('POST', path, { password: 'wrong horse' })).status).toBe(401);
+    // The owner has begun; the thief has seen a code.
+    const { secret } = await begin();
+    expect((await ask('POST', `${path}/confirm`, { code: codeOf(secret) })).status).toBe(400);
+    expect((await confirm(codeOf(secret), 'wrong horse')).status).toBe(401);
+    expect((await standing()).enabled).toBe(false);
+    expect((await logIn()).status).toBe(200);
+  });
+
+  test('ends every session but the one that turns it on', async () => {
+    const stolen = (await logIn()).json.token;
+    await enrol();
+    expect((await ask('GET', '/user/me', undefined, stolen)).status).toBe(401);
+    expect((await ask('GET', '/user/me')).status).toBe(200);
+  });
+
+  test('is turned on once by two who confirm at the same time', async () => {
+    const { secret } = await begin();
+    const both = await Promise.all([confirm(codeOf(secret)), confirm(codeOf(secret, 30_000))]);
+    expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 409]);
   });
 
   test('is asked for at the door from then on, after the password', async () => {
@@ -91,7 +121,7 @@ describe('a second factor', () => {
       ...(await sql`select encode(hash, 'escape') as text from recovery_codes`),
     ]);
     for (const each of [secret, Secret.fromBase32(secret).hex, ...codes]) expect(kept).not.toContain(each);
-    expect((await ask('POST', '/user/me/second-factor')).status).toBe(409);
+    expect((await ask('POST', '/user/me/second-factor', { password: PASSWORD })).status).toBe(409);
   });
 
   test('is taken away for the password and a code, and for nothing less', async () => {
