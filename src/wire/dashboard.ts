@@ -18,6 +18,10 @@ export const factorAnswer = z.strictObject({
   enabled: z.boolean(),
   since: time.nullable(),
   recovery_codes_left: count,
+  /** When somebody who knew the password showed a wrong code last. */
+  last_wrong_code_at: time.nullable(),
+  /** Until then no code of the authenticator is looked at; recovery codes are. */
+  locked_until: time.nullable(),
 });
 /** To be shown as a QR code and as text, this once. */
 export const factorBeginAnswer = z.strictObject({

@@ -5,10 +5,17 @@ import { visit } from '#support/visitor.ts';
 import { factorAnswer, factorBeginAnswer, factorConfirmedAnswer, sessionsAnswer } from '#wire/dashboard.ts';
 
 let market: TestMarket;
+/** Another gateway of the same market. */
+let other: TestMarket;
+const config = { access: { trustedProxies: ['127.0.0.1'] } };
 beforeAll(async () => {
-  market = await TestMarket.open({ config: { access: { trustedProxies: ['127.0.0.1'] } } });
+  market = await TestMarket.open({ config });
+  other = await TestMarket.open({ config, on: market });
 });
-afterAll(() => market.close());
+afterAll(async () => {
+  await other.close();
+  await market.close();
+});
 
 const at = (path: string): string => `${market.url}/api/v1${path}`;
 const PASSWORD = 'correct horse';
@@ -25,10 +32,10 @@ beforeEach(async () => {
 });
 const ask = (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object, as = token) =>
   visit(at(path), { method, token: as, headers, ...(body && { body }) });
-const logIn = (code?: string) =>
-  visit(at('/user/login'), {
+const logIn = (code?: string, gateway = market, from = headers) =>
+  visit(`${gateway.url}/api/v1/user/login`, {
     body: { email, password: PASSWORD, ...(code !== undefined && { code }) },
-    headers,
+    headers: from,
   });
 const codeOf = (secret: string, aheadMs = 0): string =>
   new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + aheadMs });
@@ -133,6 +140,52 @@ describe('a second factor', () => {
     expect((await standing()).enabled).toBe(true);
     expect((await remove(PASSWORD, codes[2] as string)).status).toBe(200);
     expect((await logIn()).status).toBe(200);
+  });
+
+  test('takes a code once, also of two gateways at the same time', async () => {
+    const { secret } = await enrol();
+    const code = codeOf(secret, 30_000);
+    const both = await Promise.all([logIn(code), logIn(code, other)]);
+    expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 401]);
+  });
+
+  test('is not looked at for a while after five wrong codes, whichever gateways were asked, and the owner sees it', async () => {
+    const { secret, codes } = await enrol();
+    const thief = { 'x-forwarded-for': '203.0.113.66' };
+    const guesses = await Promise.all(
+      [market, other].flatMap((gateway) => [1, 2, 3, 4].map(() => logIn('000000', gateway, thief))),
+    );
+    const statuses = guesses.map(({ status }) => status).toSorted((a, b) => a - b);
+    expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429, 429]);
+    const right = await logIn(codeOf(secret, 30_000), other);
+    expect(right.status).toBe(429);
+    expect(Number(right.headers['retry-after'])).toBeGreaterThan(30);
+    const { last_wrong_code_at, locked_until } = await standing();
+    expect(Date.parse(last_wrong_code_at as string)).toBeLessThan(Date.parse(locked_until as string));
+    // Not even by who guesses is an owner kept out.
+    expect((await logIn(codes[0], other)).status).toBe(200);
+    expect((await standing()).locked_until).toBeNull();
+  });
+
+  test('is waited for longer after each further wrong code, and takes the next right one in time', async () => {
+    const { secret } = await enrol();
+    const { sql } = market.fresh.database;
+    const [user] = await sql<{ id: string }[]>`select id from users where email = ${email}`;
+    const id = user?.id as string;
+    const waits: number[] = [];
+    for (const before of [4, 5, 9, 10, 40]) {
+      await sql`update second_factors set wrong_codes = ${before}, locked_until = now() where user_id = ${id}`;
+      expect((await logIn('000000', before % 2 ? market : other)).status).toBe(401);
+      const [row] = await sql<{ s: number }[]>`
+        select extract(epoch from locked_until - last_wrong_at)::float8 as s from second_factors
+        where user_id = ${id}`;
+      waits.push(row?.s as number);
+    }
+    expect(waits).toEqual([60, 120, 1_920, 3_600, 3_600]);
+    await sql`update second_factors set locked_until = now() where user_id = ${id}`;
+    expect((await logIn(codeOf(secret, 30_000))).status).toBe(200);
+    const [{ wrong_codes } = {}] = await sql`select wrong_codes from second_factors where user_id = ${id}`;
+    expect(wrong_codes).toBe(0);
   });
 
   test('is guessed as slowly as a password', async () => {

@@ -23,11 +23,13 @@ export function secondFactorRoutes(
   const forUser = { access: 'user', errors: 'text' } as const;
   return [
     route('GET /api/v1/user/me/second-factor', forUser, async ({ user }): Promise<FactorAnswer> => {
-      const { enabled, since, recoveryCodesLeft } = await factors.standing(user.id);
+      const { enabled, since, recoveryCodesLeft, lastWrongAt, lockedUntil } = await factors.standing(user.id);
       return {
         enabled,
-        since: since === undefined ? null : new Date(since).toISOString(),
+        since: isoOrNull(since),
         recovery_codes_left: recoveryCodesLeft,
+        last_wrong_code_at: isoOrNull(lastWrongAt),
+        locked_until: isoOrNull(lockedUntil),
       };
     }),
     route(
@@ -80,6 +82,10 @@ export function secondFactorRoutes(
       },
     ),
   ];
+}
+
+function isoOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
 }
 
 const PASSWORD_REFUSED = 'The password is wrong.';

@@ -167,6 +167,12 @@ function On({ factor }: { factor: FactorAnswer }) {
         )}
         {plural(factor.recovery_codes_left, 'recovery code')} left.
       </p>
+      {factor.last_wrong_code_at !== null && (
+        <p className="mb-4 text-soft">
+          Last wrong code <Time at={factor.last_wrong_code_at} />. Only who knows your password is asked for
+          one: if it was not you, change it.
+        </p>
+      )}
       {factor.recovery_codes_left < CODES_FEW && (
         <Notice tone="warn" title="Few recovery codes are left" className="mb-4">
           Turn it off and on again to get ten new ones.
