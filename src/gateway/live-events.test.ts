@@ -138,6 +138,17 @@ test('one account and one process have only so many streams, and a stream that l
   expect(live.join(listener({ account: 'user_last' }), new Reader())).toBe('full');
 });
 
+test('who asks once is told how things are, and of nobody else is anything asked or told', async () => {
+  const other = new Reader();
+  live.join(listener({ account: 'user_b', consumerId: 'cons_b' }), other);
+  const before = other.text;
+  const text = await live.once(listener({ topics: new Set(['balance', 'incidents'] as const) }));
+  expect(text).toBe('event: balance\ndata: {"total_usd":"1"}\n\nevent: incidents\ndata: {"open":[]}\n\n');
+  expect(asked).toEqual([['cons_a']]);
+  expect(other.text).toBe(before);
+  expect(live.size).toBe(1);
+});
+
 test('a market that nobody looks at is asked nothing', async () => {
   await live.round();
   expect(asked).toEqual([]);

@@ -64,6 +64,8 @@ const ROUND_EVERY_MS = 2_000;
 interface Stream {
   readonly listener: Listener;
   readonly sink: EventSink;
+  /** Told how things are, and not kept. */
+  readonly isOnce: boolean;
   readonly beganAtMs: number;
   /** What it was told last, by topic. */
   readonly told: Map<Topic, string>;
@@ -101,17 +103,36 @@ export class LiveEvents {
     for (const stream of this.#streams) if (stream.listener.account === listener.account) own += 1;
     if (own >= this.#limits.perAccount) return 'full';
     const nowMs = this.#clock.nowMs();
-    const stream: Stream = { listener, sink, beganAtMs: nowMs, told: new Map(), wroteAtMs: nowMs };
+    const stream = { listener, sink, isOnce: false, beganAtMs: nowMs, told: new Map(), wroteAtMs: nowMs };
     this.#streams.add(stream);
     // How long a page waits before it comes back, and that there is a stream at all.
     sink.write('retry: 3000\n\n');
     return () => this.#streams.delete(stream);
   }
 
+  /** How things are for this listener, in the form of a stream. Nobody else is asked about, or told. */
+  async once(listener: Listener): Promise<string> {
+    let text = '';
+    const sink: EventSink = {
+      write: (more) => {
+        text += more;
+      },
+      waitingBytes: 0,
+      end: () => undefined,
+    };
+    const nowMs = this.#clock.nowMs();
+    const isOnce = true;
+    await this.#tellAll([{ listener, sink, isOnce, beganAtMs: nowMs, told: new Map(), wroteAtMs: nowMs }]);
+    return text;
+  }
+
   /** Tells everybody what is not as it was told. */
   async round(): Promise<void> {
     this.#sweep();
-    const streams = [...this.#streams];
+    await this.#tellAll([...this.#streams]);
+  }
+
+  async #tellAll(streams: readonly Stream[]): Promise<void> {
     if (streams.length === 0) return;
     const wanted = (topic: Topic): Stream[] => streams.filter(({ listener }) => listener.topics.has(topic));
     const sources = this.#sources;
@@ -158,7 +179,7 @@ export class LiveEvents {
 
   #tell(stream: Stream, topic: Topic, answer: object): void {
     // It may have left while the answer was found.
-    if (!this.#streams.has(stream)) return;
+    if (!stream.isOnce && !this.#streams.has(stream)) return;
     const text = JSON.stringify(answer);
     if (stream.told.get(topic) === text) return;
     stream.told.set(topic, text);

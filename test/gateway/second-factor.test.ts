@@ -6,14 +6,14 @@ import { factorAnswer, factorBeginAnswer, factorConfirmedAnswer, sessionsAnswer 
 
 let market: TestMarket;
 /** Another gateway of the same market. */
-let other: TestMarket;
+let second: TestMarket;
 const config = { access: { trustedProxies: ['127.0.0.1'] } };
 beforeAll(async () => {
   market = await TestMarket.open({ config });
-  other = await TestMarket.open({ config, on: market });
+  second = await TestMarket.open({ config, on: market });
 });
 afterAll(async () => {
-  await other.close();
+  await second.close();
   await market.close();
 });
 
@@ -145,7 +145,7 @@ describe('a second factor', () => {
   test('takes a code once, also of two gateways at the same time', async () => {
     const { secret } = await enrol();
     const code = codeOf(secret, 30_000);
-    const both = await Promise.all([logIn(code), logIn(code, other)]);
+    const both = await Promise.all([logIn(code), logIn(code, second)]);
     expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 401]);
   });
 
@@ -153,17 +153,17 @@ describe('a second factor', () => {
     const { secret, codes } = await enrol();
     const thief = { 'x-forwarded-for': '203.0.113.66' };
     const guesses = await Promise.all(
-      [market, other].flatMap((gateway) => [1, 2, 3, 4].map(() => logIn('000000', gateway, thief))),
+      [market, second].flatMap((gateway) => [1, 2, 3, 4].map(() => logIn('000000', gateway, thief))),
     );
     const statuses = guesses.map(({ status }) => status).toSorted((a, b) => a - b);
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429, 429]);
-    const right = await logIn(codeOf(secret, 30_000), other);
+    const right = await logIn(codeOf(secret, 30_000), second);
     expect(right.status).toBe(429);
     expect(Number(right.headers['retry-after'])).toBeGreaterThan(30);
     const { last_wrong_code_at, locked_until } = await standing();
     expect(Date.parse(last_wrong_code_at as string)).toBeLessThan(Date.parse(locked_until as string));
     // Not even by who guesses is an owner kept out.
-    expect((await logIn(codes[0], other)).status).toBe(200);
+    expect((await logIn(codes[0], second)).status).toBe(200);
     expect((await standing()).locked_until).toBeNull();
   });
 
@@ -175,7 +175,7 @@ describe('a second factor', () => {
     const waits: number[] = [];
     for (const before of [4, 5, 9, 10, 40]) {
       await sql`update second_factors set wrong_codes = ${before}, locked_until = now() where user_id = ${id}`;
-      expect((await logIn('000000', before % 2 ? market : other)).status).toBe(401);
+      expect((await logIn('000000', before % 2 ? market : second)).status).toBe(401);
       const [row] = await sql<{ s: number }[]>`
         select extract(epoch from locked_until - last_wrong_at)::float8 as s from second_factors
         where user_id = ${id}`;

@@ -13,9 +13,15 @@ import {
 import { type Listener, type LiveSources, TOPICS, type Topic } from '../live-events.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
+import { Throttle } from './throttle.ts';
 
-/** The stream of what changes: for a session its user's topics, for a key its owner's. */
+/**
+ * The stream of what changes: for a session its user's topics, for a key its owner's. A key that may do less than its owner
+ * hears nothing of the account's money and use: it was given to somebody who is trusted with less.
+ */
 export function eventRoutes(rooms: ConsoleRooms): Route[] {
+  // Whoever asks how things are asks the database at once.
+  const looks = new Throttle({ burst: 30, everyMs: 2_000 });
   return [
     route(
       'GET /api/v1/events',
@@ -24,7 +30,7 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
         const wanted = visit.query.topics ?? TOPICS;
         const { consumerId, providerId, isOperator } = visit.parties;
         const may = (topic: Topic): boolean => {
-          if (topic === 'balance' || topic === 'usage') return consumerId !== undefined;
+          if (topic === 'balance' || topic === 'usage') return consumerId !== undefined && !visit.isScoped;
           if (topic === 'nodes') return providerId !== undefined;
           return topic !== 'operator' || isOperator;
         };
@@ -36,12 +42,17 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
           isOperator,
           topics: new Set(wanted.filter(may)),
         };
+        if (visit.query.once === 'true') {
+          looks.take(listener.account, rooms.clock.nowMs());
+          visit.reply.type(EVENT_STREAM);
+          return await rooms.live.once(listener);
+        }
         const { raw } = visit.reply;
         const leave = rooms.live.join(listener, {
           write: (text) => {
             if (!raw.headersSent) {
               raw.writeHead(200, {
-                'content-type': 'text/event-stream; charset=utf-8',
+                'content-type': EVENT_STREAM,
                 'cache-control': 'no-store',
                 'x-content-type-options': 'nosniff',
                 // Proxies that gather answers would hold events back.
@@ -67,11 +78,6 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
         }
         visit.reply.hijack();
         raw.once('close', leave);
-        if (visit.query.once === 'true') {
-          await rooms.live.round();
-          leave();
-          raw.end();
-        }
         return undefined;
       },
     ),
@@ -156,6 +162,7 @@ export function liveSources(
   };
 }
 
+const EVENT_STREAM = 'text/event-stream; charset=utf-8';
 const NODES_MAX = 100;
 const PROVIDERS_LISTED = 1_000;
 

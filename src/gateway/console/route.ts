@@ -126,6 +126,11 @@ export class Visit<B = undefined, Q = undefined> {
     };
   }
 
+  /** Whether the caller is a key that may do less than its owner. */
+  get isScoped(): boolean {
+    return this.#caller.key?.scope !== undefined;
+  }
+
   /** What the caller says it is: a browser's name, most often. */
   get program(): string {
     return this.request.headers['user-agent'] ?? '';
