@@ -13,6 +13,7 @@ import { type BegunFactor, removeFactor, type SecondFactors } from './second-fac
 import {
   endSessions,
   hashSession,
+  lastingSessions,
   looksLikeSession,
   type OpenSession,
   openSessions,
@@ -127,11 +128,8 @@ export class Accounts {
     const user = userOfRow(row);
     const at = clock.wallMs();
     return await database.transaction(async (inner) => {
-      if (!(await isStill(inner, user.id, row.password_hash))) return 'refused' as const;
       // A password that was changed while we compared the old one must not open a session.
-      const [same] = await inner`
-        select id from users where id = ${user.id} and password_hash = ${row.password_hash} for share`;
-      if (!same) return 'refused' as const;
+      if (!(await isStill(inner, user.id, row.password_hash))) return 'refused' as const;
       const checked = await factors.check(inner, user.id, person.code);
       if (checked === 'missing') return 'code-missing' as const;
       if (checked === 'wrong') return 'code-wrong' as const;
@@ -152,6 +150,12 @@ export class Accounts {
       where s.hash = decode(${hashSession(secret)}, 'hex') and s.ended_at is null
         and s.expires_at > ${new Date(this.#parts.clock.wallMs())}`;
     return row && { user: userOfRow(row), sessionId: row.session_id, isSuspended: row.is_suspended };
+  }
+
+  /** Those of these sessions that last now, and whether their users are operators. */
+  async lastingSessions(ids: readonly string[]): Promise<Map<string, { isOperator: boolean }>> {
+    const { database, clock } = this.#parts;
+    return await lastingSessions(database, { ids, at: clock.wallMs() });
   }
 
   /** Ends a session. Ending it twice keeps the first moment. */

@@ -90,6 +90,17 @@ export async function openSessions(
 
 const LISTED = 200;
 
+/** Those of these sessions that last, and whether their users are operators. */
+export async function lastingSessions(
+  database: Database,
+  which: { ids: readonly string[]; at: number },
+): Promise<Map<string, { isOperator: boolean }>> {
+  const rows = await database.sql<{ id: string; is_operator: boolean }[]>`
+    select s.id, u.is_operator from sessions s join users u on u.id = s.user_id
+    where s.id = any(${[...which.ids]}) and s.ended_at is null and s.expires_at > ${new Date(which.at)}`;
+  return new Map(rows.map(({ id, is_operator: isOperator }) => [id, { isOperator }]));
+}
+
 /** Could this text be a session's secret? */
 export function looksLikeSession(text: string): boolean {
   return SHAPE.test(text);

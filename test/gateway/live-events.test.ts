@@ -106,6 +106,23 @@ test('a key that may do less than its owner hears nothing of its money or use', 
   ]);
 });
 
+test('a stream ends with the session or the key that it was opened with', async () => {
+  const consumer = await signUp('leaves');
+  const headers = { cookie: consumer.cookie, 'x-cygnet-request': '1' };
+  const made = await visit(`${market.url}/api/v1/user/me/keys`, { headers, body: { name: 'brief' } });
+  const byKey = await listen({ authorization: `Bearer ${made.json.api_key}` }, 'balance');
+  const bySession = await listen({ cookie: consumer.cookie }, 'balance');
+  await byKey.until('balance', 1);
+  await bySession.until('balance', 1);
+  const over = [
+    await visit(`${market.url}/api/v1/user/me/keys/${made.json.key.id}`, { method: 'DELETE', headers }),
+    await visit(`${market.url}/api/v1/user/logout`, { method: 'POST', headers }),
+  ];
+  expect(over.map(({ status }) => status)).toEqual([200, 200]);
+  for (const stream of [byKey, bySession])
+    await expect(stream.until('balance', 2)).rejects.toThrow('The stream ended');
+});
+
 test('who asks how things are is answered at once, and not without end', async () => {
   const consumer = await signUp('asks');
   const headers = { authorization: `Bearer ${consumer.key}` };

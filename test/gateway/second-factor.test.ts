@@ -6,14 +6,14 @@ import { factorAnswer, factorBeginAnswer, factorConfirmedAnswer, sessionsAnswer 
 
 let market: TestMarket;
 /** Another gateway of the same market. */
-let second: TestMarket;
+let twin: TestMarket;
 const config = { access: { trustedProxies: ['127.0.0.1'] } };
 beforeAll(async () => {
   market = await TestMarket.open({ config });
-  second = await TestMarket.open({ config, on: market });
+  twin = await TestMarket.open({ config, on: market });
 });
 afterAll(async () => {
-  await second.close();
+  await twin.close();
   await market.close();
 });
 
@@ -72,6 +72,14 @@ describe('a second factor', () => {
     expect((await confirm(codeOf(secret), 'wrong horse')).status).toBe(401);
     expect((await standing()).enabled).toBe(false);
     expect((await logIn()).status).toBe(200);
+  });
+
+  test('is begun with a password that is guessed as slowly as at the door', async () => {
+    const statuses = [];
+    for (let n = 0; n < 8; n++)
+      statuses.push((await ask('POST', '/user/me/second-factor', { password: `wrong ${n}` })).status);
+    expect(statuses.slice(0, 5)).toEqual([401, 401, 401, 401, 401]);
+    expect(statuses).toContain(429);
   });
 
   test('ends every session but the one that turns it on', async () => {
@@ -145,7 +153,7 @@ describe('a second factor', () => {
   test('takes a code once, also of two gateways at the same time', async () => {
     const { secret } = await enrol();
     const code = codeOf(secret, 30_000);
-    const both = await Promise.all([logIn(code), logIn(code, second)]);
+    const both = await Promise.all([logIn(code), logIn(code, twin)]);
     expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 401]);
   });
 
@@ -153,17 +161,17 @@ describe('a second factor', () => {
     const { secret, codes } = await enrol();
     const thief = { 'x-forwarded-for': '203.0.113.66' };
     const guesses = await Promise.all(
-      [market, second].flatMap((gateway) => [1, 2, 3, 4].map(() => logIn('000000', gateway, thief))),
+      [market, twin].flatMap((gateway) => [1, 2, 3, 4].map(() => logIn('000000', gateway, thief))),
     );
     const statuses = guesses.map(({ status }) => status).toSorted((a, b) => a - b);
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429, 429]);
-    const right = await logIn(codeOf(secret, 30_000), second);
+    const right = await logIn(codeOf(secret, 30_000), twin);
     expect(right.status).toBe(429);
     expect(Number(right.headers['retry-after'])).toBeGreaterThan(30);
     const { last_wrong_code_at, locked_until } = await standing();
     expect(Date.parse(last_wrong_code_at as string)).toBeLessThan(Date.parse(locked_until as string));
     // Not even by who guesses is an owner kept out.
-    expect((await logIn(codes[0], second)).status).toBe(200);
+    expect((await logIn(codes[0], twin)).status).toBe(200);
     expect((await standing()).locked_until).toBeNull();
   });
 
@@ -175,7 +183,7 @@ describe('a second factor', () => {
     const waits: number[] = [];
     for (const before of [4, 5, 9, 10, 40]) {
       await sql`update second_factors set wrong_codes = ${before}, locked_until = now() where user_id = ${id}`;
-      expect((await logIn('000000', before % 2 ? market : second)).status).toBe(401);
+      expect((await logIn('000000', before % 2 ? market : twin)).status).toBe(401);
       const [row] = await sql<{ s: number }[]>`
         select extract(epoch from locked_until - last_wrong_at)::float8 as s from second_factors
         where user_id = ${id}`;
@@ -197,6 +205,24 @@ describe('a second factor', () => {
 });
 
 describe('sessions', () => {
+  test('are not opened by a password that is changed while it is looked at', async () => {
+    const { database } = market.fresh;
+    let login: ReturnType<typeof logIn> | undefined;
+    await database.transaction(async (sql) => {
+      await sql`update users set password_hash = '$argon2id$another' where email = ${email}`;
+      login = logIn();
+      const waiting = async () => {
+        const [row] = await database.sql<{ n: number }[]>`
+          select count(*)::int as n from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock' and query like '%password_hash%'`;
+        return row?.n;
+      };
+      // It waits for this change.
+      await expect.poll(waiting).toBe(1);
+    });
+    expect((await login)?.status).toBe(401);
+  });
+
   test('are listed with where they began, and the one that asks is marked', async () => {
     const other = await logIn();
     const { sessions } = sessionsAnswer.parse((await ask('GET', '/user/me/sessions')).json);

@@ -40,6 +40,8 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
           consumerId,
           providerId,
           isOperator,
+          sessionId: visit.sessionIfAny,
+          keyHolds: visit.keyHolds,
           topics: new Set(wanted.filter(may)),
         };
         if (visit.query.once === 'true') {
@@ -88,12 +90,13 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
 export function liveSources(
   rooms: Pick<
     ConsoleRooms,
-    'clock' | 'own' | 'registry' | 'incidents' | 'claims' | 'providerDesk' | 'funds' | 'audits'
+    'clock' | 'accounts' | 'own' | 'registry' | 'incidents' | 'claims' | 'providerDesk' | 'funds' | 'audits'
   >,
 ): LiveSources {
   const { clock, own } = rooms;
   const today = () => ({ from: dayStart(dayOf(clock.wallMs())), until: clock.wallMs() + 1 });
   return {
+    sessions: (ids) => rooms.accounts.lastingSessions(ids),
     balances: async (ids) => {
       const found = await own.balances(ids, { from: 0, until: 0 });
       return mapped(
