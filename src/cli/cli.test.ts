@@ -378,6 +378,15 @@ test('a plan is chosen from the table, and an operator is made of somebody who s
   expect(await answer('users', 'operator', 'ada@example.org', '--revoke')).toMatchObject({
     isOperator: false,
   });
+  // Each is written down, whichever command it was.
+  const log = await fresh.database.sql<{ outcome: string; asked: object }[]>`
+    select outcome, asked from operator_actions join operator_outcomes o on o.action_id = id
+    where what = 'cygnet users operator' order by operator_actions.at`;
+  expect(log.map(({ outcome, asked }) => [outcome, asked])).toEqual([
+    ['refused', { isOperator: true }],
+    ['done', { isOperator: true }],
+    ['done', { isOperator: false }],
+  ]);
 });
 
 test('who runs the market takes a second factor away from somebody who lost it, and that is written down', async () => {

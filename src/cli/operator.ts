@@ -23,7 +23,7 @@ export function operator(command: Command): void {
     .action((email: string, _options: unknown, self: Command) =>
       inSession(self, async (session) => {
         const password = await enrolled(session, email);
-        await appoint(session, email, true);
+        await appoint(session, email, { isOperator: true, what: 'cygnet operator add' });
         return {
           value: { email, isOperator: true, ...(password && { password: password.open() }) },
           lines: [
@@ -43,7 +43,7 @@ export function operator(command: Command): void {
     .argument('<e-mail>', 'whose')
     .action((email: string, _options: unknown, self: Command) =>
       inSession(self, async (session) => {
-        await appoint(session, email, false);
+        await appoint(session, email, { isOperator: false, what: 'cygnet operator remove' });
         return { value: { email, isOperator: false }, lines: [`${email} is no operator any more.`] };
       }),
     );
@@ -137,11 +137,15 @@ async function dropFactor(session: Session, email: string): Promise<void> {
   if (how === 'none') throw new Refusal(`${email} has no second factor.`);
 }
 
-async function appoint(session: Session, email: string, isOperator: boolean): Promise<void> {
+/** Makes an operator of somebody, or no longer, and writes it down. `what`: the command. */
+export async function appoint(
+  session: Session,
+  email: string,
+  { isOperator, what }: { isOperator: boolean; what: string },
+): Promise<void> {
   const { database, clock, makeId } = session;
   const log = new OperatorLog({ database, clock, makeId });
-  const what = isOperator ? 'cygnet operator add' : 'cygnet operator remove';
-  const id = await log.begin({ actor: 'cli', what, about: email, address: '', asked: {} });
+  const id = await log.begin({ actor: 'cli', what, about: email, address: '', asked: { isOperator } });
   const known = await setOperator(database, { email, isOperator, actor: 'cli', at: clock.wallMs() });
   await log.end(id, { outcome: known ? 'done' : 'refused', after: { isOperator } });
   if (!known) throw new Refusal(`Nobody has the address ${JSON.stringify(email)}.`);
