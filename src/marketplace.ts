@@ -475,11 +475,22 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     const own = new ConsumerReading(database);
     const providerDesk = new ProviderDesk(database);
     const incidents = new IncidentDesk(database);
+    const accounts = new Accounts({
+      database,
+      clock,
+      makeId: ids,
+      randomness: random,
+      passwords: new Passwords(random),
+      factors,
+      life,
+      sessionMs: config.access.sessionMs,
+    });
     const live = new LiveEvents({
       clock,
       log: log.child({ room: 'console' }),
       sources: liveSources({
         clock,
+        accounts,
         own,
         registry: hub.registry,
         incidents,
@@ -551,16 +562,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           clock,
           ids,
           log: log.child({ room: 'console' }),
-          accounts: new Accounts({
-            database,
-            clock,
-            makeId: ids,
-            randomness: random,
-            passwords: new Passwords(random),
-            factors,
-            life,
-            sessionMs: config.access.sessionMs,
-          }),
+          accounts,
           factors,
           debugBook,
           operatorLog: new OperatorLog({ database, clock, makeId: ids }),

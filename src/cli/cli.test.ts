@@ -405,6 +405,47 @@ test('a plan is chosen from the table, and an operator is made of somebody who s
   expect(await answer('users', 'operator', 'ada@example.org', '--revoke')).toMatchObject({
     isOperator: false,
   });
+  // Each is written down, whichever command it was.
+  const log = await fresh.database.sql<{ outcome: string; asked: object }[]>`
+    select outcome, asked from operator_actions join operator_outcomes o on o.action_id = id
+    where what = 'cygnet users operator' order by operator_actions.at`;
+  expect(log.map(({ outcome, asked }) => [outcome, asked])).toEqual([
+    ['refused', { isOperator: true }],
+    ['done', { isOperator: true }],
+    ['done', { isOperator: false }],
+  ]);
+});
+
+test('who runs the market takes a second factor away from somebody who lost it, and that is written down', async () => {
+  const id = (await answer('consumers', 'create', 'Lost'))['id'] as string;
+  const { sql } = fresh.database;
+  await sql`
+    insert into users (id, email, email_key, display_name, password_hash, consumer_id, created_at, password_set_at)
+    values ('user_lost', 'lost@example.org', 'lost@example.org', 'Lost', '$argon2id$x', ${id}, now(), now())`;
+  const off = ['operator', 'second-factor', 'off'];
+  expect(await refusal(1, ...off, 'lost@example.org')).toContain('has no second factor');
+  expect(await refusal(1, ...off, 'nobody@example.org')).toContain('nobody@example.org');
+  await sql`
+    insert into second_factors (user_id, secret_id, sealed, made_at, confirmed_at)
+    values ('user_lost', 'x', 'x', now(), now())`;
+  await sql`insert into recovery_codes (user_id, hash) values ('user_lost', ${Buffer.alloc(32)})`;
+  await sql`
+    insert into sessions (id, user_id, hash, created_at, expires_at)
+    values ('sess_lost', 'user_lost', ${Buffer.alloc(32)}, now(), now() + interval '1 hour')`;
+  expect(await answer(...off, 'Lost@example.org')).toEqual({
+    email: 'Lost@example.org',
+    secondFactor: false,
+  });
+  expect(await sql`select from second_factors where user_id = 'user_lost'`).toHaveLength(0);
+  expect(await sql`select from sessions where id = 'sess_lost' and ended_at is null`).toHaveLength(0);
+  const log = await answer<{ what: string; about: string; outcome: string }[]>('operator', 'log');
+  expect(
+    log.filter(({ what }) => what.includes('second-factor')).map(({ about, outcome }) => [about, outcome]),
+  ).toEqual([
+    ['Lost@example.org', 'done'],
+    ['nobody@example.org', 'refused'],
+    ['lost@example.org', 'refused'],
+  ]);
 });
 
 test('a price is set now or for later, shown in the list and the history, and a slip is refused', async () => {

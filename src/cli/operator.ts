@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { lifeTerms } from '#config/config.ts';
-import { Accounts, listUsers, setOperator } from '#identity/accounts.ts';
+import { Accounts, dropSecondFactor, listUsers, setOperator } from '#identity/accounts.ts';
 import { OperatorLog } from '#identity/operator-log.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { SecondFactors } from '#identity/second-factors.ts';
@@ -23,7 +23,7 @@ export function operator(command: Command): void {
     .action((email: string, _options: unknown, self: Command) =>
       inSession(self, async (session) => {
         const password = await enrolled(session, email);
-        await appoint(session, email, true);
+        await appoint(session, email, { isOperator: true, what: 'cygnet operator add' });
         return {
           value: { email, isOperator: true, ...(password && { password: password.open() }) },
           lines: [
@@ -43,7 +43,7 @@ export function operator(command: Command): void {
     .argument('<e-mail>', 'whose')
     .action((email: string, _options: unknown, self: Command) =>
       inSession(self, async (session) => {
-        await appoint(session, email, false);
+        await appoint(session, email, { isOperator: false, what: 'cygnet operator remove' });
         return { value: { email, isOperator: false }, lines: [`${email} is no operator any more.`] };
       }),
     );
@@ -59,6 +59,23 @@ export function operator(command: Command): void {
             ['id', 'e-mail', 'since (UTC)'],
             all.map(({ id, email, createdAt }) => [id, email, moment(createdAt)]),
           ),
+        };
+      }),
+    );
+  command
+    .command('second-factor')
+    .description('help somebody who lost the device of a second factor')
+    .command('off')
+    .description(
+      'let somebody sign in with the password alone, and end every session of theirs; be sure who asks for it',
+    )
+    .argument('<e-mail>', 'whose')
+    .action((email: string, _options: unknown, self: Command) =>
+      inSession(self, async (session) => {
+        await dropFactor(session, email);
+        return {
+          value: { email, secondFactor: false },
+          lines: [`${email} signs in with the password alone now, and is signed in nowhere.`],
         };
       }),
     );
@@ -109,11 +126,26 @@ async function enrolled(session: Session, email: string): Promise<Sealed<string>
   return made === 'taken' ? undefined : password;
 }
 
-async function appoint(session: Session, email: string, isOperator: boolean): Promise<void> {
+async function dropFactor(session: Session, email: string): Promise<void> {
   const { database, clock, makeId } = session;
   const log = new OperatorLog({ database, clock, makeId });
-  const what = isOperator ? 'cygnet operator add' : 'cygnet operator remove';
+  const what = 'cygnet operator second-factor off';
   const id = await log.begin({ actor: 'cli', what, about: email, address: '', asked: {} });
+  const how = await dropSecondFactor(database, { email, actor: 'cli', at: clock.wallMs() });
+  await log.end(id, { outcome: how === 'dropped' ? 'done' : 'refused' });
+  if (how === 'unknown') throw new Refusal(`Nobody has the address ${JSON.stringify(email)}.`);
+  if (how === 'none') throw new Refusal(`${email} has no second factor.`);
+}
+
+/** Makes an operator of somebody, or no longer, and writes it down. `what`: the command. */
+export async function appoint(
+  session: Session,
+  email: string,
+  { isOperator, what }: { isOperator: boolean; what: string },
+): Promise<void> {
+  const { database, clock, makeId } = session;
+  const log = new OperatorLog({ database, clock, makeId });
+  const id = await log.begin({ actor: 'cli', what, about: email, address: '', asked: { isOperator } });
   const known = await setOperator(database, { email, isOperator, actor: 'cli', at: clock.wallMs() });
   await log.end(id, { outcome: known ? 'done' : 'refused', after: { isOperator } });
   if (!known) throw new Refusal(`Nobody has the address ${JSON.stringify(email)}.`);

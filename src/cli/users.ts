@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { listUsers, setOperator } from '#identity/accounts.ts';
-import { Refusal } from './refusal.ts';
+import { listUsers } from '#identity/accounts.ts';
+import { appoint } from './operator.ts';
 import { iso, moment, table } from './report.ts';
 import { inSession } from './session.ts';
 
@@ -37,11 +37,9 @@ export function users(command: Command): void {
     .argument('<e-mail>', 'whose')
     .option('--revoke', 'or no longer')
     .action((email: string, options: { revoke?: boolean }, self: Command) =>
-      inSession(self, async ({ database, clock }) => {
+      inSession(self, async (session) => {
         const isOperator = options.revoke !== true;
-        const change = { email, isOperator, actor: 'cli', at: clock.wallMs() };
-        if (!(await setOperator(database, change)))
-          throw new Refusal(`Nobody has the address ${JSON.stringify(email)}.`);
+        await appoint(session, email, { isOperator, what: 'cygnet users operator' });
         return {
           value: { email, isOperator },
           lines: [`${email} is ${isOperator ? 'an operator now' : 'no operator any more'}.`],

@@ -22,6 +22,7 @@ let clock: VirtualClock;
 let live: LiveEvents;
 let balances: Map<string, object>;
 let asked: string[][];
+let lasting: Map<string, { isOperator: boolean }>;
 beforeEach(() => {
   clock = new VirtualClock(Date.UTC(2026, 10, 20));
   balances = new Map([
@@ -29,10 +30,12 @@ beforeEach(() => {
     ['cons_b', { total_usd: '2' }],
   ]);
   asked = [];
+  lasting = new Map([['sess_a', { isOperator: false }]]);
   live = new LiveEvents({
     clock,
     log: silentLog,
     sources: {
+      sessions: async () => lasting,
       balances: async (ids) => {
         asked.push([...ids]);
         return new Map(ids.map((id) => [id, balances.get(id) ?? {}]));
@@ -50,6 +53,8 @@ const listener = (about: Partial<Listener> = {}): Listener => ({
   consumerId: 'cons_a',
   providerId: undefined,
   isOperator: false,
+  sessionId: undefined,
+  keyHolds: () => true,
   topics: new Set(TOPICS),
   ...about,
 });
@@ -117,6 +122,32 @@ describe('a page that listens', () => {
     expect(reader.text).toContain(': still here\n\n');
   });
 
+  test('hears nothing more once its session or its key is over, or it is no operator any more', async () => {
+    const [session, key, operator, steady] = [new Reader(), new Reader(), new Reader(), new Reader()];
+    lasting.set('sess_o', { isOperator: true });
+    let holds = true;
+    live.join(listener({ sessionId: 'sess_a' }), session);
+    live.join(listener({ keyHolds: () => holds }), key);
+    live.join(listener({ sessionId: 'sess_o', isOperator: true }), operator);
+    live.join(listener(), steady);
+    await live.round();
+    for (const reader of [session, key, operator]) expect(reader.events).toContain('balance');
+    const heard = session.text;
+    lasting.delete('sess_a');
+    lasting.set('sess_o', { isOperator: false });
+    holds = false;
+    balances.set('cons_a', { total_usd: '9' });
+    await live.round();
+    expect([session, key, operator, steady].map(({ ended }) => ended)).toEqual([
+      'in-order',
+      'in-order',
+      'in-order',
+      undefined,
+    ]);
+    expect(session.text).toBe(heard);
+    expect(live.size).toBe(1);
+  });
+
   test('must come back after a while, so that a lost right is noticed', async () => {
     const reader = new Reader();
     live.join(listener(), reader);
@@ -136,6 +167,17 @@ test('one account and one process have only so many streams, and a stream that l
   for (let n = 0; live.size < LIVE_LIMITS.perProcess; n++)
     live.join(listener({ account: `user_${n}` }), new Reader());
   expect(live.join(listener({ account: 'user_last' }), new Reader())).toBe('full');
+});
+
+test('who asks once is told how things are, and of nobody else is anything asked or told', async () => {
+  const other = new Reader();
+  live.join(listener({ account: 'user_b', consumerId: 'cons_b' }), other);
+  const before = other.text;
+  const text = await live.once(listener({ topics: new Set(['balance', 'incidents'] as const) }));
+  expect(text).toBe('event: balance\ndata: {"total_usd":"1"}\n\nevent: incidents\ndata: {"open":[]}\n\n');
+  expect(asked).toEqual([['cons_a']]);
+  expect(other.text).toBe(before);
+  expect(live.size).toBe(1);
 });
 
 test('a market that nobody looks at is asked nothing', async () => {

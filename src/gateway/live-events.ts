@@ -8,8 +8,8 @@ import { Rounds } from '#kit/rounds.ts';
  * event and the market one question, and a market that nobody looks at is asked nothing.
  *
  * Everything is bounded: streams of one account, of the process, the bytes that wait for a slow reader (who is dropped: its
- * page comes back by itself and begins anew), and the life of a stream, so that whoever lost its right to it is soon asked
- * for it again.
+ * page comes back by itself and begins anew), and the life of a stream. A stream ends within a round of the session or the key
+ * that it was opened with.
  */
 export const TOPICS = ['balance', 'usage', 'nodes', 'incidents', 'settlement', 'operator'] as const;
 export type Topic = (typeof TOPICS)[number];
@@ -21,6 +21,10 @@ export interface Listener {
   readonly consumerId: string | undefined;
   readonly providerId: string | undefined;
   readonly isOperator: boolean;
+  /** The session that it came with, which may end meanwhile. */
+  readonly sessionId: string | undefined;
+  /** Whether the key that it came with, if any, may still do what it might. */
+  readonly keyHolds: () => boolean;
   readonly topics: ReadonlySet<Topic>;
 }
 
@@ -35,6 +39,8 @@ export interface EventSink {
 
 /** What things are now. Each is asked at most once in a round, for all who listen. */
 export interface LiveSources {
+  /** Those that last, and whether their users are operators. */
+  sessions(ids: readonly string[]): Promise<ReadonlyMap<string, { isOperator: boolean }>>;
   balances(consumerIds: readonly string[]): Promise<ReadonlyMap<string, object>>;
   usage(consumerIds: readonly string[]): Promise<ReadonlyMap<string, object>>;
   nodes(providerIds: readonly string[]): ReadonlyMap<string, object>;
@@ -64,6 +70,8 @@ const ROUND_EVERY_MS = 2_000;
 interface Stream {
   readonly listener: Listener;
   readonly sink: EventSink;
+  /** Told how things are, and not kept. */
+  readonly isOnce: boolean;
   readonly beganAtMs: number;
   /** What it was told last, by topic. */
   readonly told: Map<Topic, string>;
@@ -101,17 +109,37 @@ export class LiveEvents {
     for (const stream of this.#streams) if (stream.listener.account === listener.account) own += 1;
     if (own >= this.#limits.perAccount) return 'full';
     const nowMs = this.#clock.nowMs();
-    const stream: Stream = { listener, sink, beganAtMs: nowMs, told: new Map(), wroteAtMs: nowMs };
+    const stream = { listener, sink, isOnce: false, beganAtMs: nowMs, told: new Map(), wroteAtMs: nowMs };
     this.#streams.add(stream);
     // How long a page waits before it comes back, and that there is a stream at all.
     sink.write('retry: 3000\n\n');
     return () => this.#streams.delete(stream);
   }
 
+  /** How things are for this listener, in the form of a stream. Nobody else is asked about, or told. */
+  async once(listener: Listener): Promise<string> {
+    let text = '';
+    const sink: EventSink = {
+      write: (more) => {
+        text += more;
+      },
+      waitingBytes: 0,
+      end: () => undefined,
+    };
+    const nowMs = this.#clock.nowMs();
+    const isOnce = true;
+    await this.#tellAll([{ listener, sink, isOnce, beganAtMs: nowMs, told: new Map(), wroteAtMs: nowMs }]);
+    return text;
+  }
+
   /** Tells everybody what is not as it was told. */
   async round(): Promise<void> {
     this.#sweep();
-    const streams = [...this.#streams];
+    await this.#endThoseWithoutRight();
+    await this.#tellAll([...this.#streams]);
+  }
+
+  async #tellAll(streams: readonly Stream[]): Promise<void> {
     if (streams.length === 0) return;
     const wanted = (topic: Topic): Stream[] => streams.filter(({ listener }) => listener.topics.has(topic));
     const sources = this.#sources;
@@ -158,7 +186,7 @@ export class LiveEvents {
 
   #tell(stream: Stream, topic: Topic, answer: object): void {
     // It may have left while the answer was found.
-    if (!this.#streams.has(stream)) return;
+    if (!stream.isOnce && !this.#streams.has(stream)) return;
     const text = JSON.stringify(answer);
     if (stream.told.get(topic) === text) return;
     stream.told.set(topic, text);
@@ -173,6 +201,22 @@ export class LiveEvents {
     }
     stream.wroteAtMs = this.#clock.nowMs();
     stream.sink.write(text);
+  }
+
+  async #endThoseWithoutRight(): Promise<void> {
+    const ids = new Set<string>();
+    for (const { listener } of this.#streams)
+      if (listener.sessionId !== undefined) ids.add(listener.sessionId);
+    const asked = [...this.#streams];
+    const lasting = ids.size === 0 ? undefined : await this.#sources.sessions([...ids]);
+    for (const stream of asked) {
+      const { sessionId, isOperator, keyHolds } = stream.listener;
+      const session = sessionId === undefined ? undefined : lasting?.get(sessionId);
+      const holds =
+        sessionId === undefined ? keyHolds() : session !== undefined && session.isOperator === isOperator;
+      if (holds || !this.#streams.delete(stream)) continue;
+      stream.sink.end('in-order');
+    }
   }
 
   /** Ends what is old, and shows the others that there is still somebody. */

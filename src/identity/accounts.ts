@@ -4,14 +4,16 @@ import type { ProviderState } from '#domain/party.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Randomness } from '#kit/random.ts';
-import type { Sealed } from '#kit/sealed.ts';
+import { Sealed } from '#kit/sealed.ts';
 import { noteEvent } from './account-events.ts';
 import { insertKey, makeKey } from './keys.ts';
 import type { Passwords } from './passwords.ts';
 import { insertProvider } from './providers.ts';
-import type { SecondFactors } from './second-factors.ts';
+import { type BegunFactor, removeFactor, type SecondFactors } from './second-factors.ts';
 import {
+  endSessions,
   hashSession,
+  lastingSessions,
   looksLikeSession,
   type OpenSession,
   openSessions,
@@ -94,6 +96,24 @@ export class Accounts {
   }
 
   /**
+   * Does something for whoever knows this user's password, in one transaction that a change of it waits for. A session is not
+   * enough for what could lock its owner out: it may be stolen.
+   */
+  async #withPassword<T>(
+    userId: string,
+    password: Sealed<string>,
+    act: (sql: Sql) => Promise<T>,
+  ): Promise<T | 'refused'> {
+    const { database, passwords } = this.#parts;
+    const [row] = await database.sql<{ password_hash: string }[]>`
+      select password_hash from users where id = ${userId}`;
+    if (!(await passwords.matches(row?.password_hash, password.open())) || !row) return 'refused';
+    return await database.transaction(async (sql) =>
+      (await isStill(sql, userId, row.password_hash)) ? await act(sql) : 'refused',
+    );
+  }
+
+  /**
    * A new session, or `refused`: for a wrong password and for an unknown address alike, after the same time. Whoever has a
    * second factor needs a code of it too: `code-missing` and `code-wrong` are only said to who knew the password.
    */
@@ -109,9 +129,7 @@ export class Accounts {
     const at = clock.wallMs();
     return await database.transaction(async (inner) => {
       // A password that was changed while we compared the old one must not open a session.
-      const [same] = await inner`
-        select id from users where id = ${user.id} and password_hash = ${row.password_hash} for share`;
-      if (!same) return 'refused' as const;
+      if (!(await isStill(inner, user.id, row.password_hash))) return 'refused' as const;
       const checked = await factors.check(inner, user.id, person.code);
       if (checked === 'missing') return 'code-missing' as const;
       if (checked === 'wrong') return 'code-wrong' as const;
@@ -132,6 +150,12 @@ export class Accounts {
       where s.hash = decode(${hashSession(secret)}, 'hex') and s.ended_at is null
         and s.expires_at > ${new Date(this.#parts.clock.wallMs())}`;
     return row && { user: userOfRow(row), sessionId: row.session_id, isSuspended: row.is_suspended };
+  }
+
+  /** Those of these sessions that last now, and whether their users are operators. */
+  async lastingSessions(ids: readonly string[]): Promise<Map<string, { isOperator: boolean }>> {
+    const { database, clock } = this.#parts;
+    return await lastingSessions(database, { ids, at: clock.wallMs() });
   }
 
   /** Ends a session. Ending it twice keeps the first moment. */
@@ -159,9 +183,7 @@ export class Accounts {
         update users set password_hash = ${next}, password_set_at = ${new Date(at)}
         where id = ${change.userId} and password_hash = ${row.password_hash} returning id`;
       if (!changed) return false;
-      await sql`
-        update sessions set ended_at = ${new Date(at)}
-        where user_id = ${change.userId} and id <> ${change.sessionId} and ended_at is null`;
+      await endSessions(sql, { userId: change.userId, but: change.sessionId, at });
       await noteEvent(sql, { at, actor: change.userId, what: 'password-changed', about: change.userId });
       return true;
     });
@@ -244,11 +266,36 @@ export class Accounts {
 
   /** Ends every session of this user but one. Answers how many. */
   async endOtherSessions(userId: string, sessionId: string): Promise<number> {
-    const at = new Date(this.#parts.clock.wallMs());
-    const ended = await this.#parts.database.sql`
-      update sessions set ended_at = ${at}
-      where user_id = ${userId} and id <> ${sessionId} and ended_at is null and expires_at > ${at} returning id`;
-    return ended.length;
+    const { database, clock } = this.#parts;
+    return await endSessions(database.sql, { userId, but: sessionId, at: clock.wallMs() });
+  }
+
+  /** Begins a second factor, for the password (`SecondFactors.begin`). */
+  async beginSecondFactor(begin: {
+    user: Pick<User, 'id' | 'email'>;
+    password: Sealed<string>;
+  }): Promise<BegunFactor | 'enabled' | 'refused'> {
+    const { user, password } = begin;
+    return await this.#withPassword(user.id, password, (sql) => this.#parts.factors.begin(sql, user));
+  }
+
+  /**
+   * Turns the second factor on, for the password and a first code of it. Every other session ends: whoever has one got in
+   * without a code. Answers the recovery codes, this once.
+   */
+  async confirmSecondFactor(confirm: {
+    userId: string;
+    sessionId: string;
+    password: Sealed<string>;
+    code: string;
+  }): Promise<Sealed<string[]> | 'wrong' | 'unknown' | 'refused'> {
+    const { factors, clock } = this.#parts;
+    const { userId, sessionId, password, code } = confirm;
+    return await this.#withPassword(userId, password, async (sql) => {
+      const codes = await factors.confirm(sql, userId, code);
+      if (codes instanceof Sealed) await endSessions(sql, { userId, but: sessionId, at: clock.wallMs() });
+      return codes;
+    });
   }
 
   /** Takes a user's second factor away, for its password and a code of it. */
@@ -257,16 +304,13 @@ export class Accounts {
     password: Sealed<string>;
     code: string;
   }): Promise<'removed' | 'refused' | 'code-wrong' | 'none'> {
-    const { database, passwords, factors } = this.#parts;
+    const { factors, clock } = this.#parts;
     const { userId, password, code } = change;
-    const [row] = await database.sql<{ password_hash: string }[]>`
-      select password_hash from users where id = ${userId}`;
-    if (!(await passwords.matches(row?.password_hash, password.open()))) return 'refused';
-    return await database.transaction(async (sql) => {
+    return await this.#withPassword(userId, password, async (sql) => {
       const checked = await factors.check(sql, userId, code);
       if (checked === 'none') return 'none';
       if (checked !== 'right') return 'code-wrong';
-      await factors.remove(sql, userId, userId);
+      await removeFactor(sql, { userId, actor: userId, at: clock.wallMs() });
       return 'removed';
     });
   }
@@ -331,6 +375,32 @@ export async function setOperator(
     const what = change.isOperator ? 'made-operator' : 'operator-no-more';
     await noteEvent(sql, { at: change.at, actor: change.actor, what, about: user.id });
     return true;
+  });
+}
+
+/** Keeps a password as it was checked until the transaction ends. False when it was changed meanwhile. */
+async function isStill(sql: Sql, userId: string, passwordHash: string): Promise<boolean> {
+  const [same] = await sql`
+    select from users where id = ${userId} and password_hash = ${passwordHash} for share`;
+  return same !== undefined;
+}
+
+/**
+ * Takes a user's second factor away, for whoever runs the market: its owner lost the device and the recovery codes. Every
+ * session of the user ends, because the device that was lost may have one.
+ */
+export async function dropSecondFactor(
+  database: Database,
+  drop: { email: string; actor: string; at: number },
+): Promise<'dropped' | 'none' | 'unknown'> {
+  return await database.transaction(async (sql) => {
+    const [user] = await sql<{ id: string }[]>`
+      select id from users where email_key = ${emailKey(drop.email)} for update`;
+    if (!user) return 'unknown' as const;
+    const { actor, at } = drop;
+    if (!(await removeFactor(sql, { userId: user.id, actor, at }))) return 'none' as const;
+    await endSessions(sql, { userId: user.id, at });
+    return 'dropped' as const;
   });
 }
 

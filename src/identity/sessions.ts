@@ -45,6 +45,19 @@ export async function startSession(
   return { id: session.id, secret: new Sealed(secret), expiresAt: session.expiresAt };
 }
 
+/** Ends the sessions of a user that last, all or all but one. Answers how many. */
+export async function endSessions(
+  sql: Sql,
+  which: { userId: string; but?: string; at: number },
+): Promise<number> {
+  const at = new Date(which.at);
+  const ended = await sql`
+    update sessions set ended_at = ${at}
+    where user_id = ${which.userId} and id <> ${which.but ?? ''} and ended_at is null and expires_at > ${at}
+    returning id`;
+  return ended.length;
+}
+
 /** A session as its user sees it. */
 export interface OpenSession {
   readonly id: string;
@@ -76,6 +89,17 @@ export async function openSessions(
 }
 
 const LISTED = 200;
+
+/** Those of these sessions that last, and whether their users are operators. */
+export async function lastingSessions(
+  database: Database,
+  which: { ids: readonly string[]; at: number },
+): Promise<Map<string, { isOperator: boolean }>> {
+  const rows = await database.sql<{ id: string; is_operator: boolean }[]>`
+    select s.id, u.is_operator from sessions s join users u on u.id = s.user_id
+    where s.id = any(${[...which.ids]}) and s.ended_at is null and s.expires_at > ${new Date(which.at)}`;
+  return new Map(rows.map(({ id, is_operator: isOperator }) => [id, { isOperator }]));
+}
 
 /** Could this text be a session's secret? */
 export function looksLikeSession(text: string): boolean {

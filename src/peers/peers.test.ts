@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CHAT_ONLY } from '#domain/operation.ts';
 import type { Hub } from '#hub/hub.ts';
@@ -5,12 +7,13 @@ import { type AttemptEnd, type Job, ONE_ANSWER } from '#hub/link.ts';
 import { Presence } from '#hub/registry.ts';
 import { systemClock } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
-import { silentLog } from '#kit/log.ts';
+import { type Logger, silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { FakeLink } from '#support/fake-link.ts';
 import { MODEL, testHub } from '#support/test-hub.ts';
-import { aboutLink, Peers } from './peers.ts';
+import { VirtualClock } from '#support/virtual-clock.ts';
+import { aboutLink, Peers, type PeersParts } from './peers.ts';
 
 // Two hubs in one process with real sockets between them; agents are links whose every move the test makes.
 
@@ -24,7 +27,12 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-async function side(instance: string, among: Map<string, string>, secret = 'one'): Promise<Side> {
+async function side(
+  instance: string,
+  among: Map<string, string>,
+  secret = 'one',
+  more: Partial<PeersParts> = {},
+): Promise<Side> {
   const { hub } = testHub(systemClock);
   const peers = await Peers.open({
     hub,
@@ -37,6 +45,7 @@ async function side(instance: string, among: Map<string, string>, secret = 'one'
     clock: systemClock,
     ids: idMaker(systemClock, systemRandomness),
     log: silentLog,
+    ...more,
   });
   among.set(instance, aboutLink(peers.url));
   closers.push(async () => {
@@ -321,5 +330,119 @@ describe('gateways', () => {
     const candidate = await candidateAt(a);
     b.peers.leave();
     await expect.poll(() => candidate.draining).toBe(true);
+  });
+});
+
+// ------------------------------------------------------------------------------------------------------- liars
+
+/** Listens, and passes every byte on to `to` and back. Counts who came, and what came of it. */
+async function relay(to: () => string) {
+  const seen = { came: 0, over: 0 };
+  const server = createServer((near) => {
+    seen.came += 1;
+    const far = connect(Number(new URL(to()).port), '127.0.0.1');
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    near.pipe(far).pipe(near);
+    far.once('close', () => {
+      seen.over += 1;
+      near.destroy();
+    });
+    near.once('close', () => far.destroy());
+    closers.push(async () => {
+      near.destroy();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closers.push(() => new Promise((resolve) => server.close(resolve)));
+  return { seen, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+/** A socket to the private port that says this and no more. */
+async function stranger({ peers }: Side, says = '') {
+  const socket = connect(Number(new URL(peers.url).port), '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.resume();
+  const closed = once(socket, 'close');
+  closers.push(async () => {
+    socket.destroy();
+  });
+  if (says !== '') socket.write(says);
+  return { closed };
+}
+
+const UPGRADE = [
+  'GET / HTTP/1.1',
+  'host: x',
+  'connection: upgrade',
+  'upgrade: websocket',
+  'sec-websocket-version: 13',
+  'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==',
+  '\r\n',
+].join('\r\n');
+
+describe('a Redis that lies', () => {
+  test('has no gateway prove itself through a third party that stands between the two', async () => {
+    const among = new Map<string, string>();
+    const b = await side('b', among);
+    const between = await relay(() => b.peers.url);
+    // What `a` reads in Redis is not what `b` wrote there.
+    const a = await side('a', new Map([['b', aboutLink(between.url)]]));
+    await expect.poll(() => between.seen.over, { timeout: 5_000 }).toBeGreaterThan(1);
+    expect([a.peers.linked, b.peers.linked]).toEqual([[], []]);
+    // The truth links them.
+    const c = await side('aa', among);
+    await expect.poll(() => [b.peers.linked, c.peers.linked]).toEqual([['aa'], ['b']]);
+  });
+
+  test('has no gateway that is reached over TLS dial another without', async () => {
+    const target = await relay(() => 'ws://127.0.0.1:9');
+    const warned: unknown[] = [];
+    const log = { ...silentLog, warn: (about: unknown) => warned.push(about) } as unknown as Logger;
+    const among = new Map([['b', aboutLink(target.url)]]);
+    const a = await side('a', among, 'one', { url: 'wss://a.example:8082', log });
+    await expect.poll(() => warned).toEqual([{ gateway: 'b', address: target.url }]);
+    // Over TLS it is dialled, also where that fails.
+    among.set('b', aboutLink(target.url.replace('ws:', 'wss:')));
+    await expect.poll(() => target.seen.came).toBeGreaterThan(0);
+    expect(a.peers.linked).toEqual([]);
+  });
+});
+
+describe('the private port', () => {
+  test('lets nobody stay who does not show who it is: silent, slow with its head, or silent after it', async () => {
+    const clock = new VirtualClock();
+    const b = await side('b', new Map(), 'one', { clock });
+    const all = [
+      await stranger(b),
+      await stranger(b, 'GET / HTTP/1.1\r\nhost: x\r\n'),
+      await stranger(b, UPGRADE),
+    ];
+    await expect.poll(() => b.peers.strangers).toBe(3);
+    await clock.advance(5_001);
+    await Promise.all(all.map(({ closed }) => closed));
+    expect(b.peers.strangers).toBe(0);
+  });
+
+  test.each([
+    ['one address', { perAddress: 3 }],
+    ['all addresses together', { inAll: 3 }],
+  ])('has room for few strangers of %s, and a gateway comes through all the same', async (_of, strangers) => {
+    const among = new Map<string, string>();
+    const b = await side('b', among, 'one', { strangers: { ...strangers, withinMs: 60_000 } });
+    const oldest = await stranger(b);
+    await expect.poll(() => b.peers.strangers).toBe(1);
+    const others = [await stranger(b), await stranger(b)];
+    await expect.poll(() => b.peers.strangers).toBe(3);
+    const a = await side('a', among);
+    await oldest.closed;
+    await expect.poll(() => [a.peers.linked, b.peers.linked]).toEqual([['b'], ['a']]);
+    expect(b.peers.strangers).toBe(2);
+    // Whoever has shown itself takes no stranger's place and loses none to one.
+    const more = [await stranger(b), await stranger(b), await stranger(b)];
+    await Promise.all(others.map(({ closed }) => closed));
+    await expect.poll(() => b.peers.strangers).toBe(3);
+    expect(a.peers.linked).toEqual(['b']);
+    expect(more).toHaveLength(3);
   });
 });

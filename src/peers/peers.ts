@@ -11,11 +11,15 @@ import { PEER_PAYLOAD_BYTES_MAX } from './frames.ts';
 import { challengeSchema, isMac, type Meeting, macOf, proofSchema, welcomeSchema } from './handshake.ts';
 import { PeerLink } from './peer-link.ts';
 import { RemoteNodes } from './remote-nodes.ts';
+import { type StrangerLimits, Strangers } from './strangers.ts';
 
 /**
  * The private links of this gateway: one to each other gateway. Of two, the one whose instance comes first in the alphabet
  * dials; the link is used both ways. Who else is there, and where, is what `members` says (Redis has it); a link that
  * stands needs nobody to stand.
+ *
+ * What Redis says is not believed where it matters: a proof holds for the address that was dialled alone, and a gateway that
+ * is reached over TLS itself dials others over nothing less.
  *
  * A link that says nothing for six seconds is taken for dead: a gateway that was cut off, or stands still, holds nobody up
  * for longer than that.
@@ -28,6 +32,9 @@ export class Peers {
   readonly #links = new Map<string, { link: PeerLink; transport: WsTransport }>();
   readonly #dialling = new Set<string>();
   readonly #open = new Set<Socket>();
+  readonly #strangers: Strangers;
+  /** Addresses that are not dialled, as they were last complained of, by instance. */
+  readonly #refused = new Map<string, string>();
   readonly #ticker: Timer;
   #leaving = false;
   #closed = false;
@@ -49,11 +56,13 @@ export class Peers {
   private constructor(parts: PeersParts) {
     this.#parts = parts;
     this.#nodes = new RemoteNodes({ registry: parts.hub.registry, clock: parts.clock });
-    this.#http = createServer((_request, response) => {
+    this.#strangers = new Strangers(parts.clock, { ...STRANGERS, ...parts.strangers });
+    this.#http = createServer({ maxHeaderSize: ANONYMOUS_BYTES_MAX }, (_request, response) => {
       response.writeHead(404, { connection: 'close' });
       response.end();
     });
     this.#http.on('connection', (socket: Socket) => {
+      this.#strangers.enter(socket);
       this.#open.add(socket);
       socket.once('close', () => this.#open.delete(socket));
     });
@@ -70,6 +79,11 @@ export class Peers {
   /** The gateways that are linked to this one. */
   get linked(): string[] {
     return [...this.#links.keys()];
+  }
+
+  /** Sockets of the private port that have not shown who they are. */
+  get strangers(): number {
+    return this.#strangers.size;
   }
 
   /** Jobs of other gateways that are under way here. */
@@ -104,8 +118,22 @@ export class Peers {
       if (instance <= own || this.#links.has(instance) || this.#dialling.has(instance) || this.#closed)
         continue;
       const url = urlOf(about);
-      if (url !== undefined) this.#dial(instance, url);
+      if (url !== undefined && this.#mayDial(instance, url)) this.#dial(instance, url);
     }
+  }
+
+  /** A gateway that others reach over TLS is not talked into less by what stands in Redis. */
+  #mayDial(instance: string, url: string): boolean {
+    if (!this.#parts.url?.startsWith('wss:') || url.startsWith('wss:')) return true;
+    if (this.#refused.get(instance) !== url) {
+      if (this.#refused.size >= REFUSED_MAX) this.#refused.clear();
+      this.#refused.set(instance, url);
+      this.#parts.log.warn(
+        { gateway: instance, address: url },
+        'Another gateway is said to be reached without TLS, and this one is reached over it: not dialled.',
+      );
+    }
+    return false;
   }
 
   #dial(instance: string, url: string): void {
@@ -128,11 +156,17 @@ export class Peers {
       const { ids, secret, instance: own } = this.#parts;
       const nonce = ids('nonce');
       let meeting: Meeting | undefined;
-      this.#meet(ws, transport, (said) => {
+      this.#meet(ws, transport, undefined, (said) => {
         if (!meeting) {
           const challenge = challengeSchema.parse(said);
           if (challenge.from !== instance) return 'nobody we know';
-          meeting = { listener: instance, dialler: own, listenerNonce: challenge.nonce, diallerNonce: nonce };
+          meeting = {
+            listener: instance,
+            dialler: own,
+            listenerNonce: challenge.nonce,
+            diallerNonce: nonce,
+            address: url,
+          };
           transport.send(
             JSON.stringify({ type: 'proof', from: own, nonce, mac: macOf('proof', secret, meeting) }),
           );
@@ -146,7 +180,7 @@ export class Peers {
 
   #upgraded(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => socket.destroy());
-    if (this.#closed || this.#open.size > SOCKETS_MAX) {
+    if (this.#closed) {
       socket.destroy();
       return;
     }
@@ -154,13 +188,14 @@ export class Peers {
       const transport = this.#transportOf(ws, socket, socket.remoteAddress ?? 'unknown');
       const { ids, secret, instance: own } = this.#parts;
       const nonce = ids('nonce');
-      this.#meet(ws, transport, (said) => {
+      this.#meet(ws, transport, socket, (said) => {
         const proof = proofSchema.parse(said);
         const meeting: Meeting = {
           listener: own,
           dialler: proof.from,
           listenerNonce: nonce,
           diallerNonce: proof.nonce,
+          address: this.url,
         };
         if (!isMac(proof.mac, macOf('proof', secret, meeting)) || proof.from === own) return 'nobody we know';
         transport.send(JSON.stringify({ type: 'welcome', mac: macOf('welcome', secret, meeting) }));
@@ -180,8 +215,16 @@ export class Peers {
     });
   }
 
-  /** The handshake, and then the link. `step` answers who the other side is, once that is shown. */
-  #meet(ws: WebSocket, transport: WsTransport, step: (said: unknown) => Shown): void {
+  /**
+   * The handshake, and then the link. `step` answers who the other side is, once that is shown; `stranger` is the socket of
+   * one that came by itself.
+   */
+  #meet(
+    ws: WebSocket,
+    transport: WsTransport,
+    stranger: Socket | undefined,
+    step: (said: unknown) => Shown,
+  ): void {
     const { clock, log } = this.#parts;
     let link: PeerLink | undefined;
     let heardMs = clock.nowMs();
@@ -218,6 +261,7 @@ export class Peers {
           return;
         }
         transport.trust();
+        if (stranger) this.#strangers.leave(stranger);
         link = this.#linked(shown.gateway, transport);
       },
       drained: () => link?.drained(),
@@ -283,6 +327,8 @@ export interface PeersParts {
   readonly url: string | undefined;
   /** Every gateway by its instance, with what it says of itself (`aboutLink`). */
   readonly members: () => Iterable<readonly [string, string]>;
+  /** What differs from the usual bounds of sockets that have not shown who they are. */
+  readonly strangers?: Partial<StrangerLimits>;
   readonly clock: Clock;
   readonly ids: IdMaker;
   readonly log: Logger;
@@ -315,4 +361,5 @@ const REDIAL_MS = 500;
 const PING_MS = 2_000;
 const SILENT_MS = 6_000;
 const ANONYMOUS_BYTES_MAX = 8_192;
-const SOCKETS_MAX = 1_024;
+const STRANGERS: StrangerLimits = { perAddress: 64, inAll: 256, withinMs: HANDSHAKE_MS };
+const REFUSED_MAX = 1_000;

@@ -11,15 +11,17 @@ const money = z.string().regex(/^-?\d+(\.\d+)?$/);
 
 // ------------------------------------------------------------------------------------------------ signing in
 
-export const factorCodeRequest = z.object({ code: z.string().min(1).max(40) });
-export const factorRemovalRequest = z.object({
-  password: z.string().min(1).max(200),
-  code: z.string().min(1).max(40),
-});
+/** A session alone, which may be stolen, changes nothing about signing in: each step takes the password. */
+export const factorBeginRequest = z.object({ password: z.string().min(1).max(200) });
+export const factorCodeRequest = factorBeginRequest.extend({ code: z.string().min(1).max(40) });
 export const factorAnswer = z.strictObject({
   enabled: z.boolean(),
   since: time.nullable(),
   recovery_codes_left: count,
+  /** When somebody who knew the password showed a wrong code last. */
+  last_wrong_code_at: time.nullable(),
+  /** Until then no code of the authenticator is looked at; recovery codes are. */
+  locked_until: time.nullable(),
 });
 /** To be shown as a QR code and as text, this once. */
 export const factorBeginAnswer = z.strictObject({

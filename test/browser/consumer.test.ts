@@ -250,6 +250,7 @@ describe('a consumer', () => {
       const email = 'factor@example.org';
       await signUp(someone, email);
       await someone.open('/account/security');
+      await page.getByLabel('Your password').fill(PASSWORD);
       await page.getByRole('button', { name: 'Turn it on' }).click();
       await dialog(page).getByText('Enter it by hand').click();
       const secret = Secret.fromBase32(await dialog(page).locator('[data-secret]').innerText());

@@ -43,8 +43,18 @@ async function listen(headers: Record<string, string>, topics: string) {
         text += String(value);
       }
     },
+    get text() {
+      return text;
+    },
     leave: () => answer.body.destroy(),
   };
+}
+
+/** The topics that are told to who asks once. */
+async function told(headers: Record<string, string>, topics: string): Promise<string[]> {
+  const answer = await request(`${market.url}/api/v1/events?topics=${topics}&once=true`, { headers });
+  expect(answer.statusCode).toBe(200);
+  return [...(await answer.body.text()).matchAll(/^event: (\w+)$/gm)].map(([, topic]) => topic as string);
 }
 
 test('a page hears of its balance as it changes, by its cookie', async () => {
@@ -68,6 +78,63 @@ test('a key hears what its owner may, a provider of its nodes', async () => {
   const stream = await listen({ authorization: `Bearer ${provider.key}` }, 'nodes');
   expect(nodesEvent.parse(await stream.until('nodes', 1)).online).toBe(0);
   stream.leave();
+});
+
+test('a key that may do less than its owner hears nothing of its money or use', async () => {
+  const consumer = await signUp('team');
+  const headers = { cookie: consumer.cookie, 'x-cygnet-request': '1' };
+  for (const limit of [
+    { models: [market.aModel().id] },
+    { cap_day_usd: '1' },
+    { addresses: ['127.0.0.1'] },
+  ]) {
+    const made = await visit(`${market.url}/api/v1/user/me/keys`, {
+      headers,
+      body: { name: 'less', ...limit },
+    });
+    expect(made.status).toBe(201);
+    const scoped = { authorization: `Bearer ${made.json.api_key}` };
+    const stream = await listen(scoped, 'balance,usage,incidents');
+    await stream.until('incidents', 1);
+    expect(stream.text).not.toContain('event: balance');
+    stream.leave();
+    expect(await told(scoped, 'balance,usage,settlement')).toEqual(['settlement']);
+  }
+  expect(await told({ authorization: `Bearer ${consumer.key}` }, 'balance,usage')).toEqual([
+    'balance',
+    'usage',
+  ]);
+});
+
+test('a stream ends with the session or the key that it was opened with', async () => {
+  const consumer = await signUp('leaves');
+  const headers = { cookie: consumer.cookie, 'x-cygnet-request': '1' };
+  const made = await visit(`${market.url}/api/v1/user/me/keys`, { headers, body: { name: 'brief' } });
+  const byKey = await listen({ authorization: `Bearer ${made.json.api_key}` }, 'balance');
+  const bySession = await listen({ cookie: consumer.cookie }, 'balance');
+  await byKey.until('balance', 1);
+  await bySession.until('balance', 1);
+  const over = [
+    await visit(`${market.url}/api/v1/user/me/keys/${made.json.key.id}`, { method: 'DELETE', headers }),
+    await visit(`${market.url}/api/v1/user/logout`, { method: 'POST', headers }),
+  ];
+  expect(over.map(({ status }) => status)).toEqual([200, 200]);
+  for (const stream of [byKey, bySession])
+    await expect(stream.until('balance', 2)).rejects.toThrow('The stream ended');
+});
+
+test('who asks how things are is answered at once, and not without end', async () => {
+  const consumer = await signUp('asks');
+  const headers = { authorization: `Bearer ${consumer.key}` };
+  const other = await listen({ cookie: (await signUp('waits')).cookie }, 'incidents');
+  expect(await told(headers, 'balance,incidents')).toEqual(['balance', 'incidents']);
+  const all = await Promise.all(
+    Array.from({ length: 40 }, () =>
+      visit(`${market.url}/api/v1/events?topics=incidents&once=true`, { headers }),
+    ),
+  );
+  expect(all.filter(({ status }) => status === 429).length).toBeGreaterThan(0);
+  other.leave();
 });
 
 test('nobody hears anything without a session or a key', async () => {

@@ -156,6 +156,20 @@ test('movements tell what came in and, day by day, what was used', async () => {
   expect((await ask('movements?format=csv')).text).toMatch(/^id,kind,at,amount_usd\r\n/);
 });
 
+test('readings of usage are not made without end, and one account slows down no other', async () => {
+  const hasty = await person('hasty');
+  const paths = ['overview?duration=90d', 'usage/by', 'requests', 'requests/req_none', 'movements'];
+  const asked = await Promise.all(
+    Array.from({ length: 120 }, (_, n) => paths[n % paths.length] as string).map(async (path) => ({
+      path,
+      status: (await ask(path, hasty)).status,
+    })),
+  );
+  const slowed = asked.filter(({ status }) => status === 429);
+  expect(new Set(slowed.map(({ path }) => path))).toEqual(new Set(paths));
+  expect((await ask('requests')).status).toBe(200);
+});
+
 test('a stretch that ends before it begins is refused', async () => {
   const answered = await ask('usage/by?from=2026-11-02T00:00:00Z&until=2026-11-01T00:00:00Z');
   expect(answered.status).toBe(400);

@@ -272,7 +272,11 @@ async function callerFor(
     }
     if (kind === 'provider' && (rooms.providers.find(key.ownerId)?.state ?? 'removed') === 'removed')
       throw new Fault('key-revoked');
-    return { key };
+    const keyHolds = (): boolean => {
+      const now = rooms.keys.find(token ?? '');
+      return typeof now !== 'string' && (now.scope === undefined || key.scope !== undefined);
+    };
+    return { key, keyHolds };
   }
   if (token === undefined) throw new Fault('session-missing');
   const found = await rooms.accounts.userOfSession(token);

@@ -13,9 +13,15 @@ import {
 import { type Listener, type LiveSources, TOPICS, type Topic } from '../live-events.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
+import { Throttle } from './throttle.ts';
 
-/** The stream of what changes: for a session its user's topics, for a key its owner's. */
+/**
+ * The stream of what changes: for a session its user's topics, for a key its owner's. A key that may do less than its owner
+ * hears nothing of the account's money and use: it was given to somebody who is trusted with less.
+ */
 export function eventRoutes(rooms: ConsoleRooms): Route[] {
+  // Whoever asks how things are asks the database at once.
+  const looks = new Throttle({ burst: 30, everyMs: 2_000 });
   return [
     route(
       'GET /api/v1/events',
@@ -24,7 +30,7 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
         const wanted = visit.query.topics ?? TOPICS;
         const { consumerId, providerId, isOperator } = visit.parties;
         const may = (topic: Topic): boolean => {
-          if (topic === 'balance' || topic === 'usage') return consumerId !== undefined;
+          if (topic === 'balance' || topic === 'usage') return consumerId !== undefined && !visit.isScoped;
           if (topic === 'nodes') return providerId !== undefined;
           return topic !== 'operator' || isOperator;
         };
@@ -34,14 +40,21 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
           consumerId,
           providerId,
           isOperator,
+          sessionId: visit.sessionIfAny,
+          keyHolds: visit.keyHolds,
           topics: new Set(wanted.filter(may)),
         };
+        if (visit.query.once === 'true') {
+          looks.take(listener.account, rooms.clock.nowMs());
+          visit.reply.type(EVENT_STREAM);
+          return await rooms.live.once(listener);
+        }
         const { raw } = visit.reply;
         const leave = rooms.live.join(listener, {
           write: (text) => {
             if (!raw.headersSent) {
               raw.writeHead(200, {
-                'content-type': 'text/event-stream; charset=utf-8',
+                'content-type': EVENT_STREAM,
                 'cache-control': 'no-store',
                 'x-content-type-options': 'nosniff',
                 // Proxies that gather answers would hold events back.
@@ -67,11 +80,6 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
         }
         visit.reply.hijack();
         raw.once('close', leave);
-        if (visit.query.once === 'true') {
-          await rooms.live.round();
-          leave();
-          raw.end();
-        }
         return undefined;
       },
     ),
@@ -82,12 +90,13 @@ export function eventRoutes(rooms: ConsoleRooms): Route[] {
 export function liveSources(
   rooms: Pick<
     ConsoleRooms,
-    'clock' | 'own' | 'registry' | 'incidents' | 'claims' | 'providerDesk' | 'funds' | 'audits'
+    'clock' | 'accounts' | 'own' | 'registry' | 'incidents' | 'claims' | 'providerDesk' | 'funds' | 'audits'
   >,
 ): LiveSources {
   const { clock, own } = rooms;
   const today = () => ({ from: dayStart(dayOf(clock.wallMs())), until: clock.wallMs() + 1 });
   return {
+    sessions: (ids) => rooms.accounts.lastingSessions(ids),
     balances: async (ids) => {
       const found = await own.balances(ids, { from: 0, until: 0 });
       return mapped(
@@ -156,6 +165,7 @@ export function liveSources(
   };
 }
 
+const EVENT_STREAM = 'text/event-stream; charset=utf-8';
 const NODES_MAX = 100;
 const PROVIDERS_LISTED = 1_000;
 

@@ -16,16 +16,22 @@ import {
 } from '#wire/dashboard.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route, type Visit } from './route.ts';
+import { Throttle } from './throttle.ts';
 
 /** A consumer's usage as its pages show it: over time, by what it was for, request by request, and its account's movements. */
 export function overviewRoutes(rooms: ConsoleRooms): Route[] {
   const { clock, own } = rooms;
   const forUser = { access: 'user', errors: 'text' } as const;
+  // Each reads up to 400 days of usage. A page asks three or four of them.
+  const reads = new Throttle({ burst: 60, everyMs: 1_000 });
+  const slowly = (visit: { actor: string }): void => reads.take(visit.actor, clock.nowMs());
   return [
     route(
       'GET /api/v1/user/me/overview',
       { ...forUser, query: overviewQuery },
-      async ({ user, query }): Promise<OverviewAnswer> => {
+      async (visit): Promise<OverviewAnswer> => {
+        slowly(visit);
+        const { user, query } = visit;
         const { duration } = query;
         const bucketMs = BUCKET_MS[query.bucket ?? BUCKET_OF[duration]];
         const durationMs = DURATION_MS[duration];
@@ -59,6 +65,7 @@ export function overviewRoutes(rooms: ConsoleRooms): Route[] {
       },
     ),
     route('GET /api/v1/user/me/usage/by', { ...forUser, query: usageByQuery }, async (visit) => {
+      slowly(visit);
       const { group, format } = visit.query;
       const stretch = stretchOf(visit.query, clock.wallMs());
       const rows = await own.grouped(visit.user.consumerId, stretch, group);
@@ -86,7 +93,9 @@ export function overviewRoutes(rooms: ConsoleRooms): Route[] {
     route(
       'GET /api/v1/user/me/requests',
       { ...forUser, query: requestsQuery },
-      async ({ user, query }): Promise<RequestsAnswer> => {
+      async (visit): Promise<RequestsAnswer> => {
+        slowly(visit);
+        const { user, query } = visit;
         const { model, key: keyId, outcome, before, limit } = query;
         const modelId = model === undefined ? undefined : (rooms.models.resolve(model)?.id ?? model);
         const lines = await own.requests(user.consumerId, {
@@ -102,7 +111,9 @@ export function overviewRoutes(rooms: ConsoleRooms): Route[] {
         return { requests: page.map(line), next: lines.length > limit ? (page.at(-1)?.id ?? null) : null };
       },
     ),
-    route('GET /api/v1/user/me/requests/:id', forUser, async ({ user, params }): Promise<RequestAnswer> => {
+    route('GET /api/v1/user/me/requests/:id', forUser, async (visit): Promise<RequestAnswer> => {
+      slowly(visit);
+      const { user, params } = visit;
       const found = await own.request(user.consumerId, params['id'] ?? '');
       if (!found)
         throw new Fault('thing-unknown', { outer: 'You made no such request, or it is not posted yet.' });
@@ -140,6 +151,7 @@ export function overviewRoutes(rooms: ConsoleRooms): Route[] {
       };
     }),
     route('GET /api/v1/user/me/movements', { ...forUser, query: movementsQuery }, async (visit) => {
+      slowly(visit);
       const { format, limit } = visit.query;
       const stretch = stretchOf(visit.query, clock.wallMs());
       const movements = await own.movements(visit.user.consumerId, stretch, limit);

@@ -64,6 +64,8 @@ export interface Caller {
   readonly user?: User | undefined;
   readonly sessionId?: string | undefined;
   readonly key?: KeyRecord | undefined;
+  /** Asks again about the key: it may be revoked or limited while a long answer is given. */
+  readonly keyHolds?: () => boolean;
 }
 
 /** One call under way. */
@@ -124,6 +126,21 @@ export class Visit<B = undefined, Q = undefined> {
       providerId: key?.kind === 'provider' ? key.ownerId : (user?.providerId ?? undefined),
       isOperator: user?.isOperator ?? false,
     };
+  }
+
+  /** Whether the caller is a key that may do less than its owner. */
+  get isScoped(): boolean {
+    return this.#caller.key?.scope !== undefined;
+  }
+
+  /** Whether a caller with a key may still do what it might when it came. */
+  get keyHolds(): () => boolean {
+    return this.#caller.keyHolds ?? (() => true);
+  }
+
+  /** The session of a caller that came with one. */
+  get sessionIfAny(): string | undefined {
+    return this.#caller.sessionId;
   }
 
   /** What the caller says it is: a browser's name, most often. */

@@ -4,8 +4,8 @@ import {
   type FactorAnswer,
   type FactorBeginAnswer,
   type FactorConfirmedAnswer,
+  factorBeginRequest,
   factorCodeRequest,
-  factorRemovalRequest,
 } from '#wire/dashboard.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
@@ -13,8 +13,8 @@ import { type Route, route } from './route.ts';
 export const CODE_REFUSED = 'This code is wrong, or was used before.';
 
 /**
- * A second factor of one's own account. Only a session may change it, never a key. `guard` slows down whoever guesses, as at
- * the door (`accounts.ts`).
+ * A second factor of one's own account. Only a session may change it, never a key, and only with the password: each account
+ * has one, and a session may be stolen. `guard` slows down whoever guesses, as at the door (`accounts.ts`).
  */
 export function secondFactorRoutes(
   { factors, accounts }: ConsoleRooms,
@@ -23,35 +23,50 @@ export function secondFactorRoutes(
   const forUser = { access: 'user', errors: 'text' } as const;
   return [
     route('GET /api/v1/user/me/second-factor', forUser, async ({ user }): Promise<FactorAnswer> => {
-      const { enabled, since, recoveryCodesLeft } = await factors.standing(user.id);
+      const { enabled, since, recoveryCodesLeft, lastWrongAt, lockedUntil } = await factors.standing(user.id);
       return {
         enabled,
-        since: since === undefined ? null : new Date(since).toISOString(),
+        since: isoOrNull(since),
         recovery_codes_left: recoveryCodesLeft,
+        last_wrong_code_at: isoOrNull(lastWrongAt),
+        locked_until: isoOrNull(lockedUntil),
       };
     }),
-    route('POST /api/v1/user/me/second-factor', forUser, async ({ user }): Promise<FactorBeginAnswer> => {
-      const begun = await factors.begin(user);
-      if (begun === 'enabled')
-        throw new Fault('conflict', { outer: 'This account has a second factor already.' });
-      return { secret: begun.secret.open(), uri: begun.uri.open() };
-    }),
+    route(
+      'POST /api/v1/user/me/second-factor',
+      { ...forUser, body: factorBeginRequest },
+      async ({ user, body, address }): Promise<FactorBeginAnswer> => {
+        const forgive = guard(user.email, address);
+        const begun = await accounts.beginSecondFactor({ user, password: new Sealed(body.password) });
+        if (begun === 'refused') throw new Fault('login-refused', { outer: PASSWORD_REFUSED });
+        forgive();
+        if (begun === 'enabled')
+          throw new Fault('conflict', { outer: 'This account has a second factor already.' });
+        return { secret: begun.secret.open(), uri: begun.uri.open() };
+      },
+    ),
     route(
       'POST /api/v1/user/me/second-factor/confirm',
       { ...forUser, body: factorCodeRequest },
-      async ({ user, body, address }): Promise<FactorConfirmedAnswer> => {
+      async ({ user, sessionId, body, address }): Promise<FactorConfirmedAnswer> => {
         const forgive = guard(user.email, address);
-        const codes = await factors.confirm(user.id, body.code);
-        if (codes === 'unknown')
-          throw new Fault('conflict', { outer: 'There is nothing to confirm: begin first.' });
+        const codes = await accounts.confirmSecondFactor({
+          userId: user.id,
+          sessionId,
+          password: new Sealed(body.password),
+          code: body.code,
+        });
+        if (codes === 'refused') throw new Fault('login-refused', { outer: PASSWORD_REFUSED });
         if (codes === 'wrong') throw new Fault('login-refused', { outer: CODE_REFUSED });
         forgive();
+        if (codes === 'unknown')
+          throw new Fault('conflict', { outer: 'There is nothing to confirm: begin first.' });
         return { enabled: true, recovery_codes: codes.open() };
       },
     ),
     route(
       'DELETE /api/v1/user/me/second-factor',
-      { ...forUser, body: factorRemovalRequest },
+      { ...forUser, body: factorCodeRequest },
       async ({ user, body, address }) => {
         const forgive = guard(user.email, address);
         const answer = await accounts.removeSecondFactor({
@@ -59,7 +74,7 @@ export function secondFactorRoutes(
           password: new Sealed(body.password),
           code: body.code,
         });
-        if (answer === 'refused') throw new Fault('login-refused', { outer: 'The password is wrong.' });
+        if (answer === 'refused') throw new Fault('login-refused', { outer: PASSWORD_REFUSED });
         if (answer === 'code-wrong') throw new Fault('login-refused', { outer: CODE_REFUSED });
         forgive();
         if (answer === 'none') throw new Fault('conflict', { outer: 'This account has no second factor.' });
@@ -68,3 +83,9 @@ export function secondFactorRoutes(
     ),
   ];
 }
+
+function isoOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}
+
+const PASSWORD_REFUSED = 'The password is wrong.';

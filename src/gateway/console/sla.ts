@@ -42,9 +42,7 @@ export function slaRoutes(rooms: ConsoleRooms): Route[] {
   const reads = new Throttle({ burst: 30, everyMs: 2_000 });
 
   const limited = (throttle: Throttle, name: string): void => {
-    const waitS = throttle.waitS(name, clock.nowMs());
-    if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
-    throttle.note(name, clock.nowMs());
+    throttle.take(name, clock.nowMs());
   };
   const answer = async (
     visit: Visit<unknown, { format: 'json' | 'html' | 'pdf' }>,

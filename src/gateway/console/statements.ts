@@ -32,9 +32,7 @@ export function statementRoutes(rooms: ConsoleRooms): Route[] {
   const reports = new Throttle({ burst: 20, everyMs: 3_000 });
 
   const limited = (throttle: Throttle, name: string): void => {
-    const waitS = throttle.waitS(name, clock.nowMs());
-    if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
-    throttle.note(name, clock.nowMs());
+    throttle.take(name, clock.nowMs());
   };
   const answer = async (
     visit: Visit<unknown, { format: 'json' | 'csv' | 'pdf' }>,

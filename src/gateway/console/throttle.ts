@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { LRUCache } from 'lru-cache';
+import { Fault } from '#kit/fault.ts';
 
 /**
  * Slows down whoever tries again and again: so many tries at once, then one each `everyMs`. What is remembered is bounded:
@@ -26,6 +27,13 @@ export class Throttle {
   /** Notes a try. */
   note(name: string, nowMs: number): void {
     this.#dueMs.set(name, Math.max(nowMs, this.#dueMs.get(name) ?? 0) + this.#everyMs);
+  }
+
+  /** Notes a try, where `name` may try now. Throws `Fault('tried-too-often')` otherwise. */
+  take(name: string, nowMs: number): void {
+    const waitS = this.waitS(name, nowMs);
+    if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
+    this.note(name, nowMs);
   }
 
   /** Takes a try back. */

@@ -204,9 +204,10 @@ export const change = {
   choosePlan: (plan: string) => call('PUT', `${ME}/plan`, { body: { plan } }),
   password: (present_password: string, new_password: string) =>
     call('PUT', `${ME}/password`, { body: { present_password, new_password } }),
-  beginFactor: () => call<FactorBeginAnswer>('POST', `${ME}/second-factor`),
-  confirmFactor: (code: string) =>
-    call<FactorConfirmedAnswer>('POST', `${ME}/second-factor/confirm`, { body: { code } }),
+  beginFactor: (password: string) =>
+    call<FactorBeginAnswer>('POST', `${ME}/second-factor`, { body: { password } }),
+  confirmFactor: (password: string, code: string) =>
+    call<FactorConfirmedAnswer>('POST', `${ME}/second-factor/confirm`, { body: { password, code } }),
   removeFactor: (password: string, code: string) =>
     call('DELETE', `${ME}/second-factor`, { body: { password, code } }),
   keepDebugLog: (until: string) => call('PUT', `${ME}/debug-log`, { body: { until } }),

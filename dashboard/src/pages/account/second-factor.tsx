@@ -18,11 +18,16 @@ import { account, change } from './api.ts';
 
 const CODES_FEW = 3;
 
+/** The password is asked for once, and shown to the market again with the first code. */
+interface Begun extends FactorBeginAnswer {
+  readonly password: string;
+}
+
 /** A second factor: turned on with an authenticator, and recovery codes for when it is lost. */
 export function SecondFactor() {
   const query = useQuery(account.factor());
   // Kept here: the window with the recovery codes stays, whatever is asked again meanwhile.
-  const [begun, setBegun] = useState<FactorBeginAnswer>();
+  const [begun, setBegun] = useState<Begun>();
   return (
     <Card
       title="Two-factor sign-in"
@@ -41,14 +46,27 @@ export function SecondFactor() {
   );
 }
 
-function Off({ onBegun }: { onBegun: (begun: FactorBeginAnswer) => void }) {
-  const begin = useForm(async () => onBegun(await change.beginFactor()));
+function Off({ onBegun }: { onBegun: (begun: Begun) => void }) {
+  const [password, setPassword] = useState('');
+  const begin = useForm(async () => {
+    onBegun({ ...(await change.beginFactor(password)), password });
+    setPassword('');
+  });
   return (
-    <form onSubmit={begin.onSubmit}>
-      <p className="mb-4 text-soft">
+    <form onSubmit={begin.onSubmit} className="space-y-4">
+      <p className="text-soft">
         Who learns your password still cannot sign in. Any authenticator app will do: 1Password, Google
-        Authenticator, Aegis and others.
+        Authenticator, Aegis and others. Turning it on ends every session but this.
       </p>
+      <TextField
+        label="Your password"
+        type="password"
+        autoComplete="current-password"
+        required
+        value={password}
+        onChange={setPassword}
+        error={begin.errorOf('password')}
+      />
       <Problem>{begin.problem}</Problem>
       <Button type="submit" icon={Smartphone} busy={begin.busy}>
         Turn it on
@@ -57,17 +75,18 @@ function Off({ onBegun }: { onBegun: (begun: FactorBeginAnswer) => void }) {
   );
 }
 
-function Enrolment({ begun, onClose }: { begun: FactorBeginAnswer; onClose: () => void }) {
+function Enrolment({ begun, onClose }: { begun: Begun; onClose: () => void }) {
   const queries = useQueryClient();
   const [code, setCode] = useState('');
   const [codes, setCodes] = useState<readonly string[]>();
   const form = useForm(async () => {
-    const { recovery_codes } = await change.confirmFactor(code.replaceAll(/\s/g, ''));
+    const { recovery_codes } = await change.confirmFactor(begun.password, code.replaceAll(/\s/g, ''));
     setCodes(recovery_codes);
   });
   const close = (): void => {
     onClose();
     void queries.invalidateQueries({ queryKey: account.factor().queryKey });
+    void queries.invalidateQueries({ queryKey: account.sessions().queryKey });
   };
   if (codes) {
     return (
@@ -148,6 +167,12 @@ function On({ factor }: { factor: FactorAnswer }) {
         )}
         {plural(factor.recovery_codes_left, 'recovery code')} left.
       </p>
+      {factor.last_wrong_code_at !== null && (
+        <p className="mb-4 text-soft">
+          Last wrong code <Time at={factor.last_wrong_code_at} />. Only who knows your password is asked for
+          one: if it was not you, change it.
+        </p>
+      )}
       {factor.recovery_codes_left < CODES_FEW && (
         <Notice tone="warn" title="Few recovery codes are left" className="mb-4">
           Turn it off and on again to get ten new ones.
