@@ -321,6 +321,10 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       book: money.book,
       rules,
       shutOut: (candidate, modelId) => service.shutOut(candidate, modelId),
+      passed: (candidate) => service.passed(candidate),
+      once,
+      instance,
+      shared: config.shared !== undefined,
       objectives: objectives.of,
       contracts: () => contractedShares(database.sql, monthName(monthOf(watchClock.wallMs()))),
     });

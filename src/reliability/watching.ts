@@ -1,4 +1,5 @@
 import type { Database } from '#db/database.ts';
+import type { Once } from '#db/round-terms.ts';
 import type { Category, Model } from '#domain/model.ts';
 import type { Pico } from '#domain/money.ts';
 import type { TierName } from '#domain/tier.ts';
@@ -25,6 +26,7 @@ import { type NoticeSettings, Notices } from './notices.ts';
 import type { ObjectivesOf } from './objectives.ts';
 import { fillAllowance, ProbeBook } from './probe-book.ts';
 import { ProbeDoor } from './probe-door.ts';
+import { ProbeLead } from './probe-lead.ts';
 import { type LastProbe, Probes } from './probes.ts';
 
 /** How often components are judged, and how often it is seen to that probes can pay. */
@@ -79,6 +81,12 @@ export function openWatching(parts: {
   rules: NetworkRules;
   shutOut: (candidate: Candidate, modelId: string) => void;
   objectives: ObjectivesOf;
+  passed: (candidate: Candidate) => void;
+  once: Once;
+  /** Names this process. */
+  instance: string;
+  /** There may be other gateways. */
+  shared: boolean;
   /** Who has a contract now, and the share of its requests that must succeed. */
   contracts: () => Promise<ReadonlyMap<string, number>>;
 }): Watching {
@@ -136,6 +144,15 @@ export function openWatching(parts: {
   const door = new ProbeDoor({ clock: parts.stopwatch, random });
   const probeBook = new ProbeBook(database);
   let probes: Probes | undefined;
+  const lead = new ProbeLead({
+    database,
+    clock,
+    log,
+    once: settings.probes ? parts.once : async () => false,
+    instance: parts.instance,
+    shared: parts.shared && settings.probes,
+    heard: (finding) => probes?.hear(finding),
+  });
   const rounds: Rounds[] = [looking];
   const unpaid = (error: unknown): void =>
     log.warn({ err: error }, 'The allowance for probes could not be given.');
@@ -143,6 +160,7 @@ export function openWatching(parts: {
     await fillAllowance(parts.book, { daily: settings.probesDaily, atMs: clock.wallMs() });
   const leave = (): void => {
     probes?.close();
+    lead.leave();
     void looking.close();
   };
   return {
@@ -174,6 +192,7 @@ export function openWatching(parts: {
       void pay().catch(unpaid);
       rounds.push(new Rounds(clock, { periodMs: ALLOWANCE_EVERY_MS, work: pay, failed: unpaid }));
       if (!settings.probes) return;
+      void lead.look().catch((error: unknown) => log.warn({ err: error }, 'Probing begins a moment later.'));
       probes = new Probes({
         clock,
         random,
@@ -184,6 +203,9 @@ export function openWatching(parts: {
         signals,
         keep: (found) => probeBook.note(clock.wallMs(), found),
         shutOut: parts.shutOut,
+        passed: parts.passed,
+        leads: () => lead.leads,
+        tell: (finding) => lead.tell(finding),
         pauseMs: settings.probePauseMs,
       });
       rounds.push(
@@ -197,7 +219,7 @@ export function openWatching(parts: {
     leave,
     close: async () => {
       leave();
-      await Promise.all(rounds.map((each) => each.close()));
+      await Promise.all([...rounds.map((each) => each.close()), lead.close()]);
       await door.close();
       await notices.close();
     },
@@ -272,7 +294,7 @@ export function watchGauges(
     },
     {
       name: 'cygnet_probes',
-      help: 'Probes since the start, through the public door and straight to a candidate.',
+      help: 'Probes that this process made since the start, through the public door and straight to a candidate.',
       labels: ['model', 'kind', 'verdict'],
       read: () => probes()?.counts() ?? [],
     },

@@ -54,7 +54,7 @@ export const statusSchema = z
             ttft_p95_ms_by_hour: z.array(milliseconds).describe('Oldest first.'),
           })
           .nullable()
-          .describe('Of a model everywhere; null of a region.'),
+          .describe('Null where nothing was asked.'),
       }),
     ),
     incidents: z.array(
