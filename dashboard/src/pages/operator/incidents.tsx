@@ -225,7 +225,12 @@ function Posture() {
   return (
     <Card title="Posture" hint="What serving does differently while budgets burn" actions={<FreezeChanges />}>
       <Loaded query={query} skeleton={<ListSkeleton rows={2} />}>
-        {(posture) => <PostureReport posture={posture} />}
+        {(posture) => (
+          <div className="space-y-4">
+            <Freezes />
+            <PostureReport posture={posture} />
+          </div>
+        )}
       </Loaded>
     </Card>
   );
@@ -324,7 +329,6 @@ function PostureReport({ posture }: { posture: PostureAnswer }) {
           Put off what is not a repair. {posture.frozen_because.join(' ')}
         </Notice>
       )}
-      <Freezes />
       {alerts.map((each) => (
         <div
           key={[each.tier, each.model, each.region, each.consumer, each.rule].join(' ')}
