@@ -17,6 +17,7 @@ import { type Once, RoundTerms } from '#db/round-terms.ts';
 import type { Pico } from '#domain/money.ts';
 import { SPLIT_POLICIES, type SplitPolicy } from '#domain/policy.ts';
 import { PROBER } from '#domain/prober.ts';
+import { monthName, monthOf } from '#domain/window.ts';
 import { auditFunds } from '#funds/audit.ts';
 import { type Funds, openFunds, openFundsRounds } from '#funds/open.ts';
 import { PlanPurses } from '#funds/plan-purses.ts';
@@ -93,6 +94,7 @@ import { marketGauges } from '#reliability/market-gauges.ts';
 import { beginLife } from '#reliability/market-life.ts';
 import type { GaugeReading } from '#reliability/metrics.ts';
 import { objectivesOf } from '#reliability/objective-report.ts';
+import { ObjectiveView } from '#reliability/objective-terms.ts';
 import { openReliability } from '#reliability/open.ts';
 import { type LastBatch, settlementGauges } from '#reliability/settlement-gauges.ts';
 import { Standings } from '#reliability/standings.ts';
@@ -113,6 +115,7 @@ import { openRewardSettlement, openSettlement, type SettlementRoom } from '#sett
 import { Line } from '#shared/line.ts';
 import { Pots } from '#shared/pots.ts';
 import { auditAgreements } from '#sla/audit.ts';
+import { contractedShares } from '#sla/contracts.ts';
 import { SlaDesk } from '#sla/desk.ts';
 import { openSlaRounds, SLA_DEADLINE_MS } from '#sla/open.ts';
 import {
@@ -152,6 +155,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
     closing.push(() => catalogue.close());
     const tiers = await TierView.open({ database, clock, log });
     closing.push(() => tiers.close());
+    const objectives = await ObjectiveView.open({ database, clock: watchClock, log });
+    closing.push(() => objectives.close());
     const reservations = await ReservationView.open({ database, clock, log });
     closing.push(() => reservations.close());
     const box = secretBox(config, random);
@@ -316,6 +321,12 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       book: money.book,
       rules,
       shutOut: (candidate, modelId) => service.shutOut(candidate, modelId),
+      passed: (candidate) => service.passed(candidate),
+      once,
+      instance,
+      shared: config.shared !== undefined,
+      objectives: objectives.of,
+      contracts: () => contractedShares(database.sql, monthName(monthOf(watchClock.wallMs()))),
     });
     closing.push(() => watching.close());
     const attempts = new AttemptTable({ database, clock, life: ids('life') });
@@ -603,6 +614,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           watching,
           incidents,
           objectives: (window) => objectivesOf(database, window),
+          objectiveTerms: objectives,
           watch: watching.incidents,
           measured: { table: reliability.table, attempts, standings },
           sessions,

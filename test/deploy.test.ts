@@ -8,6 +8,7 @@ import { marketGauges } from '#reliability/market-gauges.ts';
 import { Metrics } from '#reliability/metrics.ts';
 import { ServiceTotals } from '#reliability/service-totals.ts';
 import { settlementGauges } from '#reliability/settlement-gauges.ts';
+import { watchGauges } from '#reliability/watching.ts';
 import { errorRow } from '#wire/errors.ts';
 import { DASHBOARD_FILE, dashboard } from '../scripts/grafana-dashboard.ts';
 
@@ -19,7 +20,11 @@ async function shown(): Promise<Set<string>> {
   // The rooms are asked for values only, of which there are none; the names are there all the same.
   const rooms = new Proxy({}, { get: () => undefined }) as Parameters<typeof marketGauges>[0];
   const settlement = settlementGauges({ wallMs: () => 0, last: () => undefined });
-  const gauges = [...marketGauges(rooms), ...settlement].map((gauge) => ({ ...gauge, read: () => [] }));
+  const watched = watchGauges(rooms as never, rooms as never, () => undefined);
+  const gauges = [...marketGauges(rooms), ...settlement, ...watched].map((gauge) => ({
+    ...gauge,
+    read: () => [],
+  }));
   const metrics = new Metrics({ totals: new ServiceTotals(errorRow), gauges, process: true });
   const names = [...(await metrics.text()).matchAll(/^# TYPE (\S+) (\S+)$/gm)];
   return new Set(

@@ -749,6 +749,38 @@ describe('incidents', () => {
     expect(await refusal(2, 'incidents', 'list', '--days', '-1')).toContain('--days');
   });
 
+  test('objectives of a tier are set for the minutes that come, with a history; what is none is refused', async () => {
+    const set = ['objectives', 'set', 'pro', '--availability', '99.95', '--ttft-p95-ms', '1200'];
+    const version = await answer<{ figures: unknown; fromMs: number }>(...set);
+    expect(version).toMatchObject({
+      figures: { availabilityPpm: 999_500, ttftP95Ms: 1_200, tooManyPpm: 10_000 },
+    });
+    expect(version.fromMs % 60_000).toBe(0);
+    expect((await cygnet(['objectives', 'history', 'pro'])).out).toContain('99.95 %');
+    expect(await refusal(2, 'objectives', 'set', 'pro')).toContain('at least one');
+    expect(await refusal(2, 'objectives', 'set', 'gold', '--too-many', '1')).toContain('"gold"');
+    for (const given of ['100', '49', '99.99999', '-1', 'all'])
+      expect(await refusal(2, 'objectives', 'set', 'pro', `--availability=${given}`)).toContain('from 50');
+    const twisted = ['--ttlt-256-ms', '9000', '--ttlt-512-ms', '8000'];
+    expect(await refusal(2, 'objectives', 'set', 'pro', ...twisted)).toContain('at least that of 256');
+  });
+
+  test('changes are frozen by hand and thaw again; the reason and the hours are asked for', async () => {
+    const made = await answer<{ id: string; fromMs: number; untilMs: number }>(
+      'freeze',
+      'add',
+      'The launch.',
+      '--hours',
+      '48',
+    );
+    expect(made.untilMs).toBe(made.fromMs + 48 * 3_600_000);
+    expect((await cygnet(['freeze', 'list'])).out).toMatch(/in force.*The launch\./);
+    await answer('freeze', 'lift', made.id);
+    expect(await refusal(1, 'freeze', 'lift', made.id)).toContain('no freeze');
+    expect(await refusal(2, 'freeze', 'add', ' ')).toContain('Say why');
+    expect(await refusal(2, 'freeze', 'add', 'x', '--hours', '0')).toContain('from 1');
+  });
+
   test('maintenance is announced, listed and called off', async () => {
     const from = '2099-01-01T22:00Z';
     const until = '2099-01-01T23:30Z';

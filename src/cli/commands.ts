@@ -130,9 +130,13 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'plan capacity and cost, from figures or from what was measured',
     load: async () => (await import('./plan.ts')).plan,
   },
+  freeze: {
+    summary: 'freeze changes to the market by hand, and lift that again',
+    load: async () => (await import('./freeze.ts')).freeze,
+  },
   objectives: {
     summary:
-      'show how each tier, model and region did against its objectives, and what is left of the error budgets',
+      'show how each tier, model and region did against its objectives, what is left of the error budgets, and set objectives',
     load: async () => (await import('./objectives.ts')).objectives,
   },
   incidents: {

@@ -287,6 +287,11 @@ export async function serve<A extends Ask>(
       const waits = shed(rooms.posture?.(job.model.id), { endpoint, ask, tier });
       if (waits && next) continue;
       if (waits) throw waits;
+      // Who would wait in vain is told so before money is looked for: that may ask a database, and refusals are the most in a crowd.
+      if (waiting && !next && 'none' in picked && picked.none === 'providers-busy') {
+        const late = waiting.late(job);
+        if (late) throw nobody(late, job.model, caller.key);
+      }
       const holding = job.hold();
       if (holding) {
         await holding;
@@ -692,6 +697,10 @@ class PaidJob<A extends Ask> {
 
   get consumerId(): string {
     return this.#caller.key.ownerId;
+  }
+
+  get modelId(): string {
+    return this.model.id;
   }
 
   /**

@@ -65,6 +65,24 @@ describe('waiting', () => {
     expect(served.filter((who) => who !== 'greedy').toSorted()).toEqual(['b', 'c', 'd']);
   });
 
+  test('who would wait in vain can be told so before anything is done for it, and whoever would not is told nothing', async () => {
+    const { ask, end, room, clock, refused } = busyModel();
+    for (let i = 0; i < 40; i++) ask(`c${i % 10}`);
+    // Five places a second: more than thirty ahead are six seconds, and Pro waits three.
+    for (let i = 0; i < 6; i++) {
+      await clock.advance(200);
+      await end();
+    }
+    const about = { modelId: MODEL, consumerId: 'c1', tier: 'pro' } as const;
+    const late = room.late(about);
+    expect(late).toMatchObject({ none: 'providers-busy' });
+    const waiting = room.waiting;
+    ask('c1');
+    expect(refused.at(-1)).toEqual({ who: 'c1', retryAfterS: late?.retryAfterS });
+    expect(room.waiting).toBe(waiting);
+    expect(room.late({ ...about, modelId: 'idle' })).toBeUndefined();
+  });
+
   test('paid tiers go before Hobby by their weight', async () => {
     const { served, ask, end } = busyModel();
     for (let i = 0; i < 8; i++) ask(`h${i}`, 'hobby');

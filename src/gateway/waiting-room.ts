@@ -34,7 +34,8 @@ export interface Turn {
 }
 
 /** What a wait came to: somebody to ask, or a refusal with the seconds after which it may be tried again. */
-export type TurnAnswer = { candidate: Candidate } | (NobodyToPick & { retryAfterS: number });
+export type TurnAnswer = { candidate: Candidate } | Refused;
+type Refused = NobodyToPick & { retryAfterS: number };
 
 interface Waiting extends Waiter {
   readonly turn: Turn;
@@ -82,17 +83,26 @@ export class WaitingRoom {
     return this.#waiting > 0 && (this.#lines.get(modelId)?.queue.size ?? 0) > 0;
   }
 
+  /** The refusal of a request that would wait in vain; undefined where it may wait. Money need not be held to know that. */
+  late({ modelId, consumerId, tier }: Pick<Turn, 'modelId' | 'consumerId' | 'tier'>): Refused | undefined {
+    const line = this.#line(modelId);
+    const { weight, queueDeadlineMs } = this.#tiers(tier);
+    const ahead = line.queue.ahead({ tenant: consumerId, group: tier, weight });
+    const expectedMs = line.pace.expectedMs(ahead + 1, this.#clock.nowMs());
+    return expectedMs > queueDeadlineMs ? busy(expectedMs - queueDeadlineMs) : undefined;
+  }
+
   /** Waits for a turn. The answer takes a request out whose client has left: it then hears nothing more. */
   wait(turn: Turn): () => void {
+    const late = this.late(turn);
+    if (late) {
+      turn.decided(late);
+      return () => {};
+    }
     const line = this.#line(turn.modelId);
     const { weight, queueDeadlineMs } = this.#tiers(turn.tier);
     const nowMs = this.#clock.nowMs();
     const about = { tenant: turn.consumerId, group: turn.tier, weight };
-    const expectedMs = line.pace.expectedMs(line.queue.ahead(about) + 1, nowMs);
-    if (expectedMs > queueDeadlineMs) {
-      turn.decided(busy(expectedMs - queueDeadlineMs));
-      return () => {};
-    }
     const waiting: Waiting = { ...about, deadlineMs: nowMs + queueDeadlineMs, turn };
     this.#waiting += 1;
     const refused = line.queue.add(waiting);
@@ -221,7 +231,7 @@ class Pace {
 
 const PACE_S = 10;
 
-function busy(againInMs: number): TurnAnswer {
+function busy(againInMs: number): Refused {
   const retryAfterS = Math.min(RETRY_AFTER_S_MAX, Math.max(1, Math.ceil(againInMs / 1_000)));
   return { none: 'providers-busy', retryAfterS };
 }

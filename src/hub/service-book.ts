@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Model } from '#domain/model.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Randomness } from '#kit/random.ts';
-import { beginAttempt, endAttempt, mayEvict, shutOut } from '#routing/breaker.ts';
+import { beginAttempt, endAttempt, letTry, mayEvict, shutOut } from '#routing/breaker.ts';
 import type { Candidate, Need } from '#routing/candidate.ts';
 import { type Bias, type Choice, choose, isFallback, whyEmpty } from '#routing/choose.ts';
 import { isOrdered, narrow, ranks, wishedRank } from '#routing/narrow.ts';
@@ -222,6 +222,11 @@ export class ServiceBook implements Outcomes {
       random: this.#random,
       mayOpen: () => mayEvict(this.#candidates(modelId), candidate),
     });
+  }
+
+  /** A probe of it at another gateway went well. */
+  passed(candidate: Candidate): void {
+    letTry(candidate.breaker);
   }
 
   linkLost(order: Order, providerId: string, begun: boolean): boolean {

@@ -34,8 +34,8 @@ function live(about: {
     for (let i = 0; i < requests; i++) if (random.float() < share) failures += 1;
     // A tick's requests are there at its end.
     const nowMs = (atS + TICK_S - 0.001) * 1000;
-    counts.add(nowMs, { requests, failures });
-    for (const { rule } of burnAlerts((seconds) => counts.over(nowMs, seconds), OBJECTIVE)) {
+    counts.add(nowMs, { requests, failures, allowed: requests * (1 - OBJECTIVE) });
+    for (const { rule } of burnAlerts((seconds) => counts.over(nowMs, seconds))) {
       alerts += 1;
       first[rule.severity] ??= atS + TICK_S - (about.fromS ?? 0);
     }
@@ -84,8 +84,8 @@ describe('a simulated month', () => {
   test('ends soon after the trouble: five minutes later nothing of the fast rule holds', () => {
     const counts = new RecentCounts({ slotS: TICK_S, spanS: 3 * DAY_S });
     const alertsAt = (atS: number, failures: number): BurnAlert[] => {
-      counts.add(atS * 1000, { requests: 10, failures });
-      return burnAlerts((seconds) => counts.over(atS * 1000, seconds), OBJECTIVE);
+      counts.add(atS * 1000, { requests: 10, failures, allowed: 10 * (1 - OBJECTIVE) });
+      return burnAlerts((seconds) => counts.over(atS * 1000, seconds));
     };
     for (let atS = 0; atS < 3_600; atS += TICK_S) alertsAt(atS, 0);
     for (let atS = 3_600; atS < 4_200; atS += TICK_S) alertsAt(atS, 10);
@@ -96,7 +96,9 @@ describe('a simulated month', () => {
 });
 
 test('two failures of a market that sleeps wake nobody', () => {
-  expect(burnAlerts((seconds) => ({ requests: 2, failures: 2, coveredS: seconds }), OBJECTIVE)).toEqual([]);
+  expect(burnAlerts((seconds) => ({ requests: 2, failures: 2, allowed: 0.002, coveredS: seconds }))).toEqual(
+    [],
+  );
 });
 
 describe('counting the recent past', () => {
@@ -115,7 +117,7 @@ describe('counting the recent past', () => {
           let nowS = 0;
           for (const { waitS, failures } of steps) {
             nowS += waitS;
-            counts.add(nowS * 1000, { requests: failures + 1, failures });
+            counts.add(nowS * 1000, { requests: failures + 1, failures, allowed: 0 });
             all.push({ slot: Math.floor(nowS / 10), failures });
             for (const seconds of [10, 60, 300, 9_999]) {
               const since = Math.floor(nowS / 10) - Math.min(Math.ceil(seconds / 10), 30);
@@ -133,14 +135,14 @@ describe('counting the recent past', () => {
 
   test('a clock that goes back loses nothing', () => {
     const counts = new RecentCounts({ slotS: 10, spanS: 60 });
-    counts.add(100_000, { requests: 1, failures: 1 });
-    counts.add(50_000, { requests: 1, failures: 0 });
-    expect(counts.over(100_000, 10)).toMatchObject({ requests: 2, failures: 1 });
+    counts.add(100_000, { requests: 1, failures: 1, allowed: 0.5 });
+    counts.add(50_000, { requests: 1, failures: 0, allowed: 0.25 });
+    expect(counts.over(100_000, 10)).toMatchObject({ requests: 2, failures: 1, allowed: 0.75 });
   });
 
   test('says how much of a window was counted at all', () => {
     const counts = new RecentCounts({ slotS: 10, spanS: 600 });
-    counts.add(1_000_000, { requests: 1, failures: 0 });
+    counts.add(1_000_000, { requests: 1, failures: 0, allowed: 0.25 });
     expect(counts.over(1_025_000, 300).coveredS).toBe(30);
     expect(counts.over(1_900_000, 300).coveredS).toBe(300);
   });

@@ -6,6 +6,10 @@ import { burnRate, type Counts } from './objectives.ts';
  * Workbook, chapter 5, "multiwindow, multi-burn-rate alerts"): the long window proves that it matters, the short one that
  * it still goes on, so an alert ends soon after the trouble does.
  *
+ * A group with little traffic would burn its budget by one unlucky request. So the failures of the long window must also be
+ * more than chance makes of a service that keeps its objective: that lets a few requests an hour prove little, and changes
+ * nothing where there are many.
+ *
  * The rules are pure: the counts of the windows go in, the alerts that hold come out. Who keeps the counts
  * (`recent-counts.ts`) decides how fine they are.
  */
@@ -32,6 +36,10 @@ export const BURN_RULES: readonly BurnRule[] = [
 
 /** Fewer failures than this prove nothing, whatever share of the requests they are. */
 const FAILURES_MIN = 3;
+/** Of a single model, region or consumer: one moment's trouble makes a client try again a few times. */
+export const FAILURES_MIN_OF_GROUP = 6;
+/** How unlikely the failures of the long window must be where the objective is just kept: its natural logarithm. */
+const CHANCE_MAX = Math.log(1e-5);
 
 export interface BurnAlert {
   readonly rule: BurnRule;
@@ -40,8 +48,13 @@ export interface BurnAlert {
   readonly shortRate: number;
 }
 
+/** Counts, and how many of the requests might fail by the objective that held for each. */
+export interface BudgetCounts extends Counts {
+  readonly allowed: number;
+}
+
 /** Counts of a window, and how much of it was counted at all: less than all of it soon after a start. */
-export interface WindowCounts extends Counts {
+export interface WindowCounts extends BudgetCounts {
   readonly coveredS: number;
 }
 
@@ -52,22 +65,32 @@ export interface WindowCounts extends Counts {
  */
 export function burnAlerts(
   countsOver: (seconds: number) => WindowCounts,
-  objective: number,
-  rules: readonly BurnRule[] = BURN_RULES,
+  failuresMin: number = FAILURES_MIN,
 ): BurnAlert[] {
   const alerts: BurnAlert[] = [];
-  for (const rule of rules) {
+  for (const rule of BURN_RULES) {
     assert(rule.shortS < rule.longS, 'the short window lies within the long one');
     const long = filled(countsOver(rule.longS), rule.longS);
+    if (long.failures < failuresMin || isChance(long)) continue;
     const short = filled(countsOver(rule.shortS), rule.shortS);
-    if (long.failures < FAILURES_MIN || short.failures === 0) continue;
-    const longRate = burnRate(long, objective);
-    const shortRate = burnRate(short, objective);
+    if (short.failures === 0) continue;
+    const longRate = burnRate(long);
+    const shortRate = burnRate(short);
     if (longRate >= rule.rate && shortRate >= rule.rate) alerts.push({ rule, longRate, shortRate });
   }
   return alerts;
 }
 
-function filled({ requests, failures, coveredS }: WindowCounts, seconds: number): Counts {
-  return { requests: coveredS > 0 ? requests * Math.max(1, seconds / coveredS) : requests, failures };
+/**
+ * Whether so many failures are to be expected now and then where the objective is just kept. Failures are taken to come one
+ * by one (Poisson); Chernoff's bound of its tail errs to the side of chance.
+ */
+function isChance({ failures, allowed }: BudgetCounts): boolean {
+  if (failures <= allowed) return true;
+  return failures - allowed + failures * Math.log(allowed / failures) > CHANCE_MAX;
+}
+
+function filled({ requests, failures, allowed, coveredS }: WindowCounts, seconds: number): BudgetCounts {
+  const times = coveredS > 0 ? Math.max(1, seconds / coveredS) : 1;
+  return { requests: requests * times, failures, allowed: allowed * times };
 }

@@ -1,16 +1,17 @@
 import type { Database } from '#db/database.ts';
 import type { TierName } from '#domain/tier.ts';
 import type { IdMaker } from '#kit/id.ts';
-import type { TierAlert } from './burn-watch.ts';
+import type { ExplainedAlert } from './burn-causes.ts';
+import type { BurnGroup } from './burn-watch.ts';
 import type { Channel } from './incident-book.ts';
 
 /**
  * Error budgets that burn, as all processes of a market see them together: one burns while any process says so, and is over
- * when none did for a while. So its beginning and its end are told once, whoever sees them.
+ * when none did for a while. So its beginning and its end are told once, whoever sees them; but nothing is told of those that
+ * something else explains, for as long as it does: people hear of a cause once.
  */
-export interface BudgetAlert {
+export interface BudgetAlert extends BurnGroup {
   readonly id: string;
-  readonly tier: TierName;
   readonly rule: string;
   readonly severity: 'page' | 'ticket';
   readonly rate: number;
@@ -36,16 +37,21 @@ export class BurnBook {
   }
 
   /** Notes what burns now, and ends what nobody holds any more. */
-  async note(alerts: readonly TierAlert[], atMs: number): Promise<void> {
+  async note(alerts: readonly ExplainedAlert[], atMs: number): Promise<void> {
     const at = new Date(atMs);
     const { sql } = this.#database;
-    for (const { tier, rule, longRate } of alerts) {
+    for (const { tier, modelId, region, consumerId, explainedBy, rule, longRate } of alerts) {
       // oxlint-disable-next-line no-await-in-loop -- a few, and only while something burns.
       await sql`
-        insert into budget_alerts (id, tier, rule, severity, rate, began_at, last_held_at)
-        values (${this.#makeId('bud')}, ${tier}, ${rule.name}, ${rule.severity}, ${longRate}, ${at}, ${at})
-        on conflict (tier, rule) where ended_at is null
-        do update set last_held_at = greatest(budget_alerts.last_held_at, excluded.last_held_at)`;
+        insert into budget_alerts (
+          id, tier, model_id, region, consumer_id, rule, severity, rate, explained_by, began_at, last_held_at
+        ) values (
+          ${this.#makeId('bud')}, ${tier}, ${modelId}, ${region}, ${consumerId}, ${rule.name}, ${rule.severity},
+          ${longRate}, ${explainedBy}, ${at}, ${at}
+        ) on conflict (tier, model_id, region, consumer_id, rule) where ended_at is null
+        do update set last_held_at = greatest(budget_alerts.last_held_at, excluded.last_held_at),
+          -- What nothing explains any more is news of its own; what was told stays told.
+          explained_by = case when budget_alerts.explained_by = '' then '' else excluded.explained_by end`;
     }
     await sql`
       update budget_alerts set ended_at = ${at}
@@ -62,9 +68,9 @@ export class BurnBook {
     return await this.#database.transaction(async (sql) => {
       await sql`
         insert into budget_notices (alert_id, what, channel, not_before)
-        select id, 'began', ${channel}, ${at}::timestamptz from budget_alerts where began_at >= ${since}
+        select id, 'began', ${channel}, ${at}::timestamptz from budget_alerts where began_at >= ${since} and explained_by = ''
         union all
-        select id, 'ended', ${channel}, ${at} from budget_alerts where ended_at >= ${since}
+        select id, 'ended', ${channel}, ${at} from budget_alerts where ended_at >= ${since} and explained_by = ''
         on conflict do nothing`;
       const rows = await sql<NoticeRow[]>`
         with due as (
@@ -86,6 +92,9 @@ export class BurnBook {
         alert: {
           id: row.id,
           tier: row.tier,
+          modelId: row.model_id,
+          region: row.region,
+          consumerId: row.consumer_id,
           rule: row.rule,
           severity: row.severity,
           rate: row.rate,
@@ -106,6 +115,9 @@ export class BurnBook {
 interface NoticeRow {
   id: string;
   tier: TierName;
+  model_id: string;
+  region: string;
+  consumer_id: string;
   rule: string;
   severity: 'page' | 'ticket';
   rate: number;

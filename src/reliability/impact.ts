@@ -7,7 +7,8 @@ import { ERRORS } from '#wire/errors.ts';
 import { slaCredits } from './credits.ts';
 import type { Incident } from './incident-book.ts';
 import { exclusionOf, windowsSince } from './maintenance.ts';
-import { type MinuteBudget, minuteBudget, OBJECTIVES } from './objectives.ts';
+import { objectivesAt, versionsOf } from './objective-terms.ts';
+import { type MinuteBudget, minuteBudget } from './objectives.ts';
 import { STANDARD_SLA } from './sla-terms.ts';
 
 /** What an incident did, read from what was measured while it was open. */
@@ -47,7 +48,8 @@ export async function impactOf(database: Database, incident: Incident, nowMs: nu
   const whole = { from: monthStart(month), until: monthStart(month + 1) };
   const during = await minutesOf(sql, incident, { from: floorMinute(incident.openedMs), until });
   const inMonth = await minutesOf(sql, incident, { from: whole.from, until: Math.min(whole.until, nowMs) });
-  const { availability } = OBJECTIVES.pro;
+  // As it stood when the incident began.
+  const { availability } = objectivesAt(await versionsOf(sql), 'pro', incident.openedMs);
   return {
     requests: during.requests,
     failures: during.failures,

@@ -163,6 +163,19 @@ export class IncidentBook {
     });
   }
 
+  /** Adds the rules' own words for operators, once to an incident. False when they are there, or it is over. */
+  async noteOnce(id: string, about: { atMs: number; actor: string; words: string }): Promise<boolean> {
+    return await this.#database.transaction(async (sql) => {
+      // Locked before it is looked: of two at once the second one finds the words of the first.
+      const [open] = await sql`select from incidents where id = ${id} and resolved_at is null for update`;
+      const [said] = await sql`
+        select from incident_steps where incident_id = ${id} and kind = 'note' and actor = ${about.actor}`;
+      if (!open || said) return false;
+      await step(sql, { id, ...about, kind: 'note', severity: null, internal: true });
+      return true;
+    });
+  }
+
   /** Publishes what was learnt of an incident that is over. False when there is none, or it is open. */
   async publish(id: string, about: { atMs: number; actor: string; words: string }): Promise<boolean> {
     return await this.#database.transaction(async (sql) => {

@@ -1,4 +1,5 @@
 import type { Database } from '#db/database.ts';
+import { type ChangeFreeze, declareFreeze, freezesSince, liftFreeze } from './change-freeze.ts';
 import { type Impact, impactOf } from './impact.ts';
 import { type Incident, IncidentBook, type TimelineStep } from './incident-book.ts';
 import { announce, callOff, type MaintenanceWindow, windowsSince } from './maintenance.ts';
@@ -23,6 +24,20 @@ export class IncidentDesk {
     const steps = await this.book.steps([incident.id]);
     const impact = await impactOf(this.#database, incident, nowMs);
     return { draft: draftPostMortem({ incident, steps, impact }), impact, steps };
+  }
+
+  /** Freezes that were in force after `sinceMs`. */
+  async freezes(sinceMs: number): Promise<ChangeFreeze[]> {
+    return await freezesSince(this.#database.sql, sinceMs);
+  }
+
+  async declareFreeze(freeze: Parameters<typeof declareFreeze>[1]): Promise<void> {
+    await declareFreeze(this.#database.sql, freeze);
+  }
+
+  /** False when there is no such freeze in force. */
+  async liftFreeze(id: string, by: { actor: string; atMs: number }): Promise<boolean> {
+    return await liftFreeze(this.#database.sql, id, by);
   }
 
   /** Windows that end after `sinceMs`. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import type { TierName } from '#domain/tier.ts';
 import { silentLog } from '#kit/log.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { usageRecord } from '#support/records.ts';
@@ -8,6 +9,7 @@ import { BurnWatch } from './burn-watch.ts';
 import { IncidentBook } from './incident-book.ts';
 import { IncidentWatch } from './incident-watch.ts';
 import { LiveSignals, type PoolMember } from './live-signals.ts';
+import { firstObjectives } from './objectives.ts';
 
 let fresh: FreshDatabase;
 const opened: FreshDatabase[] = [];
@@ -21,12 +23,21 @@ afterAll(async () => {
 
 const ready = (providerId: string, region = 'eu'): PoolMember => ({ providerId, region, ready: true });
 
+/** A request of a tier that ended, well or not. */
+const asked = (
+  tier: TierName,
+  failed: boolean,
+  modelId: string,
+  more: { region?: string; consumerId?: string } = {},
+) => ({ tier, code: failed ? 'provider-failed' : null, modelId, consumerId: 'c', ...more });
+
 /** One process of a market that sells `m`, with its clock in hand. */
 function process(clock: VirtualClock, pool: PoolMember[], name = 'a') {
-  const about = { nowMs: () => clock.nowMs(), blameOf: errorRow };
+  const about = { nowMs: () => clock.nowMs(), blameOf: errorRow, objectives: firstObjectives };
   const signals = new LiveSignals(about);
   const burn = new BurnWatch(about);
   const book = new IncidentBook(fresh.database);
+  const declared: string[] = [];
   let ids = 0;
   const watch = new IncidentWatch({
     clock,
@@ -35,6 +46,7 @@ function process(clock: VirtualClock, pool: PoolMember[], name = 'a') {
     book,
     signals,
     burn,
+    declaredFreezes: async () => declared,
     models: () => ['m'],
     pool: () => pool,
     standInOf: () => 'small',
@@ -47,7 +59,7 @@ function process(clock: VirtualClock, pool: PoolMember[], name = 'a') {
     for (let i = 0; i < count; i++)
       signals.served(usageRecord({ modelId: 'm', ...more }), { tier: 'pro', region: 'eu' });
   };
-  return { signals, burn, book, watch, look, served };
+  return { signals, burn, book, watch, look, served, declared };
 }
 
 describe('incidents of a market', () => {
@@ -190,9 +202,9 @@ describe('incidents of a market', () => {
     const clock = new VirtualClock();
     const { watch, look, burn } = process(clock, [ready('p')]);
     await look();
-    for (let i = 0; i < 100; i++) burn.note('pro', i % 10 === 0 ? 'provider-failed' : null);
+    for (let i = 0; i < 100; i++) burn.note(asked('pro', i % 10 === 0, `m${i % 7}`));
     await look(3_600_000);
-    for (let i = 0; i < 100; i++) burn.note('pro', i % 10 === 0 ? 'provider-failed' : null);
+    for (let i = 0; i < 100; i++) burn.note(asked('pro', i % 10 === 0, `m${i % 7}`));
     await look();
     expect(watch.alerts.map(({ tier, rule }) => `${tier} ${rule.name}`)).toContain('pro fast');
     expect(watch.posture).toMatchObject({ freeze: true });
@@ -205,17 +217,127 @@ describe('incidents of a market', () => {
     });
   });
 
+  test('what an operator freezes is frozen at the next look, for its reason, and thaws when it is lifted', async () => {
+    const { watch, look, declared } = process(new VirtualClock(), [ready('p')]);
+    declared.push('The launch.');
+    await look();
+    expect(watch.posture).toMatchObject({
+      freeze: true,
+      frozenBecause: ['The launch.'],
+      everywhere: undefined,
+    });
+    declared.length = 0;
+    await look();
+    expect(watch.posture).toMatchObject({ freeze: false, frozenBecause: [] });
+  });
+
   test('a budget that Hobby alone burns freezes changes, and nothing else', async () => {
     const clock = new VirtualClock();
     const { watch, look, burn } = process(clock, [ready('p')]);
     await look();
     for (let hour = 0; hour < 2; hour++) {
-      for (let i = 0; i < 100; i++) burn.note('hobby', i % 5 === 0 ? 'provider-failed' : null);
+      for (let i = 0; i < 100; i++) burn.note(asked('hobby', i % 5 === 0, 'm'));
       await look(hour === 0 ? 3_600_000 : 10_000);
     }
     expect(watch.alerts.map(({ tier, rule }) => `${tier} ${rule.name}`)).toContain('hobby fast');
     expect(watch.posture.freeze).toBe(true);
     expect(watch.postureOf('any')).toBeUndefined();
+  });
+});
+
+describe('one cause', () => {
+  /** Half an hour of requests, all well, and then a minute in which those that `fails` names do not. */
+  async function burned(
+    parts: ReturnType<typeof process>,
+    requests: readonly { modelId: string; region?: string; consumerId: string }[],
+    fails: (request: { modelId: string; region?: string; consumerId: string }) => boolean,
+  ): Promise<void> {
+    const { burn, look } = parts;
+    for (let i = 0; i < 180; i++) {
+      for (const each of requests) burn.note(asked('pro', false, each.modelId, each));
+      await look();
+    }
+    for (let i = 0; i < 6; i++) {
+      for (const each of requests) burn.note(asked('pro', fails(each), each.modelId, each));
+      await look();
+    }
+  }
+  const consumers = Array.from({ length: 60 }, (_, i) => `cons_${i}`);
+
+  test('that burns the budgets of a tier, a model, two regions and 60 consumers is one incident, with one note', async () => {
+    const clock = new VirtualClock();
+    const parts = process(clock, [ready('p', 'eu'), ready('q', 'us')]);
+    parts.burn.contracted(new Map(consumers.map((id) => [id, 0.999])));
+    const requests = consumers.map((consumerId, i) => ({
+      modelId: 'm',
+      region: i % 2 === 0 ? 'eu' : 'us',
+      consumerId,
+    }));
+    await burned(parts, requests, () => true);
+    expect(parts.watch.alerts.filter(({ consumerId }) => consumerId !== '').length).toBeGreaterThanOrEqual(
+      60,
+    );
+    expect(parts.watch.open).toMatchObject([
+      { modelId: 'm', region: '', severity: 'minor', triggers: ['budget-burns'] },
+    ]);
+    const steps = await parts.book.steps(parts.watch.open.map(({ id }) => id));
+    expect(steps.map(({ kind, internal }) => [kind, internal])).toEqual([
+      ['opened', false],
+      ['note', true],
+    ]);
+    expect(steps[1]?.words).toMatch(/cons_0, .* and 50 more/);
+    // All but the tier's own follow from something else, so nobody is told of them.
+    const own = parts.watch.alerts.filter(({ explainedBy }) => explainedBy === '');
+    expect(new Set(own.map(({ tier, modelId, consumerId }) => tier + modelId + consumerId))).toEqual(
+      new Set(['pro']),
+    );
+  });
+
+  test('in one of two regions is an incident of that region and model', async () => {
+    const clock = new VirtualClock();
+    const parts = process(clock, [ready('p', 'eu'), ready('q', 'us')]);
+    const requests = Array.from({ length: 200 }, (_, i) => ({
+      modelId: i % 2 === 0 ? 'm' : 'n',
+      region: i % 100 === 0 ? 'us' : 'eu',
+      consumerId: 'c',
+    }));
+    await burned(parts, requests, ({ region }) => region === 'us');
+    expect(parts.watch.open.map(({ modelId, region }) => [modelId, region])).toEqual([['m', 'us']]);
+    expect(parts.watch.postureOf('m')).toMatchObject({
+      avoidRegions: ['us'],
+      outputTokensMax: { hobby: 256 },
+      fallbackModel: 'small',
+    });
+  });
+
+  test('that reaches one consumer alone is its alert, and no incident for everybody to read', async () => {
+    const clock = new VirtualClock();
+    const parts = process(clock, [ready('p')]);
+    parts.burn.contracted(new Map([['cons_0', 0.999]]));
+    const requests = Array.from({ length: 200 }, (_, i) => ({
+      modelId: 'm',
+      region: 'eu',
+      consumerId: i === 0 ? 'cons_0' : 'c',
+    }));
+    await burned(parts, requests, ({ consumerId }) => consumerId === 'cons_0');
+    expect(parts.watch.open).toEqual([]);
+    expect(parts.watch.alerts.map(({ rule }) => rule.name)).toEqual(['sharp']);
+    for (const alert of parts.watch.alerts)
+      expect(alert).toMatchObject({ consumerId: 'cons_0', explainedBy: '', lastFailed: 'm' });
+    expect(parts.watch.posture).toMatchObject({ freeze: true, everywhere: undefined });
+  });
+
+  test('that is spread over all models is one incident of the whole market, which ends with it', async () => {
+    const clock = new VirtualClock();
+    const parts = process(clock, [ready('p')]);
+    const requests = Array.from({ length: 200 }, (_, i) => ({ modelId: `m${i}`, consumerId: 'c' }));
+    let asks = 0;
+    // Two in three fail, each model four times: too few to say so of any by itself.
+    await burned(parts, requests, () => asks++ % 3 !== 0);
+    expect(parts.watch.open.map(({ modelId }) => modelId)).toEqual(['']);
+    await parts.look(360_000);
+    await parts.look(310_000);
+    expect(parts.watch.open).toEqual([]);
   });
 });
 

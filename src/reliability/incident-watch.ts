@@ -1,6 +1,7 @@
 import type { Clock } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
-import type { BurnWatch, TierAlert } from './burn-watch.ts';
+import { burnTriggers, type ExplainedAlert, explained } from './burn-causes.ts';
+import type { BurnWatch, GroupAlert } from './burn-watch.ts';
 import { type IncidentState, nextStep, QUIET_MS } from './incident.ts';
 import { type Incident, type IncidentBook, RULE } from './incident-book.ts';
 import type { ComponentLook, LiveSignals, PoolMember } from './live-signals.ts';
@@ -16,9 +17,10 @@ import { rank, type Trigger, triggersOf } from './triggers.ts';
  */
 export class IncidentWatch {
   readonly #parts: IncidentWatchParts;
-  #posture: Posture = { freeze: false, models: new Map(), everywhere: undefined };
-  #alerts: readonly TierAlert[] = [];
+  #posture: Posture = { freeze: false, frozenBecause: [], models: new Map(), everywhere: undefined };
+  #alerts: readonly ExplainedAlert[] = [];
   #open: readonly Incident[] = [];
+  #declared: readonly string[] = [];
   #first = true;
 
   constructor(parts: IncidentWatchParts) {
@@ -33,8 +35,8 @@ export class IncidentWatch {
   readonly postureOf = (modelId: string): ModelPosture | undefined =>
     postureFor(this.#posture, modelId, this.#parts.standInOf);
 
-  /** The budgets that burn, as of the last look. */
-  get alerts(): readonly TierAlert[] {
+  /** The budgets that burn, as of the last look, each with what explains it. */
+  get alerts(): readonly ExplainedAlert[] {
     return this.#alerts;
   }
 
@@ -46,7 +48,8 @@ export class IncidentWatch {
   /** One round. Rejects when the book cannot be read or written. */
   async look(): Promise<void> {
     const { book, signals, pool, models, clock, burn } = this.#parts;
-    this.#hearBurning(burn.alerts());
+    const burning = burn.alerts();
+    this.#hearBurning(burning);
     const open = await book.open();
     if (this.#first) {
       for (const { modelId, region, triggers } of open)
@@ -57,7 +60,7 @@ export class IncidentWatch {
     const held: string[] = [];
     const nowMs = clock.wallMs();
     for (const modelId of names) {
-      const found = judged(signals.look(modelId, pool(modelId)));
+      const found = judged(signals.look(modelId, pool(modelId)), burning);
       for (const { look, triggers } of found) {
         const incident = open.find((each) => each.modelId === modelId && each.region === look.region);
         if (incident && triggers.length > 0) held.push(incident.id);
@@ -65,14 +68,38 @@ export class IncidentWatch {
         await this.#step(look, triggers, incident, nowMs);
       }
     }
+    const wide = open.find((each) => each.modelId === '' && each.region === '');
+    const ofAll = burnTriggers(burning, MARKET);
+    if (wide && ofAll.length > 0) held.push(wide.id);
+    await this.#step(MARKET, ofAll, wide, nowMs);
     await this.#endOrphans(open, names, nowMs);
     await book.held(held, nowMs);
     this.#open = await book.open();
+    this.#alerts = explained(burning, this.#open);
+    await this.#noteConsumers(nowMs);
+    this.#declared = await this.#parts.declaredFreezes(nowMs);
     this.#posture = this.#postureNow(nowMs);
   }
 
+  /** Whose contracts an incident burns is said in it once, for operators: a consumer has no incident of its own. */
+  async #noteConsumers(nowMs: number): Promise<void> {
+    for (const { id } of this.#open) {
+      const consumers = new Set(
+        this.#alerts
+          .filter(({ consumerId, explainedBy }) => consumerId !== '' && explainedBy === id)
+          .map(({ consumerId }) => consumerId),
+      );
+      if (consumers.size === 0) continue;
+      const shown = [...consumers].slice(0, CONSUMERS_SHOWN).join(', ');
+      const more = consumers.size > CONSUMERS_SHOWN ? ` and ${consumers.size - CONSUMERS_SHOWN} more` : '';
+      const words = `It burns the error budgets of consumers with a contract: ${shown}${more}.`;
+      // oxlint-disable-next-line no-await-in-loop -- rare.
+      await this.#parts.book.noteOnce(id, { atMs: nowMs, actor: RULE, words });
+    }
+  }
+
   async #step(
-    look: ComponentLook,
+    look: Pick<ComponentLook, 'modelId' | 'region'>,
     triggers: readonly Trigger[],
     incident: Incident | undefined,
     nowMs: number,
@@ -119,20 +146,30 @@ export class IncidentWatch {
       ...incident,
       silenced: incident.silencedUntilMs !== null && incident.silencedUntilMs > nowMs,
     }));
-    return postureOf(incidents, this.#alerts, this.#parts.standInOf);
+    return postureOf(incidents, this.#alerts, this.#parts.standInOf, this.#declared);
   }
 
-  #hearBurning(alerts: readonly TierAlert[]): void {
-    const name = ({ tier, rule }: TierAlert): string => `${tier}/${rule.name}`;
+  #hearBurning(alerts: readonly GroupAlert[]): void {
+    const name = ({ tier, modelId, region, consumerId, rule }: GroupAlert): string =>
+      [tier, modelId, region, consumerId, rule.name].join('\n');
     const before = new Set(this.#alerts.map(name));
     for (const alert of alerts) {
       if (before.has(name(alert))) continue;
-      const { tier, rule, longRate, shortRate } = alert;
-      this.#parts.log.warn({ tier, rule: rule.name, longRate, shortRate }, 'An error budget burns.');
+      const { tier, modelId, region, consumerId, rule, longRate, shortRate } = alert;
+      const whose = {
+        tier,
+        ...(modelId !== '' && { model: modelId }),
+        ...(region !== '' && { region }),
+        ...(consumerId !== '' && { consumer: consumerId }),
+      };
+      this.#parts.log.warn({ ...whose, rule: rule.name, longRate, shortRate }, 'An error budget burns.');
     }
-    this.#alerts = alerts;
   }
 }
+
+/** The whole market as a component. */
+const MARKET = { modelId: '', region: '' } as const;
+const CONSUMERS_SHOWN = 10;
 
 export interface IncidentWatchParts {
   readonly clock: Clock;
@@ -141,6 +178,8 @@ export interface IncidentWatchParts {
   readonly book: IncidentBook;
   readonly signals: LiveSignals;
   readonly burn: BurnWatch;
+  /** Why operators froze changes by hand, where they did. */
+  readonly declaredFreezes: (atMs: number) => Promise<readonly string[]>;
   /** The models that somebody is connected for. */
   readonly models: () => Iterable<string>;
   readonly pool: (modelId: string) => readonly PoolMember[];
@@ -149,8 +188,14 @@ export interface IncidentWatchParts {
 }
 
 /** Each component with its triggers. What is as bad everywhere is one incident, not one more for each region. */
-function judged(looks: readonly ComponentLook[]): { look: ComponentLook; triggers: readonly Trigger[] }[] {
-  const all = looks.map((look) => ({ look, triggers: triggersOf(look.figures, look.objectives) }));
+function judged(
+  looks: readonly ComponentLook[],
+  burning: readonly GroupAlert[],
+): { look: ComponentLook; triggers: readonly Trigger[] }[] {
+  const all = looks.map((look) => ({
+    look,
+    triggers: [...triggersOf(look.figures, look.objectives), ...burnTriggers(burning, look)],
+  }));
   const everywhere = all.find(({ look }) => look.region === '')?.triggers ?? [];
   return all.map(({ look, triggers }) => ({
     look,

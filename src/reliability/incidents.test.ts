@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BURN_RULES } from './burn-alerts.ts';
-import type { TierAlert } from './burn-watch.ts';
+import type { GroupAlert } from './burn-watch.ts';
 import { after, type IncidentState, type IncidentStep, nextStep, QUIET_MS } from './incident.ts';
 import { OBJECTIVES } from './objectives.ts';
 import { type OpenIncident, postureOf } from './posture.ts';
@@ -109,7 +109,7 @@ describe('posture', () => {
   const small = (): string => 'small';
 
   test('nothing wrong, nothing done', () => {
-    expect(postureOf([], [], small)).toEqual({ freeze: false, models: new Map() });
+    expect(postureOf([], [], small)).toEqual({ freeze: false, frozenBecause: [], models: new Map() });
   });
 
   test('a severe incident cuts Hobby back, sheds very long prompts and lets the smaller model stand in', () => {
@@ -146,13 +146,18 @@ describe('posture', () => {
   test('a silenced incident is shown and changes nothing', () => {
     expect(postureOf([incident({ silenced: true })], [], small)).toEqual({
       freeze: false,
+      frozenBecause: [],
       models: new Map(),
     });
   });
 
   test('changes wait while a budget burns fast, not for a ticket', () => {
-    const alertOf = (name: string): TierAlert => ({
+    const alertOf = (name: string): GroupAlert => ({
       tier: 'pro',
+      modelId: '',
+      region: '',
+      consumerId: '',
+      lastFailed: '',
       rule: BURN_RULES.find((rule) => rule.name === name) as (typeof BURN_RULES)[0],
       longRate: 20,
       shortRate: 20,

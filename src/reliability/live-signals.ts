@@ -1,7 +1,7 @@
-import type { TierName } from '#domain/tier.ts';
+import { TIER_NAMES, type TierName } from '#domain/tier.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { Blame } from './minute-book.ts';
-import { OBJECTIVES, type Objectives } from './objectives.ts';
+import type { Objectives, ObjectivesOf } from './objectives.ts';
 import type { ComponentFigures } from './triggers.ts';
 
 /**
@@ -49,12 +49,18 @@ export interface ComponentLook {
 export class LiveSignals {
   readonly #nowMs: () => number;
   readonly #blameOf: (code: string) => Blame;
+  readonly #objectives: ObjectivesOf;
   readonly #models = new Map<string, Map<string, Component>>();
 
   /** `nowMs` is a monotonic clock; `blameOf` reads the error table. */
-  constructor(parts: { nowMs: () => number; blameOf: (code: string) => Blame }) {
+  constructor(parts: {
+    nowMs: () => number;
+    blameOf: (code: string) => Blame;
+    objectives: ObjectivesOf;
+  }) {
     this.#nowMs = parts.nowMs;
     this.#blameOf = parts.blameOf;
+    this.#objectives = parts.objectives;
   }
 
   /** A request that was dispatched is over. */
@@ -115,7 +121,7 @@ export class LiveSignals {
       ).size;
       component.notePool(nowMs, ready);
       if (region !== '' && regions.length < 2) continue;
-      const { figures, objectives } = component.figures(nowMs, ready);
+      const { figures, objectives } = component.figures(nowMs, ready, this.#objectives);
       if (figures.usual > 0) looks.push({ modelId, region, figures, objectives });
     }
     return looks;
@@ -178,12 +184,16 @@ class Component {
     this.#ready = this.#ready.filter((each) => each.minute > minute - USUAL_MINUTES);
   }
 
-  figures(nowMs: number, ready: number): { figures: ComponentFigures; objectives: Objectives } {
+  figures(
+    nowMs: number,
+    ready: number,
+    objectivesOf: ObjectivesOf,
+  ): { figures: ComponentFigures; objectives: Objectives } {
     const first = Math.floor(nowMs / SLOT_MS) - SLOTS + 1;
     const slots = this.#slots.filter((slot) => slot && slot.number >= first);
     const sum = (of: (slot: Slot) => number): number => slots.reduce((total, slot) => total + of(slot), 0);
-    const { tier, p95, count } = slowestTier(slots);
-    const objectives = OBJECTIVES[tier];
+    const { tier, p95, count } = slowestTier(slots, objectivesOf);
+    const objectives = objectivesOf(tier);
     const slow = p95 !== null && count >= TIMES_MIN && p95 > objectives.ttftP95Ms;
     this.#slowSinceMs = slow ? (this.#slowSinceMs ?? nowMs) : undefined;
     return {
@@ -205,14 +215,17 @@ class Component {
 }
 
 /** Of the tiers with enough answers, the one that is furthest above its objective (or nearest to it). */
-function slowestTier(slots: readonly Slot[]): { tier: TierName; p95: number | null; count: number } {
+function slowestTier(
+  slots: readonly Slot[],
+  objectivesOf: ObjectivesOf,
+): { tier: TierName; p95: number | null; count: number } {
   let worst: { tier: TierName; p95: number | null; count: number } = { tier: 'pro', p95: null, count: 0 };
   let share = 0;
-  for (const tier of Object.keys(OBJECTIVES) as TierName[]) {
+  for (const tier of TIER_NAMES) {
     const times = slots.flatMap((slot) => slot.times.get(tier) ?? []).toSorted((a, b) => a - b);
     if (times.length < TIMES_MIN) continue;
     const p95 = times[Math.ceil(times.length * 0.95) - 1] as number;
-    const above = p95 / OBJECTIVES[tier].ttftP95Ms;
+    const above = p95 / objectivesOf(tier).ttftP95Ms;
     if (above <= share) continue;
     share = above;
     worst = { tier, p95: Math.round(p95), count: times.length };

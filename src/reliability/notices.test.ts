@@ -153,7 +153,17 @@ test('a budget that begins to burn and one that ceases are told once each, whoev
   const { burns, notices, clock } = await staged(['127.0.0.1'], { ...hook(), mail });
   const other = new BurnBook({ database: fresh.another(), makeId });
   const [rule] = BURN_RULES;
-  const alert = { tier: 'pro', rule: rule as (typeof BURN_RULES)[0], longRate: 20, shortRate: 30 } as const;
+  const alert = {
+    tier: 'pro',
+    modelId: '',
+    region: '',
+    consumerId: '',
+    lastFailed: '',
+    explainedBy: '',
+    rule: rule as (typeof BURN_RULES)[0],
+    longRate: 20,
+    shortRate: 30,
+  } as const;
   const told = () =>
     heard
       .map(({ body }) => JSON.parse(body) as { type: string })
@@ -189,5 +199,34 @@ test('a budget that begins to burn and one that ceases are told once each, whoev
   await burns.note([alert], clock.wallMs());
   await notices.tell();
   expect(told()).toHaveLength(3);
+  await notices.close();
+});
+
+test('a budget that something else explains is told to nobody, and when nothing does any more it is told once', async () => {
+  const { burns, notices, clock } = await staged(['127.0.0.1'], hook());
+  const alert = {
+    tier: 'business',
+    modelId: '',
+    region: '',
+    consumerId: 'cons_big',
+    lastFailed: 'm',
+    explainedBy: 'inc_1',
+    rule: BURN_RULES[0] as (typeof BURN_RULES)[0],
+    longRate: 20,
+    shortRate: 30,
+  } as const;
+  const told = () =>
+    heard
+      .map(({ body }) => JSON.parse(body) as { type: string; words: string; budget?: { consumer: string } })
+      .filter(({ budget }) => budget?.consumer === 'cons_big');
+  await burns.note([alert], clock.wallMs());
+  await notices.tell();
+  expect(told()).toEqual([]);
+  await burns.note([{ ...alert, explainedBy: '' }], clock.wallMs());
+  await burns.note([alert], clock.wallMs());
+  await notices.tell();
+  await notices.tell();
+  expect(told()).toMatchObject([{ type: 'budget.began', budget: { consumer: 'cons_big' } }]);
+  expect(told()[0]?.words).toContain('of business for the consumer cons_big burns 20.0 times');
   await notices.close();
 });

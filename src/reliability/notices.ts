@@ -157,12 +157,18 @@ function ofStep({ step, incident }: { step: TimelineStep; incident: Incident }):
 }
 
 function ofBudget({ alert, what }: BudgetNotice): Message {
-  const { id, tier, rule, severity, rate, beganMs, endedMs } = alert;
+  const { id, tier, modelId, region, consumerId, rule, severity, rate, beganMs, endedMs } = alert;
+  const whose = [
+    tier,
+    modelId && ` for ${modelId}`,
+    region && ` in ${region}`,
+    consumerId && ` for the consumer ${consumerId}`,
+  ].join('');
   const at = (what === 'ended' ? endedMs : beganMs) ?? beganMs;
   const words =
     what === 'began'
-      ? `The error budget of ${tier} burns ${rate.toFixed(1)} times as fast as it lasts (rule ${rule}).`
-      : `The error budget of ${tier} burns no more by the rule ${rule}.`;
+      ? `The error budget of ${whose} burns ${rate.toFixed(1)} times as fast as it lasts (rule ${rule}).`
+      : `The error budget of ${whose} burns no more by the rule ${rule}.`;
   return {
     body: {
       id: `${id}_${what}`,
@@ -172,6 +178,9 @@ function ofBudget({ alert, what }: BudgetNotice): Message {
       budget: {
         id,
         tier,
+        model: modelId,
+        region,
+        consumer: consumerId,
         rule,
         severity,
         rate,
@@ -181,7 +190,7 @@ function ofBudget({ alert, what }: BudgetNotice): Message {
     },
     name: `budget-${id}-${what}`,
     at,
-    subject: `[cygnet] error budget of ${tier} ${what === 'began' ? `burns (${severity})` : 'burns no more'}`,
+    subject: `[cygnet] error budget of ${whose} ${what === 'began' ? `burns (${severity})` : 'burns no more'}`,
     messageId: `${id}-${what}.budget`,
     text: [words, '', `It began at ${new Date(beganMs).toISOString()}.`],
   };

@@ -5,6 +5,8 @@ import { errorRow } from '#wire/errors.ts';
 import { MinuteBook } from './minute-book.ts';
 import { MinuteTable } from './minute-table.ts';
 import { objectivesOf } from './objective-report.ts';
+import { objectivesAt, setObjectives, versionsOf } from './objective-terms.ts';
+import { OBJECTIVES } from './objectives.ts';
 
 let fresh: FreshDatabase;
 beforeAll(async () => {
@@ -61,6 +63,54 @@ test('each tier, model and region against its objectives: minutes, times, errors
   // Of thirty days 43.2 minutes may be lost.
   expect(of('').row?.budget.allowed).toBeCloseTo(43.2);
   expect(of('').row?.budget.left).toBeCloseTo(33.2);
+});
+
+test('a change of objectives judges no minute before it, and the same minutes are told for each stretch', async () => {
+  const { database } = fresh;
+  const at = FROM + 50 * MINUTE_MS - 20_000;
+  const version = await setObjectives(
+    database,
+    'pro',
+    { ttftP95Ms: 300, availabilityPpm: 990_000 },
+    { actor: 'test', at },
+  );
+  expect(version).toMatchObject({ fromMs: FROM + 50 * MINUTE_MS, figures: { serverErrorsPpm: 2_000 } });
+  const rows = await objectivesOf(database, { from: FROM, until: FROM + 100 * MINUTE_MS });
+  const eu = rows.filter(({ region }) => region === 'eu');
+  const shown = eu.map(({ from, until, requests, indicators, budget }) => ({
+    minutes: [(from - FROM) / MINUTE_MS, (until - FROM) / MINUTE_MS],
+    requests,
+    ttft: indicators.find(({ name }) => name === 'ttft-p95'),
+    allowed: budget.allowed,
+  }));
+  expect(shown).toMatchObject([
+    { minutes: [0, 50], requests: 450, ttft: { target: 1_500, met: true } },
+    { minutes: [50, 100], requests: 450, ttft: { target: 300, met: false } },
+  ]);
+  expect(shown[0]?.allowed).toBeCloseTo(0.05);
+  expect(shown[1]?.allowed).toBeCloseTo(0.5);
+});
+
+test('objectives are history: set twice in a minute the later one holds, and none is changed or dropped', async () => {
+  const { database } = fresh;
+  const at = FROM + 60 * MINUTE_MS;
+  const by = { actor: 'test', at };
+  await Promise.all([
+    setObjectives(database, 'business', { ttftP95Ms: 900 }, by),
+    setObjectives(database, 'business', { tooManyPpm: 5_000 }, by),
+  ]);
+  const versions = await versionsOf(database.sql);
+  expect(objectivesAt(versions, 'business', at)).toMatchObject({ ttftP95Ms: 900, tooMany: 0.005 });
+  expect(objectivesAt(versions, 'business', at - 1)).toEqual(OBJECTIVES.business);
+  expect(objectivesAt(versions, 'hobby', at)).toEqual(OBJECTIVES.hobby);
+  // A clock that went back: it holds from when the last one did, never before.
+  const back = await setObjectives(database, 'business', { ttftP95Ms: 800 }, { ...by, at: at - 600_000 });
+  expect(back.fromMs).toBe(at);
+  await expect(database.sql`update objective_terms set ttft_p95_ms = 1`).rejects.toThrow(/history/);
+  await expect(database.sql`delete from objective_terms`).rejects.toThrow(/history/);
+  await expect(setObjectives(database, 'pro', { ttlt512P95Ms: 100 }, by)).rejects.toMatchObject({
+    code: 'request-invalid',
+  });
 });
 
 test('where nothing was asked, nothing is said', async () => {

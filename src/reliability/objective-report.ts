@@ -1,7 +1,8 @@
 import type { Database } from '#db/database.ts';
-import type { TierName } from '#domain/tier.ts';
+import { TIER_NAMES, type TierName } from '#domain/tier.ts';
 import { MinuteTable, type ServiceFigures } from './minute-table.ts';
-import { type MinuteBudget, minuteBudget, OBJECTIVES, type Objectives } from './objectives.ts';
+import { changesWithin, objectivesAt, versionsOf } from './objective-terms.ts';
+import { type MinuteBudget, minuteBudget, type Objectives, type ObjectivesOf } from './objectives.ts';
 import { STANDARD_SLA } from './sla-terms.ts';
 
 /**
@@ -14,9 +15,12 @@ export interface ObjectiveRow {
   readonly modelId: string;
   /** `''`: everywhere. */
   readonly region: string;
+  /** The stretch, in wall milliseconds. */
+  readonly from: number;
+  readonly until: number;
   readonly requests: number;
   readonly indicators: readonly Indicator[];
-  /** Of the window, in minutes. */
+  /** Of the stretch, in minutes. */
   readonly budget: MinuteBudget;
 }
 
@@ -34,10 +38,30 @@ interface Minutes {
   readonly unavailable: number;
 }
 
-/** @param window wall milliseconds, at most 35 days back: longer ago minutes are not kept */
+/**
+ * One row for each group and each stretch of the window in which the same objectives held: a change judges nothing of the past.
+ *
+ * @param window wall milliseconds, at most 35 days back: longer ago minutes are not kept
+ */
 export async function objectivesOf(
   database: Database,
   window: { from: number; until: number },
+): Promise<ObjectiveRow[]> {
+  const versions = await versionsOf(database.sql);
+  const bounds = [window.from, ...changesWithin(versions, window), window.until];
+  const rows: ObjectiveRow[] = [];
+  for (let at = 0; at + 1 < bounds.length; at++) {
+    const stretch = { from: bounds[at] as number, until: bounds[at + 1] as number };
+    // oxlint-disable-next-line no-await-in-loop -- changes are rare, and each reads a part of the same minutes.
+    rows.push(...(await stretchOf(database, stretch, (tier) => objectivesAt(versions, tier, stretch.from))));
+  }
+  return rows.toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)) || a.from - b.from);
+}
+
+async function stretchOf(
+  database: Database,
+  window: { from: number; until: number },
+  objectivesOfTier: ObjectivesOf,
 ): Promise<ObjectiveRow[]> {
   const table = new MinuteTable({ database, instance: 'reading' });
   const [all, models, regions, minutes] = await Promise.all([
@@ -48,14 +72,15 @@ export async function objectivesOf(
   ]);
   const windowMinutes = Math.max(1, (window.until - window.from) / 60_000);
   return [...all, ...models, ...regions.filter(({ region }) => (region ?? '') !== '')]
-    .filter(({ tier }) => tier !== undefined && Object.hasOwn(OBJECTIVES, tier))
+    .filter(({ tier }) => TIER_NAMES.some((name) => name === tier))
     .map((figures) => {
       const { tier, modelId = '', region } = figures as ServiceFigures & { tier: TierName };
       const place = { tier, modelId, region: region ?? '' };
       const counted = minutes.get(nameOf(place)) ?? { measured: 0, unavailable: 0 };
-      const objectives: Objectives = OBJECTIVES[tier];
+      const objectives = objectivesOfTier(tier);
       return {
         ...place,
+        ...window,
         requests: figures.requests,
         indicators: indicatorsOf(figures, counted, objectives),
         budget: minuteBudget(
@@ -64,8 +89,7 @@ export async function objectivesOf(
           Math.min(counted.unavailable, windowMinutes),
         ),
       };
-    })
-    .toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)));
+    });
 }
 
 /** Pure: what was measured against what was aimed at. */

@@ -1,3 +1,4 @@
+import type { TierName } from '#domain/tier.ts';
 import { assert } from '#kit/assert.ts';
 
 /**
@@ -26,7 +27,10 @@ export function outputBudgetOf(outputTokens: number): OutputBudget | undefined {
   return outputTokens <= 256 ? 256 : outputTokens <= 512 ? 512 : undefined;
 }
 
-/** By tier. Hobby shares what is left over and is promised less. */
+/**
+ * By tier, as a market begins; its operator may set others (`objective-terms.ts`). Hobby shares what is left over and is promised
+ * less.
+ */
 export const OBJECTIVES = {
   hobby: {
     availability: 0.995,
@@ -49,7 +53,13 @@ export const OBJECTIVES = {
     serverErrors: 0.002,
     tooMany: 0.01,
   },
-} as const satisfies Record<string, Objectives>;
+} as const satisfies Readonly<Record<TierName, Objectives>>;
+
+/** The objectives of each tier as they stand now. */
+export type ObjectivesOf = (tier: TierName) => Objectives;
+
+/** As a market begins. */
+export const firstObjectives: ObjectivesOf = (tier) => OBJECTIVES[tier];
 
 /** Requests of one window, told apart by what they say about the service. */
 export interface Counts {
@@ -59,19 +69,14 @@ export interface Counts {
   readonly failures: number;
 }
 
-/** The share of failures; zero when nothing was asked. */
-export function failureShare({ requests, failures }: Counts): number {
-  assert(failures >= 0 && failures <= requests, 'failures are some of the requests');
-  return requests === 0 ? 0 : failures / requests;
-}
-
 /**
  * How fast the error budget burns: 1 spends exactly the whole budget over the period of the objective, 1000 is a complete
- * outage under a target of 99.9 %. `objective` is the share that must succeed (Google, Site Reliability Workbook, ch. 5).
+ * outage under a target of 99.9 % (Google, Site Reliability Workbook, ch. 5). `allowed` is how many of the requests might
+ * fail by the objective that held for each.
  */
-export function burnRate(counts: Counts, objective: number): number {
-  assert(objective > 0 && objective < 1, 'an objective lies between 0 and 1');
-  return failureShare(counts) / (1 - objective);
+export function burnRate({ failures, allowed }: { failures: number; allowed: number }): number {
+  assert(allowed >= 0 && failures >= 0, 'nobody is allowed less than nothing');
+  return failures === 0 ? 0 : failures / allowed;
 }
 
 /** A month's budget in minutes and what is left of it: 99.9 % of 43,800 minutes leaves 43.8 to spend. */

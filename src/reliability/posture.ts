@@ -1,5 +1,6 @@
 import type { TierName } from '#domain/tier.ts';
-import type { TierAlert } from './burn-watch.ts';
+import { isOfTier } from './burn-causes.ts';
+import type { GroupAlert } from './burn-watch.ts';
 import type { Severity, TriggerName } from './triggers.ts';
 
 /**
@@ -8,8 +9,13 @@ import type { Severity, TriggerName } from './triggers.ts';
  * status page shows it, and it ends by itself when its reasons do.
  */
 export interface Posture {
-  /** Changes to the market wait: an error budget burns. A flag for deploys; nothing of the market reads it. */
+  /**
+   * Changes to the market wait: an error budget burns, an incident is severe, or an operator said so. A flag for deploys;
+   * nothing of the market reads it.
+   */
   readonly freeze: boolean;
+  /** Why, in words; none while nothing is frozen. */
+  readonly frozenBecause: readonly string[];
   /** By model: what is different now. Models without an entry are served as ever. */
   readonly models: ReadonlyMap<string, ModelPosture>;
   /** What is different for every model: the budget of a tier that pays burns. */
@@ -46,28 +52,45 @@ const HOBBY_PROMPT_MAX = 2_048;
 /** Nobody's very long prompts while nothing else helps. */
 const ANY_PROMPT_MAX = 16_384;
 
-/** @param fallbackOf the smaller model that may stand in for one; undefined where there is none */
+/**
+ * @param fallbackOf the smaller model that may stand in for one; undefined where there is none
+ * @param declared why operators froze changes by hand
+ */
 export function postureOf(
   incidents: readonly OpenIncident[],
-  alerts: readonly TierAlert[],
+  alerts: readonly GroupAlert[],
   fallbackOf: (modelId: string) => string | undefined,
+  declared: readonly string[] = [],
 ): Posture {
   const models = new Map<string, ModelPosture>();
   for (const incident of incidents) {
-    if (incident.silenced) continue;
+    // What is open of the whole market is shown; what is done about it follows from the budgets that burn.
+    if (incident.silenced || incident.modelId === '') continue;
     const before = models.get(incident.modelId);
     models.set(incident.modelId, joined(before, modelPosture(incident, fallbackOf(incident.modelId))));
   }
   const paging = alerts.filter(({ rule }) => rule.severity === 'page');
+  const frozenBecause = [
+    ...new Set([
+      ...declared,
+      ...incidents.filter(isSevere).map(({ because }) => because),
+      ...paging.map(({ tier, consumerId }) =>
+        consumerId === ''
+          ? `The error budget of ${tier} burns.`
+          : 'The error budget of a consumer with a contract burns.',
+      ),
+    ]),
+  ];
   return {
-    freeze: paging.length > 0 || incidents.some(isSevere),
+    freeze: frozenBecause.length > 0,
+    frozenBecause,
     models,
-    everywhere: burningPosture(paging.filter(({ tier }) => tier !== 'hobby')),
+    everywhere: burningPosture(paging.filter((alert) => isOfTier(alert) && alert.tier !== 'hobby')),
   };
 }
 
 /** Stricter admission for whoever pays nothing, so that what burns the budget of others finds less load. */
-function burningPosture(alerts: readonly TierAlert[]): ModelPosture | undefined {
+function burningPosture(alerts: readonly GroupAlert[]): ModelPosture | undefined {
   if (alerts.length === 0) return undefined;
   return {
     outputTokensMax: { hobby: HOBBY_OUTPUT_MAX },
@@ -90,9 +113,9 @@ export function postureFor(
 
 function modelPosture(incident: OpenIncident, fallback: string | undefined): ModelPosture {
   const { triggers, region, because } = incident;
-  const loaded = triggers.some(
-    (name) => name === 'slow' || name === 'pool-shrinks' || name === 'errors-rise',
-  );
+  const burns = triggers.includes('budget-burns');
+  const loaded =
+    burns || triggers.some((name) => name === 'slow' || name === 'pool-shrinks' || name === 'errors-rise');
   const severe = isSevere(incident);
   return {
     outputTokensMax: loaded || severe ? { hobby: HOBBY_OUTPUT_MAX } : {},
@@ -102,7 +125,7 @@ function modelPosture(incident: OpenIncident, fallback: string | undefined): Mod
         ? { hobby: HOBBY_PROMPT_MAX }
         : {},
     avoidRegions: region === '' ? [] : [region],
-    fallbackModel: severe ? fallback : undefined,
+    fallbackModel: severe || burns ? fallback : undefined,
     because: [because],
   };
 }

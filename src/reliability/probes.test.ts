@@ -18,6 +18,9 @@ const wrong = (): ProbeAnswer => ({ status: 200, code: null, text: 'banana', ttf
 const refusal = (code: string): ProbeAnswer => ({ status: 503, code, text: '', ttftMs: null, ttltMs: 5 });
 const gone: ProbeAnswer = { status: 0, code: null, text: '', ttftMs: null, ttltMs: 5 };
 
+/** There is no other gateway. */
+const ALONE = { passed: () => {}, leads: () => true, tell: () => {} } as const;
+
 type Behaviour = (question: ProbeQuestion) => ProbeAnswer;
 
 /** A market with candidates of one model, each answering as it is told to. */
@@ -46,6 +49,7 @@ function market(behaviours: Record<string, Behaviour>, door: Behaviour = good) {
       which.breaker.state = 'open';
       which.breaker.openUntilMs = clock.nowMs() + 100_000;
     },
+    ...ALONE,
   });
   return { clock, fleet, asked, shut, doorProbes, regions, probes, behaviours };
 }
@@ -150,6 +154,7 @@ describe('probing', () => {
       signals: { probed: () => {} },
       keep: () => {},
       shutOut: () => {},
+      ...ALONE,
     });
     await clock.advance(10 * 60_000);
     expect(count).toBeLessThanOrEqual(11 * 40);

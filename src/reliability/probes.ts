@@ -11,6 +11,7 @@ import {
   type ProbeQuestion,
   Rightness,
 } from './probe-check.ts';
+import type { ProbeFinding } from './probe-lead.ts';
 
 /**
  * The market asking itself. Every 30 to 60 seconds each model that somebody serves is asked through the public door as a
@@ -20,6 +21,9 @@ import {
  *
  * A probe is a request like any other and is paid for by the platform (`domain/prober.ts`). What it can cost is bounded:
  * so many a minute, so few tokens, and a daily allowance; when that is used up, probing waits.
+ *
+ * Of several gateways one asks (`probe-lead.ts`), and every one heeds what it found: its signals, its circuits, its answers to whoever
+ * asks why. So another can go on at any time, in the same rhythm and with the same memory of failures.
  */
 export class Probes {
   readonly #parts: ProbeParts;
@@ -62,6 +66,7 @@ export class Probes {
 
   #look(): void {
     const { clock, models, candidates } = this.#parts;
+    if (!this.#parts.leads()) return;
     const nowMs = clock.nowMs();
     for (const modelId of models()) {
       const turn = this.#turns.get(modelId) ?? { dueMs: nowMs + this.#pauseMs(), next: 0, under: false };
@@ -94,7 +99,7 @@ export class Probes {
   }
 
   async #askDoor(modelId: string): Promise<void> {
-    const { ask, random, signals, keep } = this.#parts;
+    const { ask, random, keep, tell } = this.#parts;
     const question = makeQuestion(random);
     const answer = await ask(modelId, question);
     const verdict = judgeProbe(question, answer, { one: false, rightIsUsual: this.#usual(modelId).isUsual });
@@ -102,47 +107,83 @@ export class Probes {
     if (verdict.verdict === 'neutral') return;
     const ok = verdict.verdict === 'ok';
     if (verdict.verdict === 'failed') this.#tell({ model: modelId, because: verdict.because });
-    signals.probed({ modelId, region: '', ok });
+    const finding = { model: modelId, ok, failures: ok ? 0 : 1, ttftMs: answer.ttftMs };
+    this.#heedFinding(finding);
+    tell(finding);
     keep({ modelId, region: '', ok });
   }
 
   async #askOne(modelId: string, candidate: Candidate): Promise<void> {
-    const { ask, random, signals, keep, shutOut, candidates } = this.#parts;
+    const { ask, random, keep, tell } = this.#parts;
     const question = makeQuestion(random);
     const answer = await ask(modelId, question, candidate.id);
     const usual = this.#usual(modelId);
     const verdict = judgeProbe(question, answer, { one: true, rightIsUsual: usual.isUsual });
     this.#heed(modelId, 'straight', answer, verdict.verdict);
     if (verdict.verdict === 'neutral') return;
+    const ok = verdict.verdict === 'ok';
+    const because = verdict.verdict === 'failed' ? verdict.because : undefined;
+    if (because !== undefined) this.#tell({ model: modelId, provider: candidate.providerId, because });
+    const answered = answer.status === 200 && answer.code === null && answer.ttftMs !== null;
+    const finding: ProbeFinding = {
+      model: modelId,
+      to: { link: ownLink(candidate), node: candidate.nodeId },
+      ok,
+      failures: ok ? 0 : (this.#notes.get(candidate)?.failures ?? 0) + 1,
+      because,
+      ttftMs: answer.ttftMs,
+      right: answered ? isRight(question, answer.text) : undefined,
+    };
+    this.#heedFinding(finding, candidate);
+    tell(finding);
+    const region = candidate.region ?? '';
+    if (region !== '') keep({ modelId, region, ok });
+  }
+
+  /** Another gateway found something: heeded as if it had been found here. */
+  hear(finding: ProbeFinding): void {
+    const { candidates, clock, passed } = this.#parts;
+    const { model, to, ok } = finding;
+    // Whoever goes on does so in the same rhythm.
+    const turn = this.#turns.get(model) ?? { dueMs: 0, next: 0, under: false };
+    turn.dueMs = clock.nowMs() + this.#pauseMs();
+    this.#turns.set(model, turn);
+    if (!to) {
+      this.#heedFinding(finding);
+      return;
+    }
+    const candidate = candidates(model).find(
+      (each) => ownLink(each) === to.link || (each.mode === 'external' && each.nodeId === to.node),
+    );
+    if (!candidate) return;
+    this.#heedFinding(finding, candidate);
+    // Where it was asked that was a trial of its circuit; here it lets the next request be one.
+    if (ok) passed(candidate);
+  }
+
+  #heedFinding(finding: ProbeFinding, candidate?: Candidate): void {
+    const { signals, candidates, clock, shutOut } = this.#parts;
+    const { model: modelId, ok, failures, because, ttftMs, right } = finding;
+    if (!candidate) {
+      signals.probed({ modelId, region: '', ok });
+      return;
+    }
     const note = this.#notes.get(candidate) ?? { failures: 0, wrong: 0, last: undefined };
     this.#notes.set(candidate, note);
-    this.#learn(usual, note, { question, answer, failed: verdict.verdict === 'failed' });
-    const ok = verdict.verdict === 'ok';
-    note.failures = ok ? 0 : note.failures + 1;
-    const because = verdict.verdict === 'failed' ? verdict.because : undefined;
-    note.last = { at: this.#parts.clock.wallMs(), ok, because, ttftMs: answer.ttftMs };
-    if (verdict.verdict === 'failed') {
-      this.#tell({ model: modelId, provider: candidate.providerId, because: verdict.because });
-      if (note.failures >= FAILURES_TO_SHUT) shutOut(candidate, modelId);
-    }
+    if (right !== undefined) this.#learn(this.#usual(modelId), note, { right, failed: !ok });
+    note.failures = failures;
+    note.last = { at: clock.wallMs(), ok, because, ttftMs };
+    if (failures >= FAILURES_TO_SHUT) shutOut(candidate, modelId);
     const region = candidate.region ?? '';
     if (region === '') return;
     // A region fails when everybody in it does.
     const peers = candidates(modelId).filter((each) => each.region === region);
     const regionOk = peers.some((each) => (this.#notes.get(each)?.failures ?? 0) === 0);
     signals.probed({ modelId, region, ok: regionOk });
-    keep({ modelId, region, ok });
   }
 
   /** What an answer says of how right this model usually is. */
-  #learn(
-    usual: Rightness,
-    note: Note,
-    about: { question: ProbeQuestion; answer: ProbeAnswer; failed: boolean },
-  ): void {
-    const { question, answer, failed } = about;
-    if (answer.status !== 200 || answer.code !== null || answer.ttftMs === null) return;
-    const right = isRight(question, answer.text);
+  #learn(usual: Rightness, note: Note, { right, failed }: { right: boolean; failed: boolean }): void {
     if (!right && failed) {
       note.wrong += 1;
       return;
@@ -175,7 +216,7 @@ export class Probes {
   /** Takes one of this minute's probes, if any is left. */
   #mayAsk(): boolean {
     const nowMs = this.#parts.clock.nowMs();
-    if (nowMs < this.#notBeforeMs) return false;
+    if (nowMs < this.#notBeforeMs || !this.#parts.leads()) return false;
     const minute = Math.floor(nowMs / 60_000);
     if (this.#sentThisMinute.minute !== minute) this.#sentThisMinute = { minute, count: 0 };
     this.#sentThisMinute.count += 1;
@@ -186,6 +227,11 @@ export class Probes {
     const { least, most } = this.#parts.pauseMs ?? PAUSE_MS;
     return least + this.#parts.random.float() * (most - least);
   }
+}
+
+/** The name of a link at the gateway where it is: others put that gateway's before it. */
+function ownLink({ linkId }: Candidate): string {
+  return linkId.slice(linkId.lastIndexOf('/') + 1);
 }
 
 /** May it be asked by itself: in rotation, or out of it for long enough that a trial is due. */
@@ -233,6 +279,12 @@ export interface ProbeParts {
   /** Keeps what was found, for the months. Never throws. */
   readonly keep: (about: { modelId: string; region: string; ok: boolean }) => void;
   readonly shutOut: (candidate: Candidate, modelId: string) => void;
+  /** A probe of another gateway was answered well: its circuit may be tried again. */
+  readonly passed: (candidate: Candidate) => void;
+  /** Whether this process probes now. */
+  readonly leads: () => boolean;
+  /** Tells other gateways. Never throws. */
+  readonly tell: (finding: ProbeFinding) => void;
   /** Between two turns of a model. Default: 30 to 60 seconds. */
   readonly pauseMs?: { readonly least: number; readonly most: number };
 }

@@ -1,14 +1,13 @@
 import { assert } from '#kit/assert.ts';
-import type { WindowCounts } from './burn-alerts.ts';
-import type { Counts } from './objectives.ts';
+import type { BudgetCounts, WindowCounts } from './burn-alerts.ts';
 
 /**
- * Requests and failures of the recent past, in slots of equal length, so that "the last five minutes" can be asked at any
+ * Requests, failures and what the objective allowed of them in the recent past, in slots of equal length, so that "the last five minutes" can be asked at any
  * moment without keeping a row for each request. A window is exact to one slot: it holds the running slot and as many
  * whole ones as fit.
  *
  * Windows of an hour and of three days are asked at every tick, so sums are kept beside the slots: `over` costs the same
- * for each.
+ * for each. What was allowed is summed as it was when it happened, so a new objective judges nothing that is past.
  */
 export class RecentCounts {
   readonly #slotMs: number;
@@ -16,6 +15,7 @@ export class RecentCounts {
   /** Sums of all slots up to and including each one, by slot number modulo the length. */
   readonly #requests: Float64Array;
   readonly #failures: Float64Array;
+  readonly #allowed: Float64Array;
   #slot: number | undefined;
   #firstSlot = 0;
 
@@ -27,14 +27,17 @@ export class RecentCounts {
     this.#slots = Math.ceil(spanS / slotS) + 1;
     this.#requests = new Float64Array(this.#slots);
     this.#failures = new Float64Array(this.#slots);
+    this.#allowed = new Float64Array(this.#slots);
   }
 
   /** Counts at `nowMs`, a monotonic clock. */
-  add(nowMs: number, { requests, failures }: Counts): void {
+  add(nowMs: number, { requests, failures, allowed }: BudgetCounts): void {
+    assert(failures >= 0 && failures <= requests, 'failures are some of the requests');
     const slot = this.#advance(nowMs);
     const at = slot % this.#slots;
     this.#requests[at] = (this.#requests[at] as number) + requests;
     this.#failures[at] = (this.#failures[at] as number) + failures;
+    this.#allowed[at] = (this.#allowed[at] as number) + allowed;
   }
 
   /** The counts of the last `seconds`; at most of the span, and of no time before the first call. */
@@ -46,6 +49,7 @@ export class RecentCounts {
     return {
       requests: (this.#requests[at] as number) - (this.#requests[before] as number),
       failures: (this.#failures[at] as number) - (this.#failures[before] as number),
+      allowed: (this.#allowed[at] as number) - (this.#allowed[before] as number),
       coveredS: (Math.min(back, slot - this.#firstSlot + 1) * this.#slotMs) / 1000,
     };
   }
@@ -61,9 +65,11 @@ export class RecentCounts {
     }
     const requests = this.#requests[last % this.#slots] as number;
     const failures = this.#failures[last % this.#slots] as number;
+    const allowed = this.#allowed[last % this.#slots] as number;
     for (let slot = Math.max(last + 1, now - this.#slots + 1); slot <= now; slot++) {
       this.#requests[slot % this.#slots] = requests;
       this.#failures[slot % this.#slots] = failures;
+      this.#allowed[slot % this.#slots] = allowed;
     }
     this.#slot = now;
     return now;

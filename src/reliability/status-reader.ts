@@ -8,7 +8,7 @@ import type { IncidentBook } from './incident-book.ts';
 import { windowsSince } from './maintenance.ts';
 import type { MinuteTable } from './minute-table.ts';
 import { MergedDurations } from './sketch.ts';
-import { type DayCounts, type LastDay, type StatusFacts, statusReport } from './status-report.ts';
+import { type DayCounts, type LastDay, lastDayKey, type StatusFacts, statusReport } from './status-report.ts';
 
 const DAYS = 90;
 const HOUR_MS = 3_600_000;
@@ -137,23 +137,29 @@ export class StatusReader {
     const { table, database } = this.#parts;
     const firstHour = Math.floor(atMs / HOUR_MS) * HOUR_MS - 23 * HOUR_MS;
     const from = new Date(firstHour);
-    const [figures, rows] = await Promise.all([
+    const [everywhere, byRegion, rows] = await Promise.all([
       table.figures({ from: firstHour, until: atMs, by: ['modelId'] }),
-      database.sql<{ at: Date; model_id: string; ttft: string | null }[]>`
-        select at, model_id, ttft from service_hours where at >= ${from} and ttft is not null
+      table.figures({ from: firstHour, until: atMs, by: ['modelId', 'region'] }),
+      database.sql<{ at: Date; model_id: string; region: string; ttft: string }[]>`
+        select at, model_id, region, ttft from service_hours where at >= ${from} and ttft is not null
         union all
-        select at, model_id, ttft from service_minutes where at >= ${from} and not rolled and ttft is not null`,
+        select at, model_id, region, ttft from service_minutes
+        where at >= ${from} and not rolled and ttft is not null`,
     ]);
+    const figures = [...everywhere, ...byRegion.filter(({ region }) => (region ?? '') !== '')];
     const hours = new Map<string, MergedDurations>();
-    for (const { at, model_id, ttft } of rows) {
-      const key = `${model_id}\n${Math.floor((at.getTime() - firstHour) / HOUR_MS)}`;
-      const merged = hours.get(key) ?? new MergedDurations();
-      hours.set(key, merged);
-      merged.add(ttft as string);
+    for (const { at, model_id, region, ttft } of rows) {
+      const hour = Math.floor((at.getTime() - firstHour) / HOUR_MS);
+      for (const place of new Set(['', region])) {
+        const key = `${lastDayKey(model_id, place)}\n${hour}`;
+        const merged = hours.get(key) ?? new MergedDurations();
+        hours.set(key, merged);
+        merged.add(ttft);
+      }
     }
     return new Map(
       figures.map((each) => [
-        each.modelId ?? '',
+        lastDayKey(each.modelId ?? '', each.region ?? ''),
         {
           ttftP50Ms: each.ttft.p50,
           ttftP95Ms: each.ttft.p95,
@@ -164,7 +170,9 @@ export class StatusReader {
           tokensPerS: each.tokensPerS,
           ttftP95ByHour: Array.from(
             { length: 24 },
-            (_, hour) => hours.get(`${each.modelId}\n${hour}`)?.percentile(95) ?? null,
+            (_, hour) =>
+              hours.get(`${lastDayKey(each.modelId ?? '', each.region ?? '')}\n${hour}`)?.percentile(95) ??
+              null,
           ),
         },
       ]),

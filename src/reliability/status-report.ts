@@ -43,12 +43,18 @@ export interface StatusFacts {
   readonly frozen: boolean;
   readonly models: readonly { readonly id: string; readonly name: string }[];
   readonly days: readonly DayCounts[];
+  /** By `lastDayKey`. */
   readonly lastDay: ReadonlyMap<string, LastDay>;
   /** By model: the region of everybody who could serve it now. */
   readonly ready: ReadonlyMap<string, readonly string[]>;
   readonly incidents: readonly Incident[];
   readonly steps: readonly TimelineStep[];
   readonly windows: readonly MaintenanceWindow[];
+}
+
+/** Of a model everywhere, or in a region. */
+export function lastDayKey(modelId: string, region: string): string {
+  return region === '' ? modelId : `${modelId}\n${region}`;
 }
 
 type Component = StatusBody['components'][number];
@@ -129,7 +135,7 @@ function componentOf(
   const sum = (of: (day: Component['days'][number]) => number): number =>
     days.reduce((total, day) => total + of(day), 0);
   const providers = (facts.ready.get(model.id) ?? []).filter((each) => region === '' || each === region);
-  const last = region === '' ? facts.lastDay.get(model.id) : undefined;
+  const last = facts.lastDay.get(lastDayKey(model.id, region));
   return {
     model: model.id,
     name: model.name,

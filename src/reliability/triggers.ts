@@ -27,6 +27,7 @@ export type TriggerName =
   | 'errors-rise'
   | 'slow'
   | 'disconnects-rise'
+  | 'budget-burns'
   | 'pool-shrinks';
 
 /** `critical`: nothing is served. `major`: a good part fails. `minor`: it works, and worse than promised. */

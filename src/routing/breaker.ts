@@ -114,6 +114,11 @@ export function shutOut(
   breaker.byProbes = true;
 }
 
+/** A probe that another gateway made was answered well: an ordinary attempt may be the trial, once the opening is over. */
+export function letTry(breaker: Breaker): void {
+  breaker.byProbes = false;
+}
+
 /** How long after an opening only probes try what probes shut out: two turns of theirs. */
 const PROBES_FIRST_MS = 120_000;
 

@@ -151,8 +151,8 @@ export class FairQueue<W extends Waiter> {
   ahead({ tenant, group: name, weight }: Pick<Waiter, 'tenant' | 'group' | 'weight'>): number {
     const group = this.#groups.get(name);
     const start = Math.max(group?.virtual ?? 0, group?.finish.get(tenant) ?? 0);
-    let before = 0;
-    for (const entry of group?.entries ?? []) if (entry.start <= start) before += 1;
+    // Refusals ask this most, and entries stand in the order of their start.
+    const before = countUpTo(group?.entries ?? [], start);
     let others = 0;
     for (const [other, { entries, weight: theirs }] of this.#groups) {
       if (other !== name) others += Math.min(entries.length, Math.ceil(((before + 1) * theirs) / weight));
@@ -173,16 +173,20 @@ export class FairQueue<W extends Waiter> {
   }
 }
 
-/** Most newcomers belong near the end. */
-function insert<W extends Waiter>(entries: Entry<W>[], entry: Entry<W>): void {
-  let low = 0;
-  let high = entries.length;
+/** How many begin at `start` or before. */
+function countUpTo(entries: readonly { readonly start: number }[], start: number): number {
+  let [low, high] = [0, entries.length];
   while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((entries[middle] as Entry<W>).start <= entry.start) low = middle + 1;
+    const middle = (low + high) >> 1;
+    if ((entries[middle]?.start ?? 0) <= start) low = middle + 1;
     else high = middle;
   }
-  entries.splice(low, 0, entry);
+  return low;
+}
+
+/** Most newcomers belong near the end. */
+function insert<W extends Waiter>(entries: Entry<W>[], entry: Entry<W>): void {
+  entries.splice(countUpTo(entries, entry.start), 0, entry);
 }
 
 /** What was not served costs its tenant nothing. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Sql } from '#db/database.ts';
-import type { SlaTerms } from '#reliability/sla-terms.ts';
+import { SLA_OF_TIER, type SlaTerms } from '#reliability/sla-terms.ts';
 
 /**
  * Terms that were contracted with single accounts, in the place of their tier's: versions for whole months, added and never
@@ -77,4 +77,22 @@ export async function contractsOf(sql: Sql, consumerId: string): Promise<Contrac
     actor: row.actor,
     atMs: row.at.getTime(),
   }));
+}
+
+/** Everybody who has a contract in a month, by terms of its own or by the plan Business, with the share of minutes promised. */
+export async function contractedShares(sql: Sql, month: string): Promise<Map<string, number>> {
+  const rows = await sql<{ consumer: string; terms: string | null }[]>`
+    with latest as (
+      select distinct on (consumer_id) consumer_id, terms from sla_contracts where from_month <= ${month}
+      order by consumer_id, version desc
+    )
+    select c.id as consumer, l.terms from consumers c left join latest l on l.consumer_id = c.id
+    where l.terms is not null or c.plan = 'business'`;
+  const business = SLA_OF_TIER.business?.availabilityPpm;
+  return new Map(
+    rows.flatMap(({ consumer, terms }) => {
+      const ppm = terms ? contractTermsSchema.parse(JSON.parse(terms)).availabilityPpm : business;
+      return ppm === undefined ? [] : [[consumer, ppm / 1e6] as const];
+    }),
+  );
 }

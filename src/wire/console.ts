@@ -269,6 +269,19 @@ export const tierRequest = z
   .partial()
   .strict();
 
+/** Objectives of a tier to set; what is not named stays. Shares in parts per million. */
+export const objectivesRequest = z
+  .object({
+    availability_ppm: z.number().int().min(500_000).max(999_999),
+    ttft_p95_ms: z.number().int().min(1).max(600_000),
+    ttlt_256_p95_ms: z.number().int().min(1).max(600_000),
+    ttlt_512_p95_ms: z.number().int().min(1).max(600_000),
+    server_errors_ppm: z.number().int().min(0).max(1_000_000),
+    too_many_ppm: z.number().int().min(0).max(1_000_000),
+  })
+  .partial()
+  .strict();
+
 /** Places that are kept: a number of requests at once, or a share in basis points. */
 export const reservationRequest = z
   .object({

@@ -34,6 +34,26 @@ export const maintenanceRequest = z.object({
   model: z.string().max(200).optional(),
 });
 
+export const freezeRequest = z.object({
+  /** Why, for operators to read. */
+  words: z.string().trim().min(1).max(500),
+  /** Without it, until it is lifted. */
+  until: moment.optional(),
+});
+
+export interface FreezesAnswer {
+  readonly freezes: readonly {
+    readonly id: string;
+    readonly words: string;
+    readonly by: string;
+    readonly from: string;
+    readonly until: string | null;
+    readonly in_force: boolean;
+    readonly lifted_at: string | null;
+    readonly lifted_by: string | null;
+  }[];
+}
+
 export interface OperatorIncident {
   readonly id: string;
   /** Empty: the whole market. */
@@ -61,8 +81,15 @@ export interface OperatorIncident {
 
 export interface PostureAnswer {
   readonly changes_frozen: boolean;
+  readonly frozen_because: readonly string[];
   readonly alerts: readonly {
     readonly tier: string;
+    /** Empty: all models, everywhere, everybody. */
+    readonly model: string;
+    readonly region: string;
+    readonly consumer: string;
+    /** An incident, or whose budget this one follows from; empty where it stands for itself. */
+    readonly explained_by: string;
     readonly rule: string;
     readonly severity: 'page' | 'ticket';
     /** How fast the long and the short window burn; 1 spends the budget exactly. */

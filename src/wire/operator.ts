@@ -239,6 +239,26 @@ export interface OperatorTier {
     readonly too_many_requests: number;
   };
 }
+/** Objectives as they are set: shares in parts per million. */
+export interface ObjectivesBody {
+  readonly availability_ppm: number;
+  readonly ttft_p95_ms: number;
+  readonly ttlt_256_p95_ms: number;
+  readonly ttlt_512_p95_ms: number;
+  readonly server_errors_ppm: number;
+  readonly too_many_ppm: number;
+}
+export interface ObjectiveTermsAnswer {
+  readonly tier: string;
+  readonly objectives: ObjectivesBody;
+  /** Newest first; none where the tier has what a market begins with. */
+  readonly versions: readonly (ObjectivesBody & {
+    readonly by: string;
+    readonly set_at: string;
+    /** The first minute that is judged by it. */
+    readonly from: string;
+  })[];
+}
 export interface TiersAnswer {
   readonly tiers: readonly OperatorTier[];
 }
@@ -336,6 +356,9 @@ export interface ObjectivesAnswer {
     readonly tier: string;
     readonly model: string;
     readonly region: string;
+    /** The stretch of the window that was judged by the same objectives. */
+    readonly from: string;
+    readonly until: string;
     readonly requests: number;
     readonly budget_minutes: { readonly allowed: number; readonly spent: number; readonly left: number };
   }[];

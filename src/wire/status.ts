@@ -13,7 +13,9 @@ export const statusSchema = z
       .describe(
         'Of the worst component that is not under maintenance. A model that answered within a week and has no provider now counts as impaired; where that is all of them, it is an outage. Unserved: no model has a provider, and none had lately.',
       ),
-    changes_frozen: z.boolean().describe('An error budget burns, or an incident is severe: changes wait.'),
+    changes_frozen: z
+      .boolean()
+      .describe('An error budget burns, an incident is severe, or an operator said so: changes wait.'),
     components: z.array(
       z.object({
         model: z.string(),
@@ -52,7 +54,7 @@ export const statusSchema = z
             ttft_p95_ms_by_hour: z.array(milliseconds).describe('Oldest first.'),
           })
           .nullable()
-          .describe('Of a model everywhere; null of a region.'),
+          .describe('Null where nothing was asked.'),
       }),
     ),
     incidents: z.array(

@@ -142,6 +142,36 @@ describe('an operator', () => {
   );
 
   test.skipIf(noBrowser)(
+    'freezes changes by hand and lifts that, and sets what a tier is meant to reach',
+    async () => {
+      const boss = await someone();
+      const { page } = boss;
+      await boss.open('/operator/incidents');
+      await page.getByRole('button', { name: 'Freeze changes' }).click();
+      await page.getByLabel('Why').fill('The launch is near.');
+      await page.getByRole('dialog').getByRole('button', { name: 'Freeze' }).click();
+      const freezes = async () => (await operate('GET', '/freezes')).json.freezes;
+      await page.getByRole('button', { name: 'Lift' }).waitFor({ timeout: 40_000 });
+      expect(await freezes()).toMatchObject([{ words: 'The launch is near.', in_force: true }]);
+      await page.getByRole('button', { name: 'Lift' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Lift' }).click();
+      await page.getByRole('button', { name: 'Lift' }).waitFor({ state: 'detached' });
+      expect(await freezes()).toMatchObject([{ in_force: false }]);
+
+      await boss.open('/operator/limits');
+      await page.getByRole('button', { name: 'Set', exact: true }).last().click();
+      await page.getByLabel('Available minutes, percent').fill('99.95');
+      await page.getByRole('button', { name: 'Set them' }).click();
+      await page.getByText('They hold from the next minute on.').first().waitFor();
+      const { versions } = (await operate('GET', '/tiers/business/objectives')).json;
+      expect(versions).toMatchObject([{ availability_ppm: 999_500 }]);
+      expect(boss.troubles).toEqual([]);
+      await boss.close();
+    },
+    90_000,
+  );
+
+  test.skipIf(noBrowser)(
     'sets a price in two steps, with the change in view before anything happens',
     async () => {
       const model = market.aModel();

@@ -316,6 +316,49 @@ describe('the log of what operators do has before and after', () => {
     });
   });
 
+  test('of objectives, which every version of is kept', async () => {
+    const path = '/tiers/business/objectives';
+    const { objectives: before, versions } = (await ask('GET', path)).json;
+    expect(versions).toEqual([]);
+    const set = await ask('PATCH', path, { ttft_p95_ms: 900, availability_ppm: 999_500 });
+    expect(set).toMatchObject({
+      status: 200,
+      json: { ...before, ttft_p95_ms: 900, availability_ppm: 999_500 },
+    });
+    expect(Date.parse(set.json.from) % 60_000).toBe(0);
+    await ask('PATCH', path, { ttlt_256_p95_ms: 7_000 });
+    expect((await ask('GET', path)).json.versions).toMatchObject([
+      { ttft_p95_ms: 900, ttlt_256_p95_ms: 7_000 },
+      { ttft_p95_ms: 900, ttlt_256_p95_ms: before.ttlt_256_p95_ms },
+    ]);
+    const told = await log('business');
+    expect(
+      told.find(
+        ({ after }) => (after as { ttlt_256_p95_ms?: number })?.ttlt_256_p95_ms === before.ttlt_256_p95_ms,
+      ),
+    ).toMatchObject({
+      outcome: 'done',
+      before: { ttft_p95_ms: before.ttft_p95_ms },
+      after: { ttft_p95_ms: 900 },
+    });
+  });
+
+  test.each([
+    [{}],
+    [{ availability_ppm: 1_000_000 }],
+    [{ availability_ppm: 0.999 }],
+    [{ ttft_p95_ms: 0 }],
+    [{ ttft_p95_ms: '900' }],
+    [{ server_errors_ppm: -1 }],
+    [{ ttlt_256_p95_ms: 50_000, ttlt_512_p95_ms: 40_000 }],
+    [{ uptime: 1 }],
+  ])('objectives of %j are refused, and nothing is kept', async (body) => {
+    const versions = (await ask('GET', '/tiers/hobby/objectives')).json.versions.length;
+    expect((await ask('PATCH', '/tiers/hobby/objectives', body)).status).toBe(400);
+    expect((await ask('GET', '/tiers/hobby/objectives')).json.versions).toHaveLength(versions);
+    expect((await ask('PATCH', '/tiers/gold/objectives', { ttft_p95_ms: 900 })).status).toBe(404);
+  });
+
   test('of an incident and of maintenance', async () => {
     const opened = await ask('POST', '/incidents', { words: 'It burns.', severity: 'major' });
     expect(opened.status).toBe(200);

@@ -81,6 +81,29 @@ describe('200', () => {
     expect((await call('/objectives?days=36')).status).toBe(400);
   });
 
+  test('changes are frozen by hand, everybody who asks is told, and they thaw when it is lifted', async () => {
+    const { json } = await call('/freezes', { words: 'The launch.' });
+    expect(json).toMatchObject({ words: 'The launch.', until: null, in_force: true, lifted_at: null });
+    await look();
+    expect((await call('/posture')).json).toMatchObject({
+      changes_frozen: true,
+      frozen_because: expect.arrayContaining(['The launch.']),
+    });
+    const soon = new Date(Date.now() + 3_600_000).toISOString();
+    const timed = (await call('/freezes', { words: 'A holiday.', until: soon })).json;
+    expect(timed.until).toBe(soon);
+    for (const { id } of [json, timed])
+      expect((await call(`/freezes/${id}`, undefined, 'DELETE')).status).toBe(200);
+    expect((await call(`/freezes/${json.id}`, undefined, 'DELETE')).status).toBe(404);
+    await look();
+    expect((await call('/posture')).json.frozen_because).not.toContain('The launch.');
+    const [holiday, launch] = (await call('/freezes')).json.freezes;
+    expect([holiday, launch]).toMatchObject([
+      { words: 'A holiday.', in_force: false, lifted_by: json.by },
+      { words: 'The launch.', in_force: false, by: expect.any(String) },
+    ]);
+  });
+
   test('maintenance is announced, shown and called off; what comes too soon is not excluded, and says so', async () => {
     const soon = Date.now() + 3_600_000;
     const span = (fromMs: number) => ({
@@ -103,6 +126,11 @@ describe('400', () => {
     ['/incidents', { words: ' ' }],
     ['/incidents', { words: 'x', severity: 'awful' }],
     ['/incidents', { words: 'x', region: 'EU!' }],
+    ['/freezes', {}],
+    ['/freezes', { words: ' ' }],
+    ['/freezes', { words: 'x'.repeat(501) }],
+    ['/freezes', { words: 'x', until: 'tomorrow' }],
+    ['/freezes', { words: 'x', until: '2020-01-01T00:00:00Z' }],
     ['/maintenance', { words: 'x', from: '2026-12-01T22:00', until: '2026-12-01T23:00Z' }],
     ['/maintenance', { words: 'x', from: '2030-01-02T00:00:00Z', until: '2030-01-01T00:00:00Z' }],
     ['/maintenance', { words: 'x', from: '2020-01-01T00:00:00Z', until: '2020-01-02T00:00:00Z' }],
@@ -127,6 +155,8 @@ describe('403', () => {
       ['/incidents', undefined],
       ['/incidents', { words: 'Mine.' }],
       ['/posture', undefined],
+      ['/freezes', undefined],
+      ['/freezes', { words: 'Mine.' }],
       ['/objectives', undefined],
       ['/maintenance', undefined],
     ] as const) {

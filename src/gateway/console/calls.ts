@@ -98,6 +98,12 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'GET /api/v1/plans': { summary: 'The plans, with what each covers and costs.', answer: m.plansAnswer },
   'GET /api/v1/operator/tiers': { summary: 'The terms of every tier.' },
   'PATCH /api/v1/operator/tiers/:name': { summary: 'Change the terms of a tier.' },
+  'GET /api/v1/operator/tiers/:name/objectives': {
+    summary: 'The objectives of a tier, and every version that held.',
+  },
+  'PATCH /api/v1/operator/tiers/:name/objectives': {
+    summary: 'Set objectives of a tier from the next minute on.',
+  },
   'GET /api/v1/operator/reservations': { summary: 'Places that are kept for consumers.' },
   'POST /api/v1/operator/reservations': { summary: 'Keep places for a consumer.' },
   'DELETE /api/v1/operator/reservations/:id': { summary: 'Keep them no longer.' },
@@ -336,6 +342,9 @@ export const CALLS: Readonly<Record<string, Call>> = {
     summary: 'The draft of its post-mortem, or the published one.',
   },
   'POST /api/v1/operator/incidents/:id/post-mortem': { summary: 'Publish its post-mortem.' },
+  'GET /api/v1/operator/freezes': { summary: 'Freezes of changes that operators declared.' },
+  'POST /api/v1/operator/freezes': { summary: 'Freeze changes by hand.' },
+  'DELETE /api/v1/operator/freezes/:id': { summary: 'Lift a freeze.' },
   'GET /api/v1/operator/maintenance': { summary: 'Maintenance that was announced.' },
   'POST /api/v1/operator/maintenance': { summary: 'Announce maintenance.' },
   'DELETE /api/v1/operator/maintenance/:id': { summary: 'Call announced maintenance off.' },

@@ -1,9 +1,12 @@
 import { Fault } from '#kit/fault.ts';
+import { type ChangeFreeze, isInForce } from '#reliability/change-freeze.ts';
 import type { Incident, TimelineStep } from '#reliability/incident-book.ts';
 import type { MaintenanceWindow } from '#reliability/maintenance.ts';
 import { postMortemDue } from '#reliability/post-mortem.ts';
 import type { ModelPosture } from '#reliability/posture.ts';
 import {
+  type FreezesAnswer,
+  freezeRequest,
   incidentNoteRequest,
   incidentOpenRequest,
   incidentResolveRequest,
@@ -161,13 +164,20 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
       const { posture, alerts } = rooms.watch;
       return {
         changes_frozen: posture.freeze,
-        alerts: alerts.map(({ tier, rule, longRate, shortRate }) => ({
-          tier,
-          rule: rule.name,
-          severity: rule.severity,
-          long_rate: longRate,
-          short_rate: shortRate,
-        })),
+        frozen_because: [...posture.frozenBecause],
+        alerts: alerts.map(
+          ({ tier, modelId, region, consumerId, explainedBy, rule, longRate, shortRate }) => ({
+            tier,
+            model: modelId,
+            region,
+            consumer: consumerId,
+            explained_by: explainedBy,
+            rule: rule.name,
+            severity: rule.severity,
+            long_rate: longRate,
+            short_rate: shortRate,
+          }),
+        ),
         everywhere: posture.everywhere ? postureBody(posture.everywhere) : null,
         models: [...posture.models].map(([model, each]) => ({ model, ...postureBody(each) })),
       };
@@ -180,10 +190,12 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
         return {
           from: iso(from),
           until: iso(until),
-          objectives: rows.map(({ tier, modelId, region, requests, indicators, budget }) => ({
+          objectives: rows.map(({ tier, modelId, region, requests, indicators, budget, ...stretch }) => ({
             tier,
             model: modelId,
             region,
+            from: iso(stretch.from),
+            until: iso(stretch.until),
             requests,
             indicators,
             budget_minutes: { allowed: budget.allowed, spent: budget.spent, left: budget.left },
@@ -191,6 +203,30 @@ export function incidentRoutes(rooms: ConsoleRooms): Route[] {
         };
       },
     ),
+    route('GET /api/v1/operator/freezes', forOperator, async (): Promise<FreezesAnswer> => {
+      const nowMs = clock.wallMs();
+      const all = await rooms.incidents.freezes(nowMs - MAINTENANCE_DAYS * DAY_MS);
+      return { freezes: all.map((each) => freezeBody(each, nowMs)) };
+    }),
+    route('POST /api/v1/operator/freezes', { ...forOperator, body: freezeRequest }, async (visit) => {
+      const { words, until } = visit.body;
+      const fromMs = clock.wallMs();
+      const untilMs = until === undefined ? null : Date.parse(until);
+      if (untilMs !== null && untilMs <= fromMs)
+        throw new Fault('request-invalid', { outer: 'That is over already.', param: 'until' });
+      const freeze = { id: rooms.ids('frz'), words, actor: visit.actor, fromMs, untilMs };
+      await rooms.incidents.declareFreeze(freeze);
+      const body = freezeBody({ ...freeze, liftedMs: null, liftedBy: null }, fromMs);
+      visit.changed = { after: body };
+      return body;
+    }),
+    route('DELETE /api/v1/operator/freezes/:id', forOperator, async (visit) => {
+      const id = visit.params['id'] ?? '';
+      if (!(await rooms.incidents.liftFreeze(id, { actor: visit.actor, atMs: clock.wallMs() })))
+        throw new Fault('thing-unknown', { outer: 'There is no such freeze in force.' });
+      visit.changed = { before: { lifted: false }, after: { lifted: true } };
+      return { id, lifted: true };
+    }),
     route(
       'GET /api/v1/operator/maintenance',
       forOperator,
@@ -261,6 +297,19 @@ function incidentBody(incident: Incident, steps: readonly TimelineStep[], nowMs:
     steps: steps
       .filter(({ incidentId }) => incidentId === incident.id)
       .map(({ atMs, kind, actor, words, internal }) => ({ at: iso(atMs), kind, actor, words, internal })),
+  };
+}
+
+function freezeBody(freeze: ChangeFreeze, nowMs: number): FreezesAnswer['freezes'][number] {
+  return {
+    id: freeze.id,
+    words: freeze.words,
+    by: freeze.actor,
+    from: iso(freeze.fromMs),
+    until: freeze.untilMs === null ? null : iso(freeze.untilMs),
+    in_force: isInForce(freeze, nowMs),
+    lifted_at: freeze.liftedMs === null ? null : iso(freeze.liftedMs),
+    lifted_by: freeze.liftedBy,
   };
 }
 

@@ -33,6 +33,7 @@ import type { IncidentDesk } from '#reliability/incident-desk.ts';
 import type { IncidentWatch } from '#reliability/incident-watch.ts';
 import type { MinuteTable } from '#reliability/minute-table.ts';
 import type { ObjectiveRow } from '#reliability/objective-report.ts';
+import type { ObjectiveView } from '#reliability/objective-terms.ts';
 import type { Standings } from '#reliability/standings.ts';
 import type { Watching } from '#reliability/watching.ts';
 import type { RewardBook } from '#rewards/book.ts';
@@ -125,6 +126,7 @@ export interface ConsoleRooms {
   readonly incidents: IncidentDesk;
   /** Wall milliseconds, at most 35 days back. */
   readonly objectives: (window: { from: number; until: number }) => Promise<ObjectiveRow[]>;
+  readonly objectiveTerms: ObjectiveView;
   /** What serving heeds now, and why. */
   readonly watch: Pick<IncidentWatch, 'posture' | 'alerts'>;
   readonly funds: Funds;

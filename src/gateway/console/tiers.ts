@@ -1,9 +1,15 @@
 import { PLANS } from '#domain/plan.ts';
-import { TIER_NAMES, type Tier, type TierTerms, tierOfPlan } from '#domain/tier.ts';
+import { TIER_NAMES, type TierName, type TierTerms, tierOfPlan } from '#domain/tier.ts';
 import { Fault } from '#kit/fault.ts';
-import { OBJECTIVES } from '#reliability/objectives.ts';
-import { reservationRequest, tierRequest } from '#wire/console.ts';
-import type { OperatorTier, ReservationsAnswer, TiersAnswer } from '#wire/operator.ts';
+import { figuresOf, type ObjectiveFigures, type ObjectiveVersion } from '#reliability/objective-terms.ts';
+import { objectivesRequest, reservationRequest, tierRequest } from '#wire/console.ts';
+import type {
+  ObjectivesBody,
+  ObjectiveTermsAnswer,
+  OperatorTier,
+  ReservationsAnswer,
+  TiersAnswer,
+} from '#wire/operator.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { enveloped, type Route, route } from './route.ts';
 
@@ -28,27 +34,54 @@ export function tierRoutes(rooms: ConsoleRooms): Route[] {
           images_per_day: plan.imagesPerDay,
           fallback: plan.fallback,
         })),
-        tiers: TIER_NAMES.map((name) => tierView(rooms.tiers.of(name))),
+        tiers: TIER_NAMES.map((name) => tierView(rooms, name)),
       }),
     ),
     route(
       'GET /api/v1/operator/tiers',
       forOperator,
       async (): Promise<TiersAnswer> => ({
-        tiers: TIER_NAMES.map((name) => tierView(rooms.tiers.of(name))),
+        tiers: TIER_NAMES.map((name) => tierView(rooms, name)),
       }),
     ),
     route('PATCH /api/v1/operator/tiers/:name', { ...forOperator, body: tierRequest }, async (visit) => {
-      const name = TIER_NAMES.find((each) => each === visit.params['name']);
-      if (!name) throw new Fault('thing-unknown', { outer: 'There is no such tier.' });
+      const name = tierNamed(visit.params['name']);
       const terms = termsOf(visit.body);
-      const before = tierView(rooms.tiers.of(name));
-      const after = tierView(
-        await rooms.tiers.set(name, terms, { actor: visit.actor, at: rooms.clock.wallMs() }),
-      );
+      const before = tierView(rooms, name);
+      await rooms.tiers.set(name, terms, { actor: visit.actor, at: rooms.clock.wallMs() });
+      const after = tierView(rooms, name);
       visit.changed = { before, after };
       return after;
     }),
+    route(
+      'GET /api/v1/operator/tiers/:name/objectives',
+      forOperator,
+      async (visit): Promise<ObjectiveTermsAnswer> => {
+        const name = tierNamed(visit.params['name']);
+        const versions = await rooms.objectiveTerms.history(name);
+        return {
+          tier: name,
+          objectives: objectivesBody(figuresOf(rooms.objectiveTerms.of(name))),
+          versions: versions.map(versionBody),
+        };
+      },
+    ),
+    route(
+      'PATCH /api/v1/operator/tiers/:name/objectives',
+      { ...forOperator, body: objectivesRequest },
+      async (visit) => {
+        const name = tierNamed(visit.params['name']);
+        const changes = figuresAsked(visit.body);
+        if (Object.keys(changes).length === 0)
+          throw new Fault('request-invalid', { outer: 'Name at least one objective to set.' });
+        const before = objectivesBody(figuresOf(rooms.objectiveTerms.of(name)));
+        const at = rooms.clock.wallMs();
+        const version = await rooms.objectiveTerms.set(name, changes, { actor: visit.actor, at });
+        const after = versionBody(version);
+        visit.changed = { before, after };
+        return after;
+      },
+    ),
     route(
       'GET /api/v1/operator/reservations',
       forOperator,
@@ -110,8 +143,9 @@ const WHY_NOT_RESERVED = {
   'too-much': 'The shares of a model may come to nine tenths together.',
 } as const;
 
-function tierView(tier: Tier): OperatorTier {
-  const objectives = OBJECTIVES[tier.name];
+function tierView({ tiers, objectiveTerms }: ConsoleRooms, name: TierName): OperatorTier {
+  const tier = tiers.of(name);
+  const objectives = objectiveTerms.of(name);
   return {
     name: tier.name,
     title: tier.title,
@@ -133,6 +167,48 @@ function tierView(tier: Tier): OperatorTier {
     },
   };
 }
+
+function tierNamed(given: string | undefined): TierName {
+  const name = TIER_NAMES.find((each) => each === given);
+  if (!name) throw new Fault('thing-unknown', { outer: 'There is no such tier.' });
+  return name;
+}
+
+function objectivesBody(figures: ObjectiveFigures): ObjectivesBody {
+  return {
+    availability_ppm: figures.availabilityPpm,
+    ttft_p95_ms: figures.ttftP95Ms,
+    ttlt_256_p95_ms: figures.ttlt256P95Ms,
+    ttlt_512_p95_ms: figures.ttlt512P95Ms,
+    server_errors_ppm: figures.serverErrorsPpm,
+    too_many_ppm: figures.tooManyPpm,
+  };
+}
+
+function versionBody(version: ObjectiveVersion): ObjectiveTermsAnswer['versions'][number] {
+  return {
+    ...objectivesBody(version.figures),
+    by: version.actor,
+    set_at: new Date(version.setMs).toISOString(),
+    from: new Date(version.fromMs).toISOString(),
+  };
+}
+
+function figuresAsked(body: Readonly<Record<string, unknown>>): Partial<ObjectiveFigures> {
+  const changes: Record<string, unknown> = {};
+  for (const [field, name] of Object.entries(FIGURES))
+    if (body[field] !== undefined) changes[name] = body[field];
+  return changes;
+}
+
+const FIGURES = {
+  availability_ppm: 'availabilityPpm',
+  ttft_p95_ms: 'ttftP95Ms',
+  ttlt_256_p95_ms: 'ttlt256P95Ms',
+  ttlt_512_p95_ms: 'ttlt512P95Ms',
+  server_errors_ppm: 'serverErrorsPpm',
+  too_many_ppm: 'tooManyPpm',
+} as const satisfies Record<keyof ObjectivesBody, keyof ObjectiveFigures>;
 
 function termsOf(body: Readonly<Record<string, unknown>>): Partial<TierTerms> {
   const terms: Record<string, unknown> = {};

@@ -8,7 +8,7 @@ import type {
   OperatorPricesAnswer,
   ProposalsAnswer,
 } from '#wire/dashboard.ts';
-import type { OperatorIncident, PostureAnswer } from '#wire/incidents.ts';
+import type { FreezesAnswer, OperatorIncident, PostureAnswer } from '#wire/incidents.ts';
 import type {
   AuditsAnswer,
   BenchmarkRunAnswer,
@@ -17,6 +17,7 @@ import type {
   LimitsAnswer,
   MaintenanceAnswer,
   ObjectivesAnswer,
+  ObjectiveTermsAnswer,
   OperatorAppealsAnswer,
   OperatorCollateralAnswer,
   OperatorEndpointsAnswer,
@@ -113,6 +114,9 @@ export const operator = {
   postMortem: (id: string) =>
     asked<PostMortemAnswer>(`${BASE}/incidents/${encodeURIComponent(id)}/post-mortem`),
   posture: () => asked<PostureAnswer>(`${BASE}/posture`, 15_000),
+  freezes: () => asked<FreezesAnswer>(`${BASE}/freezes`, 15_000),
+  objectiveTerms: (tier: string) =>
+    asked<ObjectiveTermsAnswer>(`${BASE}/tiers/${encodeURIComponent(tier)}/objectives`),
   objectives: () => asked<ObjectivesAnswer>(`${BASE}/objectives`, 300_000),
   maintenance: () => asked<MaintenanceAnswer>(`${BASE}/maintenance`),
   settlements: (asset: string) =>

@@ -223,11 +223,86 @@ function ModelChoice({
 function Posture() {
   const query = useQuery(operator.posture());
   return (
-    <Card title="Posture" hint="What serving does differently while budgets burn">
+    <Card title="Posture" hint="What serving does differently while budgets burn" actions={<FreezeChanges />}>
       <Loaded query={query} skeleton={<ListSkeleton rows={2} />}>
-        {(posture) => <PostureReport posture={posture} />}
+        {(posture) => (
+          <div className="space-y-4">
+            <Freezes />
+            <PostureReport posture={posture} />
+          </div>
+        )}
       </Loaded>
     </Card>
+  );
+}
+
+/** Freezes of changes that operators declared and that are in force. */
+function Freezes() {
+  const operate = useOperate();
+  const freezes = useQuery(operator.freezes()).data?.freezes.filter((each) => each.in_force) ?? [];
+  return freezes.map((each) => (
+    <div key={each.id} className="flex items-center justify-between gap-4">
+      <span className="wrap-anywhere">
+        {each.words}{' '}
+        <span className="text-sm text-faint">
+          by {each.by}
+          {each.until !== null && (
+            <>
+              , until <Time at={each.until} />
+            </>
+          )}
+        </span>
+      </span>
+      <ConfirmButton
+        label="Lift"
+        title="Lift this freeze?"
+        act={async () => {
+          await operate('DELETE', `/freezes/${each.id}`);
+          toast.done('It is lifted; gateways follow within ten seconds.');
+        }}
+      >
+        Changes may be made again, unless something else freezes them.
+      </ConfirmButton>
+    </div>
+  ));
+}
+
+function FreezeChanges() {
+  const operate = useOperate();
+  const [words, setWords] = useState('');
+  const [until, setUntil] = useState('');
+  return (
+    <FormButton
+      label="Freeze changes"
+      title="Freeze changes by hand"
+      confirm="Freeze"
+      kind="quiet"
+      onOpen={() => {
+        setWords('');
+        setUntil('');
+      }}
+      act={async () => {
+        await operate('POST', '/freezes', {
+          words,
+          ...(until !== '' && { until: new Date(until).toISOString() }),
+        });
+        toast.done('Changes are frozen; gateways follow within ten seconds.');
+      }}
+    >
+      {(errorOf) => (
+        <>
+          <TextArea label="Why" required value={words} onChange={setWords} error={errorOf('words')} />
+          <TextField
+            label="Until"
+            type="datetime-local"
+            hint="Empty: until it is lifted."
+            value={until}
+            onChange={setUntil}
+            error={errorOf('until')}
+          />
+        </>
+      )}
+    </FormButton>
   );
 }
 
@@ -251,15 +326,24 @@ function PostureReport({ posture }: { posture: PostureAnswer }) {
             </span>
           }
         >
-          A budget is spent. Put off what is not a repair; it thaws by itself when the budget recovers.
+          Put off what is not a repair. {posture.frozen_because.join(' ')}
         </Notice>
       )}
       {alerts.map((each) => (
-        <div key={`${each.tier} ${each.rule}`} className="flex items-center justify-between gap-4">
+        <div
+          key={[each.tier, each.model, each.region, each.consumer, each.rule].join(' ')}
+          className="flex items-center justify-between gap-4"
+        >
           <span className="inline-flex items-center gap-2.5">
             <Flame size={16} className={each.severity === 'page' ? 'text-bad' : 'text-warn'} aria-hidden />
             <span>
-              <span className="font-medium capitalize">{each.tier}</span> burns ({each.rule})
+              <span className="font-medium capitalize">{each.tier}</span>
+              {each.model !== '' && ` ${each.model}`}
+              {each.region !== '' && ` in ${each.region}`}
+              {each.consumer !== '' && ` for ${each.consumer}`} burns ({each.rule})
+              {each.explained_by !== '' && (
+                <span className="text-sm text-faint"> follows from {each.explained_by}</span>
+              )}
             </span>
           </span>
           <span className="figures text-sm text-soft">

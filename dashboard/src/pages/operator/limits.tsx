@@ -77,7 +77,10 @@ function TierCard({ tier }: { tier: OperatorTier }) {
         ]}
       />
       <div className="mt-3 rounded-lg bg-sunken px-4 py-3">
-        <p className="text-sm font-medium text-soft">Objectives</p>
+        <div className="flex items-center justify-between gap-4">
+          <p className="text-sm font-medium text-soft">Objectives</p>
+          <EditObjectives tier={tier} />
+        </div>
         <p className="figures mt-1 text-sm">
           {percent(objectives.availability)} answered, first token in {duration(objectives.ttft_p95_ms)} for
           95 of 100
@@ -154,6 +157,76 @@ function EditTier({ tier }: { tier: OperatorTier }) {
                 { value: 'never', label: 'Never' },
               ]}
             />
+          </div>
+        </>
+      )}
+    </FormButton>
+  );
+}
+
+/** Each objective, how it is shown and what it is times. Shares are percents here and parts per million there. */
+const OBJECTIVES = [
+  ['availability_ppm', 'Available minutes, percent', 10_000],
+  ['server_errors_ppm', 'Answers that fail at most, percent', 10_000],
+  ['ttft_p95_ms', 'First token, milliseconds', 1],
+  ['too_many_ppm', 'Refused as too many at most, percent', 10_000],
+  ['ttlt_256_p95_ms', 'Up to 256 tokens, milliseconds', 1],
+  ['ttlt_512_p95_ms', 'Up to 512 tokens, milliseconds', 1],
+] as const;
+type ObjectiveField = (typeof OBJECTIVES)[number][0];
+
+function EditObjectives({ tier }: { tier: OperatorTier }) {
+  const operate = useOperate();
+  const terms = useQuery(operator.objectiveTerms(tier.name)).data;
+  const [values, setValues] = useState<Partial<Record<ObjectiveField, string>>>({});
+  if (!terms) return null;
+  const latest = terms.versions[0];
+  const now = latest ?? terms.objectives;
+  return (
+    <FormButton
+      label="Set"
+      title={`Objectives of ${tier.title}`}
+      confirm="Set them"
+      kind="quiet"
+      wide
+      onOpen={() =>
+        setValues(
+          Object.fromEntries(OBJECTIVES.map(([field, , times]) => [field, String(now[field] / times)])),
+        )
+      }
+      act={async () => {
+        const changed = OBJECTIVES.map(
+          ([field, , times]) => [field, Math.round(Number(values[field] ?? '') * times)] as const,
+        ).filter(([field, value]) => value !== now[field]);
+        if (changed.length > 0)
+          await operate('PATCH', `/tiers/${tier.name}/objectives`, Object.fromEntries(changed));
+        toast.done(changed.length === 0 ? 'Nothing was changed.' : 'They hold from the next minute on.');
+      }}
+    >
+      {(errorOf) => (
+        <>
+          <p className="text-soft">
+            They hold from the next minute on. What is past is not judged anew, and agreements have their own
+            terms.
+            {latest && (
+              <>
+                {' '}
+                Last set by {latest.by}, <Time at={latest.set_at} />.
+              </>
+            )}
+          </p>
+          <div className="grid gap-4 sm:grid-cols-2">
+            {OBJECTIVES.map(([field, label]) => (
+              <TextField
+                key={field}
+                label={label}
+                inputMode="decimal"
+                required
+                value={values[field] ?? ''}
+                onChange={(value) => setValues((before) => ({ ...before, [field]: value }))}
+                error={errorOf(field)}
+              />
+            ))}
           </div>
         </>
       )}

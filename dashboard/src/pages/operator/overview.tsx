@@ -168,12 +168,14 @@ function useMatters(): { matters: Matter[] | undefined; failed: boolean } {
       to: `/operator/incidents/${late[0]?.id ?? ''}`,
     });
   }
-  for (const { tier, rule, severity, long_rate: rate } of posture.data?.alerts ?? []) {
+  for (const { tier, model, consumer, rule, severity, long_rate: rate, explained_by: explained } of posture
+    .data?.alerts ?? []) {
+    if (explained !== '') continue;
     matters.push({
-      key: `burn ${tier} ${rule}`,
+      key: `burn ${tier} ${model} ${consumer} ${rule}`,
       icon: Flame,
       tone: severity === 'page' ? 'bad' : 'warn',
-      title: `The error budget of ${tier} burns`,
+      title: `The error budget of ${[tier, model, consumer].filter((each) => each !== '').join(', ')} burns`,
       detail: `${rate.toFixed(1)} times as fast as it may (${rule}).`,
       to: '/operator/incidents',
     });
@@ -184,7 +186,7 @@ function useMatters(): { matters: Matter[] | undefined; failed: boolean } {
       icon: Snowflake,
       tone: 'warn',
       title: 'Changes are frozen',
-      detail: 'An error budget is spent. Put off what is not a repair.',
+      detail: `Put off what is not a repair. ${posture.data.frozen_because.join(' ')}`,
       to: '/operator/incidents',
     });
   }

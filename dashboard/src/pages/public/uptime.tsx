@@ -103,9 +103,17 @@ function Report({ report }: { report: StatusBody }) {
   );
 }
 
+/** What was answered, and how fast. */
+function said({ availability_90d: share, last_24h: last }: Component): string {
+  const answered =
+    share === null ? 'Nothing was asked in 90 days.' : `${percent(share)} answered in 90 days.`;
+  if (last?.ttft_p95_ms == null) return answered;
+  const speed = last.tokens_per_second ? `, ${rate(last.tokens_per_second)}` : '';
+  return `${answered} First token ${duration(last.ttft_p50_ms)} (p95 ${duration(last.ttft_p95_ms)})${speed} in the last 24 hours.`;
+}
+
 function Line({ component, regions }: { component: Component; regions: readonly Component[] }) {
   const { tone, words } = STATES[component.state];
-  const last = component.last_24h;
   return (
     <li className="py-5 first:pt-0 last:pb-0">
       <div className="mb-2 flex flex-wrap items-baseline justify-between gap-x-4">
@@ -118,20 +126,20 @@ function Line({ component, regions }: { component: Component; regions: readonly 
         <StateDot tone={tone}>{words}</StateDot>
       </div>
       <Days days={component.days} />
-      <p className="figures mt-1 text-sm text-soft">
-        {component.availability_90d === null
-          ? 'Nothing was asked in 90 days.'
-          : `${percent(component.availability_90d)} answered in 90 days.`}
-        {last?.ttft_p95_ms != null &&
-          ` First token ${duration(last.ttft_p50_ms)} (p95 ${duration(last.ttft_p95_ms)})${!last.tokens_per_second ? '' : `, ${rate(last.tokens_per_second)}`} in the last 24 hours.`}
-      </p>
+      <p className="figures mt-1 text-sm text-soft">{said(component)}</p>
       {regions.length > 0 && (
-        <ul className="mt-2 flex flex-wrap gap-x-5 gap-y-1 text-sm">
+        <ul className="mt-3 space-y-3 border-l-2 border-line pl-4">
           {regions.map((each) => (
             <li key={each.region}>
-              <StateDot tone={STATES[each.state].tone}>
-                {each.region}: {STATES[each.state].words.toLowerCase()}
-              </StateDot>
+              <div className="mb-1 flex flex-wrap items-baseline justify-between gap-x-4 text-sm">
+                <h4 className="font-medium">
+                  {each.region}
+                  <span className="ml-2 font-normal text-soft">{plural(each.providers, 'provider')}</span>
+                </h4>
+                <StateDot tone={STATES[each.state].tone}>{STATES[each.state].words}</StateDot>
+              </div>
+              <Days days={each.days} />
+              <p className="figures mt-1 text-sm text-soft">{said(each)}</p>
             </li>
           ))}
         </ul>
