@@ -504,6 +504,8 @@ export const standingAnswer = z.strictObject({
   ),
 });
 export const payoutsAnswer = z.strictObject({
+  /** Dollars that were earned, or rewards in SWAN. */
+  asset: z.enum(['USD', 'SWAN']),
   decimals: count.nullable(),
   payout_address: z.string().nullable(),
   /** In the token's smallest unit, of the payout address; null without a chain or an address. */
@@ -516,7 +518,8 @@ export const payoutsAnswer = z.strictObject({
       state: z.enum(['pending', 'submitted', 'confirmed', 'revoked']),
       account: z.string(),
       units: z.string(),
-      paid_usd: money,
+      /** What left the balance for them; null of rewards, which are no dollars. */
+      paid_usd: money.nullable(),
       made_at: time,
     }),
   ),

@@ -18,13 +18,13 @@ import { silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
-import { openSettlement } from '#settlement/open.ts';
+import { openRewardSettlement, openSettlement } from '#settlement/open.ts';
 import { startAgent } from '#support/agent.ts';
 import { Browser, noBrowser, screensOf, type Theme, type Visitor } from '#support/browser.ts';
 import { injectWallet, type TestWallet } from '#support/browser-wallet.ts';
 import { makeConsumer, makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
-import { earns } from '#support/settlement.ts';
+import { earns, isRewarded } from '#support/settlement.ts';
 import { visit } from '#support/visitor.ts';
 import {
   benchmarksAnswer,
@@ -159,17 +159,14 @@ async function earnMore(): Promise<void> {
   await earns(fresh.database, id, parseUsd('61.5'), systemClock.wallMs() - 1_000);
 }
 
-/** Midnight comes, the day is settled, and the batch is in force. */
-async function settleToday(): Promise<void> {
+/** Midnight comes, the day is settled, of earnings or of rewards, and the batch is in force. */
+async function settleToday(series: 'USD' | 'SWAN' = 'USD'): Promise<void> {
   const tomorrow: Clock = { ...systemClock, wallMs: () => systemClock.wallMs() + DAY_MS };
-  const { settler } = openSettlement({
-    database: fresh.database,
-    chain,
-    minimum: parseUsd('0.0001'),
-    dataFolder: folder,
-    clock: tomorrow,
-    log: silentLog,
-  });
+  const parts = { database: fresh.database, chain, dataFolder: folder, clock: tomorrow, log: silentLog };
+  const { settler } =
+    series === 'USD'
+      ? openSettlement({ ...parts, minimum: parseUsd('0.0001') })
+      : (openRewardSettlement(parts) ?? {});
   for (let round = 0; round < 400; round += 1) {
     const step = (await settler?.round())?.step;
     if (step === 'settled') return;
@@ -240,6 +237,39 @@ describe('a provider in a browser', () => {
       const paid = (await tokenBalance(chain.chain, place.token, place.account)) - before;
       expect(Number(paid) / 1e6).toBe(Number(due));
       await someone.screenshot('provider-collected-light');
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+    },
+    90_000,
+  );
+
+  test.skipIf(noBrowser)(
+    'rewards are collected on chain as earnings are, each from its own batches',
+    async () => {
+      const someone = await visitor();
+      const { page } = someone;
+      await walletOf(someone);
+      await signIn(someone);
+      await isRewarded(fresh.database, await providerId(), 12_500_000_000_000_000_001n, systemClock.wallMs());
+      await someone.open('/provider/payouts');
+      await page.getByRole('button', { name: 'Rewards' }).click();
+      await page.getByText('12.50', { exact: true }).waitFor();
+      await settleToday('SWAN');
+      await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
+      await page.getByRole('button', { name: 'Switch to Local chain' }).click();
+
+      const token = chain.assets.find(({ asset }) => asset === 'SWAN')?.token as Hex;
+      const dollars = { token: chain.payoutToken.address, account: addressOf(walletKey) };
+      const before = await tokenBalance(chain.chain, token, dollars.account);
+      const dollarsBefore = await tokenBalance(chain.chain, dollars.token, dollars.account);
+      await page.getByRole('button', { name: 'Collect 12.50 SWAN' }).click();
+      await page.getByText('Collected. The tokens are at your payout address.').waitFor();
+      await page.getByRole('button', { name: 'Nothing to collect' }).waitFor();
+      expect(await tokenBalance(chain.chain, token, dollars.account)).toBe(
+        before + 12_500_000_000_000_000_001n,
+      );
+      expect(await tokenBalance(chain.chain, dollars.token, dollars.account)).toBe(dollarsBefore);
+      await someone.screenshot('provider-rewards-collected-light');
       expect(someone.troubles).toEqual([]);
       await someone.close();
     },

@@ -13,10 +13,11 @@ import { Card, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Loaded, Skeleton } from '../../parts/states.tsx';
 import { bookDay, Time } from '../../parts/time.tsx';
+import { TOKENS } from '../../parts/tokens.ts';
 import { useUrlState } from '../../parts/url-state.ts';
 import { operator, useOperatorLive } from './api.ts';
 import { Notice, ProviderLink, units } from './pieces.tsx';
-import { BATCH_STATES, TOKENS } from './settlements.tsx';
+import { BATCH_STATES } from './settlements.tsx';
 
 type Payout = BatchAnswer['payouts'][number];
 

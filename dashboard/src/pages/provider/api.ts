@@ -45,6 +45,11 @@ function opened<T extends { data: unknown }>(path: string, everyMs: number | fal
 /** What `claim` of the contract is called with. */
 export type Proof = NonNullable<PayoutsAnswer['claim']>;
 
+/** Which series of batches: of what was earned, or of rewards. */
+export type Series = PayoutsAnswer['asset'];
+
+export const SERIES: readonly Series[] = ['USD', 'SWAN'];
+
 export type Period = 'day' | 'week' | 'month';
 
 /** Days that each look reaches back, today included. */
@@ -61,7 +66,7 @@ export const provider = {
     ask<ProviderHealthAnswer>(`/api/v1/provider/me/health?duration=${duration}`, 60_000),
   standing: () => ask<StandingAnswer>('/api/v1/provider/me/standing', 300_000),
   rewards: () => ask<RewardsAnswer>('/api/v1/provider/me/rewards?limit=30', 300_000),
-  payouts: () => ask<PayoutsAnswer>('/api/v1/provider/me/payouts'),
+  payouts: (series: Series) => ask<PayoutsAnswer>(`/api/v1/provider/me/payouts?asset=${series}`),
   earnings: (period: Period, from: string) =>
     ask<EarningsStatementAnswer>(earningsPath(period, from), 120_000),
   economics: () => ask<EconomicsAnswer>('/api/v1/provider/economics', 10_000),
@@ -105,6 +110,10 @@ export const act = {
     }),
   cancelRefund: () => call('DELETE', '/api/v1/provider/collateral/refund'),
   /** What the contract takes for an account, by the batch that it pays from. */
-  proof: async (batch: number, account: string) =>
-    (await call<{ data: Proof }>('GET', `/api/v1/settlements/${batch}/proof/${account}`)).data,
+  proof: async (series: Series, batch: number, account: string) =>
+    (await call<{ data: Proof }>('GET', `/api/v1/settlements/${batch}/proof/${account}?asset=${series}`))
+      .data,
 };
+
+/** What the pages show of payouts, of both series. */
+export const allPayouts = SERIES.map((series) => provider.payouts(series));
