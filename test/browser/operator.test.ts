@@ -344,14 +344,32 @@ async function settles({ page }: Visitor): Promise<void> {
       json: batchAnswer.parse({
         ...batch,
         ...amounts,
+        chain_id: 31_337,
+        contract: `0x${'1'.repeat(40)}`,
+        token: `0x${'2'.repeat(40)}`,
         steps: [
-          { step: 'cut', done: true, at: null, detail: 'entries up to 12' },
-          { step: 'batch', done: true, at: '2026-11-25T00:01:00.000Z', detail: '2 accounts' },
-          { step: 'published', done: true, at: null, detail: 'claims file' },
-          { step: 'verified', done: true, at: null, detail: 'the independent verifier agrees' },
-          { step: 'submitted', done: true, at: null, detail: `the root ${amounts.root}` },
-          { step: 'confirmed', done: false, at: null, detail: '' },
+          { ...done('cut', '2026-11-25T00:00:58.000Z'), detail: 'entries up to 12' },
+          { ...done('batch', '2026-11-25T00:01:00.000Z'), detail: '2 accounts' },
+          { ...done('published', null), detail: 'claims file' },
+          { ...done('verified', null), detail: 'the independent verifier agrees, asked a moment ago' },
+          { ...done('funded', null), detail: 'the contract had enough' },
+          {
+            ...done('submitted', '2026-11-25T00:01:04.000Z'),
+            detail: `the root ${amounts.root}`,
+            transactions: [
+              {
+                hash: `0x${'ab'.repeat(32)}`,
+                block: null,
+                outcome: null,
+                signed_at: '2026-11-25T00:01:04.000Z',
+              },
+            ],
+          },
+          { ...done('confirmed', null), done: false, detail: 'waits for blocks' },
+          { ...done('in-force', null), done: false, detail: 'waits for the time lock' },
+          { ...done('collected', null), done: false, detail: 'taken in full by 0 of 1' },
         ],
+        collected: { accounts: 0, of: 1, units: '0' },
         verifier: { ok: true, accounts: 2, findings: [] },
         payouts: [
           {
@@ -366,4 +384,8 @@ async function settles({ page }: Visitor): Promise<void> {
       }),
     }),
   );
+}
+
+function done(step: string, when: string | null) {
+  return { step, done: true, at: when, detail: '', transactions: [] };
 }

@@ -24,8 +24,10 @@ import { Browser, noBrowser, screensOf, type Theme, type Visitor } from '#suppor
 import { injectWallet, type TestWallet } from '#support/browser-wallet.ts';
 import { makeConsumer, makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { run } from '#support/program.ts';
 import { earns, isRewarded } from '#support/settlement.ts';
 import { visit } from '#support/visitor.ts';
+import { batchAnswer } from '#wire/dashboard.ts';
 import {
   benchmarksAnswer,
   collateralAnswer,
@@ -255,6 +257,7 @@ describe('a provider in a browser', () => {
       await page.getByRole('button', { name: 'Rewards' }).click();
       await page.getByText('12.50', { exact: true }).waitFor();
       await settleToday('SWAN');
+      await someone.open('/provider/payouts?asset=SWAN');
       await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
       await page.getByRole('button', { name: 'Switch to Local chain' }).click();
 
@@ -403,6 +406,40 @@ test('what the pages are told is what they were promised', async () => {
   for (const [place, schema] of Object.entries(promised))
     expect({ place, error: schema.safeParse(await told(place)).error }).toEqual({ place, error: undefined });
 });
+
+test.skipIf(noBrowser)(
+  'operators see each step of a batch with its transaction, of earnings and of rewards',
+  async () => {
+    const made = await run(['operator', 'add', 'boss@lake.example', '--json'], {
+      DATABASE_URL: fresh.url,
+      CYGNET_DATA_DIR: folder,
+    });
+    expect(made).toMatchObject({ code: 0 });
+    const { password } = JSON.parse(made.out) as { password: string };
+    const someone = await visitor();
+    const { page } = someone;
+    await signIn(someone, 'boss@lake.example', password);
+    for (const asset of ['USD', 'SWAN']) {
+      await someone.open(`/operator/settlements/1?asset=${asset}`);
+      const answer = await page.request.get(`${url}/api/v1/operator/settlements/1?asset=${asset}`);
+      expect(await answer.text()).toContain('steps');
+      const batch = batchAnswer.parse(await answer.json());
+      const sent = batch.steps.find(({ step }) => step === 'submitted');
+      expect(sent?.transactions).toMatchObject([{ outcome: 'done' }]);
+      const hash = sent?.transactions[0]?.hash ?? '';
+      expect(await chain.chain.receipt(hash as Hex)).toMatchObject({ hash });
+      await page.getByText(hash.slice(0, 8)).first().waitFor();
+      expect(batch.steps.filter(({ done }) => done).map(({ step }) => step)).toContain('in-force');
+      // Dollars have a worth in dollars; rewards have none.
+      expect(batch.payouts.map(({ paid_usd: paid }) => paid === null)).toEqual([asset === 'SWAN']);
+      await someone.screenshot(`operator-batch-${asset}-light`);
+    }
+    expect(await someone.accessibilityProblems()).toEqual([]);
+    expect(someone.troubles).toEqual([]);
+    await someone.close();
+  },
+  60_000,
+);
 
 test('the pages call the contracts as they were compiled', () => {
   const compiled = [...merkleDistributorAbi, ...providerCollateralAbi, ...testTokenAbi]

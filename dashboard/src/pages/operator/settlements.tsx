@@ -11,10 +11,10 @@ import { whole } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Empty, Failure } from '../../parts/states.tsx';
 import { bookDay, Time } from '../../parts/time.tsx';
-import { SERIES_CHOICE, TOKENS } from '../../parts/tokens.ts';
+import { SERIES_CHOICE, TOKENS, tokenShort } from '../../parts/tokens.ts';
 import { useUrlState } from '../../parts/url-state.ts';
 import { operator, useBatches, useOperatorLive } from './api.ts';
-import { Notice, TextLink, units } from './pieces.tsx';
+import { Notice, TextLink } from './pieces.tsx';
 
 export const BATCH_STATES: Readonly<Record<SettlementAnswer['state'], { tone: Tone; words: string }>> = {
   pending: { tone: 'warn', words: 'Made' },
@@ -47,14 +47,14 @@ function columnsFor(asset: string): Column<SettlementAnswer>[] {
       name: `Pays, ${token}`,
       number: true,
       sort: (row) => Number(row.increase),
-      show: (row) => units(row.increase, row.decimals),
+      show: (row) => tokenShort(row.increase, row.decimals),
     },
     {
       name: `In all, ${token}`,
       number: true,
       wide: true,
       sort: (row) => Number(row.total),
-      show: (row) => units(row.total, row.decimals),
+      show: (row) => tokenShort(row.total, row.decimals),
     },
     { name: 'Root', wide: true, show: (row) => <Id value={row.root} keep={14} /> },
     { name: 'Made', wide: true, sort: (row) => row.made_at, show: (row) => <Time at={row.made_at} /> },

@@ -66,7 +66,9 @@ export const provider = {
     ask<ProviderHealthAnswer>(`/api/v1/provider/me/health?duration=${duration}`, 60_000),
   standing: () => ask<StandingAnswer>('/api/v1/provider/me/standing', 300_000),
   rewards: () => ask<RewardsAnswer>('/api/v1/provider/me/rewards?limit=30', 300_000),
-  payouts: (series: Series) => ask<PayoutsAnswer>(`/api/v1/provider/me/payouts?asset=${series}`),
+  /** Of rewards no event tells. */
+  payouts: (series: Series) =>
+    ask<PayoutsAnswer>(`/api/v1/provider/me/payouts?asset=${series}`, series === 'SWAN' ? 10_000 : 30_000),
   earnings: (period: Period, from: string) =>
     ask<EarningsStatementAnswer>(earningsPath(period, from), 120_000),
   economics: () => ask<EconomicsAnswer>('/api/v1/provider/economics', 10_000),

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { periodsBetween, sumUsd, tokenAmount, tokenShort, tokenUnits } from './figures.ts';
+import { tokenAmount, tokenShort } from '../../parts/tokens.ts';
+import { periodsBetween, sumUsd, tokenUnits } from './figures.ts';
 
 test('tokens are written exactly, and read back as they were typed', () => {
   expect(tokenAmount('61500000', 6)).toBe('61.50');

@@ -4,23 +4,6 @@ import type { Period } from './api.ts';
 
 const DAY_MS = 86_400_000;
 
-/** An amount of a token's smallest unit as people read it: `61.5`. Exact, without trailing zeros beyond `least`. */
-export function tokenAmount(units: string | bigint, decimals: number, least = 2): string {
-  const text = `${units}`.padStart(decimals + 1, '0');
-  const whole = text.slice(0, text.length - decimals).replace(/\B(?=(\d{3})+$)/g, ',');
-  const rest = decimals === 0 ? '' : text.slice(-decimals).replace(/0+$/, '').padEnd(least, '0');
-  return rest === '' ? whole : `${whole}.${rest}`;
-}
-
-/** The same to read at a glance: what is below a millionth is left out. */
-export function tokenShort(units: string | bigint, decimals: number): string {
-  const left = Math.max(0, decimals - SHOWN_DECIMALS);
-  const shown = BigInt(units) / 10n ** BigInt(left);
-  return shown === 0n && BigInt(units) > 0n ? '< 0.000001' : tokenAmount(shown, decimals - left);
-}
-
-const SHOWN_DECIMALS = 6;
-
 /** What somebody typed, `20` or `20.5`, in the token's smallest unit; undefined for what is no such amount. */
 export function tokenUnits(text: string, decimals: number): bigint | undefined {
   const found = /^(\d{1,12})(?:\.(\d+))?$/.exec(text.trim());

@@ -13,10 +13,10 @@ import { Card, Facts, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
 import { bookDay, Time } from '../../parts/time.tsx';
-import { SERIES_CHOICE, TOKENS } from '../../parts/tokens.ts';
+import { SERIES_CHOICE, TOKENS, tokenShort } from '../../parts/tokens.ts';
 import { useUrlState } from '../../parts/url-state.ts';
 import { provider, SERIES, type Series } from './api.ts';
-import { tokenShort } from './figures.ts';
+
 import { useProviderLive } from './live.ts';
 import { Claim } from './wallet/claim.tsx';
 import { chainName } from './wallet/connect.tsx';

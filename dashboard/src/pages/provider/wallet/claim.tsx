@@ -3,9 +3,9 @@ import { Button } from '../../../parts/button.tsx';
 import { Facts } from '../../../parts/page.tsx';
 import { Loaded, Skeleton } from '../../../parts/states.tsx';
 import { Time } from '../../../parts/time.tsx';
-import { TOKENS } from '../../../parts/tokens.ts';
+import { TOKENS, tokenShort } from '../../../parts/tokens.ts';
 import { act, type Proof, provider, type Series } from '../api.ts';
-import { tokenShort } from '../figures.ts';
+
 import { type Connected, walletWords } from './browser-wallets.ts';
 import { WithWallet } from './connect.tsx';
 import { TransactionView } from './transaction-view.tsx';
