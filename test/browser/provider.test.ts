@@ -26,6 +26,7 @@ import { makeConsumer, makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { run } from '#support/program.ts';
 import { earns, isRewarded } from '#support/settlement.ts';
+import { Upstream } from '#support/upstream.ts';
 import { visit } from '#support/visitor.ts';
 import { batchAnswer } from '#wire/dashboard.ts';
 import {
@@ -46,6 +47,7 @@ const PAGES = {
   overview: '/provider',
   nodes: '/provider/nodes',
   models: '/provider/models',
+  endpoints: '/provider/endpoints',
   why: '/provider/why',
   benchmarks: '/provider/benchmarks',
   standing: '/provider/standing',
@@ -78,6 +80,7 @@ beforeAll(async () => {
       host: '127.0.0.1',
       benchmarks: { mode: 'off' },
       watch: { probes: false },
+      external: { allowNetworks: ['127.0.0.1'] },
       routing: { warmUp: false },
     },
   );
@@ -347,6 +350,54 @@ describe('a provider in a browser', () => {
       expect(json.asks).toEqual([{ model: MODEL, ask: { input_price: '0.01', output_price: '0.02' } }]);
       expect(someone.troubles).toEqual([]);
       await someone.close();
+    },
+    60_000,
+  );
+
+  test.skipIf(noBrowser)(
+    'a server without an agent is added with its key, answers, asks less, stops answering, and is removed',
+    async () => {
+      const upstream = await Upstream.open();
+      upstream.key = 'the-key';
+      const someone = await visitor();
+      const { page } = someone;
+      await signIn(someone);
+      await someone.open('/provider/endpoints');
+      await page.getByRole('button', { name: 'Add an endpoint' }).click();
+      const adding = page.getByRole('dialog', { name: 'Add an endpoint' });
+      await adding.getByLabel('Name').fill('South hall');
+      await adding.getByLabel('Base address').fill(upstream.url);
+      await adding.getByLabel('Its key').fill('the-key');
+      await adding.getByLabel('Models').fill(`${MODEL} = local-name`);
+      await adding.getByRole('button', { name: 'Add and probe' }).click();
+      await page.getByText('South hall answers and may serve.').waitFor();
+      await page.getByText('there called local-name').waitFor();
+      expect(await page.getByRole('main').innerText()).not.toContain('the-key');
+
+      await page.getByRole('button', { name: 'Set ask' }).click();
+      const asking = page.getByRole('dialog', { name: `What it asks for ${MODEL}` });
+      await asking.getByLabel('Input, dollars per million tokens').fill('0.01');
+      await asking.getByLabel('Output, dollars per million tokens').fill('0.02');
+      await asking.getByRole('button', { name: 'Set it' }).click();
+      await page.getByText('asks $0.01 in, $0.02 out').waitFor();
+      await someone.screenshot('provider-endpoint-light');
+
+      upstream.key = 'another-key';
+      // One that answered is given another probe, and each says that it failed.
+      for (let probe = 0; probe < 2; probe += 1) {
+        const probed = page.waitForResponse(/\/check$/);
+        await page.getByRole('button', { name: 'Probe now' }).click();
+        await probed;
+        await page.getByText('South hall: ').nth(probe).waitFor();
+      }
+      await page.getByText('Out of order').waitFor();
+      expect(await someone.accessibilityProblems()).toEqual([]);
+      await page.getByRole('button', { name: 'Remove' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+      await page.getByText('No endpoint yet').waitFor();
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+      await upstream.close();
     },
     60_000,
   );
