@@ -61,6 +61,11 @@ export class ClaimsDesk {
     return await this.#store.payoutsOf(settlement, limit);
   }
 
+  /** How a batch went on: when, by which transactions, and what of it was collected. */
+  async trailOf(settlement: Settlement): ReturnType<SettlementStore['trailOf']> {
+    return await this.#store.trailOf(settlement);
+  }
+
   /** What a provider was paid, by batch, newest first. */
   async payoutsTo(providerId: string, limit: number): ReturnType<SettlementStore['payoutsTo']> {
     return await this.#store.payoutsTo(providerId, limit);

@@ -123,6 +123,28 @@ test('what providers earned by midnight becomes a batch, is claimed, and every f
   ).toBe(1);
 });
 
+test('how a batch went on is known afterwards: when, by which transactions, and what of it was collected', async () => {
+  const { store } = open();
+  const batch = await store.find(1);
+  const trail = batch && (await store.trailOf(batch));
+  expect(trail).toMatchObject({
+    inForce: true,
+    moves: {
+      submitted: expect.any(Number),
+      confirmed: expect.any(Number),
+      'in-force': expect.any(Number),
+    },
+    collected: { accounts: 1, of: 1, units: 120_000_000n },
+  });
+  expect(trail?.moves).not.toHaveProperty('revoked');
+  const receipts = await Promise.all((trail?.transactions ?? []).map(({ hash }) => node.chain.receipt(hash)));
+  expect(receipts.map((receipt) => receipt?.block)).toEqual(trail?.transactions.map(({ block }) => block));
+  expect(trail?.transactions.map(({ purpose, outcome }) => [purpose, outcome])).toEqual([
+    ['funding', 'done'],
+    ['publishing', 'done'],
+  ]);
+});
+
 test('two programs that settle the same day at once make one batch', { timeout: 120_000 }, async () => {
   day += 1;
   await earns(fresh.database, providers[1] as string, parseUsd('10'), clock.wallMs() - 7_200_000);

@@ -262,21 +262,21 @@ export class Settler {
 
   /** What is being waited for; undefined when the batch is submitted. */
   async #submit(settlement: Settlement): Promise<Progress['step'] | undefined> {
-    const { store, chain, sender, transactions } = this.#parts;
+    const { store, chain, sender, transactions, clock } = this.#parts;
     const intent = this.#publication(settlement);
     if (!(await transactions.find(intent.id))) {
       await this.#verify(settlement);
       const waiting = await batchWaiting(chain, this.#place);
       if (waiting.number === settlement.number) {
         // Published by a transaction that this database does not know; `check` has compared it.
-        await store.move(settlement, 'submitted');
+        await store.move(settlement, { state: 'submitted', at: clock.wallMs() });
         return undefined;
       }
       if (waiting.number > 0) return 'previous-locked';
       if (!(await this.#funded(settlement))) return 'funding';
       await sender.send(intent);
     }
-    await store.move(settlement, 'submitted');
+    await store.move(settlement, { state: 'submitted', at: clock.wallMs() });
     return undefined;
   }
 
@@ -316,11 +316,11 @@ export class Settler {
 
   /** What is being waited for; undefined when it moved on. */
   async #confirm(settlement: Settlement): Promise<Progress['step'] | undefined> {
-    const { store, transactions, log } = this.#parts;
+    const { store, transactions, clock, log } = this.#parts;
     const sent = await transactions.find(this.#publication(settlement).id);
     if (sent && !sent.outcome) return 'publishing';
     if (await this.#announced(settlement, sent?.outcome?.block)) {
-      await store.move(settlement, 'confirmed');
+      await store.move(settlement, { state: 'confirmed', at: clock.wallMs() });
       log.info({ batch: settlement.number, hash: outcomeHash(sent) }, 'A batch is confirmed.');
       return undefined;
     }
@@ -330,7 +330,11 @@ export class Settler {
       { batch: settlement.number, attempt: settlement.attempt, status: sent.outcome?.status },
       'Publishing a batch did not succeed; it will be tried again.',
     );
-    await store.move(settlement, 'pending', settlement.attempt + 1);
+    await store.move(settlement, {
+      state: 'pending',
+      attempt: settlement.attempt + 1,
+      at: clock.wallMs(),
+    });
     return 'publishing';
   }
 
@@ -367,12 +371,14 @@ export class Settler {
     if (number > 0 && activeAt * 1_000 <= clock.wallMs()) await makeBlock();
   }
 
-  /** True when the batch can no longer be revoked. */
+  /** True when the batch can no longer be revoked, which is noted. */
   async #inForce(settlement: Settlement): Promise<boolean> {
-    const { chain, confirmations } = this.#parts;
+    const { store, chain, confirmations, clock } = this.#parts;
     const deep = (await chain.head()) - BigInt(confirmations) + 1n;
     if (deep < 0n) return false;
-    return (await batchInForce(chain, this.#place, deep)).number === settlement.number;
+    if ((await batchInForce(chain, this.#place, deep)).number !== settlement.number) return false;
+    await store.noteInForce(settlement, clock.wallMs());
+    return true;
   }
 
   // --- what was claimed -----------------------------------------------------------------------------------------------

@@ -12,12 +12,17 @@ import { dayOf, dayStart } from '#domain/window.ts';
 import { type Clock, systemClock } from '#kit/clock.ts';
 import { seededRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { writeTokenEntries } from '#ledger/token-book.ts';
-import { allotmentEntry, rewardEntry } from '#ledger/token-entries.ts';
 import { MemoryChain } from '#support/memory-chain.ts';
 import { Crash, type Crashing, immortal, mortal } from '#support/mortal.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
-import { balanceOf, claimsFolder, earns, openSettler, providerWith } from '#support/settlement.ts';
+import {
+  balanceOf,
+  claimsFolder,
+  earns,
+  isRewarded,
+  openSettler,
+  providerWith,
+} from '#support/settlement.ts';
 import { dollarBook, tokenBook } from './payout-book.ts';
 import { claimsFileName, readClaims } from './publish.ts';
 import { SettlementStore } from './store.ts';
@@ -77,7 +82,7 @@ async function worldWith(
     const id = await providerWith(database, wallet, clock.wallMs());
     const units = parseUsd(usd) / 1_000_000n;
     if (ledger === 'dollars') await earns(database, id, parseUsd(usd), clock.wallMs() - 7_200_000);
-    else await isRewarded(database, id, units);
+    else await isRewarded(database, id, units, clock.wallMs() - 7_200_000);
     providers.push({ id, wallet, units });
   }
   const scope = { chainId: chain.id, contract, token };
@@ -144,18 +149,6 @@ async function expectPaidOnce(world: World): Promise<void> {
     expect(await left(database, `provider:${id}`)).toBe(0n);
   }
   expect(await left(database, 'platform:claimable')).toBe(0n);
-}
-
-/** Tokens that a provider was given yesterday, and nothing locked. */
-async function isRewarded(database: Database, providerId: string, units: bigint): Promise<void> {
-  const at = clock.wallMs() - 7_200_000;
-  const day = `${providerId}-1`;
-  await database.transaction(async (sql) => {
-    await writeTokenEntries(sql, 'SWAN', [
-      allotmentEntry({ day, at, pool: units }),
-      rewardEntry({ day, at, providerId, liquid: units, locked: 0n }),
-    ]);
-  });
 }
 
 async function tokensOf(database: Database, account: string): Promise<bigint> {

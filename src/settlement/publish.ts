@@ -30,7 +30,9 @@ export async function publishClaims(
 ): Promise<PublishedClaims> {
   await mkdir(folder, { recursive: true });
   const file = path.join(folder, claimsFileName(header.token, header.batch));
-  const partial = `${file}.${process.pid}.partial`;
+  // Whoever asks for a file writes it where it is missing: two at once, and each has a file of its own to write.
+  writings += 1;
+  const partial = `${file}.${process.pid}.${writings}.partial`;
   const digest = createHash('sha256');
   let bytes = 0;
   const handle = await open(partial, 'w', 0o644);
@@ -59,6 +61,9 @@ export async function publishClaims(
   await syncFolder(folder);
   return { file, hash, bytes };
 }
+
+/** Of this process. */
+let writings = 0;
 
 /** Reads a claims file that we published. For files of others there is `verify.ts`. */
 export async function readClaims(file: string): Promise<{ header: ClaimsHeader; rows: ClaimRow[] }> {

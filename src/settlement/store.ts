@@ -7,6 +7,7 @@ import { Fault } from '#kit/fault.ts';
 import { claimEntry, payoutEntry, revokedPayoutEntry } from '#ledger/entries.ts';
 import type { ClaimRow, Owed, Payout } from './batch.ts';
 import { dollarBook, type PayoutBook } from './payout-book.ts';
+import { type Trail, trailOf } from './trail.ts';
 
 /** Which contract pays, in which token. Addresses in lower case. */
 export interface Scope {
@@ -296,16 +297,36 @@ export class SettlementStore {
     }));
   }
 
-  /** Moves a batch on. False when it was not in that state and attempt any more: another process was faster. */
+  /** Moves a batch on, at `at`. False when it was not in that state and attempt any more: another process was faster. */
   async move(
     settlement: Settlement,
-    to: 'submitted' | 'confirmed' | 'pending',
-    attempt: number = settlement.attempt,
+    to: { state: 'submitted' | 'confirmed' | 'pending'; attempt?: number; at: number },
   ): Promise<boolean> {
+    const { state, attempt = settlement.attempt, at } = to;
     const moved = await this.#database.sql`
-      update settlements set state = ${to}, attempt = ${attempt}
-      where id = ${settlement.id} and state = ${settlement.state} and attempt = ${settlement.attempt}`;
+      with moved as (
+        update settlements set state = ${state}, attempt = ${attempt}
+        where id = ${settlement.id} and state = ${settlement.state} and attempt = ${settlement.attempt}
+        returning id
+      ), noted as (
+        insert into settlement_moves (settlement_id, move, attempt, at)
+        select id, ${state}, ${attempt}::integer, ${new Date(at)}::timestamptz from moved
+        on conflict do nothing
+      )
+      select id from moved`;
     return moved.count === 1;
+  }
+
+  /** Notes, once, that a batch can no longer be revoked. */
+  async noteInForce({ id, attempt }: Settlement, at: number): Promise<void> {
+    await this.#database.sql`
+      insert into settlement_moves (settlement_id, move, attempt, at)
+      values (${id}, 'in-force', ${attempt}, ${new Date(at)}) on conflict do nothing`;
+  }
+
+  /** How a batch went on. */
+  async trailOf(settlement: Settlement): Promise<Trail> {
+    return await trailOf(this.#database.sql, this.scope, settlement);
   }
 
   // --- what the chain says -------------------------------------------------------------------------------------------
@@ -360,6 +381,9 @@ export class SettlementStore {
     if (row.state === 'pending') await sql`update settlements set state = 'submitted' where id = ${row.id}`;
     if (row.state !== 'confirmed') await sql`update settlements set state = 'confirmed' where id = ${row.id}`;
     await sql`update settlements set state = 'revoked' where id = ${row.id}`;
+    await sql`
+      insert into settlement_moves (settlement_id, move, attempt, at)
+      values (${row.id}, 'revoked', ${row.attempt}, ${new Date(at)})`;
     const payouts = await sql<{ providerId: string; account: Address; units: bigint; paid: Pico }[]>`
       select provider_id as "providerId", account, units, paid from settlement_payouts
       where settlement_id = ${row.id} order by provider_id`;

@@ -81,6 +81,17 @@ describe('publishing', () => {
     expect(await readdir(where)).toEqual([path.basename(first.file)]);
     expect((await readClaims(first.file)).rows).toEqual(rows);
   });
+
+  test('whoever asks for it while another does gets the whole file, and nothing is left beside it', async () => {
+    const many = rowsOf(Array.from({ length: 2_000 }, (_, i) => [BigInt(i) + 50n, 1n] as const));
+    const where = place();
+    const asked = await Promise.all(
+      Array.from({ length: 8 }, () => publishClaims(where, headerOf(many), many)),
+    );
+    expect(new Set(asked.map(({ hash }) => hash)).size).toBe(1);
+    expect(await readdir(where)).toEqual([path.basename(asked[0]?.file ?? '')]);
+    expect((await readClaims(asked[0]?.file ?? '')).rows).toHaveLength(2_000);
+  });
 });
 
 describe('the verifier', () => {

@@ -352,10 +352,39 @@ export const batchAnswer = z.strictObject({
   increase: z.string(),
   total: z.string(),
   root: z.string(),
-  /** In their order; `at` is null where nobody notes when. */
+  chain_id: count,
+  contract: z.string(),
+  token: z.string(),
+  /** In their order; `at` is null where nobody noted when. */
   steps: z.array(
-    z.strictObject({ step: z.string(), done: z.boolean(), at: time.nullable(), detail: z.string() }),
+    z.strictObject({
+      step: z.enum([
+        'cut',
+        'batch',
+        'published',
+        'verified',
+        'funded',
+        'submitted',
+        'confirmed',
+        'in-force',
+        'collected',
+      ]),
+      done: z.boolean(),
+      at: time.nullable(),
+      detail: z.string(),
+      /** That it took, in the order in which they were signed. `outcome` is null while no block has one. */
+      transactions: z.array(
+        z.strictObject({
+          hash: z.string(),
+          block: z.string().nullable(),
+          outcome: z.enum(['done', 'reverted', 'displaced']).nullable(),
+          signed_at: time,
+        }),
+      ),
+    }),
   ),
+  /** What providers took of what this batch promised, as far as the market has read the chain. */
+  collected: z.strictObject({ accounts: count, of: count, units: z.string() }),
   verifier: z.strictObject({ ok: z.boolean(), accounts: count, findings: z.array(z.string()) }),
   payouts: z.array(
     z.strictObject({
@@ -363,7 +392,8 @@ export const batchAnswer = z.strictObject({
       name: z.string().nullable(),
       account: z.string(),
       units: z.string(),
-      paid_usd: money,
+      /** Null of rewards, which are no dollars. */
+      paid_usd: money.nullable(),
     }),
   ),
   held_by: z.string().nullable(),
@@ -506,6 +536,8 @@ export const standingAnswer = z.strictObject({
   ),
 });
 export const payoutsAnswer = z.strictObject({
+  /** Dollars that were earned, or rewards in SWAN. */
+  asset: z.enum(['USD', 'SWAN']),
   decimals: count.nullable(),
   payout_address: z.string().nullable(),
   /** In the token's smallest unit, of the payout address; null without a chain or an address. */
@@ -518,7 +550,8 @@ export const payoutsAnswer = z.strictObject({
       state: z.enum(['pending', 'submitted', 'confirmed', 'revoked']),
       account: z.string(),
       units: z.string(),
-      paid_usd: money,
+      /** What left the balance for them; null of rewards, which are no dollars. */
+      paid_usd: money.nullable(),
       made_at: time,
     }),
   ),

@@ -6,7 +6,7 @@ import { monthName, monthOf } from '#domain/window.ts';
 import { Deposits } from '#funds/deposits.ts';
 import { systemClock } from '#kit/clock.ts';
 import { Billing } from '#statements/billing.ts';
-import { Browser, noBrowser, screensOf, type Theme, type Visitor } from '#support/browser.ts';
+import { Browser, noBrowser, screensOf, type Visitor } from '#support/browser.ts';
 import { TestMarket } from '#support/market.ts';
 import { makeId } from '#support/parties.ts';
 import { Sales } from '#support/sales.ts';
@@ -20,7 +20,6 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 /** In the month before this one, whatever day it is. */
 const LAST_MONTH = new Date(systemClock.wallMs()).setUTCDate(0);
-const THEMES: readonly Theme[] = ['light', 'dark'];
 
 let market: TestMarket;
 let browser: Browser | undefined;
@@ -370,42 +369,38 @@ describe('a consumer', () => {
     await someone.close();
   });
 
-  for (const theme of THEMES) {
-    test.skipIf(noBrowser)(
-      `finds every page of an account in ${theme} readable by everyone, within the policy, and no wider than a phone`,
-      async () => {
-        const someone = await visitor({ theme }, screensOf);
-        const { page } = someone;
-        const email = screensOf === undefined ? regular.email : DEMO.email;
-        const password = screensOf === undefined ? PASSWORD : DEMO.password;
-        await signIn(someone, email, password);
-        await page.getByRole('heading', { name: 'Overview' }).waitFor();
-        const problems: string[] = [];
-        const pages = await pagesOf(screensOf ?? market.url, { email, password });
-        for (const [name, address] of Object.entries(pages)) {
-          await someone.open(address);
-          problems.push(...(await someone.accessibilityProblems()));
-          await someone.screenshot(`account-${name}-${theme}`);
-          if (theme === 'dark') continue;
-          await page.setViewportSize({ width: 390, height: 844 });
-          // Charts are drawn anew a moment after.
-          await expect
-            .poll(() => page.evaluate<number>('document.documentElement.scrollWidth'), {
-              message: `${address} on a phone`,
-              timeout: 10_000,
-            })
-            .toBeLessThanOrEqual(390);
-          if (['overview', 'usage', 'request'].includes(name))
-            await someone.screenshot(`account-${name}-phone`);
-          await page.setViewportSize({ width: 1280, height: 860 });
-        }
-        expect(problems).toEqual([]);
-        expect(someone.troubles).toEqual([]);
-        await someone.close();
-      },
-      120_000,
-    );
-  }
+  test.skipIf(noBrowser)(
+    'finds every page of an account readable by everyone in light and dark, within the policy, and no wider than a phone',
+    async () => {
+      const someone = await visitor({}, screensOf);
+      const { page } = someone;
+      const email = screensOf === undefined ? regular.email : DEMO.email;
+      const password = screensOf === undefined ? PASSWORD : DEMO.password;
+      await signIn(someone, email, password);
+      await page.getByRole('heading', { name: 'Overview' }).waitFor();
+      const problems: string[] = [];
+      const pages = await pagesOf(screensOf ?? market.url, { email, password });
+      for (const [name, address] of Object.entries(pages)) {
+        await someone.open(address);
+        problems.push(...(await someone.look(`account-${name}`)));
+        await page.setViewportSize({ width: 390, height: 844 });
+        // Charts are drawn anew a moment after.
+        await expect
+          .poll(() => page.evaluate<number>('document.documentElement.scrollWidth'), {
+            message: `${address} on a phone`,
+            timeout: 10_000,
+          })
+          .toBeLessThanOrEqual(390);
+        if (['overview', 'usage', 'request'].includes(name))
+          await someone.screenshot(`account-${name}-phone`);
+        await page.setViewportSize({ width: 1280, height: 860 });
+      }
+      expect(problems).toEqual([]);
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+    },
+    240_000,
+  );
 });
 
 /** Whose pages are taken pictures of where `CYGNET_SCREENS_OF` names a market that `cygnet demo` has filled. */

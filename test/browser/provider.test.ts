@@ -18,14 +18,17 @@ import { silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
-import { openSettlement } from '#settlement/open.ts';
+import { openRewardSettlement, openSettlement } from '#settlement/open.ts';
 import { startAgent } from '#support/agent.ts';
-import { Browser, noBrowser, screensOf, type Theme, type Visitor } from '#support/browser.ts';
+import { Browser, noBrowser, screensOf, type Visitor } from '#support/browser.ts';
 import { injectWallet, type TestWallet } from '#support/browser-wallet.ts';
 import { makeConsumer, makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
-import { earns } from '#support/settlement.ts';
+import { run } from '#support/program.ts';
+import { earns, isRewarded } from '#support/settlement.ts';
+import { Upstream } from '#support/upstream.ts';
 import { visit } from '#support/visitor.ts';
+import { batchAnswer } from '#wire/dashboard.ts';
 import {
   benchmarksAnswer,
   collateralAnswer,
@@ -44,6 +47,7 @@ const PAGES = {
   overview: '/provider',
   nodes: '/provider/nodes',
   models: '/provider/models',
+  endpoints: '/provider/endpoints',
   why: '/provider/why',
   benchmarks: '/provider/benchmarks',
   standing: '/provider/standing',
@@ -76,6 +80,7 @@ beforeAll(async () => {
       host: '127.0.0.1',
       benchmarks: { mode: 'off' },
       watch: { probes: false },
+      external: { allowNetworks: ['127.0.0.1'] },
       routing: { warmUp: false },
     },
   );
@@ -159,17 +164,14 @@ async function earnMore(): Promise<void> {
   await earns(fresh.database, id, parseUsd('61.5'), systemClock.wallMs() - 1_000);
 }
 
-/** Midnight comes, the day is settled, and the batch is in force. */
-async function settleToday(): Promise<void> {
+/** Midnight comes, the day is settled, of earnings or of rewards, and the batch is in force. */
+async function settleToday(series: 'USD' | 'SWAN' = 'USD'): Promise<void> {
   const tomorrow: Clock = { ...systemClock, wallMs: () => systemClock.wallMs() + DAY_MS };
-  const { settler } = openSettlement({
-    database: fresh.database,
-    chain,
-    minimum: parseUsd('0.0001'),
-    dataFolder: folder,
-    clock: tomorrow,
-    log: silentLog,
-  });
+  const parts = { database: fresh.database, chain, dataFolder: folder, clock: tomorrow, log: silentLog };
+  const { settler } =
+    series === 'USD'
+      ? openSettlement({ ...parts, minimum: parseUsd('0.0001') })
+      : (openRewardSettlement(parts) ?? {});
   for (let round = 0; round < 400; round += 1) {
     const step = (await settler?.round())?.step;
     if (step === 'settled') return;
@@ -240,6 +242,40 @@ describe('a provider in a browser', () => {
       const paid = (await tokenBalance(chain.chain, place.token, place.account)) - before;
       expect(Number(paid) / 1e6).toBe(Number(due));
       await someone.screenshot('provider-collected-light');
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+    },
+    90_000,
+  );
+
+  test.skipIf(noBrowser)(
+    'rewards are collected on chain as earnings are, each from its own batches',
+    async () => {
+      const someone = await visitor();
+      const { page } = someone;
+      await walletOf(someone);
+      await signIn(someone);
+      await isRewarded(fresh.database, await providerId(), 12_500_000_000_000_000_001n, systemClock.wallMs());
+      await someone.open('/provider/payouts');
+      await page.getByRole('button', { name: 'Rewards' }).click();
+      await page.getByText('12.50', { exact: true }).waitFor();
+      await settleToday('SWAN');
+      await someone.open('/provider/payouts?asset=SWAN');
+      await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
+      await page.getByRole('button', { name: 'Switch to Local chain' }).click();
+
+      const token = chain.assets.find(({ asset }) => asset === 'SWAN')?.token as Hex;
+      const dollars = { token: chain.payoutToken.address, account: addressOf(walletKey) };
+      const before = await tokenBalance(chain.chain, token, dollars.account);
+      const dollarsBefore = await tokenBalance(chain.chain, dollars.token, dollars.account);
+      await page.getByRole('button', { name: 'Collect 12.50 SWAN' }).click();
+      await page.getByText('Collected. The tokens are at your payout address.').waitFor();
+      await page.getByRole('button', { name: 'Nothing to collect' }).waitFor();
+      expect(await tokenBalance(chain.chain, token, dollars.account)).toBe(
+        before + 12_500_000_000_000_000_001n,
+      );
+      expect(await tokenBalance(chain.chain, dollars.token, dollars.account)).toBe(dollarsBefore);
+      await someone.screenshot('provider-rewards-collected-light');
       expect(someone.troubles).toEqual([]);
       await someone.close();
     },
@@ -318,27 +354,72 @@ describe('a provider in a browser', () => {
     60_000,
   );
 
-  for (const theme of ['light', 'dark'] as const satisfies readonly Theme[]) {
-    test.skipIf(noBrowser)(
-      `every page in ${theme} can be read by everyone, breaks no rule of its own policy, and loads nothing from elsewhere`,
-      async () => {
-        const someone = await visitor({ theme }, screensOf);
-        await (screensOf === undefined
-          ? signIn(someone)
-          : signIn(someone, 'north@demo.example', 'a demo password'));
-        const problems: string[] = [];
-        for (const [name, address] of Object.entries(PAGES)) {
-          await someone.open(address);
-          problems.push(...(await someone.accessibilityProblems()));
-          await someone.screenshot(`provider-${name}-${theme}`);
-        }
-        expect(problems).toEqual([]);
-        expect(someone.troubles).toEqual([]);
-        await someone.close();
-      },
-      120_000,
-    );
-  }
+  test.skipIf(noBrowser)(
+    'a server without an agent is added with its key, answers, asks less, stops answering, and is removed',
+    async () => {
+      const upstream = await Upstream.open();
+      upstream.key = 'the-key';
+      const someone = await visitor();
+      const { page } = someone;
+      await signIn(someone);
+      await someone.open('/provider/endpoints');
+      await page.getByRole('button', { name: 'Add an endpoint' }).click();
+      const adding = page.getByRole('dialog', { name: 'Add an endpoint' });
+      await adding.getByLabel('Name').fill('South hall');
+      await adding.getByLabel('Base address').fill(upstream.url);
+      await adding.getByLabel('Its key').fill('the-key');
+      await adding.getByLabel('Models').fill(`${MODEL} = local-name`);
+      await adding.getByRole('button', { name: 'Add and probe' }).click();
+      await page.getByText('South hall answers and may serve.').waitFor();
+      await page.getByText('there called local-name').waitFor();
+      expect(await page.getByRole('main').innerText()).not.toContain('the-key');
+
+      await page.getByRole('button', { name: 'Set ask' }).click();
+      const asking = page.getByRole('dialog', { name: `What it asks for ${MODEL}` });
+      await asking.getByLabel('Input, dollars per million tokens').fill('0.01');
+      await asking.getByLabel('Output, dollars per million tokens').fill('0.02');
+      await asking.getByRole('button', { name: 'Set it' }).click();
+      await page.getByText('asks $0.01 in, $0.02 out').waitFor();
+      await someone.screenshot('provider-endpoint-light');
+
+      upstream.key = 'another-key';
+      // One that answered is given another probe, and each says that it failed.
+      for (let probe = 0; probe < 2; probe += 1) {
+        const probed = page.waitForResponse(/\/check$/);
+        await page.getByRole('button', { name: 'Probe now' }).click();
+        await probed;
+        await page.getByText('South hall: ').nth(probe).waitFor();
+      }
+      await page.getByText('Out of order').waitFor();
+      expect(await someone.accessibilityProblems()).toEqual([]);
+      await page.getByRole('button', { name: 'Remove' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+      await page.getByText('No endpoint yet').waitFor();
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+      await upstream.close();
+    },
+    60_000,
+  );
+
+  test.skipIf(noBrowser)(
+    'every page, in light and dark, can be read by everyone, breaks no rule of its own policy, and loads nothing from elsewhere',
+    async () => {
+      const someone = await visitor({}, screensOf);
+      await (screensOf === undefined
+        ? signIn(someone)
+        : signIn(someone, 'north@demo.example', 'a demo password'));
+      const problems: string[] = [];
+      for (const [name, address] of Object.entries(PAGES)) {
+        await someone.open(address);
+        problems.push(...(await someone.look(`provider-${name}`)));
+      }
+      expect(problems).toEqual([]);
+      expect(someone.troubles).toEqual([]);
+      await someone.close();
+    },
+    240_000,
+  );
 
   test.skipIf(noBrowser)(
     'every page fits a phone: nothing is wider than the screen',
@@ -373,6 +454,40 @@ test('what the pages are told is what they were promised', async () => {
   for (const [place, schema] of Object.entries(promised))
     expect({ place, error: schema.safeParse(await told(place)).error }).toEqual({ place, error: undefined });
 });
+
+test.skipIf(noBrowser)(
+  'operators see each step of a batch with its transaction, of earnings and of rewards',
+  async () => {
+    const made = await run(['operator', 'add', 'boss@lake.example', '--json'], {
+      DATABASE_URL: fresh.url,
+      CYGNET_DATA_DIR: folder,
+    });
+    expect(made).toMatchObject({ code: 0 });
+    const { password } = JSON.parse(made.out) as { password: string };
+    const someone = await visitor();
+    const { page } = someone;
+    await signIn(someone, 'boss@lake.example', password);
+    for (const asset of ['USD', 'SWAN']) {
+      await someone.open(`/operator/settlements/1?asset=${asset}`);
+      const answer = await page.request.get(`${url}/api/v1/operator/settlements/1?asset=${asset}`);
+      expect(await answer.text()).toContain('steps');
+      const batch = batchAnswer.parse(await answer.json());
+      const sent = batch.steps.find(({ step }) => step === 'submitted');
+      expect(sent?.transactions).toMatchObject([{ outcome: 'done' }]);
+      const hash = sent?.transactions[0]?.hash ?? '';
+      expect(await chain.chain.receipt(hash as Hex)).toMatchObject({ hash });
+      await page.getByText(hash.slice(0, 8)).first().waitFor();
+      expect(batch.steps.filter(({ done }) => done).map(({ step }) => step)).toContain('in-force');
+      // Dollars have a worth in dollars; rewards have none.
+      expect(batch.payouts.map(({ paid_usd: paid }) => paid === null)).toEqual([asset === 'SWAN']);
+      await someone.screenshot(`operator-batch-${asset}-light`);
+    }
+    expect(await someone.accessibilityProblems()).toEqual([]);
+    expect(someone.troubles).toEqual([]);
+    await someone.close();
+  },
+  60_000,
+);
 
 test('the pages call the contracts as they were compiled', () => {
   const compiled = [...merkleDistributorAbi, ...providerCollateralAbi, ...testTokenAbi]

@@ -101,7 +101,7 @@ export class Visitor {
   /** Errors of the console, uncaught ones, whatever the policy of the pages forbade, and calls that left the market. */
   readonly troubles: string[] = [];
   readonly #context: BrowserContext;
-  readonly #theme: Theme;
+  #theme: Theme;
 
   constructor(context: BrowserContext, page: Page, about: { url: string; theme: Theme }) {
     this.#context = context;
@@ -133,6 +133,33 @@ export class Visitor {
       .first()
       .waitFor({ state: 'detached' });
     await this.page.evaluate('document.fonts.ready.then(() => undefined)');
+  }
+
+  /**
+   * Looks at the page that is open, in one theme and then in the other, as somebody does who switches: what axe-core finds in
+   * each, a line each, and a picture `<name>-light` and `<name>-dark` where pictures are wanted.
+   */
+  async look(name: string): Promise<string[]> {
+    const problems: string[] = [];
+    for (const theme of ['dark', 'light'] as const) {
+      // One after the other: there is one page.
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#wear(theme);
+      // oxlint-disable-next-line no-await-in-loop
+      problems.push(...(await this.accessibilityProblems()));
+      // oxlint-disable-next-line no-await-in-loop
+      await this.screenshot(`${name}-${theme}`);
+    }
+    return problems;
+  }
+
+  async #wear(theme: Theme): Promise<void> {
+    this.#theme = theme;
+    await this.page.emulateMedia({ colorScheme: theme });
+    await this.page.locator(`html[data-theme="${theme}"]`).waitFor();
+    await this.settled();
+    // Colours that fade are neither of the two until they have.
+    await this.page.evaluate(FADED);
   }
 
   /** What axe-core finds against WCAG 2.2 AA, a line each. */
@@ -173,6 +200,11 @@ export class Visitor {
     await this.#context.close();
   }
 }
+
+/** Resolves when everything that moves and comes to an end has come to it. */
+const FADED = `Promise.allSettled(
+  document.getAnimations().filter(({ effect }) => effect.getComputedTiming().iterations < Infinity).map(({ finished }) => finished),
+).then(() => undefined)`;
 
 /** What runs in the page is text: here there is no document. */
 const SCAN = `axe.run(document, {

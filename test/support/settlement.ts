@@ -13,6 +13,8 @@ import type { Clock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import type { Sealed } from '#kit/sealed.ts';
 import { writeEntries } from '#ledger/book.ts';
+import { writeTokenEntries } from '#ledger/token-book.ts';
+import { allotmentEntry, rewardEntry } from '#ledger/token-entries.ts';
 import type { PayoutTerms } from '#settlement/batch.ts';
 import { Settler } from '#settlement/day.ts';
 import { SettlementStore } from '#settlement/store.ts';
@@ -96,6 +98,22 @@ export async function earns(database: Database, providerId: string, amount: Pico
         ],
         memo: {},
       },
+    ]);
+  });
+}
+
+/** Tokens that a provider was given at an instant, and nothing locked. */
+export async function isRewarded(
+  database: Database,
+  providerId: string,
+  units: bigint,
+  at: number,
+): Promise<void> {
+  const day = `${providerId}-1`;
+  await database.transaction(async (sql) => {
+    await writeTokenEntries(sql, 'SWAN', [
+      allotmentEntry({ day, at, pool: units }),
+      rewardEntry({ day, at, providerId, liquid: units, locked: 0n }),
     ]);
   });
 }

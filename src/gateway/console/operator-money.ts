@@ -3,6 +3,7 @@ import { PLANS } from '#domain/plan.ts';
 import { TIER_NAMES } from '#domain/tier.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Settlement } from '#settlement/store.ts';
+import type { Trail, TrailTransaction } from '#settlement/trail.ts';
 import { verifyClaims } from '#settlement/verify.ts';
 import { settlementQuery } from '#wire/console.ts';
 import {
@@ -53,9 +54,10 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
         const text = params['batch'] ?? '';
         const batch = desk && /^[1-9]\d{0,14}$/.test(text) ? await desk.find(Number(text)) : undefined;
         if (!desk || !batch) throw new Fault('thing-unknown', { outer: 'There is no such batch.' });
-        const [file, payouts, heldBy] = await Promise.all([
+        const [file, payouts, trail, heldBy] = await Promise.all([
           desk.fileOf(batch),
           desk.payoutsOf(batch, LISTED),
+          desk.trailOf(batch),
           rooms.audits.heldBy(),
         ]);
         const { ok, accounts, findings } = await verifyClaims(file);
@@ -67,14 +69,18 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
           increase: batch.increase.toString(),
           total: batch.total.toString(),
           root: batch.root,
-          steps: stepsOf(batch, { ok, findings }),
+          chain_id: desk.scope.chainId,
+          contract: desk.scope.contract,
+          token: desk.scope.token,
+          steps: stepsOf(batch, trail, { ok, findings }),
+          collected: { ...trail.collected, units: trail.collected.units.toString() },
           verifier: { ok, accounts, findings: [...findings] },
           payouts: payouts.map((each) => ({
             provider: each.providerId,
             name: rooms.providers.find(each.providerId)?.name ?? null,
             account: each.account,
             units: each.units.toString(),
-            paid_usd: decimalUsd(each.paid),
+            paid_usd: query.asset === 'USD' ? decimalUsd(each.paid) : null,
           })),
           held_by: heldBy ?? null,
         };
@@ -206,30 +212,77 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 /** How far a batch has come, in the order of `src/settlement/day.ts`. */
 function stepsOf(
   batch: Settlement,
+  { cutAt, moves, inForce, transactions, collected }: Trail,
   verdict: { ok: boolean; findings: readonly string[] },
 ): BatchAnswer['steps'] {
   const { state } = batch;
-  const sent = state === 'submitted' || state === 'confirmed' || state === 'revoked';
-  const step = (name: string, done: boolean, detail: string, at: number | null = null) => ({
+  const revoked = state === 'revoked';
+  const sent = state === 'submitted' || state === 'confirmed' || revoked;
+  const confirmed = state === 'confirmed' || revoked;
+  const step = (
+    name: BatchAnswer['steps'][number]['step'],
+    done: boolean,
+    detail: string,
+    about: { at?: number | undefined; purpose?: TrailTransaction['purpose'] } = {},
+  ): BatchAnswer['steps'][number] => ({
     step: name,
     done,
-    at: at === null ? null : iso(at),
+    at: about.at === undefined ? null : iso(about.at),
     detail,
+    transactions: transactions
+      .filter(({ purpose }) => purpose === about.purpose)
+      .map(({ hash, block, outcome, signedAt }) => ({
+        hash,
+        block: block?.toString() ?? null,
+        outcome: outcome ?? null,
+        signed_at: iso(signedAt),
+      })),
   });
+  const funding = transactions.filter(({ purpose }) => purpose === 'funding');
   return [
-    step('cut', true, `entries up to ${batch.cut}, of ${batch.day}`),
-    step('batch', true, `${batch.accounts} accounts`, batch.madeAt),
+    step('cut', true, `entries up to ${batch.cut}, of ${batch.day}`, { at: cutAt }),
+    step('batch', true, batch.accounts === 1 ? 'one account' : `${batch.accounts} accounts`, {
+      at: batch.madeAt,
+    }),
     step('published', true, `claims file with the SHA-256 ${batch.claimsHash}`),
     step(
       'verified',
       verdict.ok,
-      verdict.ok ? 'the independent verifier agrees' : (verdict.findings[0] ?? ''),
+      verdict.ok ? 'the independent verifier agrees, asked a moment ago' : (verdict.findings[0] ?? ''),
     ),
-    step('submitted', sent, sent ? `the root ${batch.root}` : 'waits for the chain'),
+    step('funded', sent, fundingWords(sent, funding.length), {
+      at: funding[0]?.signedAt,
+      purpose: 'funding',
+    }),
+    step('submitted', sent, sent ? `the root ${batch.root}` : 'waits for the chain', {
+      at: moves.submitted,
+      purpose: 'publishing',
+    }),
     step(
       'confirmed',
-      state === 'confirmed' || state === 'revoked',
-      state === 'revoked' ? 'revoked on chain before anybody could claim it' : '',
+      confirmed,
+      revoked
+        ? 'revoked on chain before anybody could claim it'
+        : sent && !confirmed
+          ? 'waits for blocks'
+          : '',
+      { at: moves.revoked ?? moves.confirmed },
+    ),
+    step(
+      'in-force',
+      inForce,
+      inForce ? 'can no longer be revoked' : revoked ? 'never: it was revoked' : 'waits for the time lock',
+      { at: moves['in-force'] },
+    ),
+    step(
+      'collected',
+      collected.accounts === collected.of && inForce,
+      `taken in full by ${collected.accounts} of ${collected.of}`,
     ),
   ];
+}
+
+function fundingWords(sent: boolean, transfers: number): string {
+  if (transfers > 0) return `${transfers === 1 ? 'one transfer' : `${transfers} transfers`} to the contract`;
+  return sent ? 'the contract had enough' : 'asked once the verifier agrees';
 }

@@ -1,5 +1,6 @@
 import { decimalUsd } from '#domain/money.ts';
 import { WHOLE } from '#rewards/score.ts';
+import { settlementQuery } from '#wire/console.ts';
 import type { NodesAnswer, OnboardingAnswer, PayoutsAnswer, StandingAnswer } from '#wire/dashboard.ts';
 import { cached } from './cached.ts';
 import type { ConsoleRooms } from './rooms.ts';
@@ -9,6 +10,7 @@ import { type Route, route } from './route.ts';
 export function providerViewRoutes(rooms: ConsoleRooms): Route[] {
   const { clock } = rooms;
   const forProvider = { access: 'provider', errors: 'object' } as const;
+  const ofSeries = { ...forProvider, query: settlementQuery } as const;
   // A week of the usage list, for all providers alike.
   const scores = cached(clock, SCORES_KEPT_MS, () => rooms.rewards.scoresNow(clock.wallMs()));
 
@@ -38,55 +40,62 @@ export function providerViewRoutes(rooms: ConsoleRooms): Route[] {
         };
       },
     ),
-    route('GET /api/v1/provider/me/payouts', forProvider, async ({ providerId }): Promise<PayoutsAnswer> => {
-      const { claims } = rooms;
-      const { payout: account } = await rooms.funds.wallets.standing(providerId);
-      if (!claims) {
+    route(
+      'GET /api/v1/provider/me/payouts',
+      ofSeries,
+      async ({ providerId, query }): Promise<PayoutsAnswer> => {
+        const { asset } = query;
+        const claims = asset === 'SWAN' ? rooms.rewardClaims : rooms.claims;
+        const { payout: account } = await rooms.funds.wallets.standing(providerId);
+        if (!claims) {
+          return {
+            asset,
+            decimals: null,
+            payout_address: account ?? null,
+            promised: null,
+            claimed: null,
+            payouts: [],
+            claim: null,
+          };
+        }
+        const [payouts, batches, standing] = await Promise.all([
+          claims.payoutsTo(providerId, LISTED),
+          claims.list(LISTED),
+          account && claims.standingOf(account),
+        ]);
+        const newest = batches.find(({ state }) => state === 'confirmed');
+        const proof = account && newest ? await claims.proofOf(newest, account) : undefined;
+        const { chainId, contract, token } = claims.scope;
         return {
-          decimals: null,
+          asset,
+          decimals: batches[0]?.decimals ?? null,
           payout_address: account ?? null,
-          promised: null,
-          claimed: null,
-          payouts: [],
-          claim: null,
+          promised: standing ? standing.promised.toString() : null,
+          claimed: standing ? standing.claimed.toString() : null,
+          payouts: payouts.map(({ settlement, account: to, units, paid }) => ({
+            batch: settlement.number,
+            day: settlement.day,
+            state: settlement.state,
+            account: to,
+            units: units.toString(),
+            paid_usd: asset === 'USD' ? decimalUsd(paid) : null,
+            made_at: iso(settlement.madeAt),
+          })),
+          claim:
+            account && newest && proof
+              ? {
+                  chain_id: chainId,
+                  contract,
+                  token,
+                  batch: newest.number,
+                  account,
+                  cumulative: proof.cumulative.toString(),
+                  proof: [...proof.proof],
+                }
+              : null,
         };
-      }
-      const [payouts, batches, standing] = await Promise.all([
-        claims.payoutsTo(providerId, LISTED),
-        claims.list(LISTED),
-        account && claims.standingOf(account),
-      ]);
-      const newest = batches.find(({ state }) => state === 'confirmed');
-      const proof = account && newest ? await claims.proofOf(newest, account) : undefined;
-      const { chainId, contract, token } = claims.scope;
-      return {
-        decimals: batches[0]?.decimals ?? null,
-        payout_address: account ?? null,
-        promised: standing ? standing.promised.toString() : null,
-        claimed: standing ? standing.claimed.toString() : null,
-        payouts: payouts.map(({ settlement, account: to, units, paid }) => ({
-          batch: settlement.number,
-          day: settlement.day,
-          state: settlement.state,
-          account: to,
-          units: units.toString(),
-          paid_usd: decimalUsd(paid),
-          made_at: iso(settlement.madeAt),
-        })),
-        claim:
-          account && newest && proof
-            ? {
-                chain_id: chainId,
-                contract,
-                token,
-                batch: newest.number,
-                account,
-                cumulative: proof.cumulative.toString(),
-                proof: [...proof.proof],
-              }
-            : null,
-      };
-    }),
+      },
+    ),
     route(
       'GET /api/v1/provider/me/onboarding',
       forProvider,

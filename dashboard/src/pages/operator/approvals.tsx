@@ -11,8 +11,9 @@ import { Card, PageHead } from '../../parts/page.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { Time } from '../../parts/time.tsx';
 import { toast } from '../../parts/toast.tsx';
+import { tokenAmount } from '../../parts/tokens.ts';
 import { operator, useOperate, useOperatorLive } from './api.ts';
-import { ListSkeleton, ProviderLink, ProviderState, units } from './pieces.tsx';
+import { ListSkeleton, ProviderLink, ProviderState } from './pieces.tsx';
 
 type Waiting = ApprovalsAnswer['approvals'][number];
 type Pledge = OperatorCollateralAnswer['pending'][number];
@@ -169,7 +170,7 @@ function PledgeLine({ pledge }: { pledge: Pledge }) {
   const [reference, setReference] = useState('');
   const [amount, setAmount] = useState('');
   const [reason, setReason] = useState('');
-  const said = pledge.amount === null ? undefined : units(pledge.amount, 12).replaceAll(',', '');
+  const said = pledge.amount === null ? undefined : tokenAmount(pledge.amount, 12).replaceAll(',', '');
   return (
     <li className="flex flex-wrap items-center justify-between gap-x-8 gap-y-3 py-4 first:pt-0 last:pb-0">
       <div className="min-w-0">

@@ -27,8 +27,9 @@ import { Card, Facts, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
 import { bookDay, Time } from '../../parts/time.tsx';
+import { tokenAmount } from '../../parts/tokens.ts';
 import { operator, type RevenueDay, useBatches, useOperatorLive } from './api.ts';
-import { actionWords, ListSkeleton, OUTCOMES, shortId, TextLink, units } from './pieces.tsx';
+import { actionWords, ListSkeleton, OUTCOMES, shortId, TextLink } from './pieces.tsx';
 
 /** What needs an operator now, and how the market does. */
 export default function Overview() {
@@ -461,7 +462,7 @@ function Books() {
             'none yet'
           ),
         ],
-        ['It pays', newest ? `${units(newest.increase, newest.decimals)} USDC` : '–'],
+        ['It pays', newest ? `${tokenAmount(newest.increase, newest.decimals)} USDC` : '–'],
         [
           'Last audit',
           audit ? (

@@ -64,15 +64,6 @@ export function Severity({ value }: { value: 'minor' | 'major' | 'critical' }) {
   return <Badge tone={SEVERITIES[value]}>{value[0]?.toUpperCase() + value.slice(1)}</Badge>;
 }
 
-/** An amount in a token's smallest unit, as whole tokens: no digit is lost, two decimals at least. */
-export function units(amount: string, decimals: number): string {
-  const negative = amount.startsWith('-');
-  const digits = amount.replace('-', '').padStart(decimals + 1, '0');
-  const wholePart = digits.slice(0, digits.length - decimals).replace(/\B(?=(\d{3})+$)/g, ',');
-  const rest = decimals === 0 ? '' : digits.slice(-decimals).replace(/0+$/, '').padEnd(2, '0');
-  return `${negative ? '−' : ''}${wholePart}${rest === '' ? '' : `.${rest}`}`;
-}
-
 /** A price in words: per million tokens, or per request. */
 export function priceWords(amounts: PriceAmounts | null): string {
   if (!amounts) return NOTHING;

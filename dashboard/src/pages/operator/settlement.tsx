@@ -8,17 +8,19 @@ import { ButtonLink } from '../../parts/button.tsx';
 import { cx } from '../../parts/class-names.ts';
 import { Id } from '../../parts/copy.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
-import { plural, usd } from '../../parts/format.ts';
+import { NOTHING, plural, usd, whole } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Loaded, Skeleton } from '../../parts/states.tsx';
 import { bookDay, Time } from '../../parts/time.tsx';
+import { TOKENS, tokenShort } from '../../parts/tokens.ts';
 import { useUrlState } from '../../parts/url-state.ts';
 import { operator, useOperatorLive } from './api.ts';
-import { Notice, ProviderLink, units } from './pieces.tsx';
-import { BATCH_STATES, TOKENS } from './settlements.tsx';
+import { Notice, ProviderLink } from './pieces.tsx';
+import { BATCH_STATES } from './settlements.tsx';
 
 type Payout = BatchAnswer['payouts'][number];
+type Step = BatchAnswer['steps'][number];
 
 /** One batch: each step that it took, what the verifier says, and whom it pays. */
 export default function Settlement() {
@@ -58,13 +60,23 @@ export default function Settlement() {
   );
 }
 
-const STEPS: Readonly<Record<string, string>> = {
+const STEPS: Readonly<Record<Step['step'], string>> = {
   cut: 'Cut',
   batch: 'Batch made',
   published: 'Claims published',
   verified: 'Verified',
+  funded: 'Contract funded',
   submitted: 'Sent to the chain',
   confirmed: 'Confirmed',
+  'in-force': 'In force',
+  collected: 'Collected',
+};
+
+const WORTH: Column<Payout> = {
+  name: 'Worth',
+  number: true,
+  sort: (row) => Number(row.paid_usd),
+  show: (row) => (row.paid_usd === null ? NOTHING : usd(row.paid_usd)),
 };
 
 function columnsFor(token: string, decimals: number): Column<Payout>[] {
@@ -79,9 +91,9 @@ function columnsFor(token: string, decimals: number): Column<Payout>[] {
       name: `Pays, ${token}`,
       number: true,
       sort: (row) => Number(row.units),
-      show: (row) => units(row.units, decimals),
+      show: (row) => tokenShort(row.units, decimals),
     },
-    { name: 'Worth', number: true, sort: (row) => Number(row.paid_usd), show: (row) => usd(row.paid_usd) },
+    ...(token === TOKENS['SWAN'] ? [] : [WORTH]),
   ];
 }
 
@@ -99,15 +111,23 @@ function Report({ batch, token }: { batch: BatchAnswer; token: string }) {
         </div>
       )}
       <div className="grid grid-cols-2 gap-3 xl:grid-cols-4">
-        <Stat name="This batch pays" value={units(batch.increase, batch.decimals)} hint={token} />
-        <Stat name="Promised in all" value={units(batch.total, batch.decimals)} hint={token} />
-        <Stat name="Accounts" value={String(accounts)} hint="in the tree" />
-        <Stat name="Paid to" value={plural(batch.payouts.length, 'provider')} hint="by this batch" />
+        <Stat name="This batch pays" value={tokenShort(batch.increase, batch.decimals)} hint={token} />
+        <Stat name="Promised in all" value={tokenShort(batch.total, batch.decimals)} hint={token} />
+        <Stat
+          name="Collected of it"
+          value={tokenShort(batch.collected.units, batch.decimals)}
+          hint={`${batch.collected.accounts} of ${plural(batch.collected.of, 'account')} took all of theirs`}
+        />
+        <Stat
+          name="Paid to"
+          value={plural(batch.payouts.length, 'provider')}
+          hint={`${plural(accounts, 'account')} in the tree`}
+        />
       </div>
       <div className="mt-6 grid items-start gap-6 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
         <Card title="Step by step">
           <ol>
-            {batch.steps.map(({ step, done, at, detail }, place) => (
+            {batch.steps.map(({ step, done, at, detail, transactions }, place) => (
               <li key={step} className="grid grid-cols-[1.5rem_minmax(0,1fr)] gap-x-4">
                 <span className="flex flex-col items-center">
                   <span
@@ -131,7 +151,7 @@ function Report({ batch, token }: { batch: BatchAnswer; token: string }) {
                 <div className="min-w-0 pb-4">
                   <p className="flex flex-wrap items-baseline justify-between gap-x-4">
                     <span className={cx('font-medium', !done && place !== current && 'text-faint')}>
-                      {STEPS[step] ?? step}
+                      {STEPS[step]}
                     </span>
                     {at !== null && (
                       <span className="text-sm text-faint">
@@ -140,6 +160,9 @@ function Report({ batch, token }: { batch: BatchAnswer; token: string }) {
                     )}
                   </p>
                   {detail !== '' && <p className="text-sm text-soft wrap-anywhere">{detail}</p>}
+                  {transactions.map((each) => (
+                    <TransactionLine key={each.hash} transaction={each} chainId={batch.chain_id} />
+                  ))}
                 </div>
               </li>
             ))}
@@ -191,3 +214,46 @@ function Report({ batch, token }: { batch: BatchAnswer; token: string }) {
     </>
   );
 }
+
+const OUTCOMES = {
+  done: 'in block',
+  reverted: 'refused in block',
+  displaced: 'displaced by another in block',
+};
+
+/** A transaction by its hash, which leads to the explorer of its chain where that is known. */
+function TransactionLine({
+  transaction: { hash, block, outcome, signed_at: signedAt },
+  chainId,
+}: {
+  transaction: Step['transactions'][number];
+  chainId: number;
+}) {
+  const explorer = EXPLORERS[chainId];
+  return (
+    <p className="mt-1 flex flex-wrap items-baseline gap-x-3 text-sm text-soft">
+      <Id value={hash} keep={18} />
+      <span>
+        {outcome === null || block === null
+          ? 'in no block yet'
+          : `${OUTCOMES[outcome]} ${whole(Number(block))}`}
+        , signed <Time at={signedAt} />
+      </span>
+      {explorer !== undefined && (
+        <a
+          className="text-accent hover:underline"
+          href={`${explorer}/tx/${hash}`}
+          rel="noreferrer"
+          target="_blank"
+        >
+          Explorer
+        </a>
+      )}
+    </p>
+  );
+}
+
+const EXPLORERS: Readonly<Record<number, string>> = {
+  1: 'https://etherscan.io',
+  254: 'https://swanscan.io',
+};

@@ -11,9 +11,10 @@ import { whole } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Empty, Failure } from '../../parts/states.tsx';
 import { bookDay, Time } from '../../parts/time.tsx';
+import { SERIES_CHOICE, TOKENS, tokenShort } from '../../parts/tokens.ts';
 import { useUrlState } from '../../parts/url-state.ts';
 import { operator, useBatches, useOperatorLive } from './api.ts';
-import { Notice, TextLink, units } from './pieces.tsx';
+import { Notice, TextLink } from './pieces.tsx';
 
 export const BATCH_STATES: Readonly<Record<SettlementAnswer['state'], { tone: Tone; words: string }>> = {
   pending: { tone: 'warn', words: 'Made' },
@@ -21,8 +22,6 @@ export const BATCH_STATES: Readonly<Record<SettlementAnswer['state'], { tone: To
   confirmed: { tone: 'good', words: 'Confirmed' },
   revoked: { tone: 'bad', words: 'Revoked' },
 };
-
-export const TOKENS: Readonly<Record<string, string>> = { USD: 'USDC', SWAN: 'SWAN' };
 
 function columnsFor(asset: string): Column<SettlementAnswer>[] {
   const search = asset === 'USD' ? {} : { asset };
@@ -48,14 +47,14 @@ function columnsFor(asset: string): Column<SettlementAnswer>[] {
       name: `Pays, ${token}`,
       number: true,
       sort: (row) => Number(row.increase),
-      show: (row) => units(row.increase, row.decimals),
+      show: (row) => tokenShort(row.increase, row.decimals),
     },
     {
       name: `In all, ${token}`,
       number: true,
       wide: true,
       sort: (row) => Number(row.total),
-      show: (row) => units(row.total, row.decimals),
+      show: (row) => tokenShort(row.total, row.decimals),
     },
     { name: 'Root', wide: true, show: (row) => <Id value={row.root} keep={14} /> },
     { name: 'Made', wide: true, sort: (row) => row.made_at, show: (row) => <Time at={row.made_at} /> },
@@ -85,15 +84,7 @@ export default function Settlements() {
         </div>
       )}
       <div className="mb-4 flex flex-wrap items-center justify-between gap-3">
-        <Segments
-          label="Asset"
-          value={asset}
-          onChange={setAsset}
-          options={[
-            { value: 'USD', label: 'Earnings' },
-            { value: 'SWAN', label: 'Rewards' },
-          ]}
-        />
+        <Segments label="Asset" value={asset} onChange={setAsset} options={SERIES_CHOICE} />
         {about && (
           <p className="flex flex-wrap items-center gap-x-2 text-sm text-soft">
             Chain {about.chain_id}, distributor <Id value={about.contract} keep={14} />

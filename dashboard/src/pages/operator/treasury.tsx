@@ -15,8 +15,8 @@ import { Stat } from '../../parts/stat.tsx';
 import { Empty, Failure, Loaded } from '../../parts/states.tsx';
 import { Time } from '../../parts/time.tsx';
 import { toast } from '../../parts/toast.tsx';
+import { tokenAmount } from '../../parts/tokens.ts';
 import { operator, type RevenueDay, type RevenueGpu, useOperate } from './api.ts';
-import { units } from './pieces.tsx';
 
 type Movement = TreasuryAnswer['movements'][number];
 type Burn = TreasuryAnswer['burns'][number];
@@ -178,7 +178,7 @@ const MOVEMENTS: readonly Column<Movement>[] = [
 const BURNS: readonly Column<Burn>[] = [
   { name: 'When', sort: (row) => row.at, show: (row) => <Time at={row.at} as="day" /> },
   { name: 'Transaction', show: (row) => <Id value={row.transaction} keep={14} /> },
-  { name: 'SWAN', number: true, sort: (row) => Number(row.units), show: (row) => units(row.units, 18) },
+  { name: 'SWAN', number: true, sort: (row) => Number(row.units), show: (row) => tokenAmount(row.units, 18) },
   { name: 'Cost', number: true, sort: (row) => Number(row.spent_usd), show: (row) => usd(row.spent_usd) },
   {
     name: 'Checked',

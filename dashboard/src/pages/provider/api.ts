@@ -5,6 +5,7 @@ import type {
   AsksAnswer,
   CollateralContractAnswer,
   EconomicsAnswer,
+  EndpointAnswer,
   MarketFacts,
   ProviderHealthAnswer,
   RewardsAnswer,
@@ -45,6 +46,11 @@ function opened<T extends { data: unknown }>(path: string, everyMs: number | fal
 /** What `claim` of the contract is called with. */
 export type Proof = NonNullable<PayoutsAnswer['claim']>;
 
+/** Which series of batches: of what was earned, or of rewards. */
+export type Series = PayoutsAnswer['asset'];
+
+export const SERIES: readonly Series[] = ['USD', 'SWAN'];
+
 export type Period = 'day' | 'week' | 'month';
 
 /** Days that each look reaches back, today included. */
@@ -61,13 +67,16 @@ export const provider = {
     ask<ProviderHealthAnswer>(`/api/v1/provider/me/health?duration=${duration}`, 60_000),
   standing: () => ask<StandingAnswer>('/api/v1/provider/me/standing', 300_000),
   rewards: () => ask<RewardsAnswer>('/api/v1/provider/me/rewards?limit=30', 300_000),
-  payouts: () => ask<PayoutsAnswer>('/api/v1/provider/me/payouts'),
+  /** Of rewards no event tells. */
+  payouts: (series: Series) =>
+    ask<PayoutsAnswer>(`/api/v1/provider/me/payouts?asset=${series}`, series === 'SWAN' ? 10_000 : 30_000),
   earnings: (period: Period, from: string) =>
     ask<EarningsStatementAnswer>(earningsPath(period, from), 120_000),
   economics: () => ask<EconomicsAnswer>('/api/v1/provider/economics', 10_000),
   asks: () => ask<AsksAnswer>('/api/v1/provider/asks', false),
   why: () => ask<WhyAnswer>('/api/v1/provider/why', 10_000),
   benchmarks: () => opened<BenchmarksAnswer>('/api/v1/provider/benchmarks?limit=200', 60_000),
+  endpoints: () => ask<{ endpoints: EndpointAnswer[] }>('/api/v1/provider/endpoints', 15_000),
   appeals: () => ask<AppealsAnswer>('/api/v1/provider/appeals', 60_000),
   wallet: () => opened<WalletAnswer>('/api/v1/provider/wallet', 60_000),
   collateral: () => opened<CollateralAnswer>('/api/v1/provider/collateral', 15_000),
@@ -105,6 +114,10 @@ export const act = {
     }),
   cancelRefund: () => call('DELETE', '/api/v1/provider/collateral/refund'),
   /** What the contract takes for an account, by the batch that it pays from. */
-  proof: async (batch: number, account: string) =>
-    (await call<{ data: Proof }>('GET', `/api/v1/settlements/${batch}/proof/${account}`)).data,
+  proof: async (series: Series, batch: number, account: string) =>
+    (await call<{ data: Proof }>('GET', `/api/v1/settlements/${batch}/proof/${account}?asset=${series}`))
+      .data,
 };
+
+/** What the pages show of payouts, of both series. */
+export const allPayouts = SERIES.map((series) => provider.payouts(series));

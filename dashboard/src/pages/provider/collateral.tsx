@@ -16,11 +16,12 @@ import { Stat } from '../../parts/stat.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
 import { Time } from '../../parts/time.tsx';
 import { toast } from '../../parts/toast.tsx';
+import { tokenAmount } from '../../parts/tokens.ts';
 import { useUrlState } from '../../parts/url-state.ts';
 import { every, wallMs } from '../../surroundings.ts';
 import { act, provider } from './api.ts';
 import { Findings } from './appeal.tsx';
-import { tokenAmount } from './figures.ts';
+
 import { PledgeTokens, RefundTokens } from './wallet/pledge.tsx';
 
 type Found = CollateralAnswer['data'];

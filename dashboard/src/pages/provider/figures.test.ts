@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { periodsBetween, sumUsd, tokenAmount, tokenUnits } from './figures.ts';
+import { tokenAmount, tokenShort } from '../../parts/tokens.ts';
+import { periodsBetween, sumUsd, tokenUnits } from './figures.ts';
 
 test('tokens are written exactly, and read back as they were typed', () => {
   expect(tokenAmount('61500000', 6)).toBe('61.50');
@@ -9,6 +10,14 @@ test('tokens are written exactly, and read back as they were typed', () => {
   expect(tokenUnits('0.0000001', 6)).toBeUndefined();
   expect(tokenUnits('-1', 6)).toBeUndefined();
   expect(tokenUnits('1e3', 6)).toBeUndefined();
+});
+
+test('tokens with many decimals are shown to a millionth, rounded down, and never as nothing', () => {
+  expect(tokenShort(12_345_678_900_000_000_000_001n, 18)).toBe('12,345.6789');
+  expect(tokenShort(1_999_999_999_999_999_999n, 18)).toBe('1.999999');
+  expect(tokenShort('1', 18)).toBe('< 0.000001');
+  expect(tokenShort('0', 18)).toBe('0.00');
+  expect(tokenShort('61500000', 6)).toBe('61.50');
 });
 
 test('dollars are added up without losing a digit', () => {

@@ -4,14 +4,6 @@ import type { Period } from './api.ts';
 
 const DAY_MS = 86_400_000;
 
-/** An amount of a token's smallest unit as people read it: `61.5`. Exact, without trailing zeros beyond `least`. */
-export function tokenAmount(units: string | bigint, decimals: number, least = 2): string {
-  const text = `${units}`.padStart(decimals + 1, '0');
-  const whole = text.slice(0, text.length - decimals).replace(/\B(?=(\d{3})+$)/g, ',');
-  const rest = decimals === 0 ? '' : text.slice(-decimals).replace(/0+$/, '').padEnd(least, '0');
-  return rest === '' ? whole : `${whole}.${rest}`;
-}
-
 /** What somebody typed, `20` or `20.5`, in the token's smallest unit; undefined for what is no such amount. */
 export function tokenUnits(text: string, decimals: number): bigint | undefined {
   const found = /^(\d{1,12})(?:\.(\d+))?$/.exec(text.trim());

@@ -5,6 +5,7 @@ import {
   Gauge,
   LayoutDashboard,
   Medal,
+  Network,
   ShieldCheck,
   Tags,
   Wallet,
@@ -38,6 +39,15 @@ export const providerPages: readonly Page[] = [
     section: 'Serving',
     keys: 'v m',
     load: () => import('./models.tsx'),
+  },
+  {
+    path: '/provider/endpoints',
+    title: 'Endpoints',
+    area: 'provider',
+    icon: Network,
+    section: 'Serving',
+    keys: 'v x',
+    load: () => import('./endpoints.tsx'),
   },
   {
     path: '/provider/why',

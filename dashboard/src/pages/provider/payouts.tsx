@@ -6,14 +6,17 @@ import { Badge, type Tone } from '../../parts/badge.tsx';
 import { Button, ButtonLink } from '../../parts/button.tsx';
 import { CopyButton, Id } from '../../parts/copy.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
+import { Segments } from '../../parts/form.tsx';
 import { NOTHING, plural, usd, usdExact } from '../../parts/format.ts';
 import { Note } from '../../parts/note.tsx';
 import { Card, Facts, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
 import { bookDay, Time } from '../../parts/time.tsx';
-import { provider } from './api.ts';
-import { tokenAmount } from './figures.ts';
+import { SERIES_CHOICE, TOKENS, tokenShort } from '../../parts/tokens.ts';
+import { useUrlState } from '../../parts/url-state.ts';
+import { provider, SERIES, type Series } from './api.ts';
+
 import { useProviderLive } from './live.ts';
 import { Claim } from './wallet/claim.tsx';
 import { chainName } from './wallet/connect.tsx';
@@ -21,17 +24,23 @@ import { ProveWallet } from './wallet/prove.tsx';
 
 type Payout = PayoutsAnswer['payouts'][number];
 
-/** What was paid, what waits to be collected, and where to. */
+/** What was paid, what waits to be collected, and where to: of earnings, and of rewards. */
 export default function Payouts() {
   useProviderLive();
-  const query = useQuery(provider.payouts());
+  const [chosen, choose] = useUrlState('asset', 'USD');
+  const series = SERIES.find((each) => each === chosen) ?? 'USD';
+  const query = useQuery(provider.payouts(series));
   return (
     <>
-      <PageHead title="Payouts">
+      <PageHead
+        title="Payouts"
+        actions={<Segments label="Of" value={series} options={SERIES_CHOICE} onChange={choose} />}
+      >
         Each day is settled on chain after midnight UTC. What a batch promises you is yours to collect,
         whenever you like, from a contract that pays nobody else.
       </PageHead>
-      <Loaded query={query} skeleton={<Skeleton className="h-96" />}>
+      {/* A page for each series: a transaction of one says nothing of the other. */}
+      <Loaded key={series} query={query} skeleton={<Skeleton className="h-96" />}>
         {(found) => <Content found={found} />}
       </Loaded>
     </>
@@ -39,27 +48,30 @@ export default function Payouts() {
 }
 
 function Content({ found }: { found: PayoutsAnswer }) {
-  const { decimals, promised, claimed, payouts } = found;
+  const { asset, decimals, promised, claimed, payouts } = found;
   const owed = promised !== null && claimed !== null ? BigInt(promised) - BigInt(claimed) : undefined;
-  if (decimals === null && promised === null && payouts.length === 0) {
+  if (payouts.length === 0 && found.claim === null && (promised ?? '0') === '0') {
     return (
       <div className="space-y-6">
+        {asset === 'SWAN' && <ToCome />}
         <WalletCard />
         <Card>
           <Empty icon={Landmark} title="Nothing was settled yet">
-            The first batch follows the first day on which you earned enough to be paid. What you earned until
-            then stays yours.
+            {asset === 'SWAN'
+              ? 'Rewards are settled from a whole SWAN on, in the night after the day that gave them. What is less waits for the next.'
+              : 'The first batch follows the first day on which you earned enough to be paid. What you earned until then stays yours.'}
           </Empty>
         </Card>
       </div>
     );
   }
-  const show = (units: string | bigint): string => tokenAmount(units, decimals ?? 6);
+  const token = TOKENS[asset];
+  const show = (units: string | bigint): string => tokenShort(units, decimals ?? 6);
   return (
     <div className="space-y-6">
       <div className="grid grid-cols-2 gap-3 lg:grid-cols-4">
         <Stat
-          name="To be collected"
+          name={`To be collected, ${token}`}
           value={owed === undefined ? NOTHING : show(owed)}
           hint={
             owed === undefined
@@ -70,7 +82,7 @@ function Content({ found }: { found: PayoutsAnswer }) {
           }
         />
         <Stat
-          name="Collected"
+          name={`Collected, ${token}`}
           value={claimed === null ? NOTHING : show(claimed)}
           hint="as the market last saw the chain"
         />
@@ -85,6 +97,7 @@ function Content({ found }: { found: PayoutsAnswer }) {
           hint={payouts[0] ? `of ${bookDay(payouts[0].day)}` : ''}
         />
       </div>
+      {asset === 'SWAN' && <ToCome />}
       <div className="grid items-start gap-6 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
         <Card
           title="Collect"
@@ -95,7 +108,7 @@ function Content({ found }: { found: PayoutsAnswer }) {
           }
         >
           {found.claim ? (
-            <Claim claim={found.claim} decimals={decimals ?? 6} />
+            <Claim claim={found.claim} series={asset} decimals={decimals ?? 6} />
           ) : (
             <p className="text-soft">
               {found.payout_address === null
@@ -106,11 +119,11 @@ function Content({ found }: { found: PayoutsAnswer }) {
         </Card>
         <WalletCard />
       </div>
-      {found.claim && <Proof claim={found.claim} show={show} />}
+      {found.claim && <Proof claim={found.claim} series={asset} show={show} />}
       <Card title="Batches" flush className="overflow-hidden">
         <DataTable
           caption="Batches that paid you"
-          columns={COLUMNS}
+          columns={COLUMNS[asset]}
           rows={payouts.map((each) => ({ ...each, amount: show(each.units) }))}
           rowKey={(row) => `${row.batch} ${row.account}`}
           empty={
@@ -124,6 +137,25 @@ function Content({ found }: { found: PayoutsAnswer }) {
   );
 }
 
+/** Rewards that no batch has promised yet. */
+function ToCome() {
+  const rewards = useQuery(provider.rewards()).data;
+  return (
+    <div className="grid grid-cols-2 gap-3">
+      <Stat
+        name="For the next batch, SWAN"
+        value={rewards && tokenShort(rewards.payable, rewards.decimals)}
+        hint="from a whole SWAN on"
+      />
+      <Stat
+        name="Vesting, SWAN"
+        value={rewards && tokenShort(rewards.vesting, rewards.decimals)}
+        hint="paid out on the day that each reward names"
+      />
+    </div>
+  );
+}
+
 const STATES: Readonly<Record<Payout['state'], { tone: Tone; words: string }>> = {
   pending: { tone: 'neutral', words: 'Being made' },
   submitted: { tone: 'accent', words: 'Sent to the chain' },
@@ -131,7 +163,7 @@ const STATES: Readonly<Record<Payout['state'], { tone: Tone; words: string }>> =
   revoked: { tone: 'bad', words: 'Revoked' },
 };
 
-const COLUMNS: readonly Column<Payout & { amount: string }>[] = [
+const FIGURES: readonly Column<Payout & { amount: string }>[] = [
   { name: 'Batch', sort: (row) => row.batch, show: (row) => <b className="font-medium">#{row.batch}</b> },
   { name: 'Day', sort: (row) => row.day, show: (row) => bookDay(row.day) },
   {
@@ -146,13 +178,16 @@ const COLUMNS: readonly Column<Payout & { amount: string }>[] = [
     sort: (row) => Number(row.units),
     show: (row) => row.amount,
   },
-  {
-    name: 'Worth',
-    number: true,
-    sort: (row) => Number(row.paid_usd),
-    show: (row) => <span title={usdExact(row.paid_usd)}>{usd(row.paid_usd)}</span>,
-  },
 ];
+
+const WORTH: Column<Payout & { amount: string }> = {
+  name: 'Worth',
+  number: true,
+  sort: (row) => Number(row.paid_usd),
+  show: ({ paid_usd: worth }) =>
+    worth === null ? NOTHING : <span title={usdExact(worth)}>{usd(worth)}</span>,
+};
+const COLUMNS = { USD: [...FIGURES, WORTH], SWAN: FIGURES };
 
 /** Where payouts go, and how another address takes its place. */
 function WalletCard() {
@@ -203,9 +238,11 @@ function WalletCard() {
 /** What the contract is given, so that anybody can check or send it. */
 function Proof({
   claim,
+  series,
   show,
 }: {
   claim: NonNullable<PayoutsAnswer['claim']>;
+  series: Series;
   show: (units: string) => string;
 }) {
   const text = JSON.stringify(
@@ -220,7 +257,11 @@ function Proof({
       actions={
         <>
           <CopyButton text={text} label="Copy the proof" words="Copy" />
-          <ButtonLink size="sm" icon={Download} href={`/api/v1/settlements/${claim.batch}/claims`}>
+          <ButtonLink
+            size="sm"
+            icon={Download}
+            href={`/api/v1/settlements/${claim.batch}/claims?asset=${series}`}
+          >
             Claims file
           </ButtonLink>
         </>

@@ -14,8 +14,9 @@ import { Card, PageHead } from '../../parts/page.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
 import { bookDay } from '../../parts/time.tsx';
+import { tokenAmount } from '../../parts/tokens.ts';
 import { provider } from './api.ts';
-import { successOf, tokenAmount } from './figures.ts';
+import { successOf } from './figures.ts';
 
 type Part = StandingAnswer['parts'][number];
 type Day = RewardsAnswer['days'][number];

@@ -3,18 +3,19 @@ import { Button } from '../../../parts/button.tsx';
 import { Facts } from '../../../parts/page.tsx';
 import { Loaded, Skeleton } from '../../../parts/states.tsx';
 import { Time } from '../../../parts/time.tsx';
-import { act, type Proof, provider } from '../api.ts';
-import { tokenAmount } from '../figures.ts';
+import { TOKENS, tokenShort } from '../../../parts/tokens.ts';
+import { act, type Proof, provider, type Series } from '../api.ts';
+
 import { type Connected, walletWords } from './browser-wallets.ts';
 import { WithWallet } from './connect.tsx';
 import { TransactionView } from './transaction-view.tsx';
 import { useTransaction } from './use-transaction.ts';
 
 /** Collects what is promised and not collected yet: what is due is asked of the contract itself, through the wallet. */
-export function Claim({ claim, decimals }: { claim: Proof; decimals: number }) {
+export function Claim({ claim, ...about }: { claim: Proof; series: Series; decimals: number }) {
   return (
     <WithWallet chainId={claim.chain_id}>
-      {(connected) => <Collect connected={connected} claim={claim} decimals={decimals} />}
+      {(connected) => <Collect connected={connected} claim={claim} {...about} />}
     </WithWallet>
   );
 }
@@ -29,12 +30,12 @@ interface Due {
   readonly next: { readonly number: number; readonly at: string } | undefined;
 }
 
-async function dueFor(connected: Connected, claim: Proof): Promise<Due> {
+async function dueFor(connected: Connected, series: Series, claim: Proof): Promise<Due> {
   try {
     const { readClaim } = await import('./contract-calls.ts');
     const { inForce, waiting, claimed } = await readClaim(connected, claim);
     // The newest batch may be in its time lock still: then the contract pays by the one before.
-    const proof = inForce.number === 0 ? undefined : await proofOf(inForce.number, claim);
+    const proof = inForce.number === 0 ? undefined : await proofOf(series, inForce.number, claim);
     const owed = BigInt(proof?.cumulative ?? 0) - claimed;
     return {
       batch: inForce.number,
@@ -51,8 +52,8 @@ async function dueFor(connected: Connected, claim: Proof): Promise<Due> {
   }
 }
 
-async function proofOf(batch: number, { account }: Proof): Promise<Proof | undefined> {
-  return await act.proof(batch, account).catch((error: unknown) => {
+async function proofOf(series: Series, batch: number, { account }: Proof): Promise<Proof | undefined> {
+  return await act.proof(series, batch, account).catch((error: unknown) => {
     if ((error as { status?: number }).status === 404) return undefined;
     throw error;
   });
@@ -60,7 +61,17 @@ async function proofOf(batch: number, { account }: Proof): Promise<Proof | undef
 
 const LOOK_MS = 10_000;
 
-function Collect({ connected, claim, decimals }: { connected: Connected; claim: Proof; decimals: number }) {
+function Collect({
+  connected,
+  claim,
+  series,
+  decimals,
+}: {
+  connected: Connected;
+  claim: Proof;
+  series: Series;
+  decimals: number;
+}) {
   const queries = useQueryClient();
   const { transaction, busy, send } = useTransaction();
   const queryKey = [
@@ -73,7 +84,7 @@ function Collect({ connected, claim, decimals }: { connected: Connected; claim: 
   ];
   const query = useQuery({
     queryKey,
-    queryFn: () => dueFor(connected, claim),
+    queryFn: () => dueFor(connected, series, claim),
     refetchInterval: LOOK_MS,
     retry: false,
   });
@@ -82,7 +93,9 @@ function Collect({ connected, claim, decimals }: { connected: Connected; claim: 
     const { claimData } = await import('./contract-calls.ts');
     await send(connected, claim.contract, claimData(due.proof));
     await Promise.all(
-      [queryKey, provider.payouts().queryKey].map((key) => queries.invalidateQueries({ queryKey: key })),
+      [queryKey, provider.payouts(series).queryKey].map((key) =>
+        queries.invalidateQueries({ queryKey: key }),
+      ),
     );
   };
   return (
@@ -91,14 +104,15 @@ function Collect({ connected, claim, decimals }: { connected: Connected; claim: 
         <div className="space-y-4">
           <div>
             <p className="text-sm text-soft">The contract owes you</p>
-            <p className="figures text-3xl font-semibold tracking-tight" data-testid="due">
-              {tokenAmount(due.amount, decimals)}
+            <p className="figures text-3xl font-semibold tracking-tight">
+              <span data-testid="due">{tokenShort(due.amount, decimals)}</span>{' '}
+              <span className="text-base font-medium text-soft">{TOKENS[series]}</span>
             </p>
           </div>
           <Facts
             rows={[
               ['Pays by', due.batch === 0 ? 'no batch yet' : `batch #${due.batch}`],
-              ['Collected so far', tokenAmount(due.claimed, decimals)],
+              ['Collected so far', tokenShort(due.claimed, decimals)],
               ...(due.next
                 ? [[`Batch #${due.next.number} counts`, <Time key="next" at={due.next.at} />] as const]
                 : []),
@@ -111,7 +125,9 @@ function Collect({ connected, claim, decimals }: { connected: Connected; claim: 
             </p>
           )}
           <Button kind="primary" busy={busy} disabled={due.amount === 0n} onClick={() => void collect(due)}>
-            {due.amount === 0n ? 'Nothing to collect' : `Collect ${tokenAmount(due.amount, decimals)}`}
+            {due.amount === 0n
+              ? 'Nothing to collect'
+              : `Collect ${tokenShort(due.amount, decimals)} ${TOKENS[series]}`}
           </Button>
           <TransactionView
             transaction={transaction}

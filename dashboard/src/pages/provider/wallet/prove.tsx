@@ -4,7 +4,7 @@ import { ApiError } from '../../../api.ts';
 import { Button } from '../../../parts/button.tsx';
 import { Problem } from '../../../parts/form.tsx';
 import { toast } from '../../../parts/toast.tsx';
-import { act, provider } from '../api.ts';
+import { act, allPayouts, provider } from '../api.ts';
 import { type Connected, signText, walletWords } from './browser-wallets.ts';
 import { WithWallet } from './connect.tsx';
 
@@ -34,7 +34,7 @@ function Prove({ purpose, connected }: { purpose: 'owner' | 'beneficiary'; conne
       await act.prove(nonce, await signText(connected, message));
       toast.done('The wallet has proven itself.');
       await Promise.all(
-        [provider.wallet(), provider.onboarding(), provider.payouts()].map(({ queryKey }) =>
+        [provider.wallet(), provider.onboarding(), ...allPayouts].map(({ queryKey }) =>
           queries.invalidateQueries({ queryKey }),
         ),
       );

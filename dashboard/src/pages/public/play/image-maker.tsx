@@ -1,26 +1,31 @@
 import { ImageIcon } from 'lucide-react';
 import { useState } from 'react';
-import { call, type MarketModel } from '../../../api.ts';
+import type { MarketModel } from '../../../api.ts';
 import { Button } from '../../../parts/button.tsx';
 import { Problem, TextArea, useForm } from '../../../parts/form.tsx';
-import { duration, price } from '../../../parts/format.ts';
+import { price } from '../../../parts/format.ts';
 import { Card } from '../../../parts/page.tsx';
 import { Empty } from '../../../parts/states.tsx';
-import { ticksMs } from '../../../surroundings.ts';
+import { Took } from './took.tsx';
+import { askWhole, type Whole } from './whole.ts';
+
+interface Pictures {
+  readonly data: readonly { readonly b64_json?: string }[];
+}
 
 /** A picture from words. The market hands pictures out inside the answer, so nothing is fetched from elsewhere. */
 export function ImageMaker({ model, secret }: { model: MarketModel; secret: string | undefined }) {
   const [prompt, setPrompt] = useState('');
-  const [made, setMade] = useState<{ data: string; tookMs: number; prompt: string }>();
+  const [made, setMade] = useState<Whole<Pictures> & { picture: string; prompt: string }>();
   const form = useForm(async () => {
-    const begun = ticksMs();
-    const answer = await call<{ data: { b64_json?: string }[] }>('POST', '/v1/images/generations', {
-      body: { model: model.id, prompt, response_format: 'b64_json' },
-      key: secret,
-    });
-    const data = answer.data[0]?.b64_json;
-    if (data === undefined) throw new Error('The provider sent no picture.');
-    setMade({ data, tookMs: ticksMs() - begun, prompt });
+    const whole = await askWhole<Pictures>(
+      '/v1/images/generations',
+      { model: model.id, prompt, response_format: 'b64_json' },
+      secret,
+    );
+    const picture = whole.answer.data[0]?.b64_json;
+    if (picture === undefined) throw new Error('The provider sent no picture.');
+    setMade({ ...whole, picture, prompt });
   });
   return (
     <Card
@@ -45,11 +50,13 @@ export function ImageMaker({ model, secret }: { model: MarketModel; secret: stri
       {made ? (
         <figure className="mt-5">
           <img
-            src={`data:image/png;base64,${made.data}`}
+            src={`data:image/png;base64,${made.picture}`}
             alt={made.prompt}
-            className="max-w-full rounded-lg"
+            className="max-h-144 min-h-32 min-w-32 max-w-full rounded-lg border border-line bg-sunken object-contain"
           />
-          <figcaption className="mt-2 text-sm text-soft">{duration(made.tookMs)}</figcaption>
+          <figcaption>
+            <Took of={made} />
+          </figcaption>
         </figure>
       ) : (
         <Empty icon={ImageIcon} title="No picture yet">

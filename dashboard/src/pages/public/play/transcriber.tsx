@@ -1,28 +1,32 @@
 import { AudioLines } from 'lucide-react';
 import { useState } from 'react';
-import { call, type MarketModel } from '../../../api.ts';
+import type { MarketModel } from '../../../api.ts';
 import { Button } from '../../../parts/button.tsx';
 import { Problem, useForm } from '../../../parts/form.tsx';
-import { duration } from '../../../parts/format.ts';
+import { price } from '../../../parts/format.ts';
 import { Card } from '../../../parts/page.tsx';
 import { Empty } from '../../../parts/states.tsx';
-import { ticksMs } from '../../../surroundings.ts';
+import { Took } from './took.tsx';
+import { askWhole, type Whole } from './whole.ts';
 
 /** Words from a recording. */
 export function Transcriber({ model, secret }: { model: MarketModel; secret: string | undefined }) {
   const [file, setFile] = useState<File>();
-  const [heard, setHeard] = useState<{ text: string; tookMs: number }>();
+  const [heard, setHeard] = useState<Whole<{ text: string }>>();
   const form = useForm(async () => {
     if (!file) return;
-    const begun = ticksMs();
     const body = new FormData();
     body.set('model', model.id);
     body.set('file', file);
-    const { text } = await call<{ text: string }>('POST', '/v1/audio/transcriptions', { body, key: secret });
-    setHeard({ text, tookMs: ticksMs() - begun });
+    setHeard(await askWhole<{ text: string }>('/v1/audio/transcriptions', body, secret));
   });
+  const { request, minute } = model.pricing;
+  const prices = [
+    minute !== undefined && `${price(minute)} a minute`,
+    request !== undefined && minute === undefined && `${price(request)} a recording`,
+  ];
   return (
-    <Card title={model.name} hint="Transcripts of recordings">
+    <Card title={model.name} hint={prices.find(Boolean) || 'Transcripts of recordings'}>
       <form onSubmit={form.onSubmit} className="space-y-3">
         <label className="block text-sm font-medium" htmlFor="recording">
           Recording
@@ -43,10 +47,12 @@ export function Transcriber({ model, secret }: { model: MarketModel; secret: str
         )}
       </form>
       {heard ? (
-        <blockquote className="mt-5 rounded-lg bg-sunken p-4 text-lg leading-7">
-          {heard.text}
-          <footer className="mt-2 text-sm text-soft">{duration(heard.tookMs)}</footer>
-        </blockquote>
+        <div className="mt-5">
+          <blockquote className="rounded-lg bg-sunken p-4 text-lg leading-7 wrap-anywhere">
+            {heard.answer.text}
+          </blockquote>
+          <Took of={heard} />
+        </div>
       ) : (
         <Empty icon={AudioLines} title="Nothing heard yet">
           Choose a recording, and have it transcribed.
