@@ -21,9 +21,13 @@ export class Ledger {
   readonly honest = new Map<string, number>();
   /** Connections that ended with their gateway. */
   lost = 0;
+  /** Nobody was there to take the call. */
+  refused = 0;
   left = 0;
   /** Everything else. */
   readonly dishonest: string[] = [];
+  /** What each client waits for, and since when by `performance.now`. */
+  readonly doing = new Map<number, { readonly what: string; readonly sinceMs: number }>();
   #wake: () => void = () => {};
 
   complete(told: Told): void {
@@ -53,12 +57,15 @@ export const PROMPT_TOKENS = 9;
 const LONG_TOKENS = 150;
 const CODES: ReadonlySet<string> = new Set(Object.values(ERRORS).map(({ openaiCode }) => openaiCode));
 
+/** However a request ends: its deadline (a minute), and the longest time that a gateway stands still. */
+const ENDS_WITHIN_MS = 90_000;
+
 /** Asks on and on, now this gateway and now that. */
 export async function client(
   gateways: readonly ChaosGateway[],
   party: TestParty,
   model: string,
-  about: { ledger: Ledger; random: Randomness; stop: () => boolean },
+  about: { name: number; ledger: Ledger; random: Randomness; stop: () => boolean },
 ): Promise<void> {
   const { ledger, random } = about;
   const chance = (share: number): boolean => random.float() < share;
@@ -74,8 +81,13 @@ export async function client(
       ...(long && { rehearsal: `paced=5,tokens=${LONG_TOKENS},prompt=${PROMPT_TOKENS}` }),
     };
     const asked = { url: gateway.url, key: party.key };
+    const streamed = chance(0.6);
+    ledger.doing.set(about.name, {
+      what: `${gateway.url}, ${tokens} tokens${streamed ? ', streamed' : ''}`,
+      sinceMs: began,
+    });
     try {
-      if (chance(0.6)) {
+      if (streamed) {
         const stream = await askStream({
           ...asked,
           body: { ...body, stream_options: { include_usage: true } },
@@ -110,10 +122,16 @@ export async function client(
         } else ledger.dishonest.push(`${requestId} answered 200 with something else`);
       }
     } catch (error) {
-      if (gateway.wasDown(began, performance.now())) ledger.lost += 1;
+      if ((error as { code?: string }).code === 'ECONNREFUSED' && gateway.wasDown(began, performance.now()))
+        ledger.refused += 1;
+      else if (gateway.wasDown(began, performance.now())) ledger.lost += 1;
       else ledger.dishonest.push(`${gateway.url} broke a connection: ${String(error)}`);
+    } finally {
+      const tookMs = performance.now() - began;
+      if (tookMs > ENDS_WITHIN_MS) ledger.dishonest.push(`${gateway.url} took ${Math.round(tookMs)} ms`);
     }
     // As any client would, it comes again, a little later.
     await pause(systemClock, 20 + random.float() * 60);
   }
+  ledger.doing.delete(about.name);
 }

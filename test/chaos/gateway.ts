@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pause, systemClock } from '#kit/clock.ts';
@@ -15,6 +15,7 @@ export class ChaosGateway {
   readonly linkLine: CutLine;
   readonly #env: Record<string, string>;
   readonly #folder: string;
+  #lives = 0;
   #program: Program | undefined;
   /** When it was told to end, or died, and when it was up again, by `performance.now`. */
   readonly #gaps: { from: number; until: number }[] = [];
@@ -22,6 +23,8 @@ export class ChaosGateway {
   up: Promise<void> = Promise.resolve();
   isUp = false;
   readonly readyMs: number[] = [];
+  /** How often it died without warning, young lives included. */
+  kills = 0;
   /** What its lives said that nobody should have to read. */
   readonly errors: string[] = [];
   #cameUp: () => void = () => {};
@@ -84,6 +87,7 @@ export class ChaosGateway {
     this.#diesAgainMs = diesAgainMs;
     this.#wentDown();
     this.#program?.child.kill('SIGKILL');
+    this.kills += 1;
   }
 
   /** Is stopped in order, and started again. Resolves when it is up. */
@@ -107,6 +111,19 @@ export class ChaosGateway {
     await this.up;
     this.#over = true;
     return await this.#program?.stop('SIGTERM');
+  }
+
+  /** What can be told of it, for who waits in vain. */
+  describe(): string {
+    const program = this.#program;
+    const pid = program?.child.pid;
+    const since = this.#gaps.at(-1);
+    return [
+      `${this.url} ${this.isUp ? 'up' : `down since ${Math.round((performance.now() - (since?.from ?? 0)) / 1_000)} s`},`,
+      `life ${this.#lives}, process ${pid} ${program?.running ? stateOf(pid) : 'ended'},`,
+      `line to Redis ${this.redisLine.state}, links ${this.linkLine.state}; it said last:\n`,
+      `${program?.out ?? ''}${program?.err ?? ''}`.slice(-SAID_LAST),
+    ].join(' ');
   }
 
   /** Whether it was down at any time between. */
@@ -136,9 +153,14 @@ export class ChaosGateway {
       // oxlint-disable-next-line no-await-in-loop -- one life after the other
       const program = await Program.start(['serve'], this.#env);
       this.#program = program;
+      this.#lives += 1;
       const diesMs = this.#diesAgainMs;
       this.#diesAgainMs = undefined;
-      if (diesMs !== undefined) void pause(systemClock, diesMs).then(() => program.child.kill('SIGKILL'));
+      if (diesMs !== undefined)
+        void pause(systemClock, diesMs).then(() => {
+          if (program.running) this.kills += 1;
+          program.child.kill('SIGKILL');
+        });
       // oxlint-disable-next-line no-await-in-loop -- one life after the other
       else if (await this.#answers(program)) {
         this.readyMs.push(performance.now() - began);
@@ -176,4 +198,14 @@ export class ChaosGateway {
   }
 }
 
+/** What Linux says that a process does; T: it is stopped. */
+function stateOf(pid: number | undefined): string {
+  try {
+    return (readFileSync(`/proc/${pid}/status`, 'utf8').match(/State:\s+(.*)/)?.[1] ?? '').trim();
+  } catch {
+    return 'gone';
+  }
+}
+
 const ERRORS_KEPT = 40;
+const SAID_LAST = 1_500;

@@ -34,6 +34,10 @@ export class CutLine {
     return { line, url: through.href };
   }
 
+  get state(): 'whole' | 'cut' | 'silent' {
+    return this.#state;
+  }
+
   cut(): void {
     this.#state = 'cut';
     this.#dialling.clear();
