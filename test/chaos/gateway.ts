@@ -14,7 +14,7 @@ export class ChaosGateway {
   /** To it from the gateways that dial it: those whose names come before. */
   readonly linkLine: CutLine;
   readonly #env: Record<string, string>;
-  readonly #folder: string;
+  readonly folder: string;
   #lives = 0;
   #program: Program | undefined;
   /** When it was told to end, or died, and when it was up again, by `performance.now`. */
@@ -44,7 +44,7 @@ export class ChaosGateway {
     this.url = `http://127.0.0.1:${gateway}`;
     this.hubUrl = `ws://127.0.0.1:${hub}`;
     this.#env = env;
-    this.#folder = folder;
+    this.folder = folder;
   }
 
   /** `order`: its place in the alphabet, and so who dials whom. */
@@ -52,8 +52,8 @@ export class ChaosGateway {
     order: number,
     ports: readonly [number, number, number],
     env: { DATABASE_URL: string; CYGNET_REDIS_URL: string } & Record<string, string>,
+    folder = mkdtempSync(path.join(tmpdir(), 'cygnet-chaos-')),
   ): Promise<ChaosGateway> {
-    const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-chaos-'));
     writeFileSync(path.join(folder, 'instance'), `inst_chaos${order}\n`);
     const redis = await CutLine.to(env.CYGNET_REDIS_URL);
     const [gateway, hub, port] = ports;
@@ -113,6 +113,10 @@ export class ChaosGateway {
     return await this.#program?.stop('SIGTERM');
   }
 
+  get pid(): number | undefined {
+    return this.#program?.child.pid;
+  }
+
   /** What can be told of it, for who waits in vain. */
   describe(): string {
     const program = this.#program;
@@ -137,7 +141,7 @@ export class ChaosGateway {
     await this.#living;
     await this.redisLine.close();
     await this.linkLine.close();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   #wentDown(): void {

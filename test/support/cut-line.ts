@@ -38,6 +38,11 @@ export class CutLine {
     return this.#state;
   }
 
+  /** Sockets at either end. */
+  get sockets(): number {
+    return this.#open.size;
+  }
+
   cut(): void {
     this.#state = 'cut';
     this.#dialling.clear();
