@@ -4,7 +4,12 @@ import type { Randomness } from '#kit/random.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
 import type { TestParty } from '#support/parties.ts';
 import { ERRORS } from '#wire/errors.ts';
-import type { ChaosGateway } from './gateway.ts';
+
+/** Where one may ask, and whether nobody was there at any time between. */
+export interface Place {
+  readonly url: string;
+  wasDown(from: number, until: number): boolean;
+}
 
 /** What a client was told is complete. */
 export interface Told {
@@ -62,7 +67,7 @@ const ENDS_WITHIN_MS = 90_000;
 
 /** Asks on and on, now this gateway and now that. */
 export async function client(
-  gateways: readonly ChaosGateway[],
+  gateways: readonly Place[],
   party: TestParty,
   model: string,
   about: { name: number; ledger: Ledger; random: Randomness; stop: () => boolean },
@@ -70,7 +75,7 @@ export async function client(
   const { ledger, random } = about;
   const chance = (share: number): boolean => random.float() < share;
   while (!about.stop()) {
-    const gateway = gateways[Math.floor(random.float() * gateways.length)] as ChaosGateway;
+    const gateway = gateways[Math.floor(random.float() * gateways.length)] as Place;
     const began = performance.now();
     const long = chance(0.25);
     const tokens = long ? LONG_TOKENS : TOKENS;

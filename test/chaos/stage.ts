@@ -22,7 +22,7 @@ import {
 import { freePorts, run } from '#support/program.ts';
 import { TestRedis } from '#support/redis.ts';
 import { StallingPostgres } from '#support/stalling-postgres.ts';
-import { client, Ledger, PROMPT_TOKENS, TOKENS } from './client.ts';
+import { client, Ledger, type Place, PROMPT_TOKENS, TOKENS } from './client.ts';
 import { ChaosGateway } from './gateway.ts';
 import { Waits } from './waits.ts';
 
@@ -112,11 +112,8 @@ export class Stage {
     closers.push(() => {
       stage.#stopping = true;
     });
-    await stage.waits.for(
-      'the first start of every gateway',
-      Promise.all(gateways.map((gateway) => gateway.start())),
-      about.upWithinMs,
-    );
+    const started = Promise.all(gateways.map((gateway) => gateway.start()));
+    started.catch(() => {});
     // Half of the agents are at one gateway, the others at all.
     for (let i = 0; i < about.agents; i++) {
       const hubs = i < about.agents / 2 ? [gateways[i % count] as ChaosGateway] : gateways;
@@ -128,6 +125,7 @@ export class Stage {
       stage.agents.push(agent);
       closers.push(() => agent.close());
     }
+    await stage.waits.for('the first start of every gateway', started, about.upWithinMs);
     const registered = Promise.all(stage.agents.map((agent) => agent.registered));
     await stage.waits.for('every agent to register', registered, OTHER_MS);
     return stage;
@@ -138,7 +136,7 @@ export class Stage {
   }
 
   /** So many clients begin to ask, at these places. */
-  load(count: number, seed: number, places: readonly ChaosGateway[] = this.gateways): void {
+  load(count: number, seed: number, places: readonly Place[] = this.gateways): void {
     for (let i = 0; i < count; i++)
       this.#clients.push(
         client(places, this.parties[i % this.parties.length] as TestParty, this.model.id, {
@@ -223,7 +221,9 @@ export class Stage {
       `PostgreSQL ${this.postgres.stalled ? 'stands still' : 'runs'}: ${JSON.stringify(busy)}`,
       `Redis ${this.redis.runs ? 'runs' : 'is dead'}`,
       ...this.gateways.map((gateway) => gateway.describe()),
-      spawnSync('ss', ['-tlnp'], { encoding: 'utf8' }).stdout ?? '',
+      ...(spawnSync('ss', ['-tanp'], { encoding: 'utf8' }).stdout ?? '')
+        .split('\n')
+        .filter((line) => this.gateways.some(({ pid }) => line.includes(`pid=${pid},`))),
     ].join('\n');
   }
 }
