@@ -11,6 +11,7 @@ import { seededRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import { startAgent } from '#support/agent.ts';
+import { freePorts } from '#support/free-ports.ts';
 import {
   chatModels,
   makeConsumer,
@@ -19,7 +20,7 @@ import {
   type TestModel,
   type TestParty,
 } from '#support/parties.ts';
-import { freePorts, run } from '#support/program.ts';
+import { run } from '#support/program.ts';
 import { TestRedis } from '#support/redis.ts';
 import { StallingPostgres } from '#support/stalling-postgres.ts';
 import { client, Ledger, type Place, PROMPT_TOKENS, TOKENS } from './client.ts';

@@ -11,7 +11,7 @@ import { startAgent } from '#support/agent.ts';
 import { TestAuthority } from '#support/certificates.ts';
 import { HELLO } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
-import { freePorts } from '#support/program.ts';
+import { freePorts } from '#support/free-ports.ts';
 
 // Two markets behind a real nginx with the configuration that we ship, ports and certificate exchanged.
 

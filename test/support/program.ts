@@ -1,8 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
 import { inject } from 'vitest';
-import { systemRandomness } from '#kit/random.ts';
 import { askDesk } from './desk.ts';
 
 /**
@@ -85,30 +83,6 @@ export async function run(
   const program = await Program.start(words, env, options);
   const { code } = await program.ended;
   return { code, out: program.out, err: program.err };
-}
-
-/** Of these the kernel gives none away (from 32,768 on it does, to whoever asks for any port or dials). */
-const PORTS = { from: 12_000, to: 32_000 };
-
-/**
- * Ports that nobody listens on now, all different, for programs that must be told one. Nobody who asks for any port gets
- * one of them: a program may die and find its port free when it comes back, however busy the machine is with other tests.
- */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = [];
-  while (servers.length < count) {
-    const port = PORTS.from + Math.floor(systemRandomness.float() * (PORTS.to - PORTS.from));
-    const server = createServer();
-    // oxlint-disable-next-line no-await-in-loop -- one is tried after the other
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen({ port, host: '127.0.0.1', exclusive: true }, () => resolve(true));
-    });
-    if (free) servers.push(server);
-  }
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** The path of the program as it is built, with its pages beside it; built anew if a source is younger. */

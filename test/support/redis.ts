@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
-import { freePorts } from './program.ts';
+import { freePorts } from './free-ports.ts';
 
 /**
  * A real Redis or Valkey for a test. Where no such program is installed, tests that need one are skipped with a warning;
