@@ -167,7 +167,7 @@ export class BenchMarket {
   }
 
   /** An agent of ours as a process, at these hubs. */
-  async agent(name: string, hubs: readonly BenchGateway[], plan: string): Promise<void> {
+  async agent(name: string, hubs: readonly BenchGateway[], plan: string): Promise<ChildProcess> {
     const folder = path.join(this.folder, name);
     mkdirSync(folder);
     const argv = ['-c', LOAD_CPU, process.execPath, path.join(ROOT, 'dist/agent.mjs')];
@@ -177,8 +177,9 @@ export class BenchMarket {
       `--folder=${folder}`,
     );
     argv.push(`--model=${this.model.id}=${plan}`, '--concurrency=1000');
-    this.run(argv, {});
+    const child = this.run(argv, {});
     for (const gateway of hubs) await this.served(gateway);
+    return child;
   }
 
   /** A program on the CPU of the load. */

@@ -51,7 +51,7 @@ function routing(): void {
     const rounds = Math.max(2_000, Math.floor((short ? 200_000 : 2_000_000) / count));
     for (let i = 0; i < rounds * 2; i++) {
       const from = process.hrtime.bigint();
-      choose(fleet, smallNeed, { strategy, nowMs: 10_000 + i, random });
+      choose(smallNeed, fleet, { strategy, nowMs: 10_000 + i, random });
       const until = process.hrtime.bigint();
       if (i >= rounds) took.push(Number(until - from) / 1_000);
     }
@@ -298,10 +298,13 @@ if (wanted.some((name) => name !== 'routing')) {
     const a = await market.gateway('a');
     const b = await market.gateway('b');
     // At first the only agent is at B: whoever asks A is served from there.
-    await market.agent('at-b', [b], REHEARSAL);
+    const far = await market.agent('at-b', [b], REHEARSAL);
     await market.served(a);
     if (wanted.includes('hop')) await hop(market, a, b);
+    // From here on nobody needs the other's agents.
     await market.agent('at-both', [a, b], REHEARSAL);
+    far.kill('SIGTERM');
+    await sleep(2_000);
     if (wanted.includes('two')) await two(market, a, b);
     if (wanted.includes('flush')) await flush(market, a);
     if (wanted.includes('links')) await links(market, a);
