@@ -45,7 +45,7 @@ export interface BenchGateway {
 }
 
 export class BenchMarket {
-  readonly folder = mkdtempSync(path.join(os.tmpdir(), 'cygnet-bench-many-'));
+  readonly folder: string;
   readonly #children: ChildProcess[] = [];
   readonly #client = new Agent({
     connections: 512,
@@ -55,11 +55,15 @@ export class BenchMarket {
   });
 
   private constructor(
-    parts: { postgres: PostgresServer; redis: TestRedis; database: Database; model: TestModel } & Record<
-      'consumer' | 'provider',
-      TestParty
-    >,
+    parts: {
+      folder: string;
+      postgres: PostgresServer;
+      redis: TestRedis;
+      database: Database;
+      model: TestModel;
+    } & Record<'consumer' | 'provider', TestParty>,
   ) {
+    this.folder = parts.folder;
     this.postgres = parts.postgres;
     this.redis = parts.redis;
     this.database = parts.database;
@@ -77,9 +81,11 @@ export class BenchMarket {
 
   static async open(): Promise<BenchMarket> {
     execFileSync('taskset', ['-a', '-p', '-c', LOAD_CPU, String(process.pid)], { stdio: 'ignore' });
-    const home = mkdtempSync(path.join(os.tmpdir(), 'cygnet-bench-many-db-'));
-    chmodSync(home, 0o755);
-    const postgres = await startPostgres({ folder: path.join(home, 'home'), maxConnections: 300 });
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'cygnet-bench-many-'));
+    // The server's user must pass through.
+    chmodSync(folder, 0o755);
+    const home = path.join(folder, 'postgres');
+    const postgres = await startPostgres({ folder: home, maxConnections: 300 });
     const admin = openDatabase({ url: postgres.url, maxConnections: 1, log: silentLog });
     await admin.sql`create database market`;
     await admin.close();
@@ -90,7 +96,15 @@ export class BenchMarket {
     if (!model) throw new Error('The catalogue is empty.');
     const consumer = await makeConsumer(database, parseUsd('10000'));
     const provider = await makeProvider(database);
-    return new BenchMarket({ postgres, redis: await TestRedis.open(), database, model, consumer, provider });
+    return new BenchMarket({
+      folder,
+      postgres,
+      redis: await TestRedis.open(),
+      database,
+      model,
+      consumer,
+      provider,
+    });
   }
 
   async gateway(name: string): Promise<BenchGateway> {

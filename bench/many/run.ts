@@ -1,15 +1,8 @@
 import { parseArgs } from 'node:util';
-import { systemClock } from '#kit/clock.ts';
-import { idMaker } from '#kit/id.ts';
-import { silentLog } from '#kit/log.ts';
-import { seededRandomness, systemRandomness } from '#kit/random.ts';
-import { Book } from '#ledger/book.ts';
-import { Leases } from '#ledger/leases.ts';
+import { seededRandomness } from '#kit/random.ts';
 import { choose } from '#routing/choose.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { candidate, smallNeed } from '#support/candidate.ts';
-import { makeConsumer } from '#support/parties.ts';
-import { usageOf } from '#support/records.ts';
 import { type BenchGateway, BenchMarket, quantile, sleep, sortedOf } from './market.ts';
 
 /**
@@ -139,14 +132,6 @@ async function hop(market: BenchMarket, a: BenchGateway, b: BenchGateway): Promi
 /** A request a few times a second, while another process's usage is posted. */
 async function flush(market: BenchMarket, gateway: BenchGateway): Promise<void> {
   const rows = short ? 40_000 : 1_000_000;
-  const makeId = idMaker(systemClock, systemRandomness);
-  const instance = 'inst_flush';
-  const book = new Book({ database: market.database, instance, clock: systemClock, log: silentLog });
-  const leases = new Leases({ database: market.database, instance, makeId });
-  const consumers = await Promise.all(
-    Array.from({ length: 50 }, () => makeConsumer(market.database, 10n ** 18n)),
-  );
-  for (const { id } of consumers) await leases.grow(id, { atLeast: 4n * 10n ** 17n, want: 4n * 10n ** 17n });
   const EVERY_MS = 20;
   const ask = async (over: () => boolean): Promise<number[]> => {
     const took: number[] = [];
@@ -167,24 +152,15 @@ async function flush(market: BenchMarket, gateway: BenchGateway): Promise<void> 
   };
   await quiet();
   const before = await quiet();
-  let done = false;
+  let heard = '';
+  const argv = ['-c', '1', 'npx', 'tsx', 'bench/many/post.ts', String(rows), market.provider.id];
+  const poster = market.run(argv, { DATABASE_URL: market.postgres.urlOf('market') }, (text) => {
+    heard += text;
+  });
+  while (!heard.includes('@@posting') && poster.exitCode === null) await sleep(50);
   const from = performance.now();
-  const posting = (async () => {
-    for (let n = 0; n < rows; n += 2_000) {
-      const batch = Array.from({ length: 2_000 }, (_, i) =>
-        usageOf({
-          id: makeId('req'),
-          consumerId: consumers[i % consumers.length]?.id ?? '',
-          providerId: market.provider.id,
-          charge: 1_234_567n,
-        }),
-      );
-      await book.post(batch);
-    }
-    done = true;
-  })();
-  const during = await ask(() => done);
-  await posting;
+  const during = await ask(() => heard.includes('@@posted') || poster.exitCode !== null);
+  if (!heard.includes('@@posted')) throw new Error('The rows were not posted.');
   const seconds = (performance.now() - from) / 1_000;
   const after = await quiet();
   const row = (name: string, took: readonly number[]) => [
@@ -294,6 +270,8 @@ const wanted = positionals.length > 0 ? positionals : ['routing', 'two', 'hop', 
 if (wanted.includes('routing')) routing();
 if (wanted.some((name) => name !== 'routing')) {
   const market = await BenchMarket.open();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void market.close().finally(() => process.exit(130)));
   try {
     const a = await market.gateway('a');
     const b = await market.gateway('b');

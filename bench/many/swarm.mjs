@@ -8,7 +8,7 @@ import { WebSocket } from 'ws';
 
 const [hubUrl, model, count] = process.argv.slice(2);
 const token = process.env.INFERENCE_API_KEY;
-const AT_ONCE = 200;
+const FIRST_PER_S = 500;
 const HEARTBEAT_MS = 30_000;
 let registered = 0;
 let refused = 0;
@@ -75,7 +75,7 @@ function node(i) {
   dial();
 }
 
-for (let i = 1; i <= Number(count); i++) setTimeout(() => node(i), (i / AT_ONCE) * 100);
+for (let i = 1; i <= Number(count); i++) setTimeout(() => node(i), (i / FIRST_PER_S) * 1_000);
 setInterval(() => {
   const now = `@@${JSON.stringify({ registered, refused })}`;
   if (now !== said) console.log(now);
