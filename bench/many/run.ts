@@ -30,7 +30,7 @@ const table = (
   for (const row of rows) console.log(line(row));
 };
 const ms = (value: number): string => value.toFixed(2);
-const median = (values: readonly number[]): number => quantile(sortedOf(values), 0.5);
+const median = (figures: readonly number[]): number => quantile(sortedOf(figures), 0.5);
 
 /** A thousand nodes and fifty models: what a choice takes, by how many of the nodes have the model. */
 function routing(): void {
@@ -181,11 +181,10 @@ async function flush(market: BenchMarket, gateway: BenchGateway): Promise<void> 
 async function links(market: BenchMarket, gateway: BenchGateway): Promise<void> {
   const count = short ? 1_000 : 9_990;
   const memory = gateway.rssMb();
-  let registered = 0;
-  let refused = 0;
+  const swarm = { registered: 0, refused: 0 };
   const heard = (text: string): void => {
     const last = text.trim().split('\n').at(-1) ?? '';
-    if (last.startsWith('@@')) ({ registered, refused } = JSON.parse(last.slice(2)));
+    if (last.startsWith('@@')) Object.assign(swarm, JSON.parse(last.slice(2)));
   };
   const argv = [
     '-c',
@@ -198,20 +197,20 @@ async function links(market: BenchMarket, gateway: BenchGateway): Promise<void> 
   ];
   market.run(argv, { INFERENCE_API_KEY: market.provider.key }, heard);
   const all = async (): Promise<boolean> => {
-    for (const until = performance.now() + 120_000; registered < count && performance.now() < until; )
+    for (const until = performance.now() + 120_000; swarm.registered < count && performance.now() < until; )
       await sleep(50);
-    return registered >= count;
+    return swarm.registered >= count;
   };
-  if (!(await all())) console.log(`Only ${registered} of ${count} came in, ${refused} refusals.`);
+  if (!(await all())) console.log(`Only ${swarm.registered} of ${count} came in, ${swarm.refused} refusals.`);
   await sleep(5_000);
-  const perLinkKb = ((gateway.rssMb() - memory) * 1_024) / registered;
+  const perLinkKb = ((gateway.rssMb() - memory) * 1_024) / swarm.registered;
 
   // As an official client does it: again, up to five times, half a second later each time.
-  let over = false;
+  const clientsAre = { over: false };
   let asked = 0;
   let lost = 0;
   const client = async (): Promise<void> => {
-    while (!over) {
+    while (!clientsAre.over) {
       asked += 1;
       let answered = false;
       for (let tries = 0; tries < 6 && !answered; tries++) {
@@ -227,14 +226,14 @@ async function links(market: BenchMarket, gateway: BenchGateway): Promise<void> 
   await sleep(1_000);
   const from = performance.now();
   await gateway.stop('SIGKILL');
-  registered = 0;
+  swarm.registered = 0;
   await gateway.start();
   const upAt = performance.now();
   const upWall = Date.now();
   const back = await all();
   const backAt = performance.now();
   await sleep(2_000);
-  over = true;
+  clientsAre.over = true;
   await clients;
   const lag = gateway.lag(upWall);
   table(
@@ -252,7 +251,7 @@ async function links(market: BenchMarket, gateway: BenchGateway): Promise<void> 
     ],
     [
       [
-        `${registered}${back ? '' : ' (given up)'}`,
+        `${swarm.registered}${back ? '' : ' (given up)'}`,
         ((upAt - from) / 1_000).toFixed(1),
         ((backAt - upAt) / 1_000).toFixed(1),
         lag.p99,
@@ -260,7 +259,7 @@ async function links(market: BenchMarket, gateway: BenchGateway): Promise<void> 
         asked,
         lost,
         perLinkKb.toFixed(1),
-        refused,
+        swarm.refused,
       ],
     ],
   );

@@ -15,7 +15,7 @@ let refused = 0;
 let said = '';
 
 function node(i) {
-  const id = `04${i.toString(16).padStart(128, 'a')}`;
+  const id = `04${String(i).padStart(128, 'a')}`;
   const localAddress = `127.${10 + (i >> 16)}.${(i >> 8) & 255}.${i & 255 || 1}`;
   let tries = 0;
   const dial = () => {

@@ -4,7 +4,7 @@ import { seededRandomness } from '#kit/random.ts';
 import { hasRedis } from '#support/redis.ts';
 import type { ChaosGateway } from './gateway.ts';
 import { planChaos, type Trouble } from './plan.ts';
-import { Stage } from './stage.ts';
+import { IN_ORDER, Stage } from './stage.ts';
 
 // Three gateways of one market, real PostgreSQL and Redis, agents at one of them or at all, and clients that ask now here
 // and now there, while gateways are killed and everything between them fails in turn. In the end every answer was complete or
@@ -136,7 +136,7 @@ test.skipIf(!hasRedis())(
         `ready again after p50 ${Math.round(ready[ready.length >> 1] ?? 0)} ms`,
       ].join(' '),
     );
-    await stage.check();
+    expect(await stage.check()).toEqual(IN_ORDER);
   },
   // Every wait has its own deadline; this one is for what no wait accounts for.
   900_000 + KILLS * 60_000,

@@ -160,11 +160,7 @@ export class ChaosGateway {
       this.#lives += 1;
       const diesMs = this.#diesAgainMs;
       this.#diesAgainMs = undefined;
-      if (diesMs !== undefined)
-        void pause(systemClock, diesMs).then(() => {
-          if (program.running) this.kills += 1;
-          program.child.kill('SIGKILL');
-        });
+      if (diesMs !== undefined) void this.#dieIn(diesMs, program);
       // oxlint-disable-next-line no-await-in-loop -- one life after the other
       else if (await this.#answers(program)) {
         this.readyMs.push(performance.now() - began);
@@ -179,6 +175,12 @@ export class ChaosGateway {
       // oxlint-disable-next-line no-await-in-loop -- as a supervisor waits
       await pause(systemClock, 100);
     }
+  }
+
+  async #dieIn(diesMs: number, program: Program): Promise<void> {
+    await pause(systemClock, diesMs);
+    if (program.running) this.kills += 1;
+    program.child.kill('SIGKILL');
   }
 
   /** False when it ended before it was ready. */
