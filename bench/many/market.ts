@@ -61,6 +61,7 @@ export class BenchMarket {
       redis: TestRedis;
       database: Database;
       model: TestModel;
+      idleModel: TestModel;
     } & Record<'consumer' | 'provider', TestParty>,
   ) {
     this.folder = parts.folder;
@@ -68,6 +69,7 @@ export class BenchMarket {
     this.redis = parts.redis;
     this.database = parts.database;
     this.model = parts.model;
+    this.idleModel = parts.idleModel;
     this.consumer = parts.consumer;
     this.provider = parts.provider;
   }
@@ -76,6 +78,8 @@ export class BenchMarket {
   readonly redis: TestRedis;
   readonly database: Database;
   readonly model: TestModel;
+  /** Of those who are only there, and are never asked. */
+  readonly idleModel: TestModel;
   readonly consumer: TestParty;
   readonly provider: TestParty;
 
@@ -92,8 +96,8 @@ export class BenchMarket {
     const database = openDatabase({ url: postgres.urlOf('market'), log: silentLog, deadlineMs: 120_000 });
     await migrate(database);
     await seedCatalogue(database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
-    const [model] = (await chatModels(database)).filter(({ category }) => category === 'llm');
-    if (!model) throw new Error('The catalogue is empty.');
+    const [model, idleModel] = (await chatModels(database)).filter(({ category }) => category === 'llm');
+    if (!model || !idleModel) throw new Error('The catalogue is nearly empty.');
     const consumer = await makeConsumer(database, parseUsd('10000'));
     const provider = await makeProvider(database);
     return new BenchMarket({
@@ -102,6 +106,7 @@ export class BenchMarket {
       redis: await TestRedis.open(),
       database,
       model,
+      idleModel,
       consumer,
       provider,
     });

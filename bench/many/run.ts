@@ -192,7 +192,7 @@ async function links(market: BenchMarket, gateway: BenchGateway): Promise<void> 
     process.execPath,
     'bench/many/swarm.mjs',
     gateway.hubUrl,
-    market.model.id,
+    market.idleModel.id,
     String(count),
   ];
   market.run(argv, { INFERENCE_API_KEY: market.provider.key }, heard);
