@@ -9,7 +9,7 @@ export default defineConfig({
       'scripts/**/*.test.ts',
       'dashboard/**/*.test.ts',
     ],
-    // Minutes of killed gateways, on demand: `npm run chaos` (`vitest.chaos.config.ts`).
+    // Minutes of killed gateways: a step of its own in `.ci/run` (`vitest.chaos.config.ts`).
     exclude: ['**/node_modules/**', 'test/chaos/**'],
     globalSetup: ['test/support/global-setup.ts'],
     // Whole processes, because tests open databases, sockets and the native model runtime. Two of them: more would fight

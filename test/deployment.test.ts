@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { packageRoot } from '#kit/package-root.ts';
+import { freePorts } from '#support/free-ports.ts';
 import { freshDatabase } from '#support/postgres.ts';
-import { freePorts, Program } from '#support/program.ts';
+import { Program } from '#support/program.ts';
 
 const manifest = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as {
   files: string[];

@@ -10,6 +10,7 @@ import { idMaker } from '#kit/id.ts';
 import { type Logger, silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
+import { CutLine } from '#support/cut-line.ts';
 import { FakeLink } from '#support/fake-link.ts';
 import { MODEL, testHub } from '#support/test-hub.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
@@ -330,6 +331,23 @@ describe('gateways', () => {
     const candidate = await candidateAt(a);
     b.peers.leave();
     await expect.poll(() => candidate.draining).toBe(true);
+  });
+
+  test('bug: one that is stopped while it dials another leaves no link behind, which would keep its process for ever', async () => {
+    const among = new Map<string, string>();
+    const b = await side('b', among);
+    const { line, url } = await CutLine.to(b.peers.url);
+    closers.push(() => line.close());
+    // The other side takes the call and says nothing: a busy machine, or one that is just starting.
+    line.hush();
+    among.set('b', aboutLink(url.replace(/\/$/, '')));
+    const a = await side('a', among);
+    await expect.poll(() => line.sockets).toBe(1);
+
+    await a.peers.close();
+    line.mend();
+    await expect.poll(() => line.sockets, { timeout: 10_000 }).toBe(0);
+    expect(b.peers.linked).toEqual([]);
   });
 });
 

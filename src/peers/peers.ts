@@ -29,8 +29,10 @@ export class Peers {
   readonly #http: Server;
   readonly #sockets = new WebSocketServer({ noServer: true, ...SOCKET });
   readonly #nodes: RemoteNodes;
-  readonly #links = new Map<string, { link: PeerLink; transport: WsTransport }>();
+  readonly #links = new Map<string, { link: PeerLink; transport: WsTransport; ws: WebSocket }>();
   readonly #dialling = new Set<string>();
+  /** What this gateway dialled, from the first word to the last: each holds the process up. */
+  readonly #dialled = new Set<WebSocket>();
   readonly #open = new Set<Socket>();
   readonly #strangers: Strangers;
   /** Addresses that are not dialled, as they were last complained of, by instance. */
@@ -38,6 +40,7 @@ export class Peers {
   readonly #ticker: Timer;
   #leaving = false;
   #closed = false;
+  #hungUp = (): void => {};
 
   /** Listens on the private port. Rejects when it is taken. */
   static async open(parts: PeersParts): Promise<Peers> {
@@ -106,7 +109,11 @@ export class Peers {
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     this.#http.closeAllConnections();
     for (const socket of this.#open) socket.destroy();
+    // Whoever is no link yet has nobody to say goodbye to, and must not become one now.
+    const linked = new Set([...this.#links.values()].map(({ ws }) => ws));
+    for (const ws of this.#dialled) if (!linked.has(ws)) ws.terminate();
     await closed;
+    while (this.#dialled.size > 0) await new Promise<void>((resolve) => (this.#hungUp = resolve));
   }
 
   #tick(): void {
@@ -140,8 +147,12 @@ export class Peers {
     this.#dialling.add(instance);
     const { clock } = this.#parts;
     const ws = new WebSocket(url, { ...SOCKET, handshakeTimeout: HANDSHAKE_MS });
-    ws.once('error', () => undefined);
+    this.#dialled.add(ws);
+    ws.on('error', () => undefined);
     ws.once('close', () => {
+      this.#dialled.delete(ws);
+      this.#hungUp();
+      if (this.#closed) return;
       // The next try a moment later, so that a gateway that is away costs little.
       clock.after(REDIAL_MS, () => this.#dialling.delete(instance));
     });
@@ -262,7 +273,7 @@ export class Peers {
         }
         transport.trust();
         if (stranger) this.#strangers.leave(stranger);
-        link = this.#linked(shown.gateway, transport);
+        link = this.#linked(shown.gateway, transport, ws);
       },
       drained: () => link?.drained(),
       closed: () => {
@@ -282,7 +293,7 @@ export class Peers {
     }
   }
 
-  #linked(gateway: string, transport: WsTransport): PeerLink {
+  #linked(gateway: string, transport: WsTransport, ws: WebSocket): PeerLink {
     const { clock, log, hub } = this.#parts;
     const before = this.#links.get(gateway);
     const link: PeerLink = new PeerLink({
@@ -294,7 +305,7 @@ export class Peers {
       settings: hub.settings,
       heard: (news) => this.#nodes.hear(link, news),
     });
-    this.#links.set(gateway, { link, transport });
+    this.#links.set(gateway, { link, transport, ws });
     // Its former life, or a socket that nobody has noticed to be dead.
     if (before) {
       before.transport.terminate();

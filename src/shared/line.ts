@@ -71,7 +71,12 @@ export class Line {
     this.#ear = new Redis(parts.url, { ...common, commandTimeout: 5_000 });
     for (const redis of [this.#redis, this.#ear]) redis.on('error', (error) => this.#complain(error));
     this.#redis.on('ready', () => {
-      this.#greet().catch((error: unknown) => this.#complain(error));
+      this.#greet().catch((error: unknown) => {
+        this.#complain(error);
+        // Nobody was heard in time: a process that stood still, or a busy machine. Without a greeting the store counts as
+        // away, and only a new line is greeted.
+        if (!this.#closed && this.#redis.status === 'ready') this.#redis.disconnect(true);
+      });
     });
     this.#redis.on('close', () => {
       this.#ready = false;

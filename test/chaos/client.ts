@@ -4,7 +4,12 @@ import type { Randomness } from '#kit/random.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
 import type { TestParty } from '#support/parties.ts';
 import { ERRORS } from '#wire/errors.ts';
-import type { ChaosGateway } from './gateway.ts';
+
+/** Where one may ask, and whether nobody was there at any time between. */
+export interface Place {
+  readonly url: string;
+  wasDown(from: number, until: number): boolean;
+}
 
 /** What a client was told is complete. */
 export interface Told {
@@ -21,9 +26,13 @@ export class Ledger {
   readonly honest = new Map<string, number>();
   /** Connections that ended with their gateway. */
   lost = 0;
+  /** Nobody was there to take the call. */
+  refused = 0;
   left = 0;
   /** Everything else. */
   readonly dishonest: string[] = [];
+  /** What each client waits for, and since when by `performance.now`. */
+  readonly doing = new Map<number, { readonly what: string; readonly sinceMs: number }>();
   #wake: () => void = () => {};
 
   complete(told: Told): void {
@@ -53,17 +62,20 @@ export const PROMPT_TOKENS = 9;
 const LONG_TOKENS = 150;
 const CODES: ReadonlySet<string> = new Set(Object.values(ERRORS).map(({ openaiCode }) => openaiCode));
 
+/** However a request ends: its deadline (a minute), and the longest time that a gateway stands still. */
+const ENDS_WITHIN_MS = 90_000;
+
 /** Asks on and on, now this gateway and now that. */
 export async function client(
-  gateways: readonly ChaosGateway[],
+  gateways: readonly Place[],
   party: TestParty,
   model: string,
-  about: { ledger: Ledger; random: Randomness; stop: () => boolean },
+  about: { name: number; ledger: Ledger; random: Randomness; stop: () => boolean },
 ): Promise<void> {
   const { ledger, random } = about;
   const chance = (share: number): boolean => random.float() < share;
   while (!about.stop()) {
-    const gateway = gateways[Math.floor(random.float() * gateways.length)] as ChaosGateway;
+    const gateway = gateways[Math.floor(random.float() * gateways.length)] as Place;
     const began = performance.now();
     const long = chance(0.25);
     const tokens = long ? LONG_TOKENS : TOKENS;
@@ -74,8 +86,13 @@ export async function client(
       ...(long && { rehearsal: `paced=5,tokens=${LONG_TOKENS},prompt=${PROMPT_TOKENS}` }),
     };
     const asked = { url: gateway.url, key: party.key };
+    const streamed = chance(0.6);
+    ledger.doing.set(about.name, {
+      what: `${gateway.url}, ${tokens} tokens${streamed ? ', streamed' : ''}`,
+      sinceMs: began,
+    });
     try {
-      if (chance(0.6)) {
+      if (streamed) {
         const stream = await askStream({
           ...asked,
           body: { ...body, stream_options: { include_usage: true } },
@@ -110,10 +127,16 @@ export async function client(
         } else ledger.dishonest.push(`${requestId} answered 200 with something else`);
       }
     } catch (error) {
-      if (gateway.wasDown(began, performance.now())) ledger.lost += 1;
+      if ((error as { code?: string }).code === 'ECONNREFUSED' && gateway.wasDown(began, performance.now()))
+        ledger.refused += 1;
+      else if (gateway.wasDown(began, performance.now())) ledger.lost += 1;
       else ledger.dishonest.push(`${gateway.url} broke a connection: ${String(error)}`);
+    } finally {
+      const tookMs = performance.now() - began;
+      if (tookMs > ENDS_WITHIN_MS) ledger.dishonest.push(`${gateway.url} took ${Math.round(tookMs)} ms`);
     }
     // As any client would, it comes again, a little later.
     await pause(systemClock, 20 + random.float() * 60);
   }
+  ledger.doing.delete(about.name);
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pause, systemClock } from '#kit/clock.ts';
@@ -14,7 +14,8 @@ export class ChaosGateway {
   /** To it from the gateways that dial it: those whose names come before. */
   readonly linkLine: CutLine;
   readonly #env: Record<string, string>;
-  readonly #folder: string;
+  readonly folder: string;
+  #lives = 0;
   #program: Program | undefined;
   /** When it was told to end, or died, and when it was up again, by `performance.now`. */
   readonly #gaps: { from: number; until: number }[] = [];
@@ -22,6 +23,8 @@ export class ChaosGateway {
   up: Promise<void> = Promise.resolve();
   isUp = false;
   readonly readyMs: number[] = [];
+  /** How often it died without warning, young lives included. */
+  kills = 0;
   /** What its lives said that nobody should have to read. */
   readonly errors: string[] = [];
   #cameUp: () => void = () => {};
@@ -41,7 +44,7 @@ export class ChaosGateway {
     this.url = `http://127.0.0.1:${gateway}`;
     this.hubUrl = `ws://127.0.0.1:${hub}`;
     this.#env = env;
-    this.#folder = folder;
+    this.folder = folder;
   }
 
   /** `order`: its place in the alphabet, and so who dials whom. */
@@ -49,8 +52,8 @@ export class ChaosGateway {
     order: number,
     ports: readonly [number, number, number],
     env: { DATABASE_URL: string; CYGNET_REDIS_URL: string } & Record<string, string>,
+    folder = mkdtempSync(path.join(tmpdir(), 'cygnet-chaos-')),
   ): Promise<ChaosGateway> {
-    const folder = mkdtempSync(path.join(tmpdir(), 'cygnet-chaos-'));
     writeFileSync(path.join(folder, 'instance'), `inst_chaos${order}\n`);
     const redis = await CutLine.to(env.CYGNET_REDIS_URL);
     const [gateway, hub, port] = ports;
@@ -84,6 +87,7 @@ export class ChaosGateway {
     this.#diesAgainMs = diesAgainMs;
     this.#wentDown();
     this.#program?.child.kill('SIGKILL');
+    this.kills += 1;
   }
 
   /** Is stopped in order, and started again. Resolves when it is up. */
@@ -109,6 +113,23 @@ export class ChaosGateway {
     return await this.#program?.stop('SIGTERM');
   }
 
+  get pid(): number | undefined {
+    return this.#program?.child.pid;
+  }
+
+  /** What can be told of it, for who waits in vain. */
+  describe(): string {
+    const program = this.#program;
+    const pid = program?.child.pid;
+    const since = this.#gaps.at(-1);
+    return [
+      `${this.url} ${this.isUp ? 'up' : `down since ${Math.round((performance.now() - (since?.from ?? 0)) / 1_000)} s`},`,
+      `life ${this.#lives}, process ${pid} ${program?.running ? stateOf(pid) : 'ended'},`,
+      `line to Redis ${this.redisLine.state}, links ${this.linkLine.state}; it said last:\n`,
+      `${program?.out ?? ''}${program?.err ?? ''}`.slice(-SAID_LAST),
+    ].join(' ');
+  }
+
   /** Whether it was down at any time between. */
   wasDown(from: number, until: number): boolean {
     return this.#gaps.some((gap) => gap.from <= until && gap.until >= from);
@@ -120,7 +141,7 @@ export class ChaosGateway {
     await this.#living;
     await this.redisLine.close();
     await this.linkLine.close();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   #wentDown(): void {
@@ -136,9 +157,10 @@ export class ChaosGateway {
       // oxlint-disable-next-line no-await-in-loop -- one life after the other
       const program = await Program.start(['serve'], this.#env);
       this.#program = program;
+      this.#lives += 1;
       const diesMs = this.#diesAgainMs;
       this.#diesAgainMs = undefined;
-      if (diesMs !== undefined) void pause(systemClock, diesMs).then(() => program.child.kill('SIGKILL'));
+      if (diesMs !== undefined) void this.#dieIn(diesMs, program);
       // oxlint-disable-next-line no-await-in-loop -- one life after the other
       else if (await this.#answers(program)) {
         this.readyMs.push(performance.now() - began);
@@ -153,6 +175,12 @@ export class ChaosGateway {
       // oxlint-disable-next-line no-await-in-loop -- as a supervisor waits
       await pause(systemClock, 100);
     }
+  }
+
+  async #dieIn(diesMs: number, program: Program): Promise<void> {
+    await pause(systemClock, diesMs);
+    if (program.running) this.kills += 1;
+    program.child.kill('SIGKILL');
   }
 
   /** False when it ended before it was ready. */
@@ -176,4 +204,14 @@ export class ChaosGateway {
   }
 }
 
+/** What Linux says that a process does; T: it is stopped. */
+function stateOf(pid: number | undefined): string {
+  try {
+    return (readFileSync(`/proc/${pid}/status`, 'utf8').match(/State:\s+(.*)/)?.[1] ?? '').trim();
+  } catch {
+    return 'gone';
+  }
+}
+
 const ERRORS_KEPT = 40;
+const SAID_LAST = 1_500;

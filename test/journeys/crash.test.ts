@@ -11,9 +11,10 @@ import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import { startAgent } from '#support/agent.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
+import { freePorts } from '#support/free-ports.ts';
 import { chatModels, makeConsumer, makeProvider, operatorsBook, type TestParty } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
-import { freePorts, Program } from '#support/program.ts';
+import { Program } from '#support/program.ts';
 
 // The real program, killed without warning while real clients are served, again and again. Whatever a client was told is
 // complete was charged exactly once; nothing was charged twice; and at the end nothing is held and the book balances.

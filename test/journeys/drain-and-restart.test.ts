@@ -6,8 +6,9 @@ import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { rehearsedText } from '#agent/backends/rehearsal.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
+import { freePorts } from '#support/free-ports.ts';
 import { TestMarket } from '#support/market.ts';
-import { freePorts, Program } from '#support/program.ts';
+import { Program } from '#support/program.ts';
 
 // Stopping in order: what is under way ends, nothing new begins, and the next start finds everything.
 

@@ -12,7 +12,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { stopPostgresIn } from '#db/postgres-server.ts';
 import { ask } from '#support/chat-client.ts';
-import { freePorts, Program, run } from '#support/program.ts';
+import { freePorts } from '#support/free-ports.ts';
+import { Program, run } from '#support/program.ts';
 
 // The README's first minutes, with the real program and nothing prepared: one command gives a market; the line it prints
 // streams; what it cost can be seen; what is killed comes back; and the next start goes on where the last one stopped.

@@ -12,9 +12,10 @@ import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import { startAgent } from '#support/agent.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
+import { freePorts } from '#support/free-ports.ts';
 import { chatModels, makeConsumer, makeProvider, type TestModel, type TestParty } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
-import { freePorts, Program } from '#support/program.ts';
+import { Program } from '#support/program.ts';
 import { hasRedis, TestRedis } from '#support/redis.ts';
 import { dialSocket, SwanAgent } from '#support/swan-agent.ts';
 

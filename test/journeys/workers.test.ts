@@ -9,9 +9,10 @@ import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import { startAgent } from '#support/agent.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
+import { freePorts } from '#support/free-ports.ts';
 import { chatModels, makeConsumer, makeProvider } from '#support/parties.ts';
 import { freshDatabase } from '#support/postgres.ts';
-import { freePorts, Program, run } from '#support/program.ts';
+import { Program, run } from '#support/program.ts';
 import { hasRedis, TestRedis } from '#support/redis.ts';
 
 // `cygnet serve --workers`: several gateways on the same ports of one machine, and a process that watches them.

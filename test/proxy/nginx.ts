@@ -10,8 +10,8 @@ import { Sealed } from '#kit/sealed.ts';
 import { startAgent } from '#support/agent.ts';
 import { TestAuthority } from '#support/certificates.ts';
 import { HELLO } from '#support/chat-client.ts';
+import { freePorts } from '#support/free-ports.ts';
 import { TestMarket } from '#support/market.ts';
-import { freePorts } from '#support/program.ts';
 
 // Two markets behind a real nginx with the configuration that we ship, ports and certificate exchanged.
 

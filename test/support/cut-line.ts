@@ -34,6 +34,15 @@ export class CutLine {
     return { line, url: through.href };
   }
 
+  get state(): 'whole' | 'cut' | 'silent' {
+    return this.#state;
+  }
+
+  /** Sockets at either end. */
+  get sockets(): number {
+    return this.#open.size;
+  }
+
   cut(): void {
     this.#state = 'cut';
     this.#dialling.clear();

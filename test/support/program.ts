@@ -1,6 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { inject } from 'vitest';
 import { askDesk } from './desk.ts';
 
@@ -84,20 +83,6 @@ export async function run(
   const program = await Program.start(words, env, options);
   const { code } = await program.ended;
   return { code, out: program.out, err: program.err };
-}
-
-/** Ports that nobody listens on now, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** The path of the program as it is built, with its pages beside it; built anew if a source is younger. */

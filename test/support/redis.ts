@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
+import { freePorts } from './free-ports.ts';
 
 /**
  * A real Redis or Valkey for a test. Where no such program is installed, tests that need one are skipped with a warning;
@@ -29,7 +29,8 @@ export class TestRedis {
   #child: ChildProcess | undefined;
 
   static async open(): Promise<TestRedis> {
-    const server = new TestRedis(await freePort());
+    const [port] = (await freePorts(1)) as [number];
+    const server = new TestRedis(port);
     await server.start();
     return server;
   }
@@ -42,6 +43,10 @@ export class TestRedis {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  get runs(): boolean {
+    return this.#child?.exitCode === null;
+  }
+
   async start(): Promise<void> {
     const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
     const child = spawn(PROGRAM ?? 'redis-server', [...args, '--dir', this.#folder], { stdio: 'ignore' });
@@ -50,8 +55,18 @@ export class TestRedis {
     process.once('exit', () => child.kill('SIGKILL'));
     const probe = new Redis(this.url, { retryStrategy: () => 20, maxRetriesPerRequest: null });
     probe.on('error', () => undefined);
-    await probe.ping();
-    probe.disconnect();
+    const ended = new Promise<never>((_resolve, reject) =>
+      child.once('exit', (code) =>
+        reject(new Error(`Redis ended at its start on port ${this.port}: ${code}`)),
+      ),
+    );
+    try {
+      await Promise.race([probe.ping(), ended]);
+    } finally {
+      probe.disconnect();
+      // Later it may end as it likes.
+      ended.catch(() => {});
+    }
   }
 
   /** Ends at once, and everything is forgotten. */
@@ -68,12 +83,4 @@ export class TestRedis {
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
 }

@@ -38,6 +38,10 @@ export class StallingPostgres {
     return postgres;
   }
 
+  get stalled(): boolean {
+    return this.#stalled.length > 0;
+  }
+
   stall(): void {
     // The first process first: it then makes no new ones.
     const first = Number(
