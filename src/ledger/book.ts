@@ -1,6 +1,6 @@
 import type { Database, Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
-import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage-record.ts';
+import type { CorrectionRecord, JournalRecord } from '#domain/usage-record.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
@@ -61,7 +61,10 @@ export class Book implements UsagePosting {
    * posted. Throws when the database did not answer: then it is not known whether the batch was posted, and repeating is
    * the way to find out.
    */
-  async post(records: readonly JournalRecord[], texts: readonly string[] = records.map(encodeRecord)): Promise<void> {
+  async post(
+    records: readonly JournalRecord[],
+    texts: readonly string[] = records.map(encodeRecord),
+  ): Promise<void> {
     if (records.length === 0) return;
     if (records.length > BATCH_MAX) throw new RangeError(`A batch has at most ${BATCH_MAX} records.`);
     const usage = records.flatMap((line) => (line.kind === 'usage' ? [line.record] : []));

@@ -47,7 +47,9 @@ export function planPosting(records: readonly JournalRecord[], view: PostingView
   const plan: PostingPlan = {
     usage: [],
     usageAt: [],
-    corrections: [], entries: [], rejected: [],
+    corrections: [],
+    entries: [],
+    rejected: [],
     charged: new Map(),
   };
   const seen = new Set<string>();
