@@ -1,15 +1,15 @@
 import type { Database, Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
-import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage-record.ts';
+import type { CorrectionRecord, JournalRecord } from '#domain/usage-record.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 import { consumerAccount } from './chart.ts';
 import { depositEntry, type Entry, grantEntry } from './entries.ts';
-import { OutcomeTable } from './outcome-table.ts';
+import { OutcomeTable, outcomeMembers, unstorable } from './outcome-table.ts';
 import type { UsagePosting } from './ports.ts';
 import { type CorrectedUsage, type PostingPlan, partiesOf, planPosting, sumsOf } from './posting.ts';
-import { encodeRecord } from './record-text.ts';
+import { encodeRecord, encodeUsage, usageWithin } from './record-text.ts';
 
 /** What a consumer has, in pico-USD. `held` is set aside for running requests; `available` can be set aside still. */
 export interface Balance {
@@ -61,17 +61,18 @@ export class Book implements UsagePosting {
    * posted. Throws when the database did not answer: then it is not known whether the batch was posted, and repeating is
    * the way to find out.
    */
-  async post(records: readonly JournalRecord[]): Promise<void> {
+  async post(
+    records: readonly JournalRecord[],
+    texts: readonly string[] = records.map(encodeRecord),
+  ): Promise<void> {
     if (records.length === 0) return;
     if (records.length > BATCH_MAX) throw new RangeError(`A batch has at most ${BATCH_MAX} records.`);
     const usage = records.flatMap((line) => (line.kind === 'usage' ? [line.record] : []));
     const ready = await this.outcomes.ready(usage, this.#clock.wallMs());
     try {
-      const plan = await this.#database.transaction(async (sql) => {
-        const posted = await this.#post(sql, records);
-        await this.outcomes.write(sql, posted.usage, ready);
-        return posted;
-      });
+      const plan = await this.#database.transaction(
+        async (sql) => await this.#post(sql, { records, texts, ready }),
+      );
       for (const { id, reason } of plan.rejected) {
         this.#log.error(
           { record: id, reason },
@@ -83,8 +84,8 @@ export class Book implements UsagePosting {
       // The plan let something pass that the tables refuse. Halve until the culprit stands alone.
       if (records.length > 1) {
         const middle = records.length >> 1;
-        await this.post(records.slice(0, middle));
-        await this.post(records.slice(middle));
+        await this.post(records.slice(0, middle), texts.slice(0, middle));
+        await this.post(records.slice(middle), texts.slice(middle));
         return;
       }
       const record = records[0] as JournalRecord;
@@ -97,7 +98,7 @@ export class Book implements UsagePosting {
     }
   }
 
-  async #post(sql: Sql, records: readonly JournalRecord[]): Promise<PostingPlan> {
+  async #post(sql: Sql, { records, texts, ready }: Batch): Promise<PostingPlan> {
     const { accounts: accountIds, providers, consumers } = partiesOf(records);
     const ids: string[] = [];
     const requests: string[] = [];
@@ -134,16 +135,9 @@ export class Book implements UsagePosting {
       originals: new Map(originals.map((row) => [row.id, row])),
     });
 
-    // Columns by name: during an upgrade the tables may have more of them than this version knows, each with a default.
-    if (plan.usage.length > 0) {
-      const rows = plan.usage.map((record) => ({ ...usageRow(record), instance: this.#instance }));
-      const columns = sql(Object.keys(rows[0] as object));
-      await sql`
-        insert into usage (${columns})
-        select ${columns} from json_populate_recordset(null::usage, ${JSON.stringify(rows)}::text::json)
-        on conflict (id) do nothing`;
-    }
+    if (plan.usage.length > 0) await insertUsage(sql, usageTexts(plan, texts, ready), this.#instance);
     if (plan.corrections.length > 0) {
+      // Columns by name: during an upgrade the tables may have more of them than this version knows, each with a default.
       const rows = plan.corrections.map(correctionRow);
       const columns = sql(Object.keys(rows[0] as object));
       await sql`
@@ -306,40 +300,68 @@ async function insertEntries(sql: Sql, entries: readonly Entry[]): Promise<void>
       as t(id text, kind text, at timestamptz, accounts text[], amounts numeric[], memo jsonb)`;
 }
 
-function usageRow(record: UsageRecord): Record<string, unknown> {
-  return {
-    id: record.id,
-    at: new Date(record.at).toISOString(),
-    consumer_id: record.consumerId,
-    key_id: record.keyId,
-    model_id: record.modelId,
-    operation: record.operation,
-    provider_id: record.providerId,
-    node_id: record.nodeId,
-    attempt_id: record.attemptId,
-    mode: record.mode,
-    streamed: record.streamed,
-    outcome: record.outcome,
-    error_code: record.errorCode,
-    input_tokens: record.inputTokens,
-    output_tokens: record.outputTokens,
-    units: record.units,
-    seconds: record.seconds,
-    claimed_input_tokens: record.claimedInputTokens,
-    claimed_output_tokens: record.claimedOutputTokens,
-    events: record.events,
-    bytes: record.bytes,
-    attempts: record.attempts,
-    ttft_ms: record.ttftMs,
-    total_ms: record.totalMs,
-    price_id: record.priceId,
-    policy: record.policy,
-    charge: record.charge.toString(),
-    covered: (record.covered ?? 0n).toString(),
-    covered_tokens: record.coveredTokens ?? 0,
-    covered_units: record.coveredUnits ?? 0,
-    price_factor: record.priceFactor ?? 10_000,
-  };
+/** What is posted together, with the texts of the records and the ids of those that leave an outcome. */
+interface Batch {
+  readonly records: readonly JournalRecord[];
+  readonly texts: readonly string[];
+  readonly ready: ReadonlySet<string>;
+}
+
+/** The posted records as one JSON list: their texts as the journal has them, so that nothing is written twice. */
+function usageTexts(plan: PostingPlan, texts: readonly string[], ready: ReadonlySet<string>): string {
+  const rows = plan.usage.map((record, i) => {
+    const text = usageWithin(texts[plan.usageAt[i] as number] as string);
+    const members = ready.has(record.id) ? outcomeMembers(record, text) : undefined;
+    if (members !== undefined) return `{${members},${text.slice(1)}`;
+    if (!unstorable(text)) return text;
+    // What the plan let pass can be stored; of how it was served nothing was looked at.
+    const { serving: _, ...rest } = record;
+    return encodeUsage(rest);
+  });
+  return `[${rows.join(',')}]`;
+}
+
+/**
+ * Writes the rows of usage, and beside them those of how it was served (`outcome-table.ts`), from one list that is sent and
+ * read once. What a column is made of stands here alone; during an upgrade the tables may have more columns than this version
+ * knows, each with a default.
+ */
+async function insertUsage(sql: Sql, list: string, instance: string): Promise<void> {
+  await sql`
+    with r as materialized (
+      select *, timestamptz 'epoch' + trunc(at) * interval '1 millisecond' as moment
+      from json_to_recordset(${list}::text::json) as t(
+        id text, at double precision, "consumerId" text, "keyId" text, "modelId" text, operation text, "providerId" text,
+        "nodeId" text, "attemptId" text, mode text, streamed boolean, outcome text, "errorCode" text, "inputTokens" bigint,
+        "outputTokens" bigint, units bigint, seconds bigint, "claimedInputTokens" bigint, "claimedOutputTokens" bigint,
+        events bigint, bytes bigint, attempts bigint, "ttftMs" double precision, "totalMs" double precision, "priceId" text,
+        policy text, charge numeric, covered numeric, "coveredTokens" bigint, "coveredUnits" bigint, "priceFactor" bigint,
+        "providerPart" numeric, "marketPart" numeric, serving jsonb
+      )
+    ), posted as (
+      insert into usage (
+        id, at, consumer_id, key_id, model_id, operation, provider_id, node_id, attempt_id, mode, streamed, outcome,
+        error_code, input_tokens, output_tokens, units, seconds, claimed_input_tokens, claimed_output_tokens, events, bytes,
+        attempts, ttft_ms, total_ms, price_id, policy, charge, covered, covered_tokens, covered_units, price_factor, instance
+      )
+      select
+        id, moment, "consumerId", "keyId", "modelId", operation, "providerId", "nodeId", "attemptId", mode, streamed, outcome,
+        "errorCode", "inputTokens", "outputTokens", units, seconds, "claimedInputTokens", "claimedOutputTokens", events, bytes,
+        attempts, "ttftMs", "totalMs", "priceId", policy, charge, coalesce(covered, 0), coalesce("coveredTokens", 0),
+        coalesce("coveredUnits", 0), coalesce("priceFactor", 10000), ${instance}::text
+      from r
+      on conflict (id) do nothing
+    )
+    insert into request_outcomes (
+      at, request_id, consumer_id, model_id, provider_id, tier, region, queue_ms, whose, fallback, provider_part,
+      market_part, tries
+    )
+    select
+      moment, id, "consumerId", "modelId", "providerId", serving->>'tier', serving->>'region',
+      (serving->>'queueMs')::double precision, serving->>'whose', serving->>'fallback', "providerPart", "marketPart",
+      serving->'tries'
+    from r where "providerPart" is not null
+    on conflict do nothing`;
 }
 
 function correctionRow(record: CorrectionRecord): Record<string, unknown> {

@@ -4,7 +4,8 @@ import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
 import type { JournalDisk, JournalFile } from './journal-disk.ts';
 import { RecordInDoubt, type UsageJournal } from './ports.ts';
-import { encodeLine } from './segment.ts';
+import { encodeRecord } from './record-text.ts';
+import { lineOf } from './segment.ts';
 
 /** A place in the journal: segments are numbered from 1 and never reused. */
 export interface Position {
@@ -15,6 +16,8 @@ export interface Position {
 /** Records that became durable together, and where they end. */
 export interface Committed {
   readonly records: readonly JournalRecord[];
+  /** Their texts (`encodeRecord`), as they stand in the journal. */
+  readonly texts: readonly string[];
   readonly end: Position;
 }
 
@@ -36,7 +39,7 @@ export interface JournalOptions {
 
 interface Waiting {
   readonly record: JournalRecord;
-  readonly line: string;
+  readonly text: string;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -138,7 +141,7 @@ export class Journal implements UsageJournal {
     return new Promise((resolve, reject) => {
       const refusal = this.#refusal();
       if (refusal) return reject(refusal);
-      this.#waiting.push({ record, line: encodeLine(record), resolve, reject });
+      this.#waiting.push({ record, text: encodeRecord(record), resolve, reject });
       if (!this.#writing) {
         this.#writing = new Promise((done) => {
           this.#clock.endOfTurn(() => done(this.#writeGroups()));
@@ -204,9 +207,9 @@ export class Journal implements UsageJournal {
   }
 
   async #writeGroup(group: readonly Waiting[]): Promise<void> {
-    let text = '';
-    for (const { line } of group) text += line;
-    const bytes = Buffer.from(text);
+    let lines = '';
+    for (const { text } of group) lines += lineOf(text);
+    const bytes = Buffer.from(lines);
     if (this.#file && this.#offset >= this.#segmentSizeMax) {
       await this.#file.close();
       this.#file = undefined;
@@ -223,7 +226,11 @@ export class Journal implements UsageJournal {
     this.#offset += bytes.length;
     this.#size += bytes.length;
     this.#sizes.set(this.#segment, this.#offset);
-    this.#committed({ records: group.map(({ record }) => record), end: this.end });
+    this.#committed({
+      records: group.map(({ record }) => record),
+      texts: group.map(({ text }) => text),
+      end: this.end,
+    });
     for (const { resolve } of group) resolve();
   }
 }

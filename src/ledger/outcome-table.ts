@@ -1,4 +1,4 @@
-import type { Database, Sql } from '#db/database.ts';
+import type { Database } from '#db/database.ts';
 import { SPLIT_POLICIES, type SplitPolicy, shareOut } from '#domain/policy.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import { dayName, dayOf, dayStart } from '#domain/window.ts';
@@ -43,21 +43,6 @@ export class OutcomeTable {
     return ids;
   }
 
-  /** Writes the rows of what was posted, within the caller's transaction. */
-  async write(sql: Sql, records: readonly UsageRecord[], ready: ReadonlySet<string>): Promise<void> {
-    const rows: Record<string, unknown>[] = [];
-    for (const record of records) {
-      const row = ready.has(record.id) ? rowOf(record) : undefined;
-      if (row) rows.push(row);
-    }
-    if (rows.length === 0) return;
-    const columns = sql(Object.keys(rows[0] as object));
-    await sql`
-      insert into request_outcomes (${columns})
-      select ${columns} from json_populate_recordset(null::request_outcomes, ${JSON.stringify(rows)}::text::json)
-      on conflict do nothing`;
-  }
-
   /** Drops the days that are older than anything is kept. Answers their names. */
   async dropOld(nowMs: number): Promise<string[]> {
     const first = dayOf(nowMs) - this.#keptDays;
@@ -94,31 +79,23 @@ function partitionOf(day: number): string {
   return `request_outcomes_${dayName(day).replaceAll('-', '')}`;
 }
 
+/**
+ * What a posted record needs to leave a row, as members of its text: its shares of what was paid. Undefined when its text
+ * cannot be stored, and then nothing of how it was served may go to the database.
+ */
+export function outcomeMembers(record: UsageRecord, text: string): string | undefined {
+  if (text.length > TEXT_MAX || unstorable(text)) return undefined;
+  const { provider, market } = partsOf(record.charge + (record.covered ?? 0n), record.policy);
+  return `"providerPart":"${provider}","marketPart":"${market}"`;
+}
+
+/** PostgreSQL reads neither NUL nor half a character out of a JSON text. */
+export function unstorable(text: string): boolean {
+  return text.includes('\\u') && /\\u(?:0000|d[89a-f])/.test(text);
+}
+
 /** What of a payment its provider got, and what the market kept. */
 export function partsOf(gross: bigint, policy: string): { provider: bigint; market: bigint } {
   const shared = shareOut(gross, SPLIT_POLICIES[policy] as SplitPolicy);
   return { provider: shared.provider, market: gross - shared.provider };
-}
-
-function rowOf(record: UsageRecord): Record<string, unknown> | undefined {
-  const { serving } = record;
-  if (!serving) return undefined;
-  const { provider, market } = partsOf(record.charge + (record.covered ?? 0n), record.policy);
-  const row = {
-    at: new Date(record.at).toISOString(),
-    request_id: record.id,
-    consumer_id: record.consumerId,
-    model_id: record.modelId,
-    provider_id: record.providerId,
-    tier: serving.tier,
-    region: serving.region,
-    queue_ms: serving.queueMs,
-    whose: serving.whose,
-    fallback: serving.fallback,
-    provider_part: provider.toString(),
-    market_part: market.toString(),
-    tries: serving.tries,
-  };
-  const text = JSON.stringify(row);
-  return text.length <= TEXT_MAX && !text.includes('\\u0000') && !/\\ud[89a-f]/.test(text) ? row : undefined;
 }

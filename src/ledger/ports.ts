@@ -48,5 +48,6 @@ export interface UsageJournal {
 
 /** The ledger's book, as the journal is posted into it. Idempotent by record id. */
 export interface UsagePosting {
-  post(records: readonly JournalRecord[]): Promise<void>;
+  /** `texts`: what `encodeRecord` makes of each, where it was made before. */
+  post(records: readonly JournalRecord[], texts?: readonly string[]): Promise<void>;
 }

@@ -162,15 +162,17 @@ export class Poster {
 
   async #postQueue(): Promise<void> {
     const records: JournalRecord[] = [];
+    const texts: string[] = [];
     let groups = 0;
     let end = this.#position;
     for (const group of this.#queue) {
       if (groups > 0 && records.length + group.records.length > this.#options.batchMax) break;
       for (const record of group.records) records.push(record);
+      for (const text of group.texts) texts.push(text);
       end = group.end;
       groups += 1;
     }
-    await this.#post(records);
+    await this.#post(records, texts);
     for (const group of this.#queue.splice(0, groups)) this.#queued -= group.records.length;
     await this.#advance(end);
   }
@@ -240,9 +242,10 @@ export class Poster {
   }
 
   /** Posts what a chunk held, in batches. */
-  async #post(records: readonly JournalRecord[]): Promise<void> {
-    for (let i = 0; i < records.length; i += this.#options.batchMax) {
-      await this.#options.posting.post(records.slice(i, i + this.#options.batchMax));
+  async #post(records: readonly JournalRecord[], texts?: readonly string[]): Promise<void> {
+    const { batchMax, posting } = this.#options;
+    for (let i = 0; i < records.length; i += batchMax) {
+      await posting.post(records.slice(i, i + batchMax), texts?.slice(i, i + batchMax));
     }
   }
 

@@ -16,6 +16,8 @@ import { chargeEntry, correctionEntry, type Entry } from './entries.ts';
  */
 export interface PostingPlan {
   usage: UsageRecord[];
+  /** The place of each of `usage` in the batch. */
+  usageAt: number[];
   corrections: CorrectionRecord[];
   entries: Entry[];
   rejected: Rejection[];
@@ -42,10 +44,18 @@ export interface PostingView {
 export type CorrectedUsage = Pick<UsageRecord, 'consumerId' | 'providerId' | 'policy' | 'charge' | 'covered'>;
 
 export function planPosting(records: readonly JournalRecord[], view: PostingView): PostingPlan {
-  const plan: PostingPlan = { usage: [], corrections: [], entries: [], rejected: [], charged: new Map() };
+  const plan: PostingPlan = {
+    usage: [],
+    usageAt: [],
+    corrections: [],
+    entries: [],
+    rejected: [],
+    charged: new Map(),
+  };
   const seen = new Set<string>();
   const fresh = new Map<string, UsageRecord>();
-  for (const line of records) {
+  for (let at = 0; at < records.length; at++) {
+    const line = records[at] as JournalRecord;
     const { id } = line.record;
     if (view.known.has(id) || seen.has(id)) continue;
     seen.add(id);
@@ -66,6 +76,7 @@ export function planPosting(records: readonly JournalRecord[], view: PostingView
       if (record.charge > 0n || covered > 0n) plan.entries.push(chargeEntry(record));
       fresh.set(id, record);
       plan.usage.push(record);
+      plan.usageAt.push(at);
     } else {
       const { record } = line;
       const original = fresh.get(record.requestId) ?? view.originals.get(record.requestId);

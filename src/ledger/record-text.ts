@@ -1,16 +1,8 @@
-import type { JournalRecord } from '#domain/usage-record.ts';
+import type { JournalRecord, UsageRecord } from '#domain/usage-record.ts';
 
 /** The JSON text of a record: amounts as decimal strings, everything else as it is. */
 export function encodeRecord(line: JournalRecord): string {
-  // Field by field: a replacer function would be called for every one of them, on the path of every request.
-  if (line.kind === 'usage') {
-    const { charge, covered } = line.record;
-    const record =
-      covered === undefined
-        ? { ...line.record, charge: charge.toString() }
-        : { ...line.record, charge: charge.toString(), covered: covered.toString() };
-    return JSON.stringify({ kind: line.kind, record });
-  }
+  if (line.kind === 'usage') return USAGE_BEGINS + encodeUsage(line.record) + USAGE_ENDS;
   const { refund, originalCharge, coveredRefund, originalCovered } = line.record;
   return JSON.stringify({
     kind: line.kind,
@@ -22,6 +14,25 @@ export function encodeRecord(line: JournalRecord): string {
       ...(originalCovered !== undefined && { originalCovered: originalCovered.toString() }),
     },
   });
+}
+
+const USAGE_BEGINS = '{"kind":"usage","record":';
+const USAGE_ENDS = '}';
+
+/** The JSON text of a usage record alone. */
+export function encodeUsage(record: UsageRecord): string {
+  // Field by field: a replacer function would be called for every one of them, on the path of every request.
+  const { charge, covered } = record;
+  return JSON.stringify(
+    covered === undefined
+      ? { ...record, charge: charge.toString() }
+      : { ...record, charge: charge.toString(), covered: covered.toString() },
+  );
+}
+
+/** The usage record within what `encodeRecord` wrote of one: the same text as `encodeUsage` of it, for nothing. */
+export function usageWithin(text: string): string {
+  return text.slice(USAGE_BEGINS.length, -USAGE_ENDS.length);
 }
 
 /** Amounts that are there only where a plan paid. */

@@ -11,7 +11,11 @@ const NEWLINE = 0x0a;
 
 /** A record as a line of the journal. */
 export function encodeLine(record: JournalRecord): string {
-  const text = encodeRecord(record);
+  return lineOf(encodeRecord(record));
+}
+
+/** The text of a record (`encodeRecord`) as a line of the journal. */
+export function lineOf(text: string): string {
   return `${crc32(text).toString(16).padStart(CHECKSUM_CHARS, '0')} ${text}\n`;
 }
 
