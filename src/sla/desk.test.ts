@@ -6,11 +6,12 @@ import type { UsageRecord } from '#domain/usage-record.ts';
 import { monthOf } from '#domain/window.ts';
 import { auditFunds } from '#funds/audit.ts';
 import { Collateral } from '#funds/collateral.ts';
+import { Deposits, receive } from '#funds/deposits.ts';
 import { Fault } from '#kit/fault.ts';
 import { silentLog } from '#kit/log.ts';
 import { audit } from '#ledger/audit.ts';
 import { writeEntries } from '#ledger/book.ts';
-import { planFeeEntry, slaCreditEntry } from '#ledger/funds-entries.ts';
+import { planFeeEntry, reversalEntry, slaCreditEntry } from '#ledger/funds-entries.ts';
 import { announce } from '#reliability/maintenance.ts';
 import { keepRefusals } from '#reliability/refusals.ts';
 import { STANDARD_SLA } from '#reliability/sla-terms.ts';
@@ -59,9 +60,26 @@ async function pledge(providerId: string, dollars: string): Promise<void> {
   await room.confirmDollars(id, { reference: makeId('pay') });
 }
 
+const payIn = async (consumerId: string, dollars: string): Promise<void> => {
+  const deposits = new Deposits({ database: fresh.database, clock });
+  await deposits.confirm({
+    method: 'bank',
+    consumerId,
+    amount: parseUsd(dollars),
+    reference: makeId('pay'),
+  });
+};
+
+/** A consumer who paid money in. */
+async function funded(dollars: string): Promise<string> {
+  const { id } = await makeConsumer(fresh.database, 0n);
+  await payIn(id, dollars);
+  return id;
+}
+
 /** A consumer who paid `fee` on the 20th. */
 async function payer(fee: string): Promise<string> {
-  const { id } = await makeConsumer(fresh.database, parseUsd(fee));
+  const id = await funded(fee);
   await sales.sell({ consumerId: id, at: NOVEMBER + 20 * DAY, charge: parseUsd(fee) });
   return id;
 }
@@ -69,7 +87,7 @@ async function payer(fee: string): Promise<string> {
 /** A month of the Pro plan that was paid for. */
 async function paidPlan(consumerId: string, start: number): Promise<void> {
   const fee = parseUsd('6');
-  await sales.book(start).grant(consumerId, fee, makeId('grant'));
+  await payIn(consumerId, '6');
   await fresh.database.transaction(async (sql) => {
     await sql`
       insert into plan_periods (consumer_id, plan, starts_at, ends_at, fee)
@@ -217,7 +235,7 @@ describe('a month by hand', () => {
   });
 
   test('what was given back of a charge is no part of the fee, and a plan is', async () => {
-    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('100'));
+    const consumer = await funded('100');
     const [sold] = await sales.sell({ consumerId: consumer, at: NOVEMBER + DAY, charge: parseUsd('100') });
     assert(sold);
     await sales.correct(sold, { at: NOVEMBER + 2 * DAY, refund: parseUsd('20') });
@@ -228,7 +246,7 @@ describe('a month by hand', () => {
   });
 
   test('a bonus and an earlier credit are spent first, and are no part of the fee', async () => {
-    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('100'));
+    const consumer = await funded('100');
     await fresh.database.transaction((sql) =>
       writeEntries(sql, [
         slaCreditEntry({
@@ -254,6 +272,75 @@ describe('a month by hand', () => {
       insert into sla_reports (id, consumer_id, month, made_at, terms, inputs_digest, fee, credit, from_stakes, body)
       values ('sla_before', ${consumer}, '2026-10', now(), 'standard-1', ${'0'.repeat(64)}, ${parseUsd('80')},
         ${parseUsd('20')}, 0, '{}')`;
+  });
+
+  test('free credit earns no credit: it is spent first, on requests and plans alike, to the last pico-dollar', async () => {
+    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('10') + 1n);
+    const sell = (day: number, charge: Pico) =>
+      sales.sell({ consumerId: consumer, at: NOVEMBER + day * DAY, charge });
+    const feeNow = async () => (await deskOf().rehearse(MONTH))[0]?.fee_usd;
+    await unserved(consumer, 0, 44);
+    await sell(1, parseUsd('6'));
+    expect(await feeNow()).toBe('0.00');
+    // Of the plan's $6, $4.000000000001 are left of what was given.
+    await paidPlan(consumer, NOVEMBER + 2 * DAY);
+    expect(await feeNow()).toBe('1.999999999999');
+    // What is given after paid money was spent pays for what comes after it, and takes nothing back.
+    await sales.book(NOVEMBER).grant(consumer, 5n, makeId('grant'));
+    await payIn(consumer, '1');
+    expect(await feeNow()).toBe('1.999999999999');
+    await sell(3, 7n);
+    expect(await feeNow()).toBe('2.000000000001');
+    const [report] = await deskOf().rehearse(MONTH);
+    // A twentieth, rounded down: to the market's side.
+    expect(report).toMatchObject({ basis_points: 500, credit_usd: '0.10' });
+  });
+
+  test('whoever buys from itself with free credit gets no credit for its own failures', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('100'));
+    await sales.sell({
+      consumerId: consumer,
+      providerId: provider,
+      at: NOVEMBER + DAY,
+      charge: parseUsd('100'),
+    });
+    await failing(consumer, { minutes: 500 }, { providerId: provider });
+    const { reports } = await deskOf().run(MONTH);
+    expect(reports[0]).toMatchObject({ basis_points: 2_500, fee_usd: '0.00', credit_usd: '0.00' });
+    expect(await credits(consumer)).toEqual([]);
+  });
+
+  test('card money that went back and is owed was not paid', async () => {
+    const consumer = await funded('50');
+    const { database } = fresh;
+    const reversed = { id: 'refund:pi_1:30', at: NOVEMBER + DAY, consumerId: consumer };
+    await database.sql`
+      insert into card_checkouts (id, consumer_id, cents, session_id, created_at)
+      values ('chk_1', ${consumer}, 3000, 'cs_1', now())`;
+    await database.transaction(async (sql) => {
+      const payment = { id: 'card:pi_1', units: parseUsd('30'), value: parseUsd('30'), bonus: 0n };
+      await receive(sql, NOVEMBER, {
+        ...payment,
+        method: 'card',
+        consumerId: consumer,
+        asset: 'USD',
+        state: 'booked',
+        source: 'cs_1',
+        receivedAt: NOVEMBER,
+      });
+    });
+    await sales.sell({ consumerId: consumer, at: NOVEMBER + DAY, charge: parseUsd('75') });
+    await database.transaction(async (sql) => {
+      await sql`
+        insert into card_reversals (id, deposit_id, consumer_id, amount, taken, at)
+        values (${reversed.id}, 'card:pi_1', ${consumer}, ${parseUsd('30')}, ${parseUsd('5')}, ${new Date(reversed.at)})`;
+      await writeEntries(sql, [
+        reversalEntry({ ...reversed, amount: parseUsd('30'), taken: parseUsd('5') }),
+      ]);
+    });
+    await unserved(consumer, 0, 44);
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ fee_usd: '50.00' });
   });
 
   test('what failed at the machines of its own user counts neither way', async () => {

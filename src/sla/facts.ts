@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import type { ExclusionKind, SlaHour, SlaMinute } from '#reliability/credits.ts';
+import { spentMoney } from '#ledger/spent-money.ts';
 import { gapsIn, type MarketGap } from '#reliability/market-life.ts';
 import { ERRORS, type ErrorCode } from '#wire/errors.ts';
 import { PROVEN_BY } from './who-pays.ts';
@@ -16,7 +17,7 @@ export interface MonthFacts {
   readonly hours: readonly SlaHour[];
   /** Requests that count neither way, by the reason. */
   readonly setAside: readonly SetAside[];
-  /** What was charged less what was given back, and fees of plans. */
+  /** Of what was charged, less what was given back, and of fees of plans: what was paid in. */
   readonly fee: Pico;
   /** Gaps in which the whole market was down. */
   readonly gaps: readonly MarketGap[];
@@ -127,7 +128,7 @@ export async function factsOf(
       select code, requests from consumer_refusals
       where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and code <> all(${OUR_FAULTS as string[]}::text[])
     ) as rows group by code order by code collate "C"`;
-  const fee = await feeOf(sql, consumerId, { from, until }, asOfMs);
+  const fee = await feeOf(sql, consumerId, { from, until });
   const gaps = await gapsSeenBy(sql, consumerId, { from, until }, asOfMs);
   return {
     gaps,
@@ -148,37 +149,21 @@ export async function factsOf(
 }
 
 /**
- * What a consumer paid for a month: charges less what was given back, and fees of plans that began in it. Bonuses of deposits
- * and earlier credits are spent first and were not paid: with a credit on them, whoever serves itself could gain.
+ * What a consumer paid for a month: of its charges, less what was given back, and of fees of plans that began in it, what was
+ * paid in (`spentMoney`); less what the account owes for card money that went back, for that was not paid either. With a
+ * credit on money that was given, whoever serves itself could gain.
  */
-async function feeOf(sql: Sql, consumerId: string, { from, until }: Span, asOfMs: number): Promise<Pico> {
+async function feeOf(sql: Sql, consumerId: string, { from, until }: Span): Promise<Pico> {
   const [since, to] = [new Date(from), new Date(until)];
-  const [row] = await sql<{ fee: Pico }[]>`
-    with events as (
-      select e.seq, null::timestamptz as at, -leg.amount as moved
-      from entries e cross join unnest(e.accounts, e.amounts) as leg(account, amount)
-      where e.kind in ('bonus', 'sla-credit') and e.at < ${to}
-        and e.accounts @> array[${`consumer:${consumerId}`}]::text[] and leg.account = ${`consumer:${consumerId}`}
-      union all
-      select e.seq, u.at, u.charge - coalesce(c.refund, 0)
-      from usage u join entries e on e.id = 'charge:' || u.id
-      left join corrections c on c.request_id = u.id and c.at <= ${new Date(asOfMs)}
-      where u.consumer_id = ${consumerId} and u.charge > 0 and u.at < ${to}
-    ), running as (
-      -- Charges less what was given, so far. Where it is higher than it ever was, money that was paid in was spent.
-      select seq, at, sum(moved) over (order by seq) as spent from events
-    ), peaks as (
-      select seq, at, greatest(0, max(spent) over (order by seq)) as paid_so_far from running
-    ), parts as (
-      select at, paid_so_far - coalesce(lag(paid_so_far) over (order by seq), 0) as paid from peaks
-    )
-    select (
-      coalesce((select sum(paid) from parts where at >= ${since}), 0) + coalesce((
-        select sum(fee) from plan_periods
-        where consumer_id = ${consumerId} and starts_at >= ${since} and starts_at < ${to}
-      ), 0)
-    )::numeric as fee`;
-  return row?.fee ?? 0n;
+  const [row] = await sql<{ paid: Pico; owed: Pico }[]>`
+    with ${spentMoney(sql, { consumers: consumerId, until })}
+    select
+      coalesce((select sum(paid) from spent where at >= ${since} and at < ${to}), 0)::numeric as paid,
+      coalesce((
+        select sum(amount - taken) from card_reversals where consumer_id = ${consumerId} and not reinstated
+      ), 0)::numeric as owed`;
+  const { paid, owed } = row ?? { paid: 0n, owed: 0n };
+  return paid > owed ? paid - owed : 0n;
 }
 
 /** Gaps within the span; what was before the account was opened was nobody's trouble. */
