@@ -335,9 +335,7 @@ describe('a month by hand', () => {
       await sql`
         insert into card_reversals (id, deposit_id, consumer_id, amount, taken, at)
         values (${reversed.id}, 'card:pi_1', ${consumer}, ${parseUsd('30')}, ${parseUsd('5')}, ${new Date(reversed.at)})`;
-      await writeEntries(sql, [
-        reversalEntry({ ...reversed, amount: parseUsd('30'), taken: parseUsd('5') }),
-      ]);
+      await writeEntries(sql, [reversalEntry({ ...reversed, amount: parseUsd('30'), taken: parseUsd('5') })]);
     });
     await unserved(consumer, 0, 44);
     expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ fee_usd: '50.00' });

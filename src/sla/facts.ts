@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
-import type { ExclusionKind, SlaHour, SlaMinute } from '#reliability/credits.ts';
 import { spentMoney } from '#ledger/spent-money.ts';
+import type { ExclusionKind, SlaHour, SlaMinute } from '#reliability/credits.ts';
 import { gapsIn, type MarketGap } from '#reliability/market-life.ts';
 import { ERRORS, type ErrorCode } from '#wire/errors.ts';
 import { PROVEN_BY } from './who-pays.ts';
