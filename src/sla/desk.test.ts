@@ -15,6 +15,7 @@ import { planFeeEntry, reversalEntry, slaCreditEntry } from '#ledger/funds-entri
 import { announce } from '#reliability/maintenance.ts';
 import { keepRefusals } from '#reliability/refusals.ts';
 import { STANDARD_SLA } from '#reliability/sla-terms.ts';
+import { dyingDatabase } from '#support/mortal.ts';
 import { makeConsumer, makeId, makeProvider, setPlan } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { Sales } from '#support/sales.ts';
@@ -495,35 +496,6 @@ describe('what does not count', () => {
 });
 
 describe('once', () => {
-  /** A database that loses its connection after so many statements of transactions. */
-  function dying(database: Database, after: number): { database: Database; statements: () => number } {
-    let count = 0;
-    return {
-      statements: () => count,
-      database: {
-        ...database,
-        sql: database.sql,
-        transaction: (work) =>
-          database.transaction(async (sql) => {
-            const counted = new Proxy(sql, {
-              apply: (target, self, args: unknown[]) => {
-                if (Array.isArray(args[0]) && 'raw' in args[0]) {
-                  if (count === after) throw new Error('died here');
-                  count += 1;
-                }
-                return Reflect.apply<unknown, unknown[], unknown>(
-                  target as unknown as () => unknown,
-                  self,
-                  args,
-                );
-              },
-            });
-            return await work(counted);
-          }),
-      },
-    };
-  }
-
   test('a run that dies after any statement leaves nothing or everything, and the next one ends it', async () => {
     const { id: provider } = await makeProvider(fresh.database);
     await pledge(provider, '1000');
@@ -531,7 +503,7 @@ describe('once', () => {
     await failing(consumer, { minutes: 87 }, { providerId: provider });
     let died = 0;
     for (let after = 0; ; after++) {
-      const { database } = dying(fresh.database, after);
+      const database = { ...dyingDatabase(fresh.database, after), sql: fresh.database.sql };
       const { failed } = await deskOf(database).run(MONTH);
       if (failed.length === 0) break;
       died += 1;
