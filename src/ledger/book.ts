@@ -1,4 +1,4 @@
-import type { Database, Sql } from '#db/database.ts';
+import { type Database, databaseGone, type Sql, savepoint } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage-record.ts';
 import type { Clock } from '#kit/clock.ts';
@@ -58,20 +58,26 @@ export class Book implements UsagePosting {
   /**
    * Posts journal records (at most 5,000) in one transaction and a dozen statements, however many they are. Repeating
    * changes nothing. A record that cannot be posted goes to `rejected_usage` with an alarm in the log and the rest is
-   * posted. Throws when the database did not answer: then it is not known whether the batch was posted, and repeating is
+   * posted. How a request was served is written beside it and can hold nothing up: what of it is refused goes to
+   * `rejected_outcomes`, also with an alarm. Throws when the database did not answer: then it is not known whether the batch was posted, and repeating is
    * the way to find out.
    */
   async post(records: readonly JournalRecord[]): Promise<void> {
     if (records.length === 0) return;
     if (records.length > BATCH_MAX) throw new RangeError(`A batch has at most ${BATCH_MAX} records.`);
     const usage = records.flatMap((line) => (line.kind === 'usage' ? [line.record] : []));
-    const ready = await this.outcomes.ready(usage, this.#clock.wallMs());
+    const ready = await this.#readyForOutcomes(usage);
     try {
-      const plan = await this.#database.transaction(async (sql) => {
+      const { plan, refused } = await this.#database.transaction(async (sql) => {
         const posted = await this.#post(sql, records);
-        await this.outcomes.write(sql, posted.usage, ready);
-        return posted;
+        return { plan: posted, refused: await this.#writeOutcomes(sql, posted.usage, ready) };
       });
+      for (const { id, reason } of refused) {
+        this.#log.error(
+          { record: id, reason },
+          'How a request was served could not be stored; its charge is booked. See rejected_outcomes.',
+        );
+      }
       for (const { id, reason } of plan.rejected) {
         this.#log.error(
           { record: id, reason },
@@ -94,6 +100,48 @@ export class Book implements UsagePosting {
         { record: record.record.id, reason },
         'A usage record was rejected by the ledger; a person must look at it.',
       );
+    }
+  }
+
+  /** Which records leave a row, with the days for them made. Without a day nothing is stored, and everything is kept. */
+  async #readyForOutcomes(usage: readonly UsageRecord[]): Promise<ReadonlySet<string>> {
+    try {
+      return await this.outcomes.ready(usage, this.#clock.wallMs());
+    } catch (error) {
+      if (databaseGone(error)) throw error;
+      this.#log.error({ err: error }, 'No place could be made for how requests were served.');
+      return new Set(usage.flatMap(({ id, serving }) => (serving ? [id] : [])));
+    }
+  }
+
+  /** Writes within a savepoint, halving until whatever is refused stands alone: that is kept apart, and answered. */
+  async #writeOutcomes(
+    sql: Sql,
+    records: readonly UsageRecord[],
+    ready: ReadonlySet<string>,
+  ): Promise<{ id: string; reason: string }[]> {
+    if (records.length === 0) return [];
+    try {
+      await savepoint(sql, (inner) => this.outcomes.write(inner, records, ready));
+      return [];
+    } catch (error) {
+      // Whatever the database refused, it is no reason to lose a charge. Where it did not answer, nothing can go on.
+      const code = (error as { code?: unknown } | null)?.code;
+      if (databaseGone(error) || typeof code !== 'string') throw error;
+      if (records.length > 1) {
+        const middle = records.length >> 1;
+        return [
+          ...(await this.#writeOutcomes(sql, records.slice(0, middle), ready)),
+          ...(await this.#writeOutcomes(sql, records.slice(middle), ready)),
+        ];
+      }
+      const record = records[0] as UsageRecord;
+      const reason = `refused by the database (${code})`;
+      await sql`
+        insert into rejected_outcomes (request_id, instance, reason, record)
+        values (${record.id}, ${this.#instance}, ${reason}, ${encodeRecord({ kind: 'usage', record })})
+        on conflict do nothing`;
+      return [{ id: record.id, reason }];
     }
   }
 
