@@ -98,6 +98,19 @@ describe('registering', () => {
     expect(hub.messages.some(({ type }) => type === 'heartbeat')).toBe(false);
   });
 
+  it('comes back soon when the hub cannot register anybody, since that says nothing about its key', async () => {
+    const good = hub.ack;
+    hub.error = { code: 503, message: 'Registration is not possible right now.' };
+    hub.ack = { success: false, message: 'Registration is not possible right now.' };
+    const clock = new VirtualClock();
+    const agent = await start(hub.url, ['m=rehearsal:'], { clock });
+    await passTime(clock, 100, () => hub.connections === 5);
+    hub.error = undefined;
+    hub.ack = good;
+    const tookMs = await passTime(clock, 500, () => agent.connected);
+    expect(tookMs).toBeLessThanOrEqual(31_000);
+  });
+
   it('speaks the binary dialect only with a hub that agreed to it', async () => {
     await hub.close();
     hub = await TinyHub.open({ extension: false });

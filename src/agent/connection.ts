@@ -33,7 +33,8 @@ import { STREAM_LIMITS, StreamDialect } from './stream-dialect.ts';
  * a time; each has its own table of jobs, and everything that belongs to an old one is dropped with it.
  *
  *     dialling ──open──▶ registering ──ack──▶ registered ──▶ … lost ──back-off──▶ dialling
- *         └──failed──▶ back-off               └─nack─▶ refused ──slowly──▶ dialling
+ *         └──failed──▶ back-off               ├─nack─▶ refused ──slowly──▶ dialling
+ *                                             └─not now─▶ back-off
  *
  * A hub that only knows the Swan protocol is spoken to in it. One whose ack of our register names `cygnet.stream.v1` in
  * `extensions` may also use the binary frames from then on.
@@ -214,6 +215,8 @@ class Line {
   #draining = false;
   #wasCongested = false;
   #registerId: string | undefined;
+  /** The code of the error that came before the answer to our register; a Swan hub may send none. */
+  #errorCode: number | undefined;
   #registeredModels = '';
   #registeredAs = '';
   #unanswered = 0;
@@ -434,9 +437,11 @@ class Line {
 
   #refusedBy(ack: AckRead): void {
     if (this.state === 'registered' || this.state === 'refused') return;
+    const message = ack.message ?? 'no reason given';
+    // A hub whose store is away says nothing about us: it may answer in a moment, or another behind the same name may.
+    if ((this.#errorCode ?? 0) >= 500) return this.#giveUp(`the hub cannot register anybody now: ${message}`);
     this.#enter('refused');
     this.#why = 'the hub refused the registration';
-    const message = ack.message ?? 'no reason given';
     this.#parts.log.error({ reason: message }, 'the hub refuses this key or node');
     this.#parts.refused?.(message);
     // Hubs keep such a line open so that agents do not storm them. We hang up late, and come back later still.
@@ -455,6 +460,7 @@ class Line {
   #error(envelope: Envelope): void {
     const error = errorSchema.safeParse(envelope.payload);
     if (error.success) {
+      if (this.state === 'registering') this.#errorCode = Number(error.data.code);
       this.#parts.log.warn(
         { code: error.data.code, text: error.data.message.slice(0, 500) },
         'error from the hub',

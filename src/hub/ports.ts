@@ -7,9 +7,15 @@ import type { KeyAnswer, Provider, ProviderState } from '#domain/party.ts';
  * fit them as they are; a simulation fits them with maps.
  */
 
-/** Whose key a secret is. Answers at once, from memory: an agent's ack must not wait for a database. */
+/** Whose key a secret is. */
 export interface KeyFinder {
+  /** Answers at once, from memory: an agent's ack must not wait for a database. */
   find(secret: string): KeyAnswer;
+  /**
+   * Looks for a key that is unknown here, since it may have been made a moment ago at another gateway: an agent that is
+   * told so in error stays away for a minute. Rejects when the store cannot be asked.
+   */
+  seek(secret: string): Promise<void>;
 }
 
 /** The providers as they stand, from memory; undefined when there is no such provider. */

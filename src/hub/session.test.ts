@@ -187,6 +187,26 @@ describe('a registration', () => {
     expect(other.acks).toMatchObject([{ success: false }]);
   });
 
+  it('with a key that was made a moment ago elsewhere is let in, not sent away for a minute', async () => {
+    const { rooms, join } = world();
+    const known = rooms.keys.get('sk-prov-one');
+    if (!known) throw new Error('There is no such key.');
+    rooms.newer.set('sk-prov-new', { ...known, id: 'key_new' });
+    const agent = await join({ token: 'sk-prov-new' });
+    expect(agent.registered).toBe(true);
+    const stranger = await join({ token: 'sk-prov-never', nodeId: 'cd'.repeat(65) });
+    expect(stranger.acks).toMatchObject([{ success: false, message: 'This provider key is not known.' }]);
+  });
+
+  it('with an unknown key is put off, not refused, while nobody can be asked about it', async () => {
+    const { rooms, join } = world();
+    rooms.storeAnswers = () => Promise.reject(new Error('the store is away'));
+    const agent = await join({ token: 'sk-prov-new' });
+    expect(agent.acks).toMatchObject([
+      { success: false, message: 'Registration is not possible right now.' },
+    ]);
+  });
+
   it('on the same socket replaces the list of models, whole', async () => {
     const { hub, join, first, ask } = world();
     const agent = await join({ models: [MODEL, SECOND_MODEL], script: () => undefined });

@@ -72,6 +72,8 @@ export class Session {
   #declaration: Declaration | undefined;
   /** Whether an answer to an old look-up still matters. */
   #lookUp = 0;
+  /** An unknown key is looked for once in the life of a connection. */
+  #sought = false;
   readonly #control: Allowance;
   readonly #garbage: Allowance;
   readonly #strays: Allowance;
@@ -264,6 +266,7 @@ export class Session {
     }
     const register = parsed.data;
     const key = this.#parts.keys.find(register.token ?? '');
+    if (key === 'unknown' && !this.#sought) return this.#seekKey(message, register.token ?? '');
     if (key === 'malformed' || key === 'unknown') {
       return this.#refuse(message, { code: 401, why: `key ${key}`, said: 'This provider key is not known.' });
     }
@@ -302,17 +305,20 @@ export class Session {
     this.#accept(message, presence, readDeclaration(register, this.#parts.models, this.#parts.settings));
   }
 
-  /** Asks whose node it is. What the agent sends meanwhile waits. */
+  /** Looks once for a key that is not known here: it may be younger than the last news. */
+  #seekKey(message: Envelope, secret: string): void {
+    this.#sought = true;
+    this.#lookUpFor(this.#parts.keys.seek(secret), (answer) => {
+      if (answer === 'unanswered') this.#refuseForNow(message);
+      else this.#register(message);
+    });
+  }
+
+  /** Asks whose node it is. */
   #lookUpNode(message: Envelope, register: RegisterRead, who: Who): void {
-    const { clock, nodes, settings } = this.#parts;
-    this.#state = 'registering';
-    const lookUp = ++this.#lookUp;
-    const timeout = clock.after(settings.bindTimeoutMs, () => answered('unanswered'));
-    const answered = (answer: 'bound' | 'foreign' | 'unanswered'): void => {
-      if (lookUp !== this.#lookUp || this.#state !== 'registering') return;
-      this.#lookUp += 1;
-      timeout.cancel();
-      this.#state = 'awaiting-register';
+    const about = { name: register.node_name ?? null, hardware: register.hardware ?? null };
+    const bound = this.#parts.nodes.bind(who.nodeId, who.providerId, who.keyId, about);
+    this.#lookUpFor(bound, (answer) => {
       if (answer === 'bound') this.#enter(message, register, who);
       else if (answer === 'foreign') {
         this.#refuse(message, {
@@ -320,17 +326,34 @@ export class Session {
           why: 'node of another provider',
           said: 'This node is registered under another provider.',
         });
-      } else {
-        this.#refuse(message, {
-          code: 503,
-          why: 'look-up failed',
-          said: 'Registration is not possible right now.',
-        });
-      }
+      } else this.#refuseForNow(message);
+    });
+  }
+
+  /** Waits for what the store answers, for so long and no longer. What the agent sends meanwhile waits too. */
+  #lookUpFor<Answer>(asked: Promise<Answer>, then: (answer: Answer | 'unanswered') => void): void {
+    const { clock, settings } = this.#parts;
+    this.#state = 'registering';
+    const lookUp = ++this.#lookUp;
+    const answered = (answer: Answer | 'unanswered'): void => {
+      if (lookUp !== this.#lookUp || this.#state !== 'registering') return;
+      this.#lookUp += 1;
+      timeout.cancel();
+      this.#state = 'awaiting-register';
+      then(answer);
       this.#replay();
     };
-    const about = { name: register.node_name ?? null, hardware: register.hardware ?? null };
-    nodes.bind(who.nodeId, who.providerId, who.keyId, about).then(answered, () => answered('unanswered'));
+    const timeout = clock.after(settings.bindTimeoutMs, () => answered('unanswered'));
+    asked.then(answered, () => answered('unanswered'));
+  }
+
+  /** The store is away. Nothing is wrong with the agent, which may try again soon. */
+  #refuseForNow(message: Envelope): void {
+    this.#refuse(message, {
+      code: NOT_NOW,
+      why: 'look-up failed',
+      said: 'Registration is not possible right now.',
+    });
   }
 
   #enter(message: Envelope, register: RegisterRead, who: Who): void {
@@ -598,6 +621,8 @@ interface Queued {
 }
 
 const NO_HEARTBEAT = 'no heartbeat';
+/** The code of a refusal that says nothing about the agent (an HTTP status, as all codes of refusals are). */
+const NOT_NOW = 503;
 
 /** Swan's are 130 hex characters; ours and a stranger's may be another plain word. */
 const NODE_ID = /^[A-Za-z0-9._:-]{1,200}$/;

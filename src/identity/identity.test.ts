@@ -133,6 +133,40 @@ describe('keys', () => {
     expect(statements).toBe(0);
   });
 
+  test('a key whose news has not come yet is found by looking, at one statement a second for all who look', async () => {
+    const ownerId = await provider();
+    const database = fresh.another();
+    let statements = 0;
+    const counted = new Proxy(database, {
+      get: (target, name) => {
+        if (name === 'sql') statements++;
+        // Deaf: what others announce does not arrive.
+        if (name === 'listen') return () => Promise.resolve({ stop: () => Promise.resolve() });
+        return Reflect.get(target, name);
+      },
+    });
+    const clock = new VirtualClock(at);
+    const keys = await KeyRing.open({ database: counted, clock, log: silentLog });
+    rings.push(keys);
+    const made = await key('provider', ownerId);
+    expect(keys.find(made.secret)).toBe('unknown');
+    await keys.seek(made.secret);
+    expect(keys.find(made.secret)).toMatchObject({ id: made.id });
+
+    statements = 0;
+    const later = await key('provider', ownerId);
+    const strangers = Array.from({ length: 200 }, () => makeKey('provider', systemRandomness).secret.open());
+    const sought = Promise.all([...strangers, later.secret, 'nonsense'].map((secret) => keys.seek(secret)));
+    await clock.advance(999);
+    expect(statements).toBe(0);
+    await clock.advance(1);
+    await sought;
+    expect(keys.find(later.secret)).toMatchObject({ id: later.id });
+    expect(keys.find(strangers[0] as string)).toBe('unknown');
+    // One to look, and what loading the one that was found takes.
+    expect(statements).toBeLessThanOrEqual(4);
+  });
+
   test('the day of use is written down once, and by its mark nobody is woken', async () => {
     const { id, secret } = await key('consumer', await consumer());
     const clock = new VirtualClock(at);

@@ -4,14 +4,14 @@ import { isWhole, type KeyScope } from '#domain/key-scope.ts';
 import type { KeyAnswer, KeyRecord } from '#domain/party.ts';
 import { DEFAULT_PLAN } from '#domain/plan.ts';
 import { dayOf } from '#domain/window.ts';
-import type { Clock } from '#kit/clock.ts';
+import { type Clock, pause } from '#kit/clock.ts';
 import type { Logger } from '#kit/log.ts';
 import { Rounds } from '#kit/rounds.ts';
 import { hashKey, type KeyKind, kindOfKey, scopeOfRow } from './keys.ts';
 
 /**
- * Every key in memory, so that a request is authenticated without waiting for anybody: one hash and one look-up. Nothing
- * a stranger sends costs a statement, however many keys they try. A key that is made or revoked elsewhere is known here
+ * Every key in memory, so that a request is authenticated without waiting for anybody: one hash and one look-up. No request
+ * of a stranger costs a statement, however many keys they try, and agents with unknown keys cost one a second. A key that is made or revoked elsewhere is known here
  * as soon as PostgreSQL has announced it (milliseconds); while the database is away, what was known last holds.
  *
  * A revoked or expired key stays known as such for forty days, so that its owner is told what happened; then it is unknown.
@@ -31,6 +31,10 @@ export class KeyRing {
   /** The expiry of keys that have one, by id. */
   readonly #ends = new Map<string, number>();
   readonly #watchers = new Set<(key: KeyRecord) => void>();
+  /** Hashes of unknown keys that agents showed, until they are looked for. */
+  readonly #wanted = new Set<string>();
+  #seeking: Promise<void> | undefined;
+  #soughtAtMs = Number.NEGATIVE_INFINITY;
   #follower: Follower | undefined;
   #marking: Rounds | undefined;
 
@@ -88,6 +92,36 @@ export class KeyRing {
   /** Learns of keys that were made or changed a moment ago, before whoever did it is told that it is done. */
   async look(keyIds: readonly string[]): Promise<void> {
     await this.#follower?.look(keyIds);
+  }
+
+  /**
+   * Looks for a key that `find` does not know, since news of it may be under way. However many are looked for, it is one
+   * statement a second; more than a thousand within a second are not looked for. Rejects when the database is away.
+   */
+  async seek(secret: string): Promise<void> {
+    if (kindOfKey(secret) === undefined) return;
+    if (this.#wanted.size >= WANTED_MAX) return;
+    const hash = hashKey(secret);
+    this.#wanted.add(hash);
+    // The one that is under way when this begins may have been asked already.
+    while (this.#wanted.has(hash)) {
+      this.#seeking ??= this.#seek().finally(() => {
+        this.#seeking = undefined;
+      });
+      await this.#seeking;
+    }
+  }
+
+  async #seek(): Promise<void> {
+    const waitMs = this.#soughtAtMs + SEEK_EVERY_MS - this.#clock.nowMs();
+    if (waitMs > 0) await pause(this.#clock, waitMs);
+    this.#soughtAtMs = this.#clock.nowMs();
+    const wanted = [...this.#wanted];
+    this.#wanted.clear();
+    const { sql } = this.#database;
+    const found = await sql<{ id: string }[]>`
+      select id from keys where hash in (select decode(hex, 'hex') from unnest(${wanted}::text[]) as hex)`;
+    if (found.length > 0) await this.look(found.map(({ id }) => id));
   }
 
   /** The ids of the keys of each family that has more members than its first. */
@@ -252,3 +286,5 @@ interface Row {
 }
 
 const PAGE = 5_000;
+const SEEK_EVERY_MS = 1_000;
+const WANTED_MAX = 1_000;

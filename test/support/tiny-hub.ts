@@ -43,6 +43,8 @@ export class TinyHub {
   socket: WebSocket | undefined;
   /** What the next registrations are answered with. */
   ack: Record<string, unknown> | undefined;
+  /** What is said before the ack of a registration. */
+  error: Record<string, unknown> | undefined;
   readonly #server: WebSocketServer;
   readonly #waiters = new Set<() => void>();
   #nextStream = 1;
@@ -176,6 +178,8 @@ export class TinyHub {
 
   #text(envelope: Envelope, socket: WebSocket): void {
     this.messages.push(envelope);
+    if (this.error && envelope.type === 'register')
+      socket.send(encodeMessage('error', envelope.request_id, this.error));
     if (this.ack && (envelope.type === 'register' || envelope.type === 'heartbeat')) {
       const payload = { request_id: envelope.request_id, ...this.ack };
       socket.send(encodeMessage('ack', envelope.request_id, payload));

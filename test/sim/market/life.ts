@@ -79,7 +79,7 @@ export class Life {
         random,
         ids,
         log,
-        keys: { find: (secret) => office.findKey(secret) },
+        keys: { find: (secret) => office.findKey(secret), seek: () => Promise.resolve() },
         providers: {
           find: (providerId) => office.find(providerId),
           stateOf: (providerId) => office.stateOf(providerId),
