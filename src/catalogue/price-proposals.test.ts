@@ -48,19 +48,18 @@ describe('confirming a price', () => {
   test('that dies after any statement leaves the proposal waiting, and the next one sets the price once', async () => {
     const which = await proposed();
     const before = await prices();
-    let died = 0;
-    for (let after = 0; ; after++) {
-      const answer = await proposalsOn(dyingDatabase(fresh.database, after))
+    const confirmUntil = async (after: number): Promise<unknown> =>
+      await proposalsOn(dyingDatabase(fresh.database, after))
         .confirm(which)
         .catch((error: unknown) => error);
-      if (!(answer instanceof Crash)) {
-        expect(answer).toMatchObject({ modelId: MODEL });
-        break;
-      }
+    let died = 0;
+    let answer = await confirmUntil(0);
+    for (; answer instanceof Crash; answer = await confirmUntil(died)) {
       died += 1;
       expect(await prices()).toBe(before);
       expect((await proposalsOn().waiting()).map(({ id }) => id)).toContain(which.id);
     }
+    expect(answer).toMatchObject({ modelId: MODEL });
     expect(died).toBeGreaterThan(5);
     expect(await prices()).toBe(before + 1);
     const [row] = await fresh.database.sql`

@@ -514,7 +514,7 @@ describe.skipIf(!redisThere)('without Redis', () => {
     await keys.config('SET', 'maxmemory-policy', 'allkeys-lru');
     const said: unknown[] = [];
     const log = Object.assign(Object.create(silentLog) as Logger, {
-      warn: (about: unknown) => said.push(about),
+      warn: (what: unknown) => said.push(what),
     });
     const about = { url: redis.url, prefix: `policy${stands++}:`, instance: 'a', clock: systemClock };
     lines.push(await Line.open({ ...about, log }));

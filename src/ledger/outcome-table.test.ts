@@ -54,7 +54,7 @@ test('a row of how it was served that the database refuses costs no charge, and 
   const bad = usageOf({ ...about, id: 'req_row_bad', serving: { ...serving, whose: 'nobody' as 'caller' } });
   const said: object[] = [];
   const log = Object.assign(Object.create(silentLog) as Logger, {
-    error: (about: object) => said.push(about),
+    error: (what: object) => said.push(what),
   });
   const loud = new Book({ database, instance: 'a', clock, log });
   for (const _ of ['once', 'again'])
