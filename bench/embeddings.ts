@@ -33,7 +33,7 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'cygnet-embeddings-'));
 chmodSync(folder, 0o755);
 const server = await startPostgres({ folder: path.join(folder, 'postgres') });
 const database = openDatabase({ url: server.url, log: silentLog });
-await migrate(database);
+await migrate(database, { url: server.url });
 await seedCatalogue(database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
 const consumer = await makeConsumer(database, 10n ** 15n);
 const provider = await makeProvider(database);

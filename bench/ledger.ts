@@ -68,7 +68,7 @@ await journal.close();
 // The book.
 const server = await startPostgres({ folder: path.join(folder, 'postgres') });
 const database = openDatabase({ url: server.url, log: silentLog });
-await migrate(database);
+await migrate(database, { url: server.url });
 const book = new Book({ database, instance: 'bench', clock: systemClock, log: silentLog });
 const leases = new Leases({ database, instance: 'bench', makeId });
 for (let n = 0; n < CONSUMERS; n++) {

@@ -61,7 +61,7 @@ writeFileSync(
 );
 const server = await startPostgres({ folder: path.join(folder, 'postgres') });
 const database = openDatabase({ url: server.url, log: silentLog });
-await migrate(database);
+await migrate(database, { url: server.url });
 await seedCatalogue(database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
 const tenants: TestParty[] = [];
 for (let n = 0; n < 11; n++) tenants.push(await makeConsumer(database, CREDIT));

@@ -26,7 +26,7 @@ const database = openDatabase({
   deadlineMs: 1_200_000,
   statementTimeoutMs: 1_200_000,
 });
-await migrate(database);
+await migrate(database, { url: server.url });
 const { sql } = database;
 const at = (n: string) =>
   sql.unsafe(`timestamptz '2026-11-01 00:00Z' + (${n} % 2592000) * interval '1 second'`);

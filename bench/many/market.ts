@@ -94,7 +94,7 @@ export class BenchMarket {
     await admin.sql`create database market`;
     await admin.close();
     const database = openDatabase({ url: postgres.urlOf('market'), log: silentLog, deadlineMs: 120_000 });
-    await migrate(database);
+    await migrate(database, { url: postgres.urlOf('market') });
     await seedCatalogue(database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
     const [model, idleModel] = (await chatModels(database)).filter(({ category }) => category === 'llm');
     if (!model || !idleModel) throw new Error('The catalogue is nearly empty.');

@@ -5,7 +5,7 @@ import type { Clock } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Randomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
-import { type PriceVersion, priceHistory, priceOutOfBounds, setPrice, suspiciousChange } from './prices.ts';
+import { type PriceVersion, priceHistory, priceOutOfBounds, suspiciousChange, writePrice } from './prices.ts';
 
 /**
  * Prices in two steps: one proposes and is shown what would change, and whoever has the word of the proposal confirms it
@@ -90,7 +90,10 @@ export class PriceProposals {
     return { proposal, token: new Sealed(token), before, warning };
   }
 
-  /** Sets the price. `unknown`: no such proposal waits, or the word is not its. */
+  /**
+   * Sets the price, in one transaction with the decision: a price that is refused, or a process that dies, leaves the proposal
+   * waiting. `unknown`: no such proposal waits, or the word is not its.
+   */
   async confirm(which: {
     id: string;
     token: Sealed<string>;
@@ -99,31 +102,32 @@ export class PriceProposals {
   > {
     const { database, clock, makeId } = this.#parts;
     const at = clock.wallMs();
-    const [row] = await database.sql<Row[]>`
-      update price_proposals set decided_at = ${new Date(at)}, decision = 'confirmed'
-      where id = ${which.id} and decided_at is null and expires_at > ${new Date(at)}
-        and token_hash = decode(${hash('sha256', which.token.open(), 'hex')}, 'hex')
-      returning *`;
-    if (!row) {
-      const [late] = await database.sql`
-        select id from price_proposals where id = ${which.id} and decided_at is null and expires_at <= ${new Date(at)}`;
-      return late ? 'expired' : 'unknown';
-    }
-    const { model_id: modelId } = row;
-    const effectiveFrom = Math.max(at, row.effective_from?.getTime() ?? at);
-    const priceId = makeId('price');
-    const answer = await setPrice(database, {
-      id: priceId,
-      modelId,
-      amounts: amountsOf(row.amounts),
-      effectiveFrom,
-      source: 'operator',
-      forced: row.forced,
-      at,
+    return await database.transaction(async (sql) => {
+      // Whoever confirms at the same time waits here, and then finds it decided.
+      const [row] = await sql<(Row & { ours: boolean })[]>`
+        select *, token_hash = decode(${hash('sha256', which.token.open(), 'hex')}, 'hex') as ours
+        from price_proposals where id = ${which.id} and decided_at is null for update`;
+      if (!row) return 'unknown';
+      if (row.expires_at.getTime() <= at) return 'expired';
+      if (!row.ours) return 'unknown';
+      const { model_id: modelId } = row;
+      const effectiveFrom = Math.max(at, row.effective_from?.getTime() ?? at);
+      const priceId = makeId('price');
+      const answer = await writePrice(sql, {
+        id: priceId,
+        modelId,
+        amounts: amountsOf(row.amounts),
+        effectiveFrom,
+        source: 'operator',
+        forced: row.forced,
+        at,
+      });
+      if (typeof answer === 'object') return answer;
+      await sql`
+        update price_proposals set decided_at = ${new Date(at)}, decision = 'confirmed', price_id = ${priceId}
+        where id = ${which.id}`;
+      return { modelId, priceId, effectiveFrom };
     });
-    if (typeof answer === 'object') return answer;
-    await database.sql`update price_proposals set price_id = ${priceId} where id = ${which.id}`;
-    return { modelId, priceId, effectiveFrom };
   }
 
   /** False when no such proposal waits. */

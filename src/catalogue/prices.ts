@@ -1,4 +1,4 @@
-import type { Database } from '#db/database.ts';
+import type { Database, Sql } from '#db/database.ts';
 import { formatUsd, PICO_PER_USD, type Pico } from '#domain/money.ts';
 import type { Amounts } from '#domain/price.ts';
 
@@ -70,47 +70,42 @@ function parts(amounts: Amounts): [string, Pico][] {
  */
 export async function setPrice(
   database: Database,
-  price: {
-    id: string;
-    modelId: string;
-    amounts: Amounts;
-    effectiveFrom: number;
-    source: string;
-    forced: boolean;
-    at: number;
-  },
+  price: NewPrice,
 ): Promise<'set' | 'known' | { refused: string }> {
+  return await database.transaction((sql) => writePrice(sql, price));
+}
+
+/** As `setPrice`, within the caller's transaction. */
+export async function writePrice(sql: Sql, price: NewPrice): Promise<'set' | 'known' | { refused: string }> {
   const { amounts } = price;
   const outOfBounds = priceOutOfBounds(amounts);
   if (outOfBounds !== undefined) return { refused: outOfBounds };
   if (price.effectiveFrom < price.at) return { refused: 'A price cannot be set for the past.' };
-  return await database.transaction(async (sql) => {
-    // Two prices set at once must each be compared with the other.
-    const [model] = await sql`select id from models where id = ${price.modelId} for update`;
-    if (!model) return { refused: 'This model is not in the catalogue.' };
-    const [known] = await sql`select id from prices where id = ${price.id}`;
-    if (known) return 'known' as const;
-    const [taken] = await sql`
-      select id from prices where model_id = ${price.modelId} and effective_from = ${new Date(price.effectiveFrom)}`;
-    if (taken) return { refused: 'Another price begins at that very instant.' };
-    const [before] = await sql<Row[]>`
-      select * from prices where model_id = ${price.modelId} and effective_from <= ${new Date(price.effectiveFrom)}
-      order by effective_from desc limit 1`;
-    const suspicious = before && suspiciousChange(version(before), amounts);
-    if (suspicious !== undefined && !price.forced) return { refused: suspicious };
-    const [input, output, request, minute] =
-      amounts.unit === 'token'
-        ? [amounts.inputPico, amounts.outputPico, null, null]
-        : [null, null, amounts.requestPico, amounts.minutePico ?? null];
-    await sql`
-      insert into prices
-        (id, model_id, effective_from, unit, input_pico, output_pico, request_pico, minute_pico, source, created_at)
-      values (
-        ${price.id}, ${price.modelId}, ${new Date(price.effectiveFrom)}, ${amounts.unit},
-        ${input}, ${output}, ${request}, ${minute}, ${price.source}, ${new Date(price.at)}
-      )`;
-    return 'set' as const;
-  });
+  // Two prices set at once must each be compared with the other.
+  const [model] = await sql`select id from models where id = ${price.modelId} for update`;
+  if (!model) return { refused: 'This model is not in the catalogue.' };
+  const [known] = await sql`select id from prices where id = ${price.id}`;
+  if (known) return 'known';
+  const [taken] = await sql`
+    select id from prices where model_id = ${price.modelId} and effective_from = ${new Date(price.effectiveFrom)}`;
+  if (taken) return { refused: 'Another price begins at that very instant.' };
+  const [before] = await sql<Row[]>`
+    select * from prices where model_id = ${price.modelId} and effective_from <= ${new Date(price.effectiveFrom)}
+    order by effective_from desc limit 1`;
+  const suspicious = before && suspiciousChange(version(before), amounts);
+  if (suspicious !== undefined && !price.forced) return { refused: suspicious };
+  const [input, output, request, minute] =
+    amounts.unit === 'token'
+      ? [amounts.inputPico, amounts.outputPico, null, null]
+      : [null, null, amounts.requestPico, amounts.minutePico ?? null];
+  await sql`
+    insert into prices
+      (id, model_id, effective_from, unit, input_pico, output_pico, request_pico, minute_pico, source, created_at)
+    values (
+      ${price.id}, ${price.modelId}, ${new Date(price.effectiveFrom)}, ${amounts.unit},
+      ${input}, ${output}, ${request}, ${minute}, ${price.source}, ${new Date(price.at)}
+    )`;
+  return 'set';
 }
 
 /** The prices of a model, newest first, those of the future included; at most `limit`. */
@@ -150,4 +145,16 @@ function version(row: Row): PriceVersion {
         requestPico: row.request_pico ?? 0n,
         ...(row.minute_pico !== null && { minutePico: row.minute_pico }),
       };
+}
+
+export interface NewPrice {
+  readonly id: string;
+  readonly modelId: string;
+  readonly amounts: Amounts;
+  /** Wall milliseconds, like `at`. */
+  readonly effectiveFrom: number;
+  readonly source: string;
+  /** Also where it changes a lot. */
+  readonly forced: boolean;
+  readonly at: number;
 }

@@ -64,7 +64,7 @@ async function cygnet(words: string[], more: Record<string, string> = {}): Promi
     process.env = { PATH: before.env['PATH'], DATABASE_URL: fresh.url, ...more };
     process.exitCode = undefined;
     const code = await run(words);
-    ended.code = code === 0 ? Number(process.exitCode ?? 0) : code;
+    ended.code = code === 0 ? exitCode() : code;
   } finally {
     process.env = before.env;
     process.exitCode = before.exitCode;
@@ -73,6 +73,9 @@ async function cygnet(words: string[], more: Record<string, string> = {}): Promi
   }
   return ended;
 }
+
+/** What a command left behind for the end of its process. */
+const exitCode = (): number => Number(process.exitCode ?? 0);
 
 /** The same as a process of its own, of the program as it ships. */
 async function shipped(words: string[], more: Record<string, string> = {}): Promise<Ended> {

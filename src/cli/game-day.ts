@@ -87,7 +87,7 @@ const STARTS_MS = Date.UTC(2026, 10, 10, 9);
 const MINUTE_MS = 60_000;
 const HOBBYISTS = 12;
 const RATE = 1_000_000;
-const CREDIT: Pico = parseUsd('5');
+const PAID_IN: Pico = parseUsd('5');
 /** How many minutes Business goes without: just over the 43.2 that 99.9 % of this month allows. */
 const OUTAGE_MINUTES = 48;
 /** Right answers that make a model known to be right (`reliability/probe-check.ts`), with some to spare. */
@@ -538,7 +538,8 @@ async function engage(database: Database, clock: Clock): Promise<Cast> {
       const id = makeId('con');
       await createConsumer(database, { id, name: `${tier} ${i}`, at });
       await database.sql`update consumers set plan = ${plan} where id = ${id}`;
-      await book.grant(id, CREDIT, `grant_${id}`);
+      // Paid in: free credit earns no credit for a missed service level.
+      await book.deposit(id, PAID_IN, `pay_${id}`);
       shoppers.push({ id, tier, key: await keyOf('consumer', id) });
     }
   }

@@ -65,7 +65,7 @@ export async function openStore(options: {
     await embedded?.leave();
   };
   try {
-    await migrate(database);
+    await migrate(database, { url: url.open(), clock, log });
     await seedCatalogue(database, { catalogue: readCatalogueFile(), at: clock.wallMs() });
     return { url, database, embedded, close };
   } catch (error) {

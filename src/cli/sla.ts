@@ -97,7 +97,7 @@ export function sla(command: Command): void {
         const { id } = await theConsumer(database, name);
         const found = await desk.recompute(id, month);
         if (!found) throw new Refusal(`No report of ${wish.month} was made for ${id}.`);
-        const { same, kept, now } = found;
+        const { same, late, kept, now } = found;
         if (!same) process.exitCode = 1;
         return {
           value: found,
@@ -105,6 +105,11 @@ export function sla(command: Command): void {
             same
               ? `The same: ${kept.credit_usd} USD, inputs ${kept.inputs_digest}.`
               : `Another: ${kept.credit_usd} USD was booked, the rows of now give ${now.credit_usd} USD.`,
+            ...(late > 0
+              ? [
+                  `${late} requests arrived after it was made: their money counts in the account's next report.`,
+                ]
+              : []),
           ],
         };
       });

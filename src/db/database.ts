@@ -128,6 +128,18 @@ export function openDatabase(options: DatabaseOptions): Database {
       },
       get(target, name) {
         const value = Reflect.get(target, name);
+        if (name === 'savepoint' && transaction) {
+          return (work: (sql: Sql) => Promise<unknown>) =>
+            value(async (inner: object) => {
+              try {
+                return await work(guard(inner, transaction));
+              } catch (error) {
+                // As for the whole transaction below: nothing may be sent on a connection that is gone.
+                if (transaction.lost) return await new Promise<never>(() => {});
+                throw error;
+              }
+            });
+        }
         if (name === 'unsafe') {
           return (...args: unknown[]) => {
             if (transaction?.lost) throw lostFault();
@@ -215,6 +227,14 @@ export function openDatabase(options: DatabaseOptions): Database {
       await raw.end({ timeout: 2 });
     },
   };
+}
+
+/**
+ * Runs `work` within the caller's transaction so that what it did is undone alone when it throws, and the transaction goes on. Use
+ * the one handed in.
+ */
+export async function savepoint<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise<T> {
+  return (await (sql as object as postgres.TransactionSql).savepoint(work as never)) as T;
 }
 
 /** Locks the term that a transaction belongs to, until its end. Throws when the term is over. */

@@ -578,6 +578,7 @@ class PaidJob<A extends Ask> {
       via: caller.via,
       trace: caller.trace,
       price: model.price,
+      priceFactor: this.terms.priceFactor,
       agentsOnly: !planOf(caller.key.plan).fallback,
       ...(retriesMax !== null && { retriesMax }),
       ...(gather && { gather }),

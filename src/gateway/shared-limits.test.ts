@@ -1,10 +1,11 @@
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WHOLE_SCOPE } from '#domain/key-scope.ts';
 import type { KeyRecord } from '#domain/party.ts';
 import { firstTiers, type Tier, type TierOf } from '#domain/tier.ts';
 import type { Purse } from '#funds/plan-purses.ts';
 import { pause, systemClock } from '#kit/clock.ts';
-import { silentLog } from '#kit/log.ts';
+import { type Logger, silentLog } from '#kit/log.ts';
 import { Line } from '#shared/line.ts';
 import { Pots } from '#shared/pots.ts';
 import { takeFromBuckets } from '#shared/rates.ts';
@@ -62,6 +63,7 @@ async function gateway(prefix: string, instance: string, signMs?: number): Promi
     instance,
     clock: systemClock,
     log: silentLog,
+    settlingMs: 300,
     ...(signMs !== undefined && { signMs }),
   });
   lines.push(line);
@@ -459,6 +461,64 @@ describe.skipIf(!redisThere)('without Redis', () => {
     expect(await b.pots.take(money, 4)).toBe(4);
     expect((await a.limits.enter(KEY)).allowed).toBe(false);
     for (const { line } of both) await line.close();
+  });
+
+  test('a store that is emptied without a restart gives nothing twice: not places, not money', async () => {
+    const prefix = `emptied${stands++}:`;
+    const [a, b] = [await gateway(prefix, 'a'), await gateway(prefix, 'b')];
+    const places = { name: 'places', size: 10 };
+    const money = {
+      name: 'money',
+      size: 10,
+      keeps: { read: async () => new Map<string, number>(), untilMs: Number.MAX_SAFE_INTEGER },
+    };
+    for (const pot of [places, money]) {
+      expect(await a.pots.take(pot, 6)).toBe(6);
+      expect(await b.pots.take(pot, 1)).toBe(1);
+    }
+    a.pots.settle(money, 6, 4);
+    const keys = new Redis(redis.url);
+    onTestFinished(() => keys.disconnect());
+    // Everything of this market, as FLUSHDB or a failover to an empty replica does.
+    const all = await keys.keys(`${prefix}*`);
+    expect(all).toContain(`${prefix}epoch`);
+    await keys.del(...all);
+    // Who asks first finds out, and waits until the other has said what it holds.
+    const taken = await Promise.all([b.pots.take(places, 4), b.pots.take(money, 6), b.pots.take(money, 5)]);
+    expect(taken[0]).toBe(0);
+    expect(taken[1]).toBe(0);
+    expect(taken[2]).toBe(5);
+    expect(await b.pots.take(places, 3)).toBe(3);
+    expect(await a.pots.take(places, 1)).toBe(0);
+    expect(await a.pots.take(money, 1)).toBe(0);
+  });
+
+  test('a gateway that begins beside an emptied store waits until the others have spoken', async () => {
+    const prefix = `begun${stands++}:`;
+    const a = await gateway(prefix, 'a', 1_000);
+    const places = { name: 'places', size: 10 };
+    expect(await a.pots.take(places, 10)).toBe(10);
+    const keys = new Redis(redis.url);
+    onTestFinished(() => keys.disconnect());
+    await keys.del(...(await keys.keys(`${prefix}*`)));
+    const b = await gateway(prefix, 'b');
+    expect(await b.pots.take(places, 1)).toBe(0);
+  });
+
+  test('a store that may drop keys is warned of at the start', async () => {
+    const keys = new Redis(redis.url);
+    onTestFinished(async () => {
+      await keys.config('SET', 'maxmemory-policy', 'noeviction');
+      keys.disconnect();
+    });
+    await keys.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    const said: unknown[] = [];
+    const log = Object.assign(Object.create(silentLog) as Logger, {
+      warn: (what: unknown) => said.push(what),
+    });
+    const about = { url: redis.url, prefix: `policy${stands++}:`, instance: 'a', clock: systemClock };
+    lines.push(await Line.open({ ...about, log }));
+    expect(said).toEqual([{ policy: 'allkeys-lru' }]);
   });
 });
 

@@ -163,6 +163,8 @@ export interface Order {
   readonly trace?: Trace | undefined;
   /** The listed price it was admitted with: nobody who asks more is tried. Absent: nobody is too dear. */
   readonly price?: Price;
+  /** What its caller's tier makes of a price. Absent: the whole one. */
+  readonly priceFactor?: number;
   /** Its consumer's plan has no fallback: no external endpoint is tried. */
   readonly agentsOnly?: boolean;
   /** Attempts beyond the first, where its consumer has fewer than the house allows. */

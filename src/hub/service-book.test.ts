@@ -258,6 +258,22 @@ describe('prices', () => {
     const maxPrice = { prompt: 5n, completion: 10n, request: undefined };
     expect(pick(fleet, { maxPrice })).toBe('node-cheap');
     expect(pick(fleet, { maxPrice: { ...maxPrice, prompt: 4n } })).toMatchObject({ filter: 'max_price' });
+    // A tier that pays a quarter more would pay 6.25, rounded up to 7.
+    const { book } = bookOf(fleet);
+    const dearer = (prompt: bigint) =>
+      book.pick(
+        {
+          ...order({
+            preferences: { ...NO_PREFERENCES, maxPrice: { ...maxPrice, prompt, completion: 13n } },
+            model: listed,
+          }),
+          price: listed.price,
+          priceFactor: 12_500,
+        },
+        new Set(),
+      );
+    expect(dearer(6n)).toMatchObject({ filter: 'max_price' });
+    expect(dearer(7n)).toMatchObject({ candidate: { nodeId: 'node-cheap' } });
   });
 
   test('who asks more than the list is passed over, and nobody is left', () => {

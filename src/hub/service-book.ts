@@ -71,6 +71,7 @@ export class ServiceBook implements Outcomes {
         return { none: 'provider-failed' };
       const narrowed = narrow(candidates, preferences, {
         price: model.price,
+        priceFactor: order.priceFactor,
         parameters: order.wish?.parameters ?? [],
       });
       if ('emptiedBy' in narrowed) return { none: 'preferences-unmet', filter: narrowed.emptiedBy };

@@ -1,6 +1,6 @@
-import type { Database, Sql } from '#db/database.ts';
+import { type Database, databaseGone, type Sql, savepoint } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
-import type { CorrectionRecord, JournalRecord } from '#domain/usage-record.ts';
+import type { CorrectionRecord, JournalRecord, UsageRecord } from '#domain/usage-record.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
@@ -27,6 +27,7 @@ export interface StatementLine {
 }
 
 const BATCH_MAX = 5_000;
+const NOBODY: ReadonlySet<string> = new Set();
 
 /**
  * The only writer of the ledger. Everything is idempotent by id, whoever repeats it and from however many processes at
@@ -58,7 +59,8 @@ export class Book implements UsagePosting {
   /**
    * Posts journal records (at most 5,000) in one transaction and a dozen statements, however many they are. Repeating
    * changes nothing. A record that cannot be posted goes to `rejected_usage` with an alarm in the log and the rest is
-   * posted. Throws when the database did not answer: then it is not known whether the batch was posted, and repeating is
+   * posted. How a request was served is written beside it and can hold nothing up: what of it is refused goes to
+   * `rejected_outcomes`, also with an alarm. Throws when the database did not answer: then it is not known whether the batch was posted, and repeating is
    * the way to find out.
    */
   async post(
@@ -68,11 +70,17 @@ export class Book implements UsagePosting {
     if (records.length === 0) return;
     if (records.length > BATCH_MAX) throw new RangeError(`A batch has at most ${BATCH_MAX} records.`);
     const usage = records.flatMap((line) => (line.kind === 'usage' ? [line.record] : []));
-    const ready = await this.outcomes.ready(usage, this.#clock.wallMs());
+    const ready = await this.#readyForOutcomes(usage);
     try {
-      const plan = await this.#database.transaction(
+      const { plan, refused } = await this.#database.transaction(
         async (sql) => await this.#post(sql, { records, texts, ready }),
       );
+      for (const { id, reason } of refused) {
+        this.#log.error(
+          { record: id, reason },
+          'How a request was served could not be stored; its charge is booked. See rejected_outcomes.',
+        );
+      }
       for (const { id, reason } of plan.rejected) {
         this.#log.error(
           { record: id, reason },
@@ -98,7 +106,71 @@ export class Book implements UsagePosting {
     }
   }
 
-  async #post(sql: Sql, { records, texts, ready }: Batch): Promise<PostingPlan> {
+  /** Which records leave a row, with the days for them made. Without a day nothing is stored, and everything is kept. */
+  async #readyForOutcomes(usage: readonly UsageRecord[]): Promise<ReadonlySet<string>> {
+    try {
+      return await this.outcomes.ready(usage, this.#clock.wallMs());
+    } catch (error) {
+      if (databaseGone(error)) throw error;
+      this.#log.error({ err: error }, 'No place could be made for how requests were served.');
+      return new Set(usage.flatMap(({ id, serving }) => (serving ? [id] : [])));
+    }
+  }
+
+  /**
+   * Writes what was used and how it was served in one statement. Where the tables refuse that, what was used alone: how it was
+   * served is no reason to lose a charge. Answers what of it was refused; throws when a charge itself is.
+   */
+  async #writeUsage(sql: Sql, plan: PostingPlan, { texts, ready }: Batch): Promise<RefusedOutcome[]> {
+    const lines = plan.usage.map((record, i) => ({
+      record,
+      text: texts[plan.usageAt[i] as number] as string,
+    }));
+    try {
+      await savepoint(sql, (inner) => insertUsage(inner, usageList(lines, ready), this.#instance));
+      return [];
+    } catch (error) {
+      if (!refusedByTables(error)) throw error;
+      await insertUsage(sql, usageList(lines, NOBODY), this.#instance);
+      return await this.#writeOutcomes(
+        sql,
+        lines.filter(({ record }) => ready.has(record.id)),
+        ready,
+      );
+    }
+  }
+
+  /** Halves until whatever is refused stands alone: that is kept apart. What was used is there already. */
+  async #writeOutcomes(
+    sql: Sql,
+    lines: readonly UsageLine[],
+    ready: ReadonlySet<string>,
+  ): Promise<RefusedOutcome[]> {
+    if (lines.length === 0) return [];
+    try {
+      await savepoint(sql, (inner) => insertUsage(inner, usageList(lines, ready), this.#instance));
+      return [];
+    } catch (error) {
+      if (!refusedByTables(error)) throw error;
+      if (lines.length > 1) {
+        const middle = lines.length >> 1;
+        return [
+          ...(await this.#writeOutcomes(sql, lines.slice(0, middle), ready)),
+          ...(await this.#writeOutcomes(sql, lines.slice(middle), ready)),
+        ];
+      }
+      const { record, text } = lines[0] as UsageLine;
+      const reason = `refused by the database (${(error as { code: string }).code})`;
+      await sql`
+        insert into rejected_outcomes (request_id, instance, reason, record)
+        values (${record.id}, ${this.#instance}, ${reason}, ${text})
+        on conflict do nothing`;
+      return [{ id: record.id, reason }];
+    }
+  }
+
+  async #post(sql: Sql, batch: Batch): Promise<{ plan: PostingPlan; refused: RefusedOutcome[] }> {
+    const { records } = batch;
     const { accounts: accountIds, providers, consumers } = partiesOf(records);
     const ids: string[] = [];
     const requests: string[] = [];
@@ -135,7 +207,7 @@ export class Book implements UsagePosting {
       originals: new Map(originals.map((row) => [row.id, row])),
     });
 
-    if (plan.usage.length > 0) await insertUsage(sql, usageTexts(plan, texts, ready), this.#instance);
+    const refused = plan.usage.length > 0 ? await this.#writeUsage(sql, plan, batch) : [];
     if (plan.corrections.length > 0) {
       // Columns by name: during an upgrade the tables may have more of them than this version knows, each with a default.
       const rows = plan.corrections.map(correctionRow);
@@ -163,7 +235,7 @@ export class Book implements UsagePosting {
       await moveBalances(sql, sumsOf(plan.entries), new Map());
     }
     await this.#reject(sql, plan.rejected);
-    return plan;
+    return { plan, refused };
   }
 
   async #reject(sql: Sql, rejected: PostingPlan['rejected']): Promise<void> {
@@ -307,15 +379,26 @@ interface Batch {
   readonly ready: ReadonlySet<string>;
 }
 
-/** The posted records as one JSON list: their texts as the journal has them, so that nothing is written twice. */
-function usageTexts(plan: PostingPlan, texts: readonly string[], ready: ReadonlySet<string>): string {
-  const rows = plan.usage.map((record, i) => {
-    const text = usageWithin(texts[plan.usageAt[i] as number] as string);
-    const members = ready.has(record.id) ? outcomeMembers(record, text) : undefined;
+/** A posted record with its text as the journal has it. */
+interface UsageLine {
+  readonly record: UsageRecord;
+  readonly text: string;
+}
+
+interface RefusedOutcome {
+  readonly id: string;
+  readonly reason: string;
+}
+
+/** Posted records as one JSON list: their texts as the journal has them, so that nothing is written twice. */
+function usageList(lines: readonly UsageLine[], ready: ReadonlySet<string>): string {
+  const rows = lines.map((line) => {
+    const text = usageWithin(line.text);
+    const members = ready.has(line.record.id) ? outcomeMembers(line.record, text) : undefined;
     if (members !== undefined) return `{${members},${text.slice(1)}`;
     if (!unstorable(text)) return text;
     // What the plan let pass can be stored; of how it was served nothing was looked at.
-    const { serving: _, ...rest } = record;
+    const { serving: _, ...rest } = line.record;
     return encodeUsage(rest);
   });
   return `[${rows.join(',')}]`;
@@ -379,6 +462,11 @@ function correctionRow(record: CorrectionRecord): Record<string, unknown> {
     covered_refund: (record.coveredRefund ?? 0n).toString(),
     original_covered: (record.originalCovered ?? 0n).toString(),
   };
+}
+
+/** Whatever the database said no to, as against not answering. */
+function refusedByTables(error: unknown): boolean {
+  return !databaseGone(error) && typeof (error as { code?: unknown } | null)?.code === 'string';
 }
 
 /** Errors that the same rows would meet again: SQLSTATE classes 22 (data) and 23 (constraints). */

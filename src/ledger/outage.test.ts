@@ -33,7 +33,7 @@ afterAll(async () => {
 test('while the database is stopped the lease serves, and afterwards everything is posted once and adds up', async () => {
   const server = await startPostgres({ folder, durable: false });
   const database = openDatabase({ url: server.url, log: silentLog });
-  await migrate(database);
+  await migrate(database, { url: server.url });
   const makeId = idMaker(systemClock, systemRandomness);
   const book = new Book({ database, instance: 'gw', clock: systemClock, log: silentLog });
   const leases = new Leases({ database, instance: 'gw', makeId });

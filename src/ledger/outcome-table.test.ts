@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Serving } from '#domain/serving.ts';
-import { silentLog } from '#kit/log.ts';
+import { type Logger, silentLog } from '#kit/log.ts';
+import { makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { usageOf } from '#support/records.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { Book } from './book.ts';
+import { Leases } from './leases.ts';
 import { partsOf } from './outcome-table.ts';
 import { decodeRecord, encodeRecord } from './record-text.ts';
 import { latestUsage } from './usage-list.ts';
@@ -40,6 +42,53 @@ const serving: Serving = {
   whose: 'provider',
   fallback: 'endpoint',
 };
+
+test('a row of how it was served that the database refuses costs no charge, and is kept with its reason', async () => {
+  const { database } = fresh;
+  const consumerId = 'con_refused';
+  await book.deposit(consumerId, 1_000n, 'dep_refused');
+  const leases = new Leases({ database, instance: 'a', makeId });
+  await leases.grow(consumerId, { atLeast: 1_000n, want: 1_000n });
+  const about = { consumerId, at: today, charge: 100n, serving };
+  const lines = Array.from({ length: 10 }, (_, i) => usageOf({ ...about, id: `req_row_${i}` }));
+  const bad = usageOf({ ...about, id: 'req_row_bad', serving: { ...serving, whose: 'nobody' as 'caller' } });
+  const said: object[] = [];
+  const log = Object.assign(Object.create(silentLog) as Logger, {
+    error: (what: object) => said.push(what),
+  });
+  const loud = new Book({ database, instance: 'a', clock, log });
+  for (const _ of ['once', 'again'])
+    await loud.post([...lines.slice(0, 5), bad, ...lines.slice(5)].slice(0, 10));
+  expect((await book.balance(consumerId)).total).toBe(0n);
+  const kept = await database.sql`select request_id, instance, reason, record from rejected_outcomes`;
+  expect(kept).toEqual([
+    {
+      request_id: 'req_row_bad',
+      instance: 'a',
+      reason: 'refused by the database (23514)',
+      record: encodeRecord(bad),
+    },
+  ]);
+  expect(said).toEqual([{ record: 'req_row_bad', reason: 'refused by the database (23514)' }]);
+  const ids = lines.slice(0, 9).map(({ record }) => record.id);
+  expect(await rows([...ids, 'req_row_bad'])).toHaveLength(9);
+  expect(await database.sql`select from rejected_usage`).toHaveLength(0);
+});
+
+test('a day for which no place can be made costs no charge either', async () => {
+  const { database } = fresh;
+  // In the place where the day's rows would be kept is something else.
+  const day = new Date(today + 86_400_000);
+  await database.sql.unsafe(
+    `create table request_outcomes_${day.toISOString().slice(0, 10).replaceAll('-', '')} (id int)`,
+  );
+  const line = usageOf({ id: 'req_no_day', at: day.getTime(), consumerId: 'con_day', charge: 0n, serving });
+  await book.post([line]);
+  expect(await database.sql`select id from usage where id = 'req_no_day'`).toHaveLength(1);
+  expect(await database.sql`select record from rejected_outcomes where request_id = 'req_no_day'`).toEqual([
+    { record: encodeRecord(line) },
+  ]);
+});
 
 async function rows(ids: readonly string[]) {
   const { sql } = fresh.database;

@@ -5,7 +5,8 @@ import { dayName, dayOf, dayStart } from '#domain/window.ts';
 
 /**
  * How requests were served, a row each, kept for a number of days. A row is written in the transaction that posts its usage,
- * and nothing about it can hold that up: what could not be stored is left out, and so is what would be dropped at once.
+ * and nothing about it can hold that up: what could not be stored is left out, and so is what would be dropped at once. What the database refuses
+ * all the same, the book keeps apart (`rejected_outcomes`).
  */
 const DEFAULT_KEPT_DAYS = 90;
 /** Any number that nobody else locks by. */
@@ -56,6 +57,7 @@ export class OutcomeTable {
         // oxlint-disable-next-line no-await-in-loop -- one statement a table.
         await sql`drop table ${sql(name)}`;
       }
+      await sql`delete from rejected_outcomes where at < ${new Date(dayStart(first))}`;
       for (const day of this.#made) if (day < first) this.#made.delete(day);
       return old;
     });

@@ -1,6 +1,7 @@
 import type { Database } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
 import { servedAndPaid } from './served-and-paid.ts';
+import { spentMoney } from './spent-money.ts';
 
 /**
  * What was sold, from rows that were posted: what each provider earned, what came in by machine, and what of it was paid
@@ -117,7 +118,8 @@ export class RevenueReading {
   /** Volume day by day (UTC); only days on which something was served. */
   async volume(range: Range): Promise<DayVolume[]> {
     const [from, to] = [new Date(range.from), new Date(range.to)];
-    const rows = await this.#database.sql<
+    const { sql } = this.#database;
+    const rows = await sql<
       {
         day: string;
         paid_requests: bigint;
@@ -135,32 +137,11 @@ export class RevenueReading {
     >`
       with active as materialized (
         select distinct consumer_id from usage where at >= ${from} and at < ${to}
-      ), events as (
-        select substr(leg.account, 10) as consumer_id, e.seq, null::timestamptz as at, 0::numeric as charge,
-          0::bigint as tokens, -leg.amount as moved
-        from entries e cross join unnest(e.accounts, e.amounts) as leg(account, amount)
-        where e.kind in ('grant', 'bonus', 'sla-credit') and leg.account like 'consumer:%'
-          and substr(leg.account, 10) in (select consumer_id from active)
-        union all
-        select u.consumer_id, e.seq, u.at, u.charge - coalesce(c.refund, 0),
-          coalesce(c.input_tokens, u.input_tokens) + coalesce(c.output_tokens, u.output_tokens),
-          u.charge - coalesce(c.refund, 0)
-        from usage u join active a on a.consumer_id = u.consumer_id join entries e on e.id = 'charge:' || u.id
-        left join corrections c on c.request_id = u.id
-        where u.charge > 0 and u.at < ${to}
-      ), running as (
-        -- Charges less given credit, so far. Where it is higher than it ever was, money paid in was spent.
-        select *, sum(moved) over (partition by consumer_id order by seq) as spent from events
-      ), peaks as (
-        select *, greatest(0, max(spent) over (partition by consumer_id order by seq)) as paid_so_far from running
-      ), parts as (
-        select at, charge, tokens,
-          paid_so_far - coalesce(lag(paid_so_far) over (partition by consumer_id order by seq), 0) as paid
-        from peaks
-      ), served as (
+      ), ${spentMoney(sql, { consumers: sql`(select consumer_id from active)`, until: range.to })},
+      served as (
         select at, paid, charge - paid as given, 0 as covered, tokens,
           case when charge > 0 then 'charged' else 'free' end as kind
-        from parts where at >= ${from} and at < ${to}
+        from spent where at >= ${from} and at < ${to} and not plan_fee
         union all
         select u.at, 0, 0, u.covered - coalesce(c.covered_refund, 0),
           case when u.charge > 0 then 0

@@ -33,7 +33,11 @@ export class ProbeBook {
           insert into probe_minutes (at, model_id, region, probes, failures)
           values (${new Date(at)}, ${modelId}, ${region}, ${probes}, ${failures})
           on conflict (at, model_id, region) do update set probes = probe_minutes.probes + excluded.probes,
-            failures = probe_minutes.failures + excluded.failures`;
+            failures = probe_minutes.failures + excluded.failures
+          -- What reports were made from stays as it was.
+          where not exists (
+            select from sla_reports where month = to_char(excluded.at at time zone 'UTC', 'YYYY-MM')
+          )`;
       } catch (error) {
         if (this.#waiting.size < MINUTES_MAX) this.#waiting.set(key, minute);
         throw error;

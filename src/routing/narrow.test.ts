@@ -45,6 +45,32 @@ describe('what preferences leave', () => {
     ],
   ])('%s', (_promise, wish, expected) => expect(left(wish)).toBe(expected));
 
+  test('a price limit is compared with what the caller pays in its tier, to the pico-dollar', () => {
+    const within = (maxPrice: Preferences['maxPrice'], priceFactor: number, asks: Price = price): boolean =>
+      'candidates' in
+      narrow(
+        [candidate('a', {})],
+        { ...NO_PREFERENCES, maxPrice },
+        { price: asks, priceFactor, parameters: [] },
+      );
+    const limit = { prompt: 50n, completion: 200n, request: undefined };
+    expect(within(limit, 10_000)).toBe(true);
+    // 50 × 1.0001 is rounded up to 51.
+    expect(within(limit, 10_001)).toBe(false);
+    expect(within({ ...limit, prompt: 51n, completion: 201n }, 10_001)).toBe(true);
+    expect(within({ ...limit, prompt: 51n }, 10_001)).toBe(false);
+    const image: Price = { id: 'price_2', unit: 'request', requestPico: 100n };
+    expect(within({ ...limit, request: 149n }, 15_000, image)).toBe(false);
+    expect(within({ ...limit, request: 150n }, 15_000, image)).toBe(true);
+    // Who asks less than the list may pass where the list does not.
+    const cheaper = narrow(
+      fleet,
+      { ...NO_PREFERENCES, maxPrice: limit },
+      { price, priceFactor: 20_000, parameters: [] },
+    );
+    expect('candidates' in cheaper && cheaper.candidates.map(({ id }) => id[0])).toEqual(['b']);
+  });
+
   test('parameters that every server knows need not be stated, others must', () => {
     expect(left({ requireParameters: true }, ['model', 'messages', 'temperature'])).toBe('abc');
     expect(left({ requireParameters: true }, ['messages', 'tools'])).toBe('a');

@@ -1,5 +1,6 @@
 import type { Preferences } from '#domain/preferences.ts';
 import type { Price } from '#domain/price.ts';
+import { tierPrice, WHOLE_PRICE } from '#domain/tier.ts';
 import type { Candidate } from './candidate.ts';
 
 /**
@@ -26,6 +27,8 @@ export type Narrowed = { readonly candidates: readonly Candidate[] } | { readonl
 export interface Asked {
   /** The model's price, where a candidate asks no other. */
   readonly price: Price;
+  /** What the caller's tier makes of a price; the whole one where it is left out. */
+  readonly priceFactor?: number | undefined;
   /** The names of the parameters that the request sets. */
   readonly parameters: readonly string[];
 }
@@ -102,15 +105,19 @@ function filterOf(filter: Filter, wish: Preferences, asked: Asked): Passes | und
       return ({ parameters }) => special.every((name) => parameters?.has(name) === true);
     }
     default:
-      return affordable(wish, asked.price);
+      return affordable(wish, asked);
   }
 }
 
-function affordable({ maxPrice }: Preferences, listed: Price): Passes | undefined {
+/** Compares with what the caller would pay, which its tier makes of what is asked. */
+function affordable(
+  { maxPrice }: Preferences,
+  { price: listed, priceFactor = WHOLE_PRICE }: Asked,
+): Passes | undefined {
   const { prompt, completion, request } = maxPrice;
   if (prompt === undefined && completion === undefined && request === undefined) return undefined;
   return ({ ask }) => {
-    const price = ask ?? listed;
+    const price = tierPrice(ask ?? listed, priceFactor);
     if (price.unit === 'request') return request === undefined || price.requestPico <= request;
     return (
       (prompt === undefined || price.inputPico <= prompt) &&

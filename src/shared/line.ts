@@ -13,6 +13,8 @@ import { SCRIPTS, type ScriptName } from './scripts.ts';
  * Nothing here waits for long. While the store is away every question fails at once, and `away` says so; each room then goes
  * on with what it has. A store that comes back may have forgotten everything: `restarted` tells so before anybody is given
  * anything new, and for a moment (`SETTLING_MS` from its start) nobody is, so that every gateway can say again what it holds.
+ * A store can forget without a restart as well (it was emptied, or keys were evicted): then its mark, the epoch, is another.
+ * Each beat looks for it, and so does each script that gives something; it counts like a restart.
  */
 export class Line {
   readonly instance: string;
@@ -28,7 +30,11 @@ export class Line {
   readonly #digests = new Map<ScriptName, string>();
   readonly #restarted = new Set<() => void>();
   #rounds: Rounds | undefined;
+  readonly #settlingMs: number;
   #life: string | undefined;
+  #epoch: string | undefined;
+  /** There was no line yet on which to say again what is held. */
+  #owes = false;
   #settledAtMs = 0;
   #members: ReadonlyMap<string, string> = new Map();
   #watchers = new Set<() => void>();
@@ -53,6 +59,7 @@ export class Line {
   private constructor(parts: LineParts) {
     this.instance = parts.instance;
     this.signMs = parts.signMs ?? SIGN_MS;
+    this.#settlingMs = parts.settlingMs ?? SETTLING_MS;
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#prefix = parts.prefix ?? 'cygnet:';
@@ -92,6 +99,11 @@ export class Line {
   /** Whether the last sign of life has run out: the others may take this process for dead. */
   get forgotten(): boolean {
     return this.#clock.nowMs() > this.#heardUntilMs;
+  }
+
+  /** The mark of the store as this process knows it: its memory since then is whole. */
+  get epoch(): string {
+    return this.#epoch ?? '';
   }
 
   /** When the store may give anybody something new: a moment after its own start. Monotonic. */
@@ -165,18 +177,36 @@ export class Line {
     const sentMs = this.#clock.nowMs();
     const answer = await this.run<string[]>(
       'beat',
-      ['members', 'about', `alive:${this.instance}`],
-      [this.instance, this.#about(), this.signMs],
+      ['members', 'about', `alive:${this.instance}`, 'epoch'],
+      [this.instance, this.#about(), this.signMs, `${this.instance}:${this.#clock.wallMs()}`],
     );
+    const forgot = this.#note(answer[0] as string, Number(answer[1]));
     const late = this.forgotten;
     this.#heardUntilMs = sentMs + this.signMs;
     const found = new Map<string, string>();
-    for (let i = 0; i + 1 < answer.length; i += 2) found.set(answer[i] as string, answer[i + 1] as string);
+    for (let i = 2; i + 1 < answer.length; i += 2) found.set(answer[i] as string, answer[i + 1] as string);
     const before = this.#members;
     this.#members = found;
     const same = before.size === found.size && [...found].every(([id, about]) => before.get(id) === about);
     if (!same) for (const run of this.#watchers) run();
-    if (late) for (const run of this.#restarted) run();
+    if (late || forgot) {
+      if (this.#ready) for (const run of this.#restarted) run();
+      else this.#owes = true;
+    }
+  }
+
+  /** Looks at the mark of the store; true when it has forgotten what this process told it. */
+  #note(epoch: string, storeMs: number): boolean {
+    if (epoch === this.#epoch) return false;
+    const known = this.#epoch !== undefined;
+    this.#epoch = epoch;
+    const ageMs = storeMs - Number(epoch.slice(epoch.lastIndexOf(' ') + 1));
+    const nowMs = this.#clock.nowMs();
+    this.#settledAtMs = Math.max(this.#settledAtMs, nowMs + Math.max(0, this.#settlingMs - ageMs));
+    if (!known) return false;
+    this.#log.warn('Redis has lost its keys without a restart; what this gateway holds is told to it again.');
+    this.tell('epoch', epoch);
+    return true;
   }
 
   /** Leaves: the others need not wait until the last sign of life has run out. */
@@ -207,6 +237,10 @@ export class Line {
         });
       await pause(this.#clock, 20);
     }
+    // Whoever notices first tells the others; who does not hear it, finds out with its next beat.
+    await this.hear('epoch', (epoch) => {
+      if (epoch !== this.#epoch && !this.away) this.beat().catch((error: unknown) => this.#complain(error));
+    });
     this.#rounds = new Rounds(this.#clock, {
       periodMs: this.signMs / 5,
       work: async () => {
@@ -223,10 +257,16 @@ export class Line {
     const upS = Number(/uptime_in_seconds:(\d+)/.exec(about)?.[1] ?? 0);
     await this.beat();
     this.#ready = true;
-    if (life !== this.#life) {
+    if (this.#owes) {
+      this.#owes = false;
+      for (const run of this.#restarted) run();
+    }
+    const anew = life !== this.#life;
+    if (anew) {
       const known = this.#life !== undefined;
       this.#life = life;
-      this.#settledAtMs = this.#clock.nowMs() + Math.max(0, SETTLING_MS - upS * 1_000);
+      const settledAtMs = this.#clock.nowMs() + Math.max(0, this.#settlingMs - upS * 1_000);
+      this.#settledAtMs = Math.max(this.#settledAtMs, settledAtMs);
       if (known) {
         this.#log.warn('Redis was started anew; what this gateway holds is told to it again.');
         for (const run of this.#restarted) run();
@@ -234,6 +274,17 @@ export class Line {
     }
     if (this.#complained) this.#log.info('Redis is back.');
     this.#complained = false;
+    if (anew) await this.#checkPolicy();
+  }
+
+  /** A store that drops keys when its memory is full forgets what gateways hold, one pot at a time. */
+  async #checkPolicy(): Promise<void> {
+    const policy = /maxmemory_policy:([\w-]+)/.exec(await this.#redis.info('memory'))?.[1];
+    if (policy !== undefined && policy !== 'noeviction')
+      this.#log.warn(
+        { policy },
+        'Redis may drop keys when its memory is full: set maxmemory-policy noeviction.',
+      );
   }
 
   #complain(error: unknown): void {
@@ -255,6 +306,8 @@ export interface LineParts {
   readonly log: Logger;
   readonly prefix?: string;
   readonly signMs?: number;
+  /** For how long a store that may have forgotten something gives nothing new, in ms. */
+  readonly settlingMs?: number;
   /** What the others are told of this process. */
   readonly about?: () => string;
 }
@@ -264,5 +317,5 @@ export const AWAY = 'shared-store-away';
 
 const SIGN_MS = 10_000;
 const OPEN_WITHIN_MS = 10_000;
-/** A store that has just started gives nothing new until everybody had time to come back to it. */
-const SETTLING_MS = 2_000;
+/** A store that has just started, or lost its keys, gives nothing new until everybody had time to come back to it: a beat and more. */
+const SETTLING_MS = 3_000;

@@ -171,6 +171,13 @@ export class Pots {
         if (granted === 'unopened') {
           share.opened = false;
           await this.#open(share);
+        } else if (granted === 'forgotten') {
+          // Everybody says again what it holds, this share with its next asking.
+          share.lease = share.reserved;
+          await this.#line.beat();
+          const settlesMs = this.#line.settledAtMs - this.#clock.nowMs();
+          if (settlesMs > 0) await pause(this.#clock, settlesMs);
+          if (!share.opened) await this.#open(share);
         } else if (granted !== 'short') serveFromLease(share, true);
         else {
           serveFromLease(share, false);
@@ -213,7 +220,7 @@ export class Pots {
   async #set(
     share: Share,
     { need, want, ahead, force = false }: { need: number; want: number; ahead: number; force?: boolean },
-  ): Promise<number | 'short' | 'unopened'> {
+  ): Promise<number | 'short' | 'unopened' | 'forgotten'> {
     const { pot } = share;
     const told = share.spent;
     share.untold = false;
@@ -221,7 +228,7 @@ export class Pots {
     try {
       answer = await this.#line.run(
         'share',
-        [`pot:${pot.name}`],
+        [`pot:${pot.name}`, 'epoch'],
         [
           this.#line.instance,
           told,
@@ -233,6 +240,7 @@ export class Pots {
           pot.keeps ? '' : this.#line.key('alive:'),
           force ? 1 : 0,
           Math.max(0, share.lease),
+          this.#line.epoch,
         ],
       );
     } catch (error) {
@@ -241,6 +249,7 @@ export class Pots {
     }
     const [granted, held, spent] = answer;
     if (granted === -2) return 'unopened';
+    if (granted === -3) return 'forgotten';
     share.othersHeld = held;
     share.othersSpent = spent;
     if (granted < 0) return 'short';

@@ -7,8 +7,12 @@
  */
 export const SCRIPTS = {
   /**
-   * KEYS: members (when each was heard last), what each says of itself, one's own sign of life. ARGV: instance, about,
-   * how long a sign of life lasts in ms. Answers everybody who is alive, as id, about, id, about …
+   * KEYS: members (when each was heard last), what each says of itself, one's own sign of life, the epoch. ARGV: instance,
+   * about, how long a sign of life lasts in ms, the name of a new epoch. Answers the epoch, the store's time in ms, and everybody
+   * who is alive, as id, about, id, about …
+   *
+   * The epoch is the mark that nothing was forgotten: it is made where there is none, with the time of its making, and never
+   * removed. Where it is another than before, the store has lost its keys without a restart.
    */
   beat: `
 local now = redis.call('TIME')
@@ -17,12 +21,13 @@ local ttl = tonumber(ARGV[3])
 redis.call('ZADD', KEYS[1], nowMs + ttl, ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('SET', KEYS[3], '1', 'PX', ttl)
+redis.call('SET', KEYS[4], ARGV[4] .. ' ' .. string.format('%.0f', nowMs), 'NX')
 local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', nowMs)
 for _, id in ipairs(gone) do
   redis.call('ZREM', KEYS[1], id)
   redis.call('HDEL', KEYS[2], id)
 end
-local found = {}
+local found = {redis.call('GET', KEYS[4]), string.format('%.0f', nowMs)}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   found[#found + 1] = id
   found[#found + 1] = redis.call('HGET', KEYS[2], id) or ''
@@ -37,13 +42,14 @@ redis.call('DEL', KEYS[3])
 return 1`,
 
   /**
-   * Sets a share of a pot. KEYS: the pot. ARGV: instance; spent by it; needed; wanted; ahead of that, at most half of what
+   * Sets a share of a pot. KEYS: the pot, the epoch. ARGV: instance; spent by it; needed; wanted; ahead of that, at most half of what
    * is left; the pot's size; how long it is kept, in ms; the prefix of signs of life, or nothing where the shares of the
-   * dead stay taken; 1 to set what is needed whatever others have; the share as it is now.
+   * dead stay taken; 1 to set what is needed whatever others have; the share as it is now; the epoch as it is known.
    * Answers {granted, held by others, spent by others}; -1 granted: there is not enough, and the share stays as it is; -2:
-   * nobody has opened this pot.
+   * nobody has opened this pot; -3: the store has forgotten what others hold since.
    */
   share: `
+if ARGV[9] ~= '1' and redis.call('GET', KEYS[2]) ~= ARGV[11] then return {-3, 0, 0} end
 local me = ARGV[1]
 local spent, need, want, ahead, size = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local alive = ARGV[8]

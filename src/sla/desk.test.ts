@@ -6,14 +6,16 @@ import type { UsageRecord } from '#domain/usage-record.ts';
 import { monthOf } from '#domain/window.ts';
 import { auditFunds } from '#funds/audit.ts';
 import { Collateral } from '#funds/collateral.ts';
+import { Deposits, receive } from '#funds/deposits.ts';
 import { Fault } from '#kit/fault.ts';
 import { silentLog } from '#kit/log.ts';
 import { audit } from '#ledger/audit.ts';
 import { writeEntries } from '#ledger/book.ts';
-import { planFeeEntry, slaCreditEntry } from '#ledger/funds-entries.ts';
+import { planFeeEntry, reversalEntry, slaCreditEntry } from '#ledger/funds-entries.ts';
 import { announce } from '#reliability/maintenance.ts';
 import { keepRefusals } from '#reliability/refusals.ts';
 import { STANDARD_SLA } from '#reliability/sla-terms.ts';
+import { dyingDatabase } from '#support/mortal.ts';
 import { makeConsumer, makeId, makeProvider, setPlan } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { Sales } from '#support/sales.ts';
@@ -59,9 +61,26 @@ async function pledge(providerId: string, dollars: string): Promise<void> {
   await room.confirmDollars(id, { reference: makeId('pay') });
 }
 
+const payIn = async (consumerId: string, dollars: string): Promise<void> => {
+  const deposits = new Deposits({ database: fresh.database, clock });
+  await deposits.confirm({
+    method: 'bank',
+    consumerId,
+    amount: parseUsd(dollars),
+    reference: makeId('pay'),
+  });
+};
+
+/** A consumer who paid money in. */
+async function funded(dollars: string): Promise<string> {
+  const { id } = await makeConsumer(fresh.database, 0n);
+  await payIn(id, dollars);
+  return id;
+}
+
 /** A consumer who paid `fee` on the 20th. */
 async function payer(fee: string): Promise<string> {
-  const { id } = await makeConsumer(fresh.database, parseUsd(fee));
+  const id = await funded(fee);
   await sales.sell({ consumerId: id, at: NOVEMBER + 20 * DAY, charge: parseUsd(fee) });
   return id;
 }
@@ -69,7 +88,7 @@ async function payer(fee: string): Promise<string> {
 /** A month of the Pro plan that was paid for. */
 async function paidPlan(consumerId: string, start: number): Promise<void> {
   const fee = parseUsd('6');
-  await sales.book(start).grant(consumerId, fee, makeId('grant'));
+  await payIn(consumerId, '6');
   await fresh.database.transaction(async (sql) => {
     await sql`
       insert into plan_periods (consumer_id, plan, starts_at, ends_at, fee)
@@ -217,7 +236,7 @@ describe('a month by hand', () => {
   });
 
   test('what was given back of a charge is no part of the fee, and a plan is', async () => {
-    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('100'));
+    const consumer = await funded('100');
     const [sold] = await sales.sell({ consumerId: consumer, at: NOVEMBER + DAY, charge: parseUsd('100') });
     assert(sold);
     await sales.correct(sold, { at: NOVEMBER + 2 * DAY, refund: parseUsd('20') });
@@ -228,7 +247,7 @@ describe('a month by hand', () => {
   });
 
   test('a bonus and an earlier credit are spent first, and are no part of the fee', async () => {
-    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('100'));
+    const consumer = await funded('100');
     await fresh.database.transaction((sql) =>
       writeEntries(sql, [
         slaCreditEntry({
@@ -254,6 +273,73 @@ describe('a month by hand', () => {
       insert into sla_reports (id, consumer_id, month, made_at, terms, inputs_digest, fee, credit, from_stakes, body)
       values ('sla_before', ${consumer}, '2026-10', now(), 'standard-1', ${'0'.repeat(64)}, ${parseUsd('80')},
         ${parseUsd('20')}, 0, '{}')`;
+  });
+
+  test('free credit earns no credit: it is spent first, on requests and plans alike, to the last pico-dollar', async () => {
+    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('10') + 1n);
+    const sell = (day: number, charge: Pico) =>
+      sales.sell({ consumerId: consumer, at: NOVEMBER + day * DAY, charge });
+    const feeNow = async () => (await deskOf().rehearse(MONTH))[0]?.fee_usd;
+    await unserved(consumer, 0, 44);
+    await sell(1, parseUsd('6'));
+    expect(await feeNow()).toBe('0.00');
+    // Of the plan's $6, $4.000000000001 are left of what was given.
+    await paidPlan(consumer, NOVEMBER + 2 * DAY);
+    expect(await feeNow()).toBe('1.999999999999');
+    // What is given after paid money was spent pays for what comes after it, and takes nothing back.
+    await sales.book(NOVEMBER).grant(consumer, 5n, makeId('grant'));
+    await payIn(consumer, '1');
+    expect(await feeNow()).toBe('1.999999999999');
+    await sell(3, 7n);
+    expect(await feeNow()).toBe('2.000000000001');
+    const [report] = await deskOf().rehearse(MONTH);
+    // A twentieth, rounded down: to the market's side.
+    expect(report).toMatchObject({ basis_points: 500, credit_usd: '0.10' });
+  });
+
+  test('whoever buys from itself with free credit gets no credit for its own failures', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    const { id: consumer } = await makeConsumer(fresh.database, parseUsd('100'));
+    await sales.sell({
+      consumerId: consumer,
+      providerId: provider,
+      at: NOVEMBER + DAY,
+      charge: parseUsd('100'),
+    });
+    await failing(consumer, { minutes: 500 }, { providerId: provider });
+    const { reports } = await deskOf().run(MONTH);
+    expect(reports[0]).toMatchObject({ basis_points: 2_500, fee_usd: '0.00', credit_usd: '0.00' });
+    expect(await credits(consumer)).toEqual([]);
+  });
+
+  test('card money that went back and is owed was not paid', async () => {
+    const consumer = await funded('50');
+    const { database } = fresh;
+    const reversed = { id: 'refund:pi_1:30', at: NOVEMBER + DAY, consumerId: consumer };
+    await database.sql`
+      insert into card_checkouts (id, consumer_id, cents, session_id, created_at)
+      values ('chk_1', ${consumer}, 3000, 'cs_1', now())`;
+    await database.transaction(async (sql) => {
+      const payment = { id: 'card:pi_1', units: parseUsd('30'), value: parseUsd('30'), bonus: 0n };
+      await receive(sql, NOVEMBER, {
+        ...payment,
+        method: 'card',
+        consumerId: consumer,
+        asset: 'USD',
+        state: 'booked',
+        source: 'cs_1',
+        receivedAt: NOVEMBER,
+      });
+    });
+    await sales.sell({ consumerId: consumer, at: NOVEMBER + DAY, charge: parseUsd('75') });
+    await database.transaction(async (sql) => {
+      await sql`
+        insert into card_reversals (id, deposit_id, consumer_id, amount, taken, at)
+        values (${reversed.id}, 'card:pi_1', ${consumer}, ${parseUsd('30')}, ${parseUsd('5')}, ${new Date(reversed.at)})`;
+      await writeEntries(sql, [reversalEntry({ ...reversed, amount: parseUsd('30'), taken: parseUsd('5') })]);
+    });
+    await unserved(consumer, 0, 44);
+    expect((await deskOf().rehearse(MONTH))[0]).toMatchObject({ fee_usd: '50.00' });
   });
 
   test('what failed at the machines of its own user counts neither way', async () => {
@@ -410,35 +496,6 @@ describe('what does not count', () => {
 });
 
 describe('once', () => {
-  /** A database that loses its connection after so many statements of transactions. */
-  function dying(database: Database, after: number): { database: Database; statements: () => number } {
-    let count = 0;
-    return {
-      statements: () => count,
-      database: {
-        ...database,
-        sql: database.sql,
-        transaction: (work) =>
-          database.transaction(async (sql) => {
-            const counted = new Proxy(sql, {
-              apply: (target, self, args: unknown[]) => {
-                if (Array.isArray(args[0]) && 'raw' in args[0]) {
-                  if (count === after) throw new Error('died here');
-                  count += 1;
-                }
-                return Reflect.apply<unknown, unknown[], unknown>(
-                  target as unknown as () => unknown,
-                  self,
-                  args,
-                );
-              },
-            });
-            return await work(counted);
-          }),
-      },
-    };
-  }
-
   test('a run that dies after any statement leaves nothing or everything, and the next one ends it', async () => {
     const { id: provider } = await makeProvider(fresh.database);
     await pledge(provider, '1000');
@@ -446,9 +503,11 @@ describe('once', () => {
     await failing(consumer, { minutes: 87 }, { providerId: provider });
     let died = 0;
     for (let after = 0; ; after++) {
-      const { database } = dying(fresh.database, after);
-      const { failed } = await deskOf(database).run(MONTH);
-      if (failed.length === 0) break;
+      const database = { ...dyingDatabase(fresh.database, after), sql: fresh.database.sql };
+      const outcome = await deskOf(database)
+        .run(MONTH)
+        .catch(() => undefined);
+      if (outcome?.failed.length === 0) break;
       died += 1;
       expect(await credits(consumer)).toEqual([]);
       expect(await balance(`collateral:${provider}`)).toBe(parseUsd('1000'));
@@ -496,8 +555,42 @@ describe('once', () => {
     );
     expect(again?.same).toBe(true);
     expect(await desk.report(consumer, MONTH)).toMatchObject({ state: 'final', credit_usd: '30.00' });
+    // What arrives later is told, and is none of the report's rows; a row of before that is there no more is seen.
     await unserved(consumer, 500, 1);
+    expect(await desk.recompute(consumer, MONTH)).toMatchObject({ same: true, late: 1 });
+    const { sql } = fresh.database;
+    await sql`alter table consumer_refusals disable trigger all`;
+    await sql`delete from consumer_refusals where at = ${new Date(NOVEMBER)}`;
     expect(await desk.recompute(consumer, MONTH)).toMatchObject({ same: false });
+  });
+
+  test('what a gateway that was away hands in late changes no report, and its money counts in the next one', async () => {
+    const consumer = await funded('1000');
+    const [first] = await sales.sell({ consumerId: consumer, at: NOVEMBER + DAY, charge: parseUsd('600') });
+    assert(first);
+    await unserved(consumer, 0, 44);
+    const desk = deskOf();
+    await desk.run(MONTH);
+    const same = { same: true, kept: { credit_usd: '30.00' } };
+    // Late: a charge, minutes that failed, what is given back of a charge that was reported, and credit.
+    await sales.sell({ consumerId: consumer, at: NOVEMBER + 2 * DAY, charge: parseUsd('100') });
+    await failing(consumer, { from: 2_000, minutes: 100 });
+    await sales.correct(first, { at: NOVEMBER + DAY, refund: parseUsd('20') });
+    await sales.book(NOVEMBER).grant(consumer, parseUsd('1'), makeId('grant'));
+    expect(await desk.recompute(consumer, MONTH)).toMatchObject({ ...same, late: 201 });
+
+    // December: $200 of its own, of which the credit of $30 and the grant of $1 pay a part, $100 late, less $20 given back.
+    await sales.sell({ consumerId: consumer, at: DECEMBER + DAY, charge: parseUsd('200') });
+    clock = new VirtualClock(Date.UTC(2027, 0, 3));
+    const december = (await deskOf().run(MONTH + 1)).reports[0];
+    expect(december).toMatchObject({ fee_usd: '249.00', unavailable_minutes: 0 });
+    await sales.sell({ consumerId: consumer, at: NOVEMBER + 3 * DAY, charge: parseUsd('10') });
+    expect(await deskOf().recompute(consumer, MONTH + 1)).toMatchObject({ same: true, late: 0 });
+    expect(await deskOf().recompute(consumer, MONTH)).toMatchObject({ ...same, late: 202 });
+    // And once only: January has what came since.
+    await sales.sell({ consumerId: consumer, at: Date.UTC(2027, 0, 5), charge: parseUsd('1') });
+    clock = new VirtualClock(Date.UTC(2027, 1, 3));
+    expect((await deskOf().run(MONTH + 2)).reports[0]).toMatchObject({ fee_usd: '11.00' });
   });
 
   test('a month is closed by itself two days after its end, by hand a quarter of an hour after, never before', async () => {

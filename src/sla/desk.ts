@@ -23,7 +23,7 @@ import {
   exclusionsFor,
   withdrawExclusion,
 } from './exclusions.ts';
-import { digestOf, factsOf, type MonthFacts, type Span } from './facts.ts';
+import { arrivedLate, type Cut, digestOf, factsOf, type MonthFacts, type Span } from './facts.ts';
 import { reportBody, type StakePart } from './report.ts';
 import { providerShares } from './who-pays.ts';
 import { type DataMinute, windowData } from './window-data.ts';
@@ -113,10 +113,11 @@ export class SlaDesk {
     const reports: SlaReportBody[] = [];
     const failed: { consumerId: string; error: unknown }[] = [];
     let made = 0;
+    const cut = await this.#cut();
     for await (const consumer of this.#consumersOf(month)) {
       const { id: consumerId } = consumer;
       try {
-        const closed = await this.#database.transaction((sql) => this.#close(sql, consumer, month));
+        const closed = await this.#database.transaction((sql) => this.#close(sql, { consumer, month, cut }));
         if (closed.made) made += 1;
         reports.push(closed.body);
       } catch (error) {
@@ -208,23 +209,39 @@ export class SlaDesk {
     return { known: made === undefined, dollars: back?.dollars ?? 0n };
   }
 
-  /** Computes a report that was made again, from the rows that it was made from. */
+  /** Computes a report that was made again, from the rows that it was made from. `late`: requests that arrived since. */
   async recompute(
     consumerId: string,
     month: number,
-  ): Promise<{ same: boolean; kept: SlaReportBody; now: SlaReportBody } | undefined> {
-    const [row] = await this.#database.sql<{ body: string; made_at: Date }[]>`
-      select body, made_at from sla_reports where consumer_id = ${consumerId} and month = ${monthName(month)}`;
+  ): Promise<{ same: boolean; late: number; kept: SlaReportBody; now: SlaReportBody } | undefined> {
+    const { sql } = this.#database;
+    const [row] = await sql<
+      {
+        body: string;
+        made_at: Date;
+        entries: bigint | null;
+        arrivals: bigint | null;
+        before: bigint | null;
+      }[]
+    >`
+      select body, made_at, entries_cut as entries, arrivals_cut as arrivals, entries_before as before from sla_reports where consumer_id = ${consumerId} and month = ${monthName(month)}`;
     if (!row) return undefined;
     const kept = bodyOf(row.body);
+    const { entries, arrivals, before } = row;
+    const cut =
+      entries === null || arrivals === null ? undefined : { entries, arrivals, before: before ?? undefined };
     const agreed = {
       tier: kept.tier as TierName,
       terms: termsOf(kept),
       notAgreed: kept.not_agreed.map(inMinutes),
     };
-    const now = await this.#estimate({ id: consumerId, ...agreed }, month, row.made_at.getTime());
+    const now = await this.#estimate({ id: consumerId, ...agreed }, month, {
+      asOfMs: row.made_at.getTime(),
+      cut,
+    });
     const same = kept.inputs_digest === now.inputs_digest && kept.credit_usd === now.credit_usd;
-    return { same, kept, now };
+    const span = { from: monthStart(month), until: monthStart(month + 1) };
+    return { same, late: cut ? await arrivedLate(sql, consumerId, span, cut) : 0, kept, now };
   }
 
   /** A consumer's own minutes of a window; undefined where they are too many (`window-data.ts`). */
@@ -348,11 +365,23 @@ export class SlaDesk {
     }
   }
 
+  /** Notes what is there, when all of it is committed: writers wait for a moment. */
+  async #cut(): Promise<Omit<Cut, 'before'>> {
+    return await this.#database.transaction(async (sql) => {
+      await sql`set local lock_timeout = '2s'`;
+      await sql`lock table usage, consumer_refusals, probe_minutes, entries in share mode`;
+      const [row] = await sql<{ entries: bigint; arrivals: bigint }[]>`
+        select coalesce((select seq from entries order by seq desc limit 1), 0)::bigint as entries,
+          last_value as arrivals from arrivals`;
+      return row ?? { entries: 0n, arrivals: 0n };
+    });
+  }
+
   async #close(
     sql: Sql,
-    consumer: AgreedWith,
-    month: number,
+    report: { consumer: AgreedWith; month: number; cut: Omit<Cut, 'before'> },
   ): Promise<{ made: boolean; body: SlaReportBody }> {
+    const { consumer, month } = report;
     const { id: consumerId, tier, terms } = consumer;
     const name = monthName(month);
     await sql`select pg_advisory_xact_lock(hashtextextended(${`${LOCK} ${consumerId}`}, 0))`;
@@ -362,7 +391,11 @@ export class SlaDesk {
 
     const at = this.#clock.wallMs();
     const span = { from: monthStart(month), until: monthStart(month + 1) };
-    const computed = await compute(sql, consumer, span, at);
+    const [last] = await sql<{ before: bigint | null }[]>`
+      select max(entries_cut)::bigint as before from sla_reports
+      where consumer_id = ${consumerId} and entries_cut <= ${report.cut.entries}`;
+    const cut = { ...report.cut, before: last?.before ?? undefined };
+    const computed = await compute(sql, consumer, span, { asOfMs: at, cut });
     const id = this.#makeId('sla');
     const stakes: StakePart[] = [];
     const entries: Entry[] = [];
@@ -395,10 +428,11 @@ export class SlaDesk {
     });
     await sql`
       insert into sla_reports (
-        id, consumer_id, month, made_at, terms, inputs_digest, fee, credit, from_stakes, body
+        id, consumer_id, month, made_at, terms, inputs_digest, fee, credit, from_stakes, body,
+        entries_cut, arrivals_cut, entries_before
       ) values (
         ${id}, ${consumerId}, ${name}, ${new Date(at)}, ${terms.name}, ${computed.digest}, ${fee}, ${credit},
-        ${fromStakes}, ${JSON.stringify(body)}
+        ${fromStakes}, ${JSON.stringify(body)}, ${cut.entries}, ${cut.arrivals}, ${cut.before ?? null}
       )`;
     for (const { finding, providerId, minutes, share, taken } of stakes) {
       await sql`
@@ -417,13 +451,14 @@ export class SlaDesk {
   async #estimate(
     consumer: AgreedWith,
     month: number,
-    asOfMs = this.#clock.wallMs(),
+    stand: { asOfMs: number; cut: Cut | undefined } = { asOfMs: this.#clock.wallMs(), cut: undefined },
   ): Promise<SlaReportBody> {
+    const { asOfMs } = stand;
     const from = monthStart(month);
     const minute = Math.floor(asOfMs / 60_000) * 60_000;
     const until = Math.max(from + 60_000, Math.min(monthStart(month + 1), minute));
     const span = { from, until };
-    const computed = await compute(this.#database.sql, consumer, span, asOfMs);
+    const computed = await compute(this.#database.sql, consumer, span, stand);
     return reportBody({
       id: null,
       consumerId: consumer.id,
@@ -455,9 +490,10 @@ async function compute(
   sql: Sql,
   { id, terms, notAgreed: all }: AgreedWith,
   span: Span,
-  asOfMs: number,
+  stand: { asOfMs: number; cut: Cut | undefined },
 ): Promise<Computed> {
-  const facts = await factsOf(sql, id, span, asOfMs);
+  const { asOfMs } = stand;
+  const facts = await factsOf(sql, id, span, stand);
   const exclusions = await exclusionsFor(sql, id, span, asOfMs);
   const { minutes, hours, fee, provenBy } = facts;
   const [from, until] = [span.from / 60_000, span.until / 60_000];

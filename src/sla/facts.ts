@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Sql } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
+import { monthStart, parseMonth } from '#domain/window.ts';
+import { consumerAccount, RECEIVABLE } from '#ledger/chart.ts';
+import { spentMoney } from '#ledger/spent-money.ts';
 import type { ExclusionKind, SlaHour, SlaMinute } from '#reliability/credits.ts';
 import { gapsIn, type MarketGap } from '#reliability/market-life.ts';
 import { ERRORS, type ErrorCode } from '#wire/errors.ts';
@@ -16,7 +19,7 @@ export interface MonthFacts {
   readonly hours: readonly SlaHour[];
   /** Requests that count neither way, by the reason. */
   readonly setAside: readonly SetAside[];
-  /** What was charged less what was given back, and fees of plans. */
+  /** Of what was charged, less what was given back, and of fees of plans: what was paid in. */
   readonly fee: Pico;
   /** Gaps in which the whole market was down. */
   readonly gaps: readonly MarketGap[];
@@ -34,6 +37,19 @@ export interface SetAside {
 export interface Span {
   readonly from: number;
   readonly until: number;
+}
+
+/**
+ * What was there when a report was made. What arrives afterwards, out of the journal of a gateway that was away for example, is
+ * none of its rows: its money counts in the account's next report, with what was given back late; its minutes are closed.
+ */
+export interface Cut {
+  /** The last entry of the ledger. */
+  readonly entries: bigint;
+  /** The last row of how the market served. */
+  readonly arrivals: bigint;
+  /** The newest `entries` of the account's reports before; undefined where there is none. */
+  readonly before: bigint | undefined;
 }
 
 /** Codes of failures that count against the market. */
@@ -64,8 +80,9 @@ export async function factsOf(
   sql: Sql,
   consumerId: string,
   { from, until }: Span,
-  asOfMs: number,
+  { asOfMs, cut }: { asOfMs: number; cut: Cut | undefined },
 ): Promise<MonthFacts> {
+  const seen = cut ? sql`and (arrival is null or arrival <= ${cut.arrivals})` : sql``;
   const [since, to, servedSince] = [new Date(from), new Date(until), new Date(from - SERVED_BEFORE_MS)];
   const minutes = await sql<
     { minute: number; requests: number; failures: number; proven: number; first: string; last: string }[]
@@ -74,7 +91,7 @@ export async function factsOf(
     -- What was never served to it, it can ask for at will: such a refusal proves no outage.
     served as (
       select distinct model_id from usage
-      where consumer_id = ${consumerId} and at >= ${servedSince} and at < ${to} and error_code is null
+      where consumer_id = ${consumerId} and at >= ${servedSince} and at < ${to} and error_code is null ${seen}
     ),
     asked as (
       select date_trunc('minute', at, 'UTC') as at, 1::bigint as requests,
@@ -83,11 +100,11 @@ export async function factsOf(
           and (attempts = 1 or outcome = 'broken') then provider_id end as proven
       from usage where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
         and (error_code is null or error_code = any(${OUR_FAULTS as string[]}::text[]))
-        and (provider_id is null or provider_id not in (select provider_id from own))
+        and (provider_id is null or provider_id not in (select provider_id from own)) ${seen}
       union all
       select at, requests, requests, null from consumer_refusals
       where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and code = any(${OUR_FAULTS as string[]}::text[])
-        and model_id in (select model_id from served)
+        and model_id in (select model_id from served) ${seen}
     )
     select (extract(epoch from at) / 60)::float8 as minute, sum(requests)::float8 as requests,
       sum(failures)::float8 as failures, count(proven)::float8 as proven, min(proven) as first, max(proven) as last
@@ -95,18 +112,18 @@ export async function factsOf(
   const probes = await sql<{ minute: number; probes: number; failures: number }[]>`
     with used as (
       select distinct model_id from usage
-      where consumer_id = ${consumerId} and at >= ${servedSince} and at < ${to} and error_code is null
+      where consumer_id = ${consumerId} and at >= ${servedSince} and at < ${to} and error_code is null ${seen}
     )
     select (extract(epoch from at) / 60)::float8 as minute, sum(probes)::float8 as probes,
       sum(failures)::float8 as failures
     from probe_minutes where region = '' and at >= ${since} and at < ${to}
-      and model_id in (select model_id from used)
+      and model_id in (select model_id from used) ${seen}
     group by at order by at`;
   const hours = await sql<{ hour: number; requests: number; p95: number }[]>`
     select floor(extract(epoch from at) / 3600)::float8 as hour, count(*)::float8 as requests,
       percentile_disc(0.95) within group (order by ttft_ms)::float8 as p95
     from usage where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
-      and ttft_ms is not null and (error_code is null or error_code = any(${OUR_FAULTS as string[]}::text[]))
+      ${seen} and ttft_ms is not null and (error_code is null or error_code = any(${OUR_FAULTS as string[]}::text[]))
       and not exists (
         select from users own where own.consumer_id = ${consumerId} and own.provider_id = usage.provider_id
       )
@@ -115,19 +132,20 @@ export async function factsOf(
     select code, sum(requests)::float8 as requests from (
       select error_code as code, 1::bigint as requests from usage
       where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
-        and error_code is not null and error_code <> all(${OUR_FAULTS as string[]}::text[])
+        ${seen} and error_code is not null and error_code <> all(${OUR_FAULTS as string[]}::text[])
         and not exists (
           select from users own where own.consumer_id = ${consumerId} and own.provider_id = usage.provider_id
         )
       union all
       select ${OWN_PROVIDER}, 1 from usage join users own
         on own.consumer_id = usage.consumer_id and own.provider_id = usage.provider_id
-      where usage.consumer_id = ${consumerId} and at >= ${since} and at < ${to}
+      where usage.consumer_id = ${consumerId} and at >= ${since} and at < ${to} ${seen}
       union all
       select code, requests from consumer_refusals
       where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and code <> all(${OUR_FAULTS as string[]}::text[])
+        ${seen}
     ) as rows group by code order by code collate "C"`;
-  const fee = await feeOf(sql, consumerId, { from, until }, asOfMs);
+  const fee = await feeOf(sql, consumerId, { from, until }, cut);
   const gaps = await gapsSeenBy(sql, consumerId, { from, until }, asOfMs);
   return {
     gaps,
@@ -148,37 +166,73 @@ export async function factsOf(
 }
 
 /**
- * What a consumer paid for a month: charges less what was given back, and fees of plans that began in it. Bonuses of deposits
- * and earlier credits are spent first and were not paid: with a credit on them, whoever serves itself could gain.
+ * What a consumer paid for a month: of its charges, less what was given back, and of fees of plans that began in it, what was
+ * paid in (`spentMoney`); less what the account owes for card money that went back, for that was not paid either. With a
+ * credit on money that was given, whoever serves itself could gain.
  */
-async function feeOf(sql: Sql, consumerId: string, { from, until }: Span, asOfMs: number): Promise<Pico> {
-  const [since, to] = [new Date(from), new Date(until)];
-  const [row] = await sql<{ fee: Pico }[]>`
-    with events as (
-      select e.seq, null::timestamptz as at, -leg.amount as moved
-      from entries e cross join unnest(e.accounts, e.amounts) as leg(account, amount)
-      where e.kind in ('bonus', 'sla-credit') and e.at < ${to}
-        and e.accounts @> array[${`consumer:${consumerId}`}]::text[] and leg.account = ${`consumer:${consumerId}`}
+async function feeOf(sql: Sql, consumerId: string, span: Span, cut: Cut | undefined): Promise<Pico> {
+  const at = cut?.entries;
+  let paid = await paidIn(sql, consumerId, [span], at);
+  if (cut?.before !== undefined) {
+    const reported = await sql<{ month: string }[]>`
+      select month from sla_reports where consumer_id = ${consumerId} and entries_cut <= ${cut.before}`;
+    const spans = reported.flatMap(({ month }) => {
+      const number = parseMonth(month);
+      return number === undefined ? [] : [{ from: monthStart(number), until: monthStart(number + 1) }];
+    });
+    // What came to the months of earlier reports since: charges that were handed in late, less what was given back late.
+    paid += (await paidIn(sql, consumerId, spans, at)) - (await paidIn(sql, consumerId, spans, cut.before));
+  }
+  const left = paid - (await owedBy(sql, consumerId, at));
+  return left > 0n ? left : 0n;
+}
+
+async function paidIn(
+  sql: Sql,
+  consumerId: string,
+  spans: readonly Span[],
+  cut: bigint | undefined,
+): Promise<Pico> {
+  const until = Math.max(0, ...spans.map((each) => each.until));
+  const from = spans.map((each) => new Date(each.from).toISOString());
+  const to = spans.map((each) => new Date(each.until).toISOString());
+  const [row] = await sql<{ paid: Pico }[]>`
+    with ${spentMoney(sql, { consumers: consumerId, until, cut })}
+    select coalesce(sum(paid), 0)::numeric as paid
+    from spent join unnest(${from}::text[], ${to}::text[]) as span(since, before)
+      on at >= since::timestamptz and at < before::timestamptz`;
+  return row?.paid ?? 0n;
+}
+
+/** What an account owes for card money that went back. */
+async function owedBy(sql: Sql, consumerId: string, cut: bigint | undefined): Promise<Pico> {
+  const there = cut === undefined ? sql`` : sql`and e.seq <= ${cut}`;
+  const [row] = await sql<{ owed: Pico }[]>`
+    with about as (
+      select e.* from card_reversals r join entries e on e.id in ('reversal:' || r.id, 'reinstatement:' || r.id)
+      where r.consumer_id = ${consumerId} ${there}
       union all
-      select e.seq, u.at, u.charge - coalesce(c.refund, 0)
-      from usage u join entries e on e.id = 'charge:' || u.id
-      left join corrections c on c.request_id = u.id and c.at <= ${new Date(asOfMs)}
-      where u.consumer_id = ${consumerId} and u.charge > 0 and u.at < ${to}
-    ), running as (
-      -- Charges less what was given, so far. Where it is higher than it ever was, money that was paid in was spent.
-      select seq, at, sum(moved) over (order by seq) as spent from events
-    ), peaks as (
-      select seq, at, greatest(0, max(spent) over (order by seq)) as paid_so_far from running
-    ), parts as (
-      select at, paid_so_far - coalesce(lag(paid_so_far) over (order by seq), 0) as paid from peaks
+      select e.* from entries e
+      where exists (select from card_reversals where consumer_id = ${consumerId})
+        and e.kind = 'collection' and e.accounts @> array[${consumerAccount(consumerId)}]::text[] ${there}
     )
+    select coalesce(-sum(leg.amount), 0)::numeric as owed
+    from about cross join unnest(about.accounts, about.amounts) as leg(account, amount)
+    where leg.account = ${RECEIVABLE}`;
+  return row?.owed ?? 0n;
+}
+
+/** How many requests of a span arrived after a report of it was made. */
+export async function arrivedLate(sql: Sql, consumerId: string, span: Span, cut: Cut): Promise<number> {
+  const [since, to] = [new Date(span.from), new Date(span.until)];
+  const [row] = await sql<{ late: number }[]>`
     select (
-      coalesce((select sum(paid) from parts where at >= ${since}), 0) + coalesce((
-        select sum(fee) from plan_periods
-        where consumer_id = ${consumerId} and starts_at >= ${since} and starts_at < ${to}
-      ), 0)
-    )::numeric as fee`;
-  return row?.fee ?? 0n;
+      (select count(*) from usage
+        where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and arrival > ${cut.arrivals})
+      + (select coalesce(sum(requests), 0) from consumer_refusals
+        where consumer_id = ${consumerId} and at >= ${since} and at < ${to} and arrival > ${cut.arrivals})
+    )::float8 as late`;
+  return row?.late ?? 0;
 }
 
 /** Gaps within the span; what was before the account was opened was nobody's trouble. */

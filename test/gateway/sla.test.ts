@@ -62,7 +62,7 @@ beforeAll(async () => {
   await database.sql`update users set is_operator = true where consumer_id = ${boss.consumerId}`;
   const sales = new Sales(database);
   for (const { consumerId } of [ann, bob]) {
-    await sales.book(begin).grant(consumerId, parseUsd('100'), consumerId);
+    await sales.book(begin).deposit(consumerId, parseUsd('100'), consumerId);
     await sales.sell({ consumerId, at: begin + 10 * DAY, charge: parseUsd('100') });
   }
   const failed = {

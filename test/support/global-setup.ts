@@ -43,7 +43,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await admin.sql`create database base`;
     await admin.close();
     const base = openDatabase({ url: server.urlOf('base'), maxConnections: 1, log: silentLog });
-    await migrate(base);
+    await migrate(base, { url: server.urlOf('base') });
     await base.close();
     return server;
   };

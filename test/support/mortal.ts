@@ -1,3 +1,5 @@
+import type { Database, Sql } from '#db/database.ts';
+
 /** Thrown in the place of a crash. What was under way is dropped, and a new process begins. */
 export class Crash extends Error {}
 
@@ -25,4 +27,24 @@ export function mortal<T extends object>(object: T, crashing: Crashing): T {
       };
     },
   });
+}
+
+/** A database whose process dies when it has asked `after` statements, in a transaction or outside one. */
+export function dyingDatabase(database: Database, after: number): Database {
+  let asked = 0;
+  const counted = (sql: Sql): Sql =>
+    new Proxy(sql as object as () => unknown, {
+      apply(target, self, args: unknown[]) {
+        if (Array.isArray(args[0]) && 'raw' in args[0]) {
+          if (asked === after) throw new Crash('died here');
+          asked += 1;
+        }
+        return Reflect.apply<unknown, unknown[], unknown>(target, self, args);
+      },
+    }) as object as Sql;
+  return {
+    ...database,
+    sql: counted(database.sql),
+    transaction: (work) => database.transaction((sql) => work(counted(sql))),
+  };
 }

@@ -33,7 +33,7 @@ export class StallingPostgres {
     await admin.close();
     const postgres = new StallingPostgres(server, folder);
     const market = openDatabase({ url: postgres.url, maxConnections: 1, log: silentLog });
-    await migrate(market);
+    await migrate(market, { url: postgres.url });
     await market.close();
     return postgres;
   }

@@ -115,9 +115,14 @@ begin
   where conname = 'entries_kind_check' and conrelid = 'entries'::regclass;
   alter table entries drop constraint entries_kind_check;
   execute 'alter table entries add constraint entries_kind_check '
-    || replace(rule, 'ARRAY[', 'ARRAY[''sla-credit''::text, ');
+    || replace(rule, 'ARRAY[', 'ARRAY[''sla-credit''::text, ') || ' not valid';
 end $$;
 
--- Credit of the market's, which is spent first: service level credits are of it.
-drop index entries_given;
-create index entries_given on entries (seq) where kind in ('grant', 'bonus', 'sla-credit');
+-- Step: the entries are read through while they may be written.
+alter table entries validate constraint entries_kind_check;
+
+-- Step, outside a transaction. Credit of the market's, which is spent first: service level credits are of it.
+drop index concurrently if exists entries_given;
+create index concurrently entries_given on entries (seq) where kind in ('grant', 'bonus', 'sla-credit');
+
+-- Step: the end.

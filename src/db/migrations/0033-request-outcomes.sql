@@ -26,4 +26,8 @@ create table request_outcomes (
 ) partition by range (at);
 
 -- What a tier makes of the price belongs to the money, so it is on the row that is kept.
-alter table usage add column price_factor integer not null default 10000 check (price_factor >= 10000);
+alter table usage add column price_factor integer not null default 10000;
+alter table usage add constraint usage_price_factor_check check (price_factor >= 10000) not valid;
+
+-- Step: the requests are read through while they may be written.
+alter table usage validate constraint usage_price_factor_check;

@@ -20,7 +20,7 @@ export async function openDatabases(): Promise<Databases> {
   const admin = openDatabase({ url: server.url, maxConnections: 1, log: silentLog, deadlineMs: 60_000 });
   await admin.sql`create database base`;
   const base = openDatabase({ url: server.urlOf('base'), maxConnections: 1, log: silentLog });
-  await migrate(base);
+  await migrate(base, { url: server.urlOf('base') });
   await base.close();
   return {
     async fresh(name) {
