@@ -23,7 +23,7 @@ import type { Answer } from '#hub/link.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
-import { type Logger, writeInfo } from '#kit/log.ts';
+import type { Logger } from '#kit/log.ts';
 import { RecordInDoubt, type UsageJournal } from '#ledger/ports.ts';
 import type { ModelPosture } from '#reliability/posture.ts';
 import type { Candidate } from '#routing/candidate.ts';
@@ -150,8 +150,6 @@ export interface Caller {
 
 const NOBODY_TRIED: ReadonlySet<string> = new Set();
 const DONE = Buffer.from('data: [DONE]\n\n');
-/** What the log shows of a key. */
-const SEALED = '[sealed]';
 const SMALLEST_DEFAULT_OUTPUT = 16;
 /**
  * How far an answer may go beyond its tokens: a token may take two events (reasoning and text, a call and its name), and
@@ -980,12 +978,11 @@ class PaidJob<A extends Ask> {
   }
 
   #logServed(record: UsageRecord): void {
-    writeInfo(
-      this.#rooms.log,
+    this.#rooms.log.info(
       {
         request: record.id,
         consumer: record.consumerId,
-        key: SEALED,
+        key: record.keyId,
         model: record.modelId,
         provider: record.providerId,
         outcome: record.outcome,

@@ -18,27 +18,6 @@ export function openLog(options: { level: string; destination?: DestinationStrea
   return options.destination ? pino(settings, options.destination) : pino(settings);
 }
 
-/**
- * Writes a line at `info` whose fields the caller names and vouches for: nothing of them is redacted, and none may be sealed.
- * For the one line that every request leaves: going through the general way costs as much as writing its usage record.
- */
-export function writeInfo(log: Logger, fields: object, sentence: string): void {
-  if (!log.isLevelEnabled('info')) return;
-  const inner = log as unknown as PinoInner;
-  const text = JSON.stringify(fields);
-  inner[pino.symbols.streamSym].write(
-    `{"level":${INFO},"time":${Date.now()}${inner[pino.symbols.chindingsSym]},${text.slice(1, -1)},"msg":"${sentence}"}\n`,
-  );
-}
-
-const INFO = pino.levels.values['info'] as number;
-
-/** What pino publishes of its insides (`pino.symbols`): where lines go, and the fields of a child as JSON. */
-interface PinoInner {
-  readonly [pino.symbols.streamSym]: DestinationStream;
-  readonly [pino.symbols.chindingsSym]: string;
-}
-
 /** A log that writes nothing, for tests and tools. */
 export const silentLog: Logger = pino({ level: 'silent' });
 

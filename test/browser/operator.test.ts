@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { BenchmarkStore } from '#benchmark/store.ts';
-import { Browser, noBrowser, type Visitor } from '#support/browser.ts';
+import { Browser, noBrowser, screensOf, type Visitor } from '#support/browser.ts';
 import { ask } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
 import { makeId } from '#support/parties.ts';
@@ -44,9 +44,10 @@ afterAll(async () => {
 async function someone(
   look: Parameters<Browser['visitor']>[1] = {},
   who = { email: EMAIL, password },
+  url = market.url,
 ): Promise<Visitor> {
   browser ??= await Browser.open();
-  const made = await browser.visitor(market.url, look);
+  const made = await browser.visitor(url, look);
   await made.open('/sign-in');
   await made.page.getByLabel('E-mail').fill(who.email);
   await made.page.getByLabel('Password').fill(who.password);
@@ -238,10 +239,11 @@ describe('the pages of operators', () => {
   test.skipIf(noBrowser)(
     'can be read by everyone in light and dark, and break no rule of their own policy',
     async () => {
-      const boss = await someone();
-      await settles(boss);
+      const boss = screensOf ? await someone({}, DEMO, screensOf) : await someone();
+      if (!screensOf) await settles(boss);
       const problems: string[] = [];
-      for (const [name, address] of Object.entries(pages)) {
+      const shown = screensOf ? await demoPages(screensOf, pages) : pages;
+      for (const [name, address] of Object.entries(shown)) {
         await boss.open(address);
         problems.push(...(await boss.look(`operator-${name}`)));
       }
@@ -301,6 +303,37 @@ describe('the pages of operators', () => {
     60_000,
   );
 });
+
+/** Who operates a market that `cygnet demo` has filled, where `CYGNET_SCREENS_OF` names one to take pictures of. */
+const DEMO = { email: 'operator@demo.example', password: 'a demo password' };
+
+/** The same pages there, each about the first of what is listed. */
+async function demoPages(
+  url: string,
+  pages: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
+  const { token: demo } = (await visit(`${url}/api/v1/user/login`, { body: DEMO })).json;
+  const first = async (path: string, list: string, key = 'id'): Promise<string> => {
+    const { json } = await visit(`${url}/api/v1/${path}`, { token: demo });
+    return String((json.data ?? json)[list][0][key]);
+  };
+  const [incident, provider, consumer, benchmark, batch] = await Promise.all([
+    first('operator/incidents', 'incidents'),
+    first('operator/providers', 'providers'),
+    first('operator/consumers', 'consumers'),
+    first('operator/benchmarks', 'runs'),
+    first('settlements', 'settlements', 'batch'),
+  ]);
+  return {
+    ...pages,
+    incident: `/operator/incidents/${incident}`,
+    provider: `/operator/providers/${provider}`,
+    consumer: `/operator/consumers/${consumer}`,
+    price: '/operator/prices/zai-org/GLM-4.7',
+    benchmark: `/operator/benchmarks/${benchmark}`,
+    settlement: `/operator/settlements/${batch}`,
+  };
+}
 
 /** A run that a provider failed, written as the sampler writes it. */
 async function failedRun(providerId: string, modelId: string): Promise<string> {

@@ -63,7 +63,9 @@ export default function ChartCanvas({
         },
         {
           ...axis,
-          size: 64,
+          // Dollars of a young market have many decimals; the widest label must fit.
+          size: (_plot, labels) =>
+            Math.max(64, 18 + 6.4 * Math.max(0, ...(labels ?? []).map((each) => each.length))),
           space: 44,
           grid: { stroke: colour('--line'), width: 1 },
           values: (_plot, ticks) => ticks.map((tick) => format(tick)),
