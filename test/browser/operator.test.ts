@@ -44,10 +44,10 @@ afterAll(async () => {
 async function someone(
   look: Parameters<Browser['visitor']>[1] = {},
   who = { email: EMAIL, password },
-  url = market.url,
+  base = market.url,
 ): Promise<Visitor> {
   browser ??= await Browser.open();
-  const made = await browser.visitor(url, look);
+  const made = await browser.visitor(base, look);
   await made.open('/sign-in');
   await made.page.getByLabel('E-mail').fill(who.email);
   await made.page.getByLabel('Password').fill(who.password);
