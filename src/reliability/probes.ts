@@ -270,7 +270,7 @@ export interface ProbeParts {
   readonly clock: Clock;
   readonly random: Randomness;
   readonly log: Logger;
-  /** Models that can be chatted with and have somebody connected. */
+  /** Models that can be asked in a few tokens (chat, vectors) and have somebody connected. */
   readonly models: () => Iterable<string>;
   readonly candidates: (modelId: string) => readonly Candidate[];
   /** Asks through the public door; with `to`, that one candidate. Never rejects. */

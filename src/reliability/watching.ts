@@ -197,9 +197,12 @@ export function openWatching(parts: {
         clock,
         random,
         log,
-        models: () => [...hub.registry.models()].filter((id) => CHATS.has(models.resolve(id)?.category)),
+        models: () => [...hub.registry.models()].filter((id) => PROBED.has(models.resolve(id)?.category)),
         candidates: (modelId) => hub.candidates(modelId),
-        ask: (...question) => door.ask(...question),
+        ask: (modelId, ...question) =>
+          models.resolve(modelId)?.category === 'embedding'
+            ? door.askVectors(modelId, ...question)
+            : door.ask(modelId, ...question),
         signals,
         keep: (found) => probeBook.note(clock.wallMs(), found),
         shutOut: parts.shutOut,
@@ -226,7 +229,8 @@ export function openWatching(parts: {
   };
 }
 
-const CHATS: ReadonlySet<Category | undefined> = new Set<Category>(['llm', 'multimodal']);
+/** What can be asked in a few tokens. A picture or a recording costs too much to ask for each minute. */
+const PROBED: ReadonlySet<Category | undefined> = new Set<Category>(['llm', 'multimodal', 'embedding']);
 
 function poolMember(candidate: Candidate): PoolMember {
   const { region, providerId, draining, health, breaker } = candidate;

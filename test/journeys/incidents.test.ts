@@ -4,7 +4,7 @@ import { setPlan } from '#identity/consumers.ts';
 import { systemClock } from '#kit/clock.ts';
 import { seededRandomness } from '#kit/random.ts';
 import { IncidentBook } from '#reliability/incident-book.ts';
-import { makeQuestion } from '#reliability/probe-check.ts';
+import { judgeProbe, makeQuestion } from '#reliability/probe-check.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
 import { TestMarket } from '#support/market.ts';
 import type { TestModel } from '#support/parties.ts';
@@ -154,6 +154,22 @@ describe('a probe', () => {
     const consumer = await market.consumer();
     const plain = await ask({ ...chat(consumer.key, model), headers: { 'x-cygnet-probe': 'nobody' } });
     expect(plain.status).toBe(200);
+  });
+});
+
+describe('a probe of vectors', () => {
+  const question = makeQuestion(seededRandomness(2));
+
+  test('finds one text twice alike and another text unlike, at the door and of one candidate', async () => {
+    const model = { id: 'BAAI/bge-m3' };
+    await market.agent(await market.provider(), [`${model.id}=rehearsal:`]);
+    const { door } = market.marketplace.watching;
+    const [candidate] = market.marketplace.hub.candidates(model.id);
+    for (const to of [undefined, candidate?.id]) {
+      const answer = await door.askVectors(model.id, question, to);
+      expect(answer).toMatchObject({ status: 200, code: null, text: question.word });
+      expect(judgeProbe(question, answer, { one: true, rightIsUsual: true })).toEqual({ verdict: 'ok' });
+    }
   });
 });
 
