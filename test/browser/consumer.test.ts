@@ -412,23 +412,25 @@ async function pagesOf(
   who: { email: string; password: string },
 ): Promise<Record<string, string>> {
   const { token } = (await visit(`${url}/api/v1/user/login`, { body: who })).json;
-  const firstOf = async (path: string, list: string): Promise<{ id: string; number: string }> =>
+  const firstOf = async (path: string, list: string): Promise<{ id: string; number: string } | undefined> =>
     (await visit(`${url}/api/v1/user/me/${path}`, { token })).json[list][0];
   const served = await firstOf('requests?outcome=completed&limit=1', 'requests');
-  const failed = await firstOf('requests?outcome=failed&limit=1', 'requests');
+  const failed =
+    (await firstOf('requests?outcome=failed&limit=1', 'requests')) ??
+    (await firstOf('requests?outcome=broken&limit=1', 'requests'));
   const paper = await firstOf('invoices', 'documents');
   return {
     overview: '/account',
     usage: '/account/usage',
     'usage-by-day': '/account/usage?by=day',
-    request: `/account/usage/${served.id}`,
-    'request-failed': `/account/usage/${failed.id}`,
+    request: `/account/usage/${served?.id}`,
+    'request-failed': `/account/usage/${failed?.id}`,
     keys: '/account/keys',
     billing: '/account/billing',
     'billing-deposits': '/account/billing?tab=deposits',
     'billing-statement': '/account/billing?tab=account',
     'billing-add': '/account/billing?tab=add',
-    invoice: `/account/billing/${paper.number}`,
+    invoice: `/account/billing/${paper?.number}`,
     plan: '/account/plan',
     sla: '/account/sla',
     'sla-report': `/account/sla/${monthName(monthOf(systemClock.wallMs()))}`,
