@@ -154,7 +154,8 @@ const ACCOUNTS: Readonly<Record<string, string>> = {
   'platform:sla': 'Service levels',
 };
 const MOVEMENTS: readonly Column<Movement>[] = [
-  { name: 'Month', sort: (row) => row.month, show: (row) => row.month },
+  // A hyphen at which a month does not break.
+  { name: 'Month', sort: (row) => row.month, show: (row) => row.month.replace('-', '\u2011') },
   {
     name: 'Account',
     sort: (row) => row.account,
