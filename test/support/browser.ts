@@ -203,10 +203,22 @@ export class Visitor {
   }
 }
 
-/** Resolves when everything that moves and comes to an end has come to it. */
-const FADED = `Promise.allSettled(
-  document.getAnimations().filter(({ effect }) => effect.getComputedTiming().iterations < Infinity).map(({ finished }) => finished),
-).then(() => undefined)`;
+/**
+ * Resolves when everything that moves and comes to an end has come to it. A change of colours begins with the frame after the one
+ * that sets it, so nothing that moves now is no sign that nothing will.
+ */
+const FADED = `(async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  for (;;) {
+    await frame();
+    await frame();
+    const moving = document
+      .getAnimations()
+      .filter(({ effect, playState }) => playState === 'running' && effect.getComputedTiming().iterations < Infinity);
+    if (moving.length === 0) return;
+    await Promise.allSettled(moving.map(({ finished }) => finished));
+  }
+})()`;
 
 /** What runs in the page is text: here there is no document. */
 const SCAN = `axe.run(document, {
