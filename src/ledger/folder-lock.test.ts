@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -34,6 +34,26 @@ test.runIf(process.platform === 'linux')('an id that came round again does not c
   );
   expect(lockFolder(folder)).not.toThrow();
 });
+
+test.runIf(process.platform === 'linux')(
+  'bug: the lock of a process that was killed, and that its parent does not bury, is taken over',
+  async () => {
+    // The shell becomes a program that never asks after the child that it had.
+    const parent = spawn('sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 60']);
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(line.toString());
+    const fields = (): string[] => {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    };
+    await expect.poll(() => fields()[0], { timeout: 5_000, interval: 5 }).toBe('Z');
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    writeFileSync(path.join(folder, 'owner.lock'), JSON.stringify({ pid, born: `${boot}/${fields()[19]}` }));
+    expect(lockFolder(folder)).not.toThrow();
+    parent.kill('SIGKILL');
+    await once(parent, 'exit');
+  },
+);
 
 test('a lock that a crash left unreadable is taken over', () => {
   writeFileSync(path.join(folder, 'owner.lock'), '{"pid":');

@@ -3,6 +3,8 @@ import path from 'node:path';
 import { Fault } from '#kit/fault.ts';
 
 const NAME = 'owner.lock';
+/** States of a process that runs no more. */
+const DEAD: ReadonlySet<string> = new Set(['Z', 'X', 'x']);
 
 /**
  * Takes a folder for this process, so that two programs never feed the ledger from one journal. The lock is a file that
@@ -87,13 +89,17 @@ function alive(lock: string): boolean {
   return bornMark(pid) === born;
 }
 
-/** When and in which boot a process began: field 22 of `/proc/<pid>/stat`, see proc(5). Empty where there is none. */
+/**
+ * When and in which boot a process began: field 22 of `/proc/<pid>/stat`, see proc(5). Empty where there is none. One that has died
+ * and that nobody has buried (a zombie: its parent, often the first process of a container, does not ask after it) began never.
+ */
 function bornMark(pid: number): string {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
     const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     // The second field is the program's name in parentheses and may hold anything.
-    return `${boot}/${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return DEAD.has(fields[0] as string) ? 'dead' : `${boot}/${fields[19]}`;
   } catch {
     return '';
   }
