@@ -16,6 +16,9 @@ export default defineConfig({
     // for the cores of a small machine, and the model runtime suffers most from that.
     pool: 'forks',
     maxWorkers: 2,
+    // A process takes one file after the other and keeps what it has loaded: half the time of a file that opens a market is
+    // loading it. So a file leaves behind nothing that another would meet.
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // What is waited for comes; how long it may take is said by the machine, which may be loaded, and not by a test.
