@@ -218,7 +218,9 @@ describe('a month by hand', () => {
       actor: 'op',
       at: NOVEMBER,
     } as const;
-    expect(await collateralOf(fresh.database).decideFinding(elsewhere)).toBe('unknown');
+    const { database } = fresh;
+    const answer = await database.transaction((sql) => collateralOf(database).decideFinding(sql, elsewhere));
+    expect(answer).toBe('unknown');
     expect(await desk.decideAppeal(grant)).toEqual({ known: false, dollars: parseUsd('30') });
     expect(await desk.decideAppeal(grant)).toEqual({ known: true, dollars: parseUsd('30') });
     const turned = await desk
@@ -233,6 +235,58 @@ describe('a month by hand', () => {
     expect(await desk.charges({ limit: 10 })).toMatchObject([
       { appeal: 'granted', appealReason: grant.reason },
     ]);
+  });
+
+  test('bug: a decision that dies after any statement leaves nothing or everything, and an audit tells of what is missing', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '100');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 44 }, { providerId: provider });
+    await deskOf().run(MONTH);
+    const [charge] = await deskOf().charges({ providerId: provider, limit: 10 });
+    assert(charge);
+    const { findingId } = charge;
+    const grant = { findingId, decision: 'granted', reason: 'Our switch failed.', actor: 'op' } as const;
+    let died = 0;
+    for (let after = 0; ; after++) {
+      const decided = await deskOf(dyingDatabase(fresh.database, after))
+        .decideAppeal(grant)
+        .catch(() => undefined);
+      if (decided) break;
+      died += 1;
+      expect(await deskOf().charges({ limit: 10 })).toMatchObject([{ appeal: null }]);
+      expect(await balance(`collateral:${provider}`)).toBe(parseUsd('70'));
+    }
+    expect(died).toBeGreaterThan(6);
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd('100'));
+    expect(await auditFunds({ database: fresh.database })).toMatchObject({ differences: [] });
+  });
+
+  test('of decisions that are made at once one stands, and what follows is that one’s', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '100');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 44 }, { providerId: provider });
+    await deskOf().run(MONTH);
+    const [charge] = await deskOf().charges({ providerId: provider, limit: 10 });
+    assert(charge);
+    const { findingId } = charge;
+    const answers = await Promise.all(
+      (['granted', 'rejected', 'granted', 'rejected', 'granted', 'rejected'] as const).map(
+        async (decision) =>
+          await deskOf(fresh.another({ maxConnections: 1 }))
+            .decideAppeal({ findingId, decision, reason: 'r', actor: 'op' })
+            .then(
+              () => decision,
+              (error: unknown) => (error instanceof Fault ? error.code : String(error)),
+            ),
+      ),
+    );
+    const appeal = (await deskOf().charges({ limit: 10 }))[0]?.appeal ?? '';
+    expect(answers.toSorted()).toEqual(
+      ['conflict', 'conflict', 'conflict', appeal, appeal, appeal].toSorted(),
+    );
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd(appeal === 'granted' ? '100' : '70'));
   });
 
   test('what was given back of a charge is no part of the fee, and a plan is', async () => {
