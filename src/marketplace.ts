@@ -118,6 +118,7 @@ import { auditAgreements } from '#sla/audit.ts';
 import { contractedShares } from '#sla/contracts.ts';
 import { SlaDesk } from '#sla/desk.ts';
 import { openSlaRounds, SLA_DEADLINE_MS } from '#sla/open.ts';
+import { checkStatements } from '#statements/check.ts';
 import {
   openStatements,
   openStatementsRounds,
@@ -882,6 +883,7 @@ function openPayouts(
         ...rooms,
         funds: () => auditFunds({ database, chain }),
         agreements: () => auditAgreements(database),
+        papers: () => checkStatements(database),
       }),
     lastAudit: () => lastNightly(database),
     audited: async ({ balanced, differences }, tookMs) => {

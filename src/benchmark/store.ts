@@ -237,8 +237,7 @@ export class BenchmarkStore {
     sql: Sql,
     appeal: { runId: string; decision: 'granted' | 'rejected'; reason: string; actor: string; at: number },
   ): Promise<
-    | 'unknown'
-    | { state: 'decided' | 'known' | 'passed' | { decidedAs: string }; providerId: string }
+    'unknown' | { state: 'decided' | 'known' | 'passed' | { decidedAs: string }; providerId: string }
   > {
     const { runId, decision, reason, actor } = appeal;
     const at = new Date(appeal.at);

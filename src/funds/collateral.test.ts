@@ -122,6 +122,9 @@ describe('dollars', () => {
     const rooms = [1, 2, 3].map(() => open(fresh.another({ maxConnections: 1 })));
     const answers = await Promise.all(rooms.map((each) => each.confirmDollars(id, { reference })));
     expect(answers.toSorted()).toEqual(['confirmed', 'known', 'known']);
+    const other = { reference, amount: parseUsd('21') };
+    expect(await refusal(room.confirmDollars(id, other))).toBe('conflict');
+    expect(await refusal(room.confirmDollars(id, { ...other, amount: 0n }))).toBe('request-invalid');
     expect((await room.standingOf(provider)).enough).toBe(true);
     expect(await account(`collateral:${provider}`)).toBe(parseUsd('20'));
     const { id: second } = await room.announceDollars(provider, parseUsd('20'));
@@ -129,6 +132,18 @@ describe('dollars', () => {
     expect(await refusal(room.confirmDollars(id, { reference: makeId('ref') }))).toBe('conflict');
     expect(await room.reject(second, 'never came')).toBe('rejected');
     expect(await refusal(room.confirmDollars(second, { reference: makeId('ref') }))).toBe('conflict');
+  });
+
+  test('of two announcements that are confirmed at once with one payment, one is refused and nothing fails', async () => {
+    const announced = [];
+    for (const amount of ['20', '30']) announced.push(await room.announceDollars(provider, parseUsd(amount)));
+    const reference = makeId('ref');
+    const answers = await Promise.all(
+      announced.map(({ id }) =>
+        refusal(open(fresh.another({ maxConnections: 1 })).confirmDollars(id, { reference })),
+      ),
+    );
+    expect(answers.toSorted()).toEqual(['conflict', 'none']);
   });
 
   test('go back seven days after they were asked for, once', async () => {

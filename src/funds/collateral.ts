@@ -168,17 +168,28 @@ export class Collateral {
 
   /**
    * Confirms dollars that arrived, by the operator's word. `amount` where another one came than was announced. A repeat with
-   * the same reference answers `known`; the reference of another payment throws a `conflict`.
+   * the same reference answers `known`; the reference of another payment, and another amount, throw a `conflict`.
    */
   async confirmDollars(
     id: string,
     { reference, amount }: { reference: string; amount?: Pico },
   ): Promise<'confirmed' | 'known' | 'unknown'> {
+    if (amount !== undefined && amount <= 0n) {
+      throw new Fault('request-invalid', {
+        outer: 'What arrived is more than nothing.',
+        param: 'amount_usd',
+      });
+    }
     return await this.#database.transaction(async (sql) => {
+      // Two deposits under one reference wait for each other here, and the later one is refused.
+      await sql`select pg_advisory_xact_lock(hashtextextended(${`collateral ${reference}`}, 0))`;
       const [row] = await sql<DepositRow[]>`
         select * from collateral_deposits where id = ${id} and method = 'usd' for update`;
       if (!row) return 'unknown';
-      if (row.state === 'confirmed' && row.reference === reference) return 'known';
+      if (row.state === 'confirmed' && row.reference === reference) {
+        if (amount === undefined || amount === row.amount) return 'known';
+        throw new Fault('conflict', { outer: 'This payment was confirmed before, with another amount.' });
+      }
       const [other] = await sql`select from collateral_deposits where reference = ${reference}`;
       if (other || row.state !== 'pending') {
         throw new Fault('conflict', { outer: 'This deposit or this reference was decided on before.' });

@@ -106,6 +106,7 @@ describe('deposits by the operator', () => {
     expect(await deposits.book(id)).toBe('unpriced');
     const answers = await Promise.all([1, 2, 3].map(() => deposits.book(id, parseUsd('10'))));
     expect(answers.filter((answer) => answer === 'booked')).toHaveLength(1);
+    await expect(deposits.book(id, parseUsd('11'))).rejects.toThrow(/another value/);
     expect(await deposits.book('1:none:0')).toBe('unknown');
     expect((await balance()).total).toBe(parseUsd('12'));
   });

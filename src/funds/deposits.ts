@@ -72,13 +72,16 @@ export class Deposits {
 
   /**
    * Books a deposit that waits, being small or without a rate, by the operator's word. `value` says what it is worth;
-   * without it what is noted counts.
+   * without it what is noted counts. Throws `conflict` where it was booked with another value.
    */
   async book(id: string, value?: Pico): Promise<'booked' | 'known' | 'unknown' | 'unpriced'> {
     return await this.#database.transaction(async (sql) => {
       const [row] = await sql<Row[]>`select * from deposits where id = ${id} for update`;
       if (!row) return 'unknown';
-      if (row.state === 'booked') return 'known';
+      if (row.state === 'booked') {
+        if (value === undefined || value === row.value) return 'known';
+        throw new Fault('conflict', { outer: 'This deposit was booked before, with another value.' });
+      }
       const worth = value ?? row.value;
       if (worth === null || worth <= 0n) return 'unpriced';
       const at = this.#clock.wallMs();
