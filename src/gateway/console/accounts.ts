@@ -11,7 +11,7 @@ import {
   type UserAnswer,
   upgradeRequest,
 } from '#wire/console.ts';
-import { sessionRoutes } from './own-sessions.ts';
+import { keysOf, sessionRoutes } from './own-sessions.ts';
 import { nextSteps } from './provider-status.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route, type Visit } from './route.ts';
@@ -73,6 +73,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
       workerAddress: body.worker_address,
       beneficiaryAddress: body.beneficiary_address,
       description: body.description,
+      origin: visit.origin,
     });
     // The wizard looks for this phrase and then asks for a key for the new machine.
     if (made === 'already') throw new Fault('conflict', { outer: 'This account is already a provider.' });
@@ -158,10 +159,12 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
         sessionId: visit.sessionId,
         present: new Sealed(visit.body.present_password),
         next: new Sealed(visit.body.new_password),
+        revokeKeys: visit.body.revoke_keys,
       });
       if (!changed) throw new Fault('login-refused', { outer: 'The present password is wrong.' });
       forgive();
-      return { message: 'The password is changed. Every other session has ended.' };
+      await rooms.keys.look(changed.revoked);
+      return { message: 'The password is changed. Every other session has ended.', ...keysOf(changed) };
     }),
     ...secondFactorRoutes(rooms, guard),
     ...sessionRoutes(rooms),
@@ -176,6 +179,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
           kind: 'provider',
           ownerId: providerId,
           name: visit.body.name,
+          origin: visit.origin,
           actor: visit.actor,
         });
         if (made === 'too-many') throw new Fault('conflict', { outer: 'This provider has too many keys.' });

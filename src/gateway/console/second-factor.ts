@@ -6,7 +6,9 @@ import {
   type FactorConfirmedAnswer,
   factorBeginRequest,
   factorCodeRequest,
+  factorConfirmRequest,
 } from '#wire/dashboard.ts';
+import { keysOf } from './own-sessions.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
 
@@ -17,7 +19,7 @@ export const CODE_REFUSED = 'This code is wrong, or was used before.';
  * has one, and a session may be stolen. `guard` slows down whoever guesses, as at the door (`accounts.ts`).
  */
 export function secondFactorRoutes(
-  { factors, accounts }: ConsoleRooms,
+  { factors, accounts, keys }: ConsoleRooms,
   guard: (email: string, address: string) => () => void,
 ): Route[] {
   const forUser = { access: 'user', errors: 'text' } as const;
@@ -47,21 +49,23 @@ export function secondFactorRoutes(
     ),
     route(
       'POST /api/v1/user/me/second-factor/confirm',
-      { ...forUser, body: factorCodeRequest },
+      { ...forUser, body: factorConfirmRequest },
       async ({ user, sessionId, body, address }): Promise<FactorConfirmedAnswer> => {
         const forgive = guard(user.email, address);
-        const codes = await accounts.confirmSecondFactor({
+        const confirmed = await accounts.confirmSecondFactor({
           userId: user.id,
           sessionId,
           password: new Sealed(body.password),
           code: body.code,
+          revokeKeys: body.revoke_keys,
         });
-        if (codes === 'refused') throw new Fault('login-refused', { outer: PASSWORD_REFUSED });
-        if (codes === 'wrong') throw new Fault('login-refused', { outer: CODE_REFUSED });
+        if (confirmed === 'refused') throw new Fault('login-refused', { outer: PASSWORD_REFUSED });
+        if (confirmed === 'wrong') throw new Fault('login-refused', { outer: CODE_REFUSED });
         forgive();
-        if (codes === 'unknown')
+        if (confirmed === 'unknown')
           throw new Fault('conflict', { outer: 'There is nothing to confirm: begin first.' });
-        return { enabled: true, recovery_codes: codes.open() };
+        await keys.look(confirmed.revoked);
+        return { enabled: true, recovery_codes: confirmed.codes.open(), ...keysOf(confirmed) };
       },
     ),
     route(
