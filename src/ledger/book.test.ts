@@ -197,6 +197,9 @@ describe('entries that balance and are wrong', () => {
     await leasesOf('t').grow('con_shape', { atLeast: 500n, want: 500n });
     const shared = { consumerId: 'con_shape', providerId: 'prov_shape', charge: 101n };
     await bookOf('t').post([usageOf({ ...shared, id: 'req_shape' })]);
+  });
+
+  test('the audit finds nothing where nothing is wrong', async () => {
     expect(await found('charge:req_shape')).toEqual([]);
   });
 

@@ -20,7 +20,7 @@ export const CODE_REFUSED = 'This code is wrong, or was used before.';
  */
 export function secondFactorRoutes(
   { factors, accounts, keys }: ConsoleRooms,
-  guard: (email: string, address: string) => () => void,
+  guard: (email: string, address: string) => Promise<() => void>,
 ): Route[] {
   const forUser = { access: 'user', errors: 'text' } as const;
   return [
@@ -38,7 +38,7 @@ export function secondFactorRoutes(
       'POST /api/v1/user/me/second-factor',
       { ...forUser, body: factorBeginRequest },
       async ({ user, body, address }): Promise<FactorBeginAnswer> => {
-        const forgive = guard(user.email, address);
+        const forgive = await guard(user.email, address);
         const begun = await accounts.beginSecondFactor({ user, password: new Sealed(body.password) });
         if (begun === 'refused') throw new Fault('login-refused', { outer: PASSWORD_REFUSED });
         forgive();
@@ -51,7 +51,7 @@ export function secondFactorRoutes(
       'POST /api/v1/user/me/second-factor/confirm',
       { ...forUser, body: factorConfirmRequest },
       async ({ user, sessionId, body, address }): Promise<FactorConfirmedAnswer> => {
-        const forgive = guard(user.email, address);
+        const forgive = await guard(user.email, address);
         const confirmed = await accounts.confirmSecondFactor({
           userId: user.id,
           sessionId,
@@ -72,7 +72,7 @@ export function secondFactorRoutes(
       'DELETE /api/v1/user/me/second-factor',
       { ...forUser, body: factorCodeRequest },
       async ({ user, body, address }) => {
-        const forgive = guard(user.email, address);
+        const forgive = await guard(user.email, address);
         const answer = await accounts.removeSecondFactor({
           userId: user.id,
           password: new Sealed(body.password),
