@@ -18,7 +18,7 @@ export const factorConfirmRequest = factorCodeRequest.extend({ revoke_keys: z.bo
 /** Whether what was made in the sessions that end is revoked too. */
 export const sessionEndQuery = z.object({ revoke_keys: z.enum(['true', 'false']).default('false') });
 /** What ended with sessions: the keys that were made in them go on, unless they were revoked. */
-export const signOutBody = { keys_made: count, keys_revoked: count } as const;
+const signOutBody = { keys_made: count, keys_revoked: count } as const;
 export const sessionsEndedAnswer = z.strictObject({ ended: count, ...signOutBody });
 export const factorAnswer = z.strictObject({
   enabled: z.boolean(),

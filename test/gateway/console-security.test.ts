@@ -306,7 +306,7 @@ describe('a session', () => {
       expect([await two.works(two.stolen.api_key), await two.works(two.own.api_key)]).toEqual([false, true]);
       const noted = await market.fresh.database.sql`
         select what from account_events where about = ${two.stolen.key.id}`;
-      expect(noted.map(({ what }) => what).toSorted()).toEqual(['key-made', 'key-revoked']);
+      expect(new Set(noted.map(({ what }) => what))).toEqual(new Set(['key-made', 'key-revoked']));
     });
 
     test('are revoked with one session, and with a changed password, where that is asked', async () => {
