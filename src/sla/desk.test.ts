@@ -237,7 +237,7 @@ describe('a month by hand', () => {
     ]);
   });
 
-  test('bug: a decision that dies after any statement leaves nothing or everything, and an audit tells of what is missing', async () => {
+  test('bug: a decision that dies after any statement leaves nothing or everything', async () => {
     const { id: provider } = await makeProvider(fresh.database);
     await pledge(provider, '100');
     const consumer = await payer('600');
@@ -260,6 +260,30 @@ describe('a month by hand', () => {
     expect(died).toBeGreaterThan(6);
     expect(await balance(`collateral:${provider}`)).toBe(parseUsd('100'));
     expect(await auditFunds({ database: fresh.database })).toMatchObject({ differences: [] });
+  });
+
+  test('a granted appeal of before that gave nothing back is told by the audit, and made good by granting it again', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '100');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 44 }, { providerId: provider });
+    await deskOf().run(MONTH);
+    const [charge] = await deskOf().charges({ providerId: provider, limit: 10 });
+    assert(charge);
+    const { findingId } = charge;
+    await fresh.database.sql`
+      insert into sla_appeals (finding_id, decision, reason, actor, at) values (${findingId}, 'granted', 'r', 'op', now())`;
+    expect(await auditAgreements(fresh.database)).toEqual([
+      {
+        what: 'A granted appeal did not give back what was charged, or another one did.',
+        where: findingId,
+        found: '0 for 0',
+        expected: `${parseUsd('30')}`,
+      },
+    ]);
+    const again = { findingId, decision: 'granted', reason: 'r', actor: 'op' } as const;
+    expect(await deskOf().decideAppeal(again)).toEqual({ known: true, dollars: parseUsd('30') });
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd('100'));
   });
 
   test('of decisions that are made at once one stands, and what follows is that one’s', async () => {

@@ -184,7 +184,8 @@ export class SlaDesk {
 
   /**
    * Decides a provider's appeal against a charge, in one transaction with what follows. Granted: what was taken goes back to
-   * its pledge, and the market bears it. The same decision again changes nothing. Throws `thing-unknown`, and `conflict` when
+   * its pledge, and the market bears it. The same decision again changes nothing, but what a decision of an older version has
+   * left undone. Throws `thing-unknown`, and `conflict` when
    * it was decided otherwise.
    */
   async decideAppeal(appeal: {
