@@ -26,6 +26,8 @@ import { openStrangers, payoutsHeldBy, resolveStranger, type Stranger } from '#f
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { liveSources } from '#gateway/console/events.ts';
+import { SharedTries } from '#gateway/console/shared-tries.ts';
+import { MemoryTries } from '#gateway/console/tries.ts';
 import { openDashboard } from '#gateway/dashboard.ts';
 import { DebugLog } from '#gateway/debug-log.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
@@ -118,6 +120,7 @@ import { auditAgreements } from '#sla/audit.ts';
 import { contractedShares } from '#sla/contracts.ts';
 import { SlaDesk } from '#sla/desk.ts';
 import { openSlaRounds, SLA_DEADLINE_MS } from '#sla/open.ts';
+import { checkStatements } from '#statements/check.ts';
 import {
   openStatements,
   openStatementsRounds,
@@ -573,6 +576,9 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           clock,
           ids,
           log: log.child({ room: 'console' }),
+          tries: shared
+            ? new SharedTries({ line: shared.line, clock, log: log.child({ room: 'console' }) })
+            : new MemoryTries(clock),
           accounts,
           factors,
           debugBook,
@@ -882,6 +888,7 @@ function openPayouts(
         ...rooms,
         funds: () => auditFunds({ database, chain }),
         agreements: () => auditAgreements(database),
+        papers: () => checkStatements(database),
       }),
     lastAudit: () => lastNightly(database),
     audited: async ({ balanced, differences }, tookMs) => {

@@ -124,6 +124,51 @@ export class AppealDesk {
     return rows.map(({ about, kind, at, found }) => ({ about, kind, at: at.getTime(), found }));
   }
 
+  /**
+   * Decides what a failed run, or a finding of the operator's own, comes to, in one transaction with what follows. Granted: a
+   * run is set aside, so that it is no step of the ladder any more, what it took is given back by a new entry, and what it had
+   * not taken yet it never takes. Once decided it stays so; the same decision again changes nothing, and tells again what the
+   * contract took. That a provider was removed stays: `removed` is final for a key, and its owner may sign up anew.
+   * Throws `thing-unknown`, and `conflict` for a run that was passed or was decided otherwise.
+   */
+  async decide(
+    { store, collateral }: DecidingRooms,
+    appeal: {
+      about: string;
+      decision: 'granted' | 'rejected';
+      reason: string;
+      actor: string;
+      at: number;
+    },
+  ): Promise<Decided> {
+    const { about, ...rest } = appeal;
+    const { decision, reason, actor, at } = rest;
+    const runId = runOfFinding(about) ?? about;
+    return await this.#database.transaction(async (sql) => {
+      const ofRun = await store.decide(sql, { ...rest, runId });
+      const answer =
+        ofRun === 'unknown' ? await collateral.decideFinding(sql, { ...rest, id: about }) : ofRun.state;
+      if (answer === 'unknown') throw new Fault('thing-unknown', { outer: UNKNOWN });
+      if (answer === 'passed') throw new Fault('conflict', { outer: PASSED });
+      if (typeof answer === 'object') {
+        throw new Fault('conflict', { outer: `The appeal was ${answer.decidedAs} before.` });
+      }
+      const known = answer === 'known';
+      if (decision === 'rejected') return { decision, known, dollars: 0n, tokens: [] };
+      const back =
+        ofRun === 'unknown'
+          ? await collateral.giveBack(sql, about)
+          : await collateral.setAside(sql, {
+              id: findingOf(runId),
+              providerId: ofRun.providerId,
+              reason,
+              actor,
+              at,
+            });
+      return { decision, known, dollars: back?.dollars ?? 0n, tokens: back?.tokens ?? [] };
+    });
+  }
+
   async #appeals(sql: Sql, rest: ReturnType<Sql>): Promise<Appeal[]> {
     const rows = await sql<AppealRow[]>`
       select a.subject, a.kind, a.provider_id, a.reason, a.asked_at, coalesce(b.decision, f.decision) as decision,
@@ -181,28 +226,8 @@ export interface Decided {
   readonly tokens: readonly SlashedTokens[];
 }
 
-/**
- * Decides what a failed run, or a finding of the operator's own, comes to. Granted: a run is set aside, so that it is no
- * step of the ladder any more, and what it took is given back by a new entry. Once decided it stays so; the same decision
- * again does what is left to do of it. That a provider was removed stays: `removed` is final for a key, and its owner may
- * sign up anew.
- * Throws `thing-unknown`, and `conflict` for a run that was passed or was decided otherwise.
- */
-export async function decideAppeal(
-  parts: { store: BenchmarkStore; collateral: Pick<Collateral, 'giveBack' | 'decideFinding'> },
-  appeal: Omit<Parameters<BenchmarkStore['decide']>[0], 'runId'> & { about: string },
-): Promise<Decided> {
-  const { about, ...rest } = appeal;
-  const runId = runOfFinding(about) ?? about;
-  const ofRun = await parts.store.decide({ ...rest, runId });
-  const answer = ofRun === 'unknown' ? await parts.collateral.decideFinding({ ...rest, id: about }) : ofRun;
-  if (answer === 'unknown') throw new Fault('thing-unknown', { outer: UNKNOWN });
-  if (answer === 'passed') throw new Fault('conflict', { outer: PASSED });
-  if (typeof answer === 'object') {
-    throw new Fault('conflict', { outer: `The appeal was ${answer.decidedAs} before.` });
-  }
-  const { decision } = appeal;
-  const findingId = ofRun === 'unknown' ? about : findingOf(runId);
-  const back = decision === 'granted' ? await parts.collateral.giveBack(findingId) : undefined;
-  return { decision, known: answer === 'known', dollars: back?.dollars ?? 0n, tokens: back?.tokens ?? [] };
+/** Where what is decided is written down. */
+export interface DecidingRooms {
+  readonly store: Pick<BenchmarkStore, 'decide'>;
+  readonly collateral: Pick<Collateral, 'giveBack' | 'decideFinding' | 'setAside'>;
 }

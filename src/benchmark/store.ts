@@ -230,60 +230,59 @@ export class BenchmarkStore {
   }
 
   /**
-   * Writes down what the operator decided about a failed run, once. Granted: the run is set aside, its node may be routed
-   * to again as after the pass before, and is asked anew.
+   * Writes down what the operator decided about a failed run, once, within the caller's transaction. Granted: the run is set
+   * aside, its node may be routed to again as after the pass before, and is asked anew.
    */
-  async decide(appeal: {
-    runId: string;
-    decision: 'granted' | 'rejected';
-    reason: string;
-    actor: string;
-    at: number;
-  }): Promise<'decided' | 'known' | 'unknown' | 'passed' | { decidedAs: string }> {
+  async decide(
+    sql: Sql,
+    appeal: { runId: string; decision: 'granted' | 'rejected'; reason: string; actor: string; at: number },
+  ): Promise<
+    'unknown' | { state: 'decided' | 'known' | 'passed' | { decidedAs: string }; providerId: string }
+  > {
     const { runId, decision, reason, actor } = appeal;
     const at = new Date(appeal.at);
-    return await this.#database.transaction(async (sql) => {
-      const [run] = await sql<{ node_id: string; model_id: string; provider_id: string; passed: boolean }[]>`
-        select node_id, model_id, provider_id, passed from benchmark_runs where id = ${runId}`;
-      if (!run) return 'unknown';
-      if (run.passed) return 'passed';
-      const [made] = await sql`
-        insert into benchmark_appeals (run_id, decision, reason, decided_by, decided_at)
-        values (${runId}, ${decision}, ${reason}, ${actor}, ${at}) on conflict do nothing returning run_id`;
-      if (!made) {
-        const [first] = await sql<{ decision: string }[]>`
-          select decision from benchmark_appeals where run_id = ${runId}`;
-        return first?.decision === decision ? 'known' : { decidedAs: first?.decision ?? '' };
-      }
-      if (decision === 'granted') {
-        await sql`
-          update benchmark_turns t set withheld_until = null, due_at = ${at}, passed_at = coalesce(passed_at, (
-            select max(ended_at) from benchmark_runs p
-            where p.node_id = t.node_id and p.model_id = t.model_id and p.passed
-          ))
-          where node_id = ${run.node_id} and model_id = ${run.model_id} and not exists (
-            -- A later failure still stands.
-            select from benchmark_runs later
-            where later.node_id = t.node_id and later.model_id = t.model_id and not later.passed
-              and later.ended_at > (select ended_at from benchmark_runs where id = ${runId})
-          )`;
-      }
-      if (decision === 'granted') {
-        // What was withheld from the whole provider for this run ends with it.
-        await sql`
-          update providers set withheld_until = null, withheld_because = ''
-          where id = ${run.provider_id} and position(${runId} in withheld_because) > 0`;
-      }
-      const detail = { run: runId, decision, reason };
-      await noteEvent(sql, {
-        at: appeal.at,
-        actor,
-        what: 'benchmark-appeal-decided',
-        about: run.provider_id,
-        detail,
-      });
-      return 'decided';
+    const [run] = await sql<{ node_id: string; model_id: string; provider_id: string; passed: boolean }[]>`
+      select node_id, model_id, provider_id, passed from benchmark_runs where id = ${runId}`;
+    if (!run) return 'unknown';
+    const { provider_id: providerId } = run;
+    if (run.passed) return { state: 'passed', providerId };
+    const [made] = await sql`
+      insert into benchmark_appeals (run_id, decision, reason, decided_by, decided_at)
+      values (${runId}, ${decision}, ${reason}, ${actor}, ${at}) on conflict do nothing returning run_id`;
+    if (!made) {
+      const [first] = await sql<{ decision: string }[]>`
+        select decision from benchmark_appeals where run_id = ${runId}`;
+      return {
+        state: first?.decision === decision ? 'known' : { decidedAs: first?.decision ?? '' },
+        providerId,
+      };
+    }
+    if (decision === 'granted') {
+      await sql`
+        update benchmark_turns t set withheld_until = null, due_at = ${at}, passed_at = coalesce(passed_at, (
+          select max(ended_at) from benchmark_runs p
+          where p.node_id = t.node_id and p.model_id = t.model_id and p.passed
+        ))
+        where node_id = ${run.node_id} and model_id = ${run.model_id} and not exists (
+          -- A later failure still stands.
+          select from benchmark_runs later
+          where later.node_id = t.node_id and later.model_id = t.model_id and not later.passed
+            and later.ended_at > (select ended_at from benchmark_runs where id = ${runId})
+        )`;
+      // What was withheld from the whole provider for this run ends with it.
+      await sql`
+        update providers set withheld_until = null, withheld_because = ''
+        where id = ${providerId} and position(${runId} in withheld_because) > 0`;
+    }
+    const detail = { run: runId, decision, reason };
+    await noteEvent(sql, {
+      at: appeal.at,
+      actor,
+      what: 'benchmark-appeal-decided',
+      about: providerId,
+      detail,
     });
+    return { state: 'decided', providerId };
   }
 
   /** Drops the digests of questions asked before this moment. */

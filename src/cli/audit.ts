@@ -5,6 +5,7 @@ import { auditMarket, type MarketAuditReport } from '#settlement/audit.ts';
 import { listAudits, noteAudit } from '#settlement/audit-runs.ts';
 import { openSettlement } from '#settlement/open.ts';
 import { auditAgreements } from '#sla/audit.ts';
+import { checkStatements } from '#statements/check.ts';
 import { anyChain } from './chain-session.ts';
 import { Refusal, WrongUsage } from './refusal.ts';
 import { iso, moment, table } from './report.ts';
@@ -23,7 +24,8 @@ export function audit(command: Command): void {
       try {
         const funds = () => auditFunds({ database, chain });
         const agreements = () => auditAgreements(database);
-        report = await auditMarket({ database, chain, ...rooms, funds, agreements });
+        const papers = () => checkStatements(database);
+        report = await auditMarket({ database, chain, ...rooms, funds, agreements, papers });
       } finally {
         await chain?.close();
       }

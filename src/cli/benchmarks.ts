@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { AppealDesk, decideAppeal } from '#benchmark/appeals.ts';
+import { AppealDesk } from '#benchmark/appeals.ts';
 import { whyUnlike } from '#benchmark/likeness/judge.ts';
 import { type Finding, LikenessStore } from '#benchmark/likeness/store.ts';
 import { BenchmarkStore, type Run } from '#benchmark/store.ts';
@@ -281,9 +281,11 @@ export function benchmarks(command: Command): void {
           const decision = wish.grant ? 'granted' : 'rejected';
           const reason = wish.reason.slice(0, 1_000);
           const appeal = { about, decision, reason, actor: 'cli', at: clock.wallMs() } as const;
-          const decided = await decideAppeal({ store, collateral }, appeal).catch((error: unknown) => {
-            throw error instanceof Fault && error.outer !== undefined ? new Refusal(error.outer) : error;
-          });
+          const decided = await new AppealDesk(database)
+            .decide({ store, collateral }, appeal)
+            .catch((error: unknown) => {
+              throw error instanceof Fault && error.outer !== undefined ? new Refusal(error.outer) : error;
+            });
           return {
             value: { about, ...decided },
             lines: [

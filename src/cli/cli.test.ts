@@ -435,9 +435,15 @@ test('who runs the market takes a second factor away from somebody who lost it, 
   await sql`
     insert into sessions (id, user_id, hash, created_at, expires_at)
     values ('sess_lost', 'user_lost', ${Buffer.alloc(32)}, now(), now() + interval '1 hour')`;
+  // What was made in a session that ends is revoked with it, and what was there before is not.
+  await sql`
+    insert into keys (id, kind, consumer_id, name, prefix, hash, created_at, session_id)
+    select id, 'consumer', ${id}, id, '00000000', decode(hash, 'hex'), now(), session
+    from (values ('key_lost', ${'1'.repeat(64)}, 'sess_lost'), ('key_kept', ${'2'.repeat(64)}, null)) as k(id, hash, session)`;
   expect(await answer(...off, 'Lost@example.org')).toEqual({
     email: 'Lost@example.org',
     secondFactor: false,
+    revokedKeys: ['key_lost'],
   });
   expect(await sql`select from second_factors where user_id = 'user_lost'`).toHaveLength(0);
   expect(await sql`select from sessions where id = 'sess_lost' and ended_at is null`).toHaveLength(0);

@@ -114,7 +114,7 @@ export function deposits(command: Command): void {
         const answer = await roomOf(session).withdraw({ consumerId: consumer.id, amount, reference, reason });
         if (typeof answer === 'object') {
           throw new Refusal(
-            `${consumer.name} has ${formatUsd(answer.available)} that is not set aside for requests.`,
+            `${consumer.name} can be paid ${formatUsd(answer.available)}: what it paid in, and what is neither spent nor set aside for requests.`,
           );
         }
         return {

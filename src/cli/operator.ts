@@ -5,6 +5,7 @@ import { OperatorLog } from '#identity/operator-log.ts';
 import { Passwords } from '#identity/passwords.ts';
 import { SecondFactors } from '#identity/second-factors.ts';
 import { secretBox } from '#identity/secret-file.ts';
+import type { SignOut } from '#identity/sign-outs.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { Refusal } from './refusal.ts';
 import { iso, moment, table } from './report.ts';
@@ -67,15 +68,20 @@ export function operator(command: Command): void {
     .description('help somebody who lost the device of a second factor')
     .command('off')
     .description(
-      'let somebody sign in with the password alone, and end every session of theirs; be sure who asks for it',
+      'let somebody sign in with the password alone, and end every session of theirs with the keys made in it; be sure who asks for it',
     )
     .argument('<e-mail>', 'whose')
     .action((email: string, _options: unknown, self: Command) =>
       inSession(self, async (session) => {
-        await dropFactor(session, email);
+        const { revoked } = await dropFactor(session, email);
         return {
-          value: { email, secondFactor: false },
-          lines: [`${email} signs in with the password alone now, and is signed in nowhere.`],
+          value: { email, secondFactor: false, revokedKeys: revoked },
+          lines: [
+            `${email} signs in with the password alone now, and is signed in nowhere.`,
+            ...(revoked.length > 0
+              ? [`Keys made in the sessions that ended are revoked: ${revoked.join(', ')}.`]
+              : []),
+          ],
         };
       }),
     );
@@ -126,15 +132,16 @@ async function enrolled(session: Session, email: string): Promise<Sealed<string>
   return made === 'taken' ? undefined : password;
 }
 
-async function dropFactor(session: Session, email: string): Promise<void> {
+async function dropFactor(session: Session, email: string): Promise<SignOut> {
   const { database, clock, makeId } = session;
   const log = new OperatorLog({ database, clock, makeId });
   const what = 'cygnet operator second-factor off';
   const id = await log.begin({ actor: 'cli', what, about: email, address: '', asked: {} });
   const how = await dropSecondFactor(database, { email, actor: 'cli', at: clock.wallMs() });
-  await log.end(id, { outcome: how === 'dropped' ? 'done' : 'refused' });
+  await log.end(id, { outcome: typeof how === 'object' ? 'done' : 'refused' });
   if (how === 'unknown') throw new Refusal(`Nobody has the address ${JSON.stringify(email)}.`);
   if (how === 'none') throw new Refusal(`${email} has no second factor.`);
+  return how;
 }
 
 /** Makes an operator of somebody, or no longer, and writes it down. `what`: the command. */

@@ -174,6 +174,29 @@ async function auditDepartures(sql: Sql, note: Note): Promise<void> {
       where a.id = 'platform:receivable' and a.balance <> -coalesce(o.owed, 0)`,
   );
   note(
+    'What was taken for card money that went back is not what its entries took.',
+    // What a reversal took at once, and each collection since; of one that was reinstated, all of it went back.
+    await sql<Row[]>`
+      with took as (
+        select regexp_replace(id, case kind when 'reversal' then '^reversal:' else '^collection:(.*):[0-9]+$' end,
+            case kind when 'reversal' then '' else '\\1' end) as reversal,
+          substr(account, 10) as consumer_id, -amount as amount
+        from postings where kind in ('reversal', 'collection') and account like 'consumer:%'
+      ), sums as (
+        select reversal, sum(amount) as amount, min(consumer_id) as consumer_id, count(distinct consumer_id) as consumers
+        from took group by reversal
+      ), given as (
+        select substr(id, 15) as reversal, amount from postings
+        where kind = 'reinstatement' and account like 'consumer:%'
+      )
+      select coalesce(r.id, s.reversal) as "where", coalesce(s.amount, 0) || ' less ' || coalesce(g.amount, 0) as found,
+        coalesce(r.taken, 0)::text as expected
+      from card_reversals r full join sums s on s.reversal = r.id left join given g on g.reversal = coalesce(r.id, s.reversal)
+      where r.id is null or coalesce(s.amount, 0) <> r.taken or s.consumers > 1 or s.consumer_id <> r.consumer_id
+        or coalesce(g.amount, 0) <> case when r.reinstated then r.taken else 0 end
+      order by 1 limit ${LISTED + 1}`,
+  );
+  note(
     "A plan's month and its entry differ.",
     await sql<Row[]>`
       select coalesce(p.id, e.id) as "where", -e.amount as found, p.fee as expected
@@ -216,6 +239,16 @@ async function auditPledgedDollars(sql: Sql, note: Note): Promise<void> {
       from moves m
       full join (select id, account, amount from postings where account like 'collateral:%') e on e.id = m.id
       where e.amount is distinct from m.amount or e.account is distinct from 'collateral:' || m.holder
+      order by 1 limit ${LISTED + 1}`,
+  );
+  note(
+    'A finding was set aside, and what it took was not given back.',
+    await sql<Row[]>`
+      select a.finding_id as "where", coalesce(back.amount, 0) as found, taken.amount as expected
+      from finding_appeals a
+      join collateral_moves taken on taken.id = 'slash:' || a.finding_id and taken.kind = 'slashed' and taken.scope = 'usd'
+      left join collateral_moves back on back.id = 'slash-returned:' || a.finding_id
+      where a.decision = 'granted' and back.amount is distinct from taken.amount
       order by 1 limit ${LISTED + 1}`,
   );
   note(

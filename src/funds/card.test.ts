@@ -4,6 +4,8 @@ import { parseUsd } from '#domain/money.ts';
 import { Fault } from '#kit/fault.ts';
 import { silentLog } from '#kit/log.ts';
 import { audit } from '#ledger/audit.ts';
+import { writeEntries } from '#ledger/book.ts';
+import { collectionEntry, reversalEntry } from '#ledger/funds-entries.ts';
 import { makeConsumer, makeId, operatorsBook } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import {
@@ -15,6 +17,7 @@ import {
   webhook,
 } from '#support/stripe.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
+import { auditFunds } from './audit.ts';
 import { CardDesk } from './card.ts';
 import { Deposits } from './deposits.ts';
 
@@ -219,6 +222,28 @@ test('a refund of money that is spent is owed, and collected when there is money
   expect(await hear(reinstated)).toBe('reinstated');
   expect(await hear(reinstated)).toBe('known');
   expect(await balance()).toBe(parseUsd('109'));
+});
+
+test('bug: the audit finds a debt that another consumer was made to pay, though all debts together are right', async () => {
+  await paid();
+  const [reversal, deposit] = [`refund:${payment}:test`, `card:${payment}`];
+  const { id: other } = await makeConsumer(fresh.database, 0n);
+  const book = operatorsBook(fresh.database);
+  for (const each of [consumer, other]) await book.deposit(each, parseUsd('5'), makeId('dep'));
+  await fresh.database.transaction(async (sql) => {
+    const about = { at: 0, amount: parseUsd('5') };
+    await sql`
+      insert into card_reversals (id, deposit_id, consumer_id, amount, taken, at)
+      values (${reversal}, ${deposit}, ${consumer}, ${about.amount}, ${about.amount}, now())`;
+    await writeEntries(sql, [
+      reversalEntry({ ...about, id: reversal, consumerId: consumer, taken: 0n }),
+      collectionEntry({ ...about, id: `${reversal}:0`, consumerId: other }),
+    ]);
+  });
+  const { differences } = await auditFunds({ database: fresh.database });
+  expect(differences.filter(({ where }) => where === reversal).map(({ what }) => what)).toEqual([
+    'What was taken for card money that went back is not what its entries took.',
+  ]);
 });
 
 test('what is set aside for requests stays, whatever a refund asks', async () => {

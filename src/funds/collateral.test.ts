@@ -44,6 +44,10 @@ const account = async (id: string) =>
     ?.balance ?? 0n;
 const stateOf = async (id: string) =>
   (await fresh.database.sql<{ state: string }[]>`select state from providers where id = ${id}`)[0]?.state;
+const giveBack = async (findingId: string, room: Collateral) =>
+  await fresh.database.transaction((sql) => room.giveBack(sql, findingId));
+const decideFinding = async (room: Collateral, appeal: Parameters<Collateral['decideFinding']>[1]) =>
+  await fresh.database.transaction((sql) => room.decideFinding(sql, appeal));
 const refusal = async (work: Promise<unknown>): Promise<string> =>
   await work.then(
     () => 'none',
@@ -75,11 +79,11 @@ describe('dollars', () => {
   test('that were slashed are given back by a new entry, once, however often it is asked', async () => {
     await pledged();
     const finding = { id: makeId('finding'), providerId: provider, failures: 2, reason: 'r' };
-    expect(await room.giveBack(finding.id)).toBeUndefined();
+    expect(await giveBack(finding.id, room)).toBeUndefined();
     await room.slash(finding);
     expect(await pledge()).toMatchObject({ locked: parseUsd('18'), slashed: parseUsd('2') });
     const rooms = [1, 2, 3].map(() => open(fresh.another({ maxConnections: 1 })));
-    for (const answer of await Promise.all(rooms.map((each) => each.giveBack(finding.id))))
+    for (const answer of await Promise.all(rooms.map((each) => giveBack(finding.id, each))))
       expect(answer).toEqual({ dollars: parseUsd('2'), tokens: [] });
     expect(await pledge()).toMatchObject({ locked: parseUsd('20'), slashed: 0n });
     expect(await account(`collateral:${provider}`)).toBe(parseUsd('20'));
@@ -91,6 +95,25 @@ describe('dollars', () => {
     expect(await account(`collateral:${provider}`)).toBe(parseUsd('20'));
   });
 
+  test('bug: a judgement that comes after its appeal was granted takes nothing, also when both come at once', async () => {
+    await pledged();
+    const late = { id: makeId('finding'), providerId: provider, failures: 2, reason: 'r' };
+    const appeal = { id: late.id, providerId: provider, reason: 'our outage', actor: 'op', at: 0 };
+    const setAside = async (about = appeal) =>
+      await fresh.database.transaction((sql) => room.setAside(sql, about));
+    expect(await setAside()).toEqual({ dollars: 0n, tokens: [] });
+    expect(await room.slash(late)).toEqual({ shareBasisPoints: 0, withholdMs: 0, removes: false });
+    expect(await withheldUntil()).toBeUndefined();
+    expect(await pledge()).toMatchObject({ locked: parseUsd('20'), slashed: 0n });
+    for (let i = 0; i < 10; i++) {
+      const both = { ...late, id: makeId('finding') };
+      const other = open(fresh.another({ maxConnections: 1 }));
+      await Promise.all([other.slash(both), setAside({ ...appeal, id: both.id })]);
+      expect(await pledge()).toMatchObject({ locked: parseUsd('20'), slashed: 0n });
+      expect(await account(`collateral:${provider}`)).toBe(parseUsd('20'));
+    }
+  });
+
   test('count when the operator confirms them, once for each reference', async () => {
     const { id, state } = await room.announceDollars(provider, parseUsd('20'));
     expect(state).toBe('pending');
@@ -99,6 +122,9 @@ describe('dollars', () => {
     const rooms = [1, 2, 3].map(() => open(fresh.another({ maxConnections: 1 })));
     const answers = await Promise.all(rooms.map((each) => each.confirmDollars(id, { reference })));
     expect(answers.toSorted()).toEqual(['confirmed', 'known', 'known']);
+    const other = { reference, amount: parseUsd('21') };
+    expect(await refusal(room.confirmDollars(id, other))).toBe('conflict');
+    expect(await refusal(room.confirmDollars(id, { ...other, amount: 0n }))).toBe('request-invalid');
     expect((await room.standingOf(provider)).enough).toBe(true);
     expect(await account(`collateral:${provider}`)).toBe(parseUsd('20'));
     const { id: second } = await room.announceDollars(provider, parseUsd('20'));
@@ -106,6 +132,18 @@ describe('dollars', () => {
     expect(await refusal(room.confirmDollars(id, { reference: makeId('ref') }))).toBe('conflict');
     expect(await room.reject(second, 'never came')).toBe('rejected');
     expect(await refusal(room.confirmDollars(second, { reference: makeId('ref') }))).toBe('conflict');
+  });
+
+  test('of two announcements that are confirmed at once with one payment, one is refused and nothing fails', async () => {
+    const announced = [];
+    for (const amount of ['20', '30']) announced.push(await room.announceDollars(provider, parseUsd(amount)));
+    const reference = makeId('ref');
+    const answers = await Promise.all(
+      announced.map(({ id }) =>
+        refusal(open(fresh.another({ maxConnections: 1 })).confirmDollars(id, { reference })),
+      ),
+    );
+    expect(answers.toSorted()).toEqual(['conflict', 'none']);
   });
 
   test('go back seven days after they were asked for, once', async () => {
@@ -379,14 +417,14 @@ describe('tokens', () => {
     await room.slash(finding);
     const wish = { id: finding.id, reason: 'our outage', actor: 'test', at: systemClock.wallMs() };
     const decision = { ...wish, decision: 'granted' } as const;
-    expect(await room.decideFinding(decision)).toBe('decided');
+    expect(await decideFinding(room, decision)).toBe('decided');
     // Before the chain's word is deep enough only the dollars are known; the same again tells the tokens as well.
-    expect(await room.giveBack(finding.id)).toEqual({ dollars: parseUsd('2'), tokens: [] });
+    expect(await giveBack(finding.id, room)).toEqual({ dollars: parseUsd('2'), tokens: [] });
     await node.mine(CONFIRMATIONS);
     await room.round();
     const told = { asset: 'USDC', amount: 2_000_000n, account: owner };
-    expect(await room.decideFinding(decision)).toBe('known');
-    expect(await room.giveBack(finding.id)).toEqual({ dollars: parseUsd('2'), tokens: [told] });
+    expect(await decideFinding(room, decision)).toBe('known');
+    expect(await giveBack(finding.id, room)).toEqual({ dollars: parseUsd('2'), tokens: [told] });
     const pledges = async () =>
       (await room.pledgesOf(provider)).map(({ asset, locked, slashed }) => [asset, locked, slashed]);
     expect(new Set(await pledges())).toEqual(
@@ -406,8 +444,8 @@ describe('tokens', () => {
     await node.mine(CONFIRMATIONS);
     await room.round();
     expect(await pledges()).toContainEqual(['USDC', 20_000_000n, 2_000_000n]);
-    expect(await room.decideFinding({ ...wish, decision: 'rejected' })).toEqual({ decidedAs: 'granted' });
-    expect(await room.decideFinding({ ...decision, id: 'find_never' })).toBe('unknown');
+    expect(await decideFinding(room, { ...wish, decision: 'rejected' })).toEqual({ decidedAs: 'granted' });
+    expect(await decideFinding(room, { ...decision, id: 'find_never' })).toBe('unknown');
   });
 
   test('a transaction of somebody else, or that deposits nothing, proves nothing', async () => {

@@ -168,17 +168,28 @@ export class Collateral {
 
   /**
    * Confirms dollars that arrived, by the operator's word. `amount` where another one came than was announced. A repeat with
-   * the same reference answers `known`; the reference of another payment throws a `conflict`.
+   * the same reference answers `known`; the reference of another payment, and another amount, throw a `conflict`.
    */
   async confirmDollars(
     id: string,
     { reference, amount }: { reference: string; amount?: Pico },
   ): Promise<'confirmed' | 'known' | 'unknown'> {
+    if (amount !== undefined && amount <= 0n) {
+      throw new Fault('request-invalid', {
+        outer: 'What arrived is more than nothing.',
+        param: 'amount_usd',
+      });
+    }
     return await this.#database.transaction(async (sql) => {
+      // Two deposits under one reference wait for each other here, and the later one is refused.
+      await sql`select pg_advisory_xact_lock(hashtextextended(${`collateral ${reference}`}, 0))`;
       const [row] = await sql<DepositRow[]>`
         select * from collateral_deposits where id = ${id} and method = 'usd' for update`;
       if (!row) return 'unknown';
-      if (row.state === 'confirmed' && row.reference === reference) return 'known';
+      if (row.state === 'confirmed' && row.reference === reference) {
+        if (amount === undefined || amount === row.amount) return 'known';
+        throw new Fault('conflict', { outer: 'This payment was confirmed before, with another amount.' });
+      }
       const [other] = await sql`select from collateral_deposits where reference = ${reference}`;
       if (other || row.state !== 'pending') {
         throw new Fault('conflict', { outer: 'This deposit or this reference was decided on before.' });
@@ -419,7 +430,8 @@ export class Collateral {
   /**
    * Judges a finding: the `failures`-th failure in a row. Dollars are taken at once; for tokens a transaction is sent, and
    * what it took is booked when it is deep enough. From the judgement on the provider gets no requests for as long as the
-   * ladder says. The same finding again changes nothing, and sends again what was not sent. Answers what the ladder says.
+   * ladder says. The same finding again changes nothing, and sends again what was not sent; nothing at all where an appeal
+   * against it was granted meanwhile. Answers what the ladder says.
    */
   async slash(finding: {
     id: string;
@@ -439,11 +451,17 @@ export class Collateral {
         )
         on conflict (id) do nothing returning id`;
       if (!made) {
-        const [first] = await sql<{ provider_id: string; share_bps: number; removes: boolean }[]>`
-          select provider_id, share_bps, removes from collateral_findings where id = ${id}`;
+        const [first] = await sql<
+          { provider_id: string; share_bps: number; removes: boolean; set_aside: boolean }[]
+        >`
+          select provider_id, share_bps, removes, exists (
+            select from finding_appeals a where a.finding_id = f.id and a.decision = 'granted'
+          ) as set_aside
+          from collateral_findings f where id = ${id}`;
         if (first?.provider_id !== providerId) {
           throw new Fault('conflict', { outer: 'This finding is against another provider.' });
         }
+        if (first.set_aside) return { shareBasisPoints: 0, withholdMs: 0, removes: false };
         return { ...said, shareBasisPoints: first.share_bps, removes: first.removes };
       }
       await withhold(sql, { id: providerId, until: at + said.withholdMs, because: reason });
@@ -511,71 +529,93 @@ export class Collateral {
   }
 
   /**
-   * Writes down what the operator decided about a finding of its own, once. Granted: what was withheld for it ends; what it
-   * took is given back by `giveBack`.
+   * Writes down what the operator decided about a finding of its own, once, within the caller's transaction. Granted: what was
+   * withheld for it ends; what it took is given back by `giveBack`, in the same transaction.
    */
-  async decideFinding(appeal: {
-    id: string;
-    decision: 'granted' | 'rejected';
-    reason: string;
-    actor: string;
-    at: number;
-  }): Promise<'decided' | 'known' | 'unknown' | { decidedAs: string }> {
+  async decideFinding(
+    sql: Sql,
+    appeal: {
+      id: string;
+      decision: 'granted' | 'rejected';
+      reason: string;
+      actor: string;
+      at: number;
+    },
+  ): Promise<'decided' | 'known' | 'unknown' | { decidedAs: string }> {
     const { id, decision, reason, actor, at } = appeal;
-    return await this.#database.transaction(async (sql) => {
-      const [finding] = await sql<{ provider_id: string; reason: string }[]>`
-        select provider_id, reason from collateral_findings where id = ${id}
-          and not exists (select from sla_charges c where c.finding_id = ${id})`;
-      // What a service level charged is decided about where service levels are: in one place, once.
-      if (!finding) return 'unknown';
-      const [made] = await sql`
-        insert into finding_appeals (finding_id, decision, reason, decided_by, decided_at)
-        values (${id}, ${decision}, ${reason}, ${actor}, ${new Date(at)}) on conflict do nothing returning finding_id`;
-      if (!made) {
-        const [first] = await sql<{ decision: string }[]>`
-          select decision from finding_appeals where finding_id = ${id}`;
-        return first?.decision === decision ? 'known' : { decidedAs: first?.decision ?? '' };
-      }
-      const { provider_id: providerId } = finding;
-      if (decision === 'granted')
-        await sql`
-          update providers set withheld_until = null, withheld_because = ''
-          where id = ${providerId} and withheld_because = ${finding.reason}`;
-      const detail = { finding: id, decision, reason };
-      await noteEvent(sql, { at, actor, what: 'finding-appeal-decided', about: providerId, detail });
-      return 'decided';
-    });
+    const [finding] = await sql<{ provider_id: string; reason: string }[]>`
+      select provider_id, reason from collateral_findings where id = ${id}
+        and not exists (select from sla_charges c where c.finding_id = ${id})`;
+    // What a service level charged is decided about where service levels are: in one place, once.
+    if (!finding) return 'unknown';
+    const [made] = await sql`
+      insert into finding_appeals (finding_id, decision, reason, decided_by, decided_at)
+      values (${id}, ${decision}, ${reason}, ${actor}, ${new Date(at)}) on conflict do nothing returning finding_id`;
+    if (!made) {
+      const [first] = await sql<{ decision: string }[]>`
+        select decision from finding_appeals where finding_id = ${id}`;
+      return first?.decision === decision ? 'known' : { decidedAs: first?.decision ?? '' };
+    }
+    const { provider_id: providerId } = finding;
+    if (decision === 'granted')
+      await sql`
+        update providers set withheld_until = null, withheld_because = ''
+        where id = ${providerId} and withheld_because = ${finding.reason}`;
+    const detail = { finding: id, decision, reason };
+    await noteEvent(sql, { at, actor, what: 'finding-appeal-decided', about: providerId, detail });
+    return 'decided';
   }
 
   /**
-   * Gives back what a finding took: dollars at once, by a new move and a new entry, to what is at work as collateral. Tokens
-   * are the contract's to hold: what it took is told, in the token's smallest unit, for the operator to pay. The same again
-   * gives nothing twice. Undefined when there is no such finding.
+   * Sets a finding aside whose cause was, within the caller's transaction: one that was judged gives back what it took, and
+   * one that is judged later takes nothing. Without that, a judgement that was late (its process died, the chain was away)
+   * would take from a provider whose appeal had been granted.
    */
-  async giveBack(findingId: string): Promise<{ dollars: Pico; tokens: SlashedTokens[] } | undefined> {
+  async setAside(
+    sql: Sql,
+    finding: { id: string; providerId: string; reason: string; actor: string; at: number },
+  ): Promise<{ dollars: Pico; tokens: SlashedTokens[] }> {
+    const { id, providerId, reason, actor, at } = finding;
+    await sql`
+      insert into collateral_findings (id, provider_id, reason, failures, share_bps, removes, at)
+      values (${id}, ${providerId}, ${reason}, 1, 0, false, ${new Date(at)})
+      on conflict (id) do nothing`;
+    await sql`
+      insert into finding_appeals (finding_id, decision, reason, decided_by, decided_at)
+      values (${id}, 'granted', ${reason}, ${actor}, ${new Date(at)}) on conflict do nothing`;
+    return (await this.giveBack(sql, id)) ?? { dollars: 0n, tokens: [] };
+  }
+
+  /**
+   * Gives back what a finding took, within the caller's transaction: dollars at once, by a new move and a new entry, to what
+   * is at work as collateral. Tokens are the contract's to hold: what it took is told, in the token's smallest unit, for the
+   * operator to pay. The same again gives nothing twice. Undefined when there is no such finding.
+   */
+  async giveBack(
+    sql: Sql,
+    findingId: string,
+  ): Promise<{ dollars: Pico; tokens: SlashedTokens[] } | undefined> {
     const at = this.#clock.wallMs();
-    return await this.#database.transaction(async (sql) => {
-      const [finding] = await sql<{ provider_id: string }[]>`
-        select provider_id from collateral_findings where id = ${findingId}`;
-      if (!finding) return undefined;
-      const { provider_id: providerId } = finding;
-      const place = dollarsOf(providerId);
-      await lockPledge(sql, place);
-      const [taken] = await sql<{ amount: bigint }[]>`
-        select amount from collateral_moves where id = ${`slash:${findingId}`} and kind = 'slashed'`;
-      const about = { id: `slash-returned:${findingId}`, at, reference: findingId };
-      const [known] = await sql`select id from collateral_moves where id = ${about.id}`;
-      const dollars = taken?.amount ?? 0n;
-      if (dollars > 0n && !known) {
-        const charged = await sql`select from sla_charges where finding_id = ${findingId}`;
-        const paidCredit = charged.length > 0;
-        await applyMove(sql, place, { kind: 'slash-returned', amount: dollars }, about);
-        await writeEntries(sql, [
-          slashReturnedEntry({ id: `${findingId}:usd`, at, amount: dollars, providerId, paidCredit }),
-        ]);
-      }
-      return { dollars, tokens: await this.#tokensTakenFor(sql, findingId) };
-    });
+    const [finding] = await sql<{ provider_id: string }[]>`
+      select provider_id from collateral_findings where id = ${findingId}`;
+    if (!finding) return undefined;
+    const { provider_id: providerId } = finding;
+    const place = dollarsOf(providerId);
+    await lockPledge(sql, place);
+    const [taken] = await sql<{ amount: bigint }[]>`
+      select amount from collateral_moves where id = ${`slash:${findingId}`} and kind = 'slashed'`;
+    const about = { id: `slash-returned:${findingId}`, at, reference: findingId };
+    const [known] = await sql`select id from collateral_moves where id = ${about.id}`;
+    const dollars = taken?.amount ?? 0n;
+    if (dollars > 0n && !known) {
+      const charged = await sql`select from sla_charges where finding_id = ${findingId}`;
+      const paidCredit = charged.length > 0;
+      await applyMove(sql, place, { kind: 'slash-returned', amount: dollars }, about);
+      await writeEntries(sql, [
+        slashReturnedEntry({ id: `${findingId}:usd`, at, amount: dollars, providerId, paidCredit }),
+      ]);
+    }
+    return { dollars, tokens: await this.#tokensTakenFor(sql, findingId) };
   }
 
   async #tokensTakenFor(sql: Sql, findingId: string): Promise<SlashedTokens[]> {

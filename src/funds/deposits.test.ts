@@ -5,6 +5,7 @@ import { Fault } from '#kit/fault.ts';
 import { audit } from '#ledger/audit.ts';
 import { makeConsumer, makeId, operatorsBook } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
+import { Sales } from '#support/sales.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { DEPOSIT_TERMS, judgeTransfer, properReference } from './deposit-rules.ts';
 import { Deposits, receive } from './deposits.ts';
@@ -106,6 +107,7 @@ describe('deposits by the operator', () => {
     expect(await deposits.book(id)).toBe('unpriced');
     const answers = await Promise.all([1, 2, 3].map(() => deposits.book(id, parseUsd('10'))));
     expect(answers.filter((answer) => answer === 'booked')).toHaveLength(1);
+    await expect(deposits.book(id, parseUsd('11'))).rejects.toThrow(/another value/);
     expect(await deposits.book('1:none:0')).toBe('unknown');
     expect((await balance()).total).toBe(parseUsd('12'));
   });
@@ -142,6 +144,26 @@ describe('deposits by the operator', () => {
       held: parseUsd('20'),
       available: parseUsd('4'),
     });
+  });
+
+  test('bug: what the market gave is not paid out, whatever was spent before', async () => {
+    const { id } = await makeConsumer(fresh.database, parseUsd('5'));
+    const sales = new Sales(fresh.database);
+    const withdraw = (amount: string) =>
+      deposits.withdraw({ consumerId: id, amount: parseUsd(amount), reference: makeId('wd'), reason: '' });
+    expect(await withdraw('1')).toEqual({ short: true, available: 0n });
+    await confirm({ consumerId: id, amount: parseUsd('10'), reference: makeId('ref') });
+    expect(await withdraw('11')).toEqual({ short: true, available: parseUsd('10') });
+    // Given money is spent first, so what was paid in is still there.
+    await sales.sell({ consumerId: id, at: clock.wallMs(), charge: parseUsd('3') });
+    expect(await withdraw('11')).toEqual({ short: true, available: parseUsd('10') });
+    await sales.sell({ consumerId: id, at: clock.wallMs(), charge: parseUsd('3') });
+    expect(await withdraw('4')).toBe('withdrawn');
+    // Given later is no more paid in than given before.
+    await operatorsBook(fresh.database).grant(id, parseUsd('7'), makeId('grant'));
+    expect(await withdraw('6')).toEqual({ short: true, available: parseUsd('5') });
+    expect(await withdraw('5')).toBe('withdrawn');
+    expect(await withdraw('0.01')).toEqual({ short: true, available: 0n });
   });
 
   test('a rate counts from its moment on and is never rewritten', async () => {

@@ -1,12 +1,13 @@
 import type { Database, Sql } from '#db/database.ts';
 import type { Asset } from '#domain/asset.ts';
-import type { Pico } from '#domain/money.ts';
+import { least, type Pico } from '#domain/money.ts';
 import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import { lockAvailable, openAccount, writeEntries } from '#ledger/book.ts';
 import { consumerAccount } from '#ledger/chart.ts';
 import { depositEntry } from '#ledger/entries.ts';
 import { bonusEntry, withdrawalEntry } from '#ledger/funds-entries.ts';
+import { spentMoney } from '#ledger/spent-money.ts';
 import { bonusOf, DEPOSIT_TERMS, type DepositTerms } from './deposit-rules.ts';
 
 /**
@@ -72,13 +73,16 @@ export class Deposits {
 
   /**
    * Books a deposit that waits, being small or without a rate, by the operator's word. `value` says what it is worth;
-   * without it what is noted counts.
+   * without it what is noted counts. Throws `conflict` where it was booked with another value.
    */
   async book(id: string, value?: Pico): Promise<'booked' | 'known' | 'unknown' | 'unpriced'> {
     return await this.#database.transaction(async (sql) => {
       const [row] = await sql<Row[]>`select * from deposits where id = ${id} for update`;
       if (!row) return 'unknown';
-      if (row.state === 'booked') return 'known';
+      if (row.state === 'booked') {
+        if (value === undefined || value === row.value) return 'known';
+        throw new Fault('conflict', { outer: 'This deposit was booked before, with another value.' });
+      }
       const worth = value ?? row.value;
       if (worth === null || worth <= 0n) return 'unpriced';
       const at = this.#clock.wallMs();
@@ -114,8 +118,8 @@ export class Deposits {
   }
 
   /**
-   * Notes that unused balance was paid back to a consumer. `short` when less is available: what is set aside for requests
-   * stays. `reference` is the payment's: a repeat answers `known`, with other terms it throws a `conflict`.
+   * Notes that unused balance was paid back to a consumer. `short` when less can be: what is set aside for requests stays, and
+   * so does what the market gave, which is spent and never paid out. `reference` is the payment's: a repeat answers `known`, with other terms it throws a `conflict`.
    */
   async withdraw(payment: {
     consumerId: string;
@@ -133,7 +137,8 @@ export class Deposits {
         if (known.consumer_id === consumerId && known.amount === amount) return 'known';
         throw new Fault('conflict', { outer: 'This reference is of another payment.' });
       }
-      if (available < amount) return { short: true, available };
+      const most = available < amount ? available : least(available, await paidInAndLeft(sql, consumerId));
+      if (most < amount) return { short: true, available: most };
       await sql`
         insert into withdrawals (id, consumer_id, amount, reason, at)
         values (${reference}, ${consumerId}, ${amount}, ${reason}, ${new Date(at)})`;
@@ -142,6 +147,28 @@ export class Deposits {
     });
   }
 }
+
+/**
+ * Of what a consumer paid in, what is neither spent nor gone again. What the market gave is spent first
+ * (`ledger/spent-money.ts`), so whatever else is in the balance was given.
+ */
+async function paidInAndLeft(sql: Sql, consumerId: string): Promise<Pico> {
+  const [row] = await sql<{ left: Pico }[]>`
+    with ${spentMoney(sql, { consumers: consumerId, until: EVER })}
+    select (
+      (
+        select coalesce(sum(leg.amount), 0) from entries e, unnest(e.accounts, e.amounts) as leg(account, amount)
+        where e.kind in ('deposit', 'withdrawal') and leg.account = ${consumerAccount(consumerId)}
+          and e.accounts @> array[${consumerAccount(consumerId)}]::text[]
+      )
+      - (select coalesce(sum(amount), 0) from card_reversals where consumer_id = ${consumerId} and not reinstated)
+      - (select coalesce(sum(paid), 0) from spent)
+    )::numeric as left`;
+  return row && row.left > 0n ? row.left : 0n;
+}
+
+/** Whatever label a request has. */
+const EVER = Date.UTC(9_999, 0);
 
 /**
  * Notes a deposit and books it where it is to be booked, within the caller's transaction. `known`: it is there already, on

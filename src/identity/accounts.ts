@@ -6,12 +6,11 @@ import type { IdMaker } from '#kit/id.ts';
 import type { Randomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { noteEvent } from './account-events.ts';
-import { insertKey, makeKey } from './keys.ts';
+import { insertKey, type KeyOrigin, makeKey } from './keys.ts';
 import type { Passwords } from './passwords.ts';
 import { insertProvider } from './providers.ts';
 import { type BegunFactor, removeFactor, type SecondFactors } from './second-factors.ts';
 import {
-  endSessions,
   hashSession,
   lastingSessions,
   looksLikeSession,
@@ -20,6 +19,7 @@ import {
   type Session,
   startSession,
 } from './sessions.ts';
+import { revokeKeysSince, type SignOut, signOut } from './sign-outs.ts';
 
 /** Somebody who signs in: always a consumer, perhaps a provider, perhaps an operator. */
 export interface User {
@@ -165,27 +165,31 @@ export class Accounts {
       where id = ${sessionId}`;
   }
 
-  /** Sets a new password and ends every other session. False when the present one is wrong. */
+  /**
+   * Sets a new password and ends every other session; with `revokeKeys`, also what was made in them. Undefined when the present
+   * one is wrong.
+   */
   async changePassword(change: {
     userId: string;
     sessionId: string;
     present: Sealed<string>;
     next: Sealed<string>;
-  }): Promise<boolean> {
+    revokeKeys: boolean;
+  }): Promise<SignOut | undefined> {
     const { database, clock, passwords } = this.#parts;
     const [row] = await database.sql<{ password_hash: string }[]>`
       select password_hash from users where id = ${change.userId}`;
-    if (!(await passwords.matches(row?.password_hash, change.present.open())) || !row) return false;
+    if (!(await passwords.matches(row?.password_hash, change.present.open())) || !row) return undefined;
     const next = await passwords.hash(change.next.open());
     const at = clock.wallMs();
     return await database.transaction(async (sql) => {
       const [changed] = await sql`
         update users set password_hash = ${next}, password_set_at = ${new Date(at)}
         where id = ${change.userId} and password_hash = ${row.password_hash} returning id`;
-      if (!changed) return false;
-      await endSessions(sql, { userId: change.userId, but: change.sessionId, at });
-      await noteEvent(sql, { at, actor: change.userId, what: 'password-changed', about: change.userId });
-      return true;
+      if (!changed) return undefined;
+      const { userId, sessionId: but, revokeKeys } = change;
+      await noteEvent(sql, { at, actor: userId, what: 'password-changed', about: userId });
+      return await signOut(sql, { userId, but, revokeKeys, actor: userId, at });
     });
   }
 
@@ -198,6 +202,7 @@ export class Accounts {
       workerAddress: string | null;
       beneficiaryAddress: string | null;
       description: string;
+      origin?: KeyOrigin;
     },
   ): Promise<NewProvider | 'already' | 'owner-taken'> {
     const { database, clock } = this.#parts;
@@ -235,6 +240,7 @@ export class Accounts {
       workerAddress: string | null;
       beneficiaryAddress: string | null;
       description: string;
+      origin?: KeyOrigin;
     },
     at: number,
     actor: string,
@@ -242,10 +248,11 @@ export class Accounts {
     const { makeId, randomness, life } = this.#parts;
     const providerId = makeId('prov');
     const state = firstState(life);
-    if (!(await insertProvider(sql, { id: providerId, state, at, ...about }))) return 'owner-taken';
+    const { origin, ...provider } = about;
+    if (!(await insertProvider(sql, { id: providerId, state, at, ...provider }))) return 'owner-taken';
     const { secret, prefix, hash } = makeKey('provider', randomness);
     const key = { id: makeId('key'), kind: 'provider' as const, ownerId: providerId };
-    await insertKey(sql, { ...key, name: 'First key', prefix, hash, at });
+    await insertKey(sql, { ...key, name: 'First key', prefix, hash, at, origin });
     await noteEvent(sql, { at, actor, what: 'became-provider', about: providerId });
     return { providerId, keyId: key.id, secret, prefix, state };
   }
@@ -255,19 +262,40 @@ export class Accounts {
     return await openSessions(this.#parts.database, { userId, at: this.#parts.clock.wallMs() });
   }
 
-  /** Ends a session of this user. False when it has none of that id that lasts. */
-  async endSession(userId: string, sessionId: string): Promise<boolean> {
-    const at = new Date(this.#parts.clock.wallMs());
-    const [ended] = await this.#parts.database.sql`
-      update sessions set ended_at = ${at}
-      where id = ${sessionId} and user_id = ${userId} and ended_at is null and expires_at > ${at} returning id`;
-    return ended !== undefined;
+  /** Ends a session of this user. Nothing ended: it has none of that id that lasts. */
+  async endSession(
+    userId: string,
+    sessionId: string,
+    { revokeKeys }: { revokeKeys: boolean },
+  ): Promise<SignOut> {
+    return await this.#signOut({ userId, only: sessionId, revokeKeys });
   }
 
-  /** Ends every session of this user but one. Answers how many. */
-  async endOtherSessions(userId: string, sessionId: string): Promise<number> {
+  /** Ends every session of this user but one. */
+  async endOtherSessions(
+    userId: string,
+    sessionId: string,
+    { revokeKeys }: { revokeKeys: boolean },
+  ): Promise<SignOut> {
+    return await this.#signOut({ userId, but: sessionId, revokeKeys });
+  }
+
+  async #signOut(which: {
+    userId: string;
+    but?: string;
+    only?: string;
+    revokeKeys: boolean;
+  }): Promise<SignOut> {
     const { database, clock } = this.#parts;
-    return await endSessions(database.sql, { userId, but: sessionId, at: clock.wallMs() });
+    const about = { ...which, actor: which.userId, at: clock.wallMs() };
+    return await database.transaction((sql) => signOut(sql, about));
+  }
+
+  /** Revokes every living key of this user that was made at `since` or later (wall milliseconds). Answers their ids. */
+  async revokeKeysSince(userId: string, since: number): Promise<readonly string[]> {
+    const { database, clock } = this.#parts;
+    const about = { userId, since, actor: userId, at: clock.wallMs() };
+    return await database.transaction((sql) => revokeKeysSince(sql, about));
   }
 
   /** Begins a second factor, for the password (`SecondFactors.begin`). */
@@ -281,20 +309,22 @@ export class Accounts {
 
   /**
    * Turns the second factor on, for the password and a first code of it. Every other session ends: whoever has one got in
-   * without a code. Answers the recovery codes, this once.
+   * without a code; with `revokeKeys`, also what was made in them. Answers the recovery codes, this once.
    */
   async confirmSecondFactor(confirm: {
     userId: string;
     sessionId: string;
     password: Sealed<string>;
     code: string;
-  }): Promise<Sealed<string[]> | 'wrong' | 'unknown' | 'refused'> {
+    revokeKeys: boolean;
+  }): Promise<({ codes: Sealed<string[]> } & SignOut) | 'wrong' | 'unknown' | 'refused'> {
     const { factors, clock } = this.#parts;
-    const { userId, sessionId, password, code } = confirm;
+    const { userId, sessionId: but, password, code, revokeKeys } = confirm;
     return await this.#withPassword(userId, password, async (sql) => {
       const codes = await factors.confirm(sql, userId, code);
-      if (codes instanceof Sealed) await endSessions(sql, { userId, but: sessionId, at: clock.wallMs() });
-      return codes;
+      if (!(codes instanceof Sealed)) return codes;
+      const about = { userId, but, revokeKeys, actor: userId, at: clock.wallMs() };
+      return { codes, ...(await signOut(sql, about)) };
     });
   }
 
@@ -387,20 +417,20 @@ async function isStill(sql: Sql, userId: string, passwordHash: string): Promise<
 
 /**
  * Takes a user's second factor away, for whoever runs the market: its owner lost the device and the recovery codes. Every
- * session of the user ends, because the device that was lost may have one.
+ * session of the user ends, because the device that was lost may have one, and the keys that were made in them are revoked: who
+ * asks for this cannot tell them apart.
  */
 export async function dropSecondFactor(
   database: Database,
   drop: { email: string; actor: string; at: number },
-): Promise<'dropped' | 'none' | 'unknown'> {
+): Promise<SignOut | 'none' | 'unknown'> {
   return await database.transaction(async (sql) => {
     const [user] = await sql<{ id: string }[]>`
       select id from users where email_key = ${emailKey(drop.email)} for update`;
     if (!user) return 'unknown' as const;
     const { actor, at } = drop;
     if (!(await removeFactor(sql, { userId: user.id, actor, at }))) return 'none' as const;
-    await endSessions(sql, { userId: user.id, at });
-    return 'dropped' as const;
+    return await signOut(sql, { userId: user.id, revokeKeys: true, actor, at });
   });
 }
 

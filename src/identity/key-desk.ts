@@ -1,6 +1,7 @@
-import type { Database } from '#db/database.ts';
+import type { Database, Sql } from '#db/database.ts';
 import type { KeyScope } from '#domain/key-scope.ts';
 import type { Clock } from '#kit/clock.ts';
+import { Fault } from '#kit/fault.ts';
 import type { IdMaker } from '#kit/id.ts';
 import type { Randomness } from '#kit/random.ts';
 import type { Sealed } from '#kit/sealed.ts';
@@ -9,6 +10,7 @@ import {
   changeKey,
   insertKey,
   type KeyKind,
+  type KeyOrigin,
   type ListedKey,
   listKeys,
   makeKey,
@@ -38,6 +40,7 @@ export class KeyDesk {
     name: string;
     scope?: KeyScope;
     expiresAt?: number | null;
+    origin?: KeyOrigin;
     actor: string;
   }): Promise<MadeKey | 'too-many'> {
     const { database, clock, makeId, randomness } = this.#parts;
@@ -52,6 +55,7 @@ export class KeyDesk {
         where owner_id = ${key.ownerId} and revoked_at is null
           and (expires_at is null or expires_at > ${new Date(at)})`;
       if ((living?.count ?? 0) >= KEYS_MAX) return 'too-many' as const;
+      await holdSession(sql, key.origin, at);
       await insertKey(sql, { ...key, id, prefix, hash, at });
       await noteEvent(sql, { at, actor: key.actor, what: 'key-made', about: id });
       return { id, prefix, secret };
@@ -90,6 +94,7 @@ export class KeyDesk {
     id: string;
     ownerId: string;
     overlapMs: number;
+    origin?: KeyOrigin;
     actor: string;
   }): Promise<(MadeKey & { kind: KeyKind; name: string; overlapUntil: number }) | 'unknown' | 'superseded'> {
     const { database, clock, makeId, randomness } = this.#parts;
@@ -98,12 +103,17 @@ export class KeyDesk {
     const found = await this.find(rotation.ownerId, rotation.id);
     if (!found) return 'unknown';
     const { secret, prefix, hash } = makeKey(found.kind, randomness);
-    const rotated = await rotateKey(database, {
-      id: rotation.id,
-      ownerId: rotation.ownerId,
-      next: { id, prefix, hash },
-      at,
-      overlapUntil: at + rotation.overlapMs,
+    const { origin } = rotation;
+    const rotated = await database.transaction(async (sql) => {
+      await holdSession(sql, origin, at);
+      return await rotateKey(sql, {
+        id: rotation.id,
+        ownerId: rotation.ownerId,
+        next: { id, prefix, hash },
+        at,
+        overlapUntil: at + rotation.overlapMs,
+        origin,
+      });
     });
     if (typeof rotated === 'string') return rotated;
     await noteEvent(database.sql, {
@@ -131,6 +141,17 @@ export class KeyDesk {
     });
     return true;
   }
+}
+
+/**
+ * Keeps the session that a key is made in as it is until the transaction ends: whoever ends it at this moment waits, and then
+ * finds the key. Throws `session-missing` where it has ended.
+ */
+async function holdSession(sql: Sql, origin: KeyOrigin | undefined, at: number): Promise<void> {
+  if (!origin) return;
+  const [lasts] = await sql`
+    select from sessions where id = ${origin.sessionId} and ended_at is null and expires_at > ${new Date(at)} for share`;
+  if (!lasts) throw new Fault('session-missing', { outer: 'This session has ended. Log in again.' });
 }
 
 /** So many living keys one owner may have: one who makes keys without end must not fill every gateway's memory. */

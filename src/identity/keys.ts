@@ -56,6 +56,13 @@ function checksum(signed: string): string {
   return crc32(signed).toString(16).padStart(8, '0');
 }
 
+/** In which session a key was made, and from where that session was used then. */
+export interface KeyOrigin {
+  readonly sessionId: string;
+  readonly address: string;
+  readonly program: string;
+}
+
 /** A key in full, as its owner or an operator lists it. */
 export interface ListedKey {
   readonly id: string;
@@ -73,6 +80,8 @@ export interface ListedKey {
   readonly revokedAt: number | null;
   /** A day in UTC: `2026-11-20`. */
   readonly lastUsedOn: string | null;
+  /** Null: no session made it (at sign-up, by an operator), or it is of before that was noted. */
+  readonly origin: KeyOrigin | null;
 }
 
 /** A key to be kept. */
@@ -86,6 +95,7 @@ export interface KeyToKeep {
   readonly at: number;
   readonly scope?: KeyScope;
   readonly expiresAt?: number | null;
+  readonly origin?: KeyOrigin | undefined;
 }
 
 /**
@@ -107,11 +117,12 @@ export async function insertKey(sql: Sql, key: KeyToKeep, familyId: string | nul
   await sql`
     insert into keys (
       id, kind, ${column}, name, prefix, hash, created_at, family_id, expires_at, models, categories, cap_day_pico,
-      cap_month_pico, addresses, requests_per_minute
+      cap_month_pico, addresses, requests_per_minute, session_id, made_from, made_with
     )
     values (
       ${key.id}, ${key.kind}, ${key.ownerId}, ${key.name}, ${key.prefix}, decode(${key.hash}, 'hex'),
-      ${new Date(key.at)}, ${familyId}, ${moment(key.expiresAt)}, ${scopeValues(sql, key.scope ?? WHOLE_SCOPE)}
+      ${new Date(key.at)}, ${familyId}, ${moment(key.expiresAt)}, ${scopeValues(sql, key.scope ?? WHOLE_SCOPE)},
+      ${key.origin?.sessionId ?? null}, ${placeText(key.origin?.address, 60)}, ${placeText(key.origin?.program, 200)}
     )
     on conflict (id) do nothing`;
 }
@@ -140,38 +151,38 @@ export async function changeKey(
 /**
  * Makes `next` the successor of a key: same owner, family, scope, and (where it had one of its own) expiry; the old key
  * goes on working until `overlapUntil`, or until its own earlier end. A key has one successor: `superseded` when it has
- * it already (also when two rotate at once), `unknown` when there is no such living key of this owner.
+ * it already (also when two rotate at once), `unknown` when there is no such living key of this owner. Within the caller's
+ * transaction.
  */
 export async function rotateKey(
-  database: Database,
+  sql: Sql,
   rotation: {
     id: string;
     ownerId: string;
     next: { id: string; prefix: string; hash: string };
     at: number;
     overlapUntil: number;
+    origin?: KeyOrigin | undefined;
   },
 ): Promise<{ before: ListedKey; overlapUntil: number } | 'unknown' | 'superseded'> {
-  return await database.transaction(async (sql) => {
-    const [row] = await sql<Row[]>`
-      ${columns(sql)}
-      where id = ${rotation.id} and owner_id = ${rotation.ownerId} and revoked_at is null
-        and (expires_at is null or expires_at > ${new Date(rotation.at)})
-      for update`;
-    if (!row) return 'unknown';
-    if (row.superseded_by !== null) return 'superseded';
-    const before = listed(row);
-    const { kind, ownerId, name, scope, expiresAt } = before;
-    const overlapUntil = Math.min(rotation.overlapUntil, expiresAt ?? Number.POSITIVE_INFINITY);
-    await insertKey(
-      sql,
-      { ...rotation.next, kind, ownerId, name, at: rotation.at, scope, expiresAt },
-      before.familyId,
-    );
-    await sql`
-      update keys set expires_at = ${new Date(overlapUntil)}, superseded_by = ${rotation.next.id} where id = ${before.id}`;
-    return { before, overlapUntil };
-  });
+  const [row] = await sql<Row[]>`
+    ${columns(sql)}
+    where id = ${rotation.id} and owner_id = ${rotation.ownerId} and revoked_at is null
+      and (expires_at is null or expires_at > ${new Date(rotation.at)})
+    for update`;
+  if (!row) return 'unknown';
+  if (row.superseded_by !== null) return 'superseded';
+  const before = listed(row);
+  const { kind, ownerId, name, scope, expiresAt } = before;
+  const overlapUntil = Math.min(rotation.overlapUntil, expiresAt ?? Number.POSITIVE_INFINITY);
+  await insertKey(
+    sql,
+    { ...rotation.next, kind, ownerId, name, at: rotation.at, scope, expiresAt, origin: rotation.origin },
+    before.familyId,
+  );
+  await sql`
+    update keys set expires_at = ${new Date(overlapUntil)}, superseded_by = ${rotation.next.id} where id = ${before.id}`;
+  return { before, overlapUntil };
 }
 
 /**
@@ -189,6 +200,22 @@ export async function revokeKey(
       ${revocation.ownerId === undefined ? sql`` : sql`and owner_id = ${revocation.ownerId}`}
     returning id`;
   return found ? 'revoked' : 'unknown';
+}
+
+/** Revokes the living keys of owners that were made in one of these sessions, or at `since` or later. Answers their ids. */
+export async function revokeKeys(
+  sql: Sql,
+  which: { owners: readonly string[]; sessions?: readonly string[]; since?: number; at: number },
+): Promise<string[]> {
+  const at = new Date(which.at);
+  const since = which.since === undefined ? sql`false` : sql`created_at >= ${new Date(which.since)}`;
+  const rows = await sql<{ id: string }[]>`
+    update keys set revoked_at = ${at}
+    where owner_id = any(${[...which.owners]}::text[]) and revoked_at is null
+      and (expires_at is null or expires_at > ${at})
+      and (session_id = any(${[...(which.sessions ?? [])]}::text[]) or ${since})
+    returning id`;
+  return rows.map(({ id }) => id);
 }
 
 /** The keys of one owner (the one with this id, where given), or of all; oldest first, at most `limit`. */
@@ -231,13 +258,16 @@ interface Row {
   cap_month_pico: bigint | null;
   addresses: string[] | null;
   requests_per_minute: number | null;
+  session_id: string | null;
+  made_from: string;
+  made_with: string;
 }
 
 function columns(sql: Sql) {
   return sql`
     select id, kind, owner_id, name, prefix, created_at, revoked_at, last_used_on::text, expires_at,
       coalesce(family_id, id) as family_id, superseded_by, models, categories, cap_day_pico, cap_month_pico, addresses,
-      requests_per_minute
+      requests_per_minute, session_id, made_from, made_with
     from keys`;
 }
 
@@ -262,6 +292,14 @@ function moment(wallMs: number | null | undefined): Date | null {
   return wallMs === null || wallMs === undefined ? null : new Date(wallMs);
 }
 
+/** What a visitor says of itself, as it can be kept. */
+function placeText(text: string | undefined, max: number): string {
+  return (text ?? '')
+    .replaceAll(/\p{Cc}/gu, ' ')
+    .slice(0, max)
+    .toWellFormed();
+}
+
 function list(values: readonly string[] | null): string[] | null {
   return values === null ? null : [...values];
 }
@@ -280,5 +318,9 @@ function listed(row: Row): ListedKey {
     createdAt: row.created_at.getTime(),
     revokedAt: row.revoked_at?.getTime() ?? null,
     lastUsedOn: row.last_used_on,
+    origin:
+      row.session_id === null
+        ? null
+        : { sessionId: row.session_id, address: row.made_from, program: row.made_with },
   };
 }

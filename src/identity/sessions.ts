@@ -45,17 +45,19 @@ export async function startSession(
   return { id: session.id, secret: new Sealed(secret), expiresAt: session.expiresAt };
 }
 
-/** Ends the sessions of a user that last, all or all but one. Answers how many. */
+/** Ends the sessions of a user that last: all, all but one, or one. Answers their ids. */
 export async function endSessions(
   sql: Sql,
-  which: { userId: string; but?: string; at: number },
-): Promise<number> {
+  which: { userId: string; but?: string; only?: string; at: number },
+): Promise<string[]> {
   const at = new Date(which.at);
-  const ended = await sql`
+  const ended = await sql<{ id: string }[]>`
     update sessions set ended_at = ${at}
-    where user_id = ${which.userId} and id <> ${which.but ?? ''} and ended_at is null and expires_at > ${at}
+    where user_id = ${which.userId} and id <> ${which.but ?? ''}
+      and (${which.only ?? null}::text is null or id = ${which.only ?? null})
+      and ended_at is null and expires_at > ${at}
     returning id`;
-  return ended.length;
+  return ended.map(({ id }) => id);
 }
 
 /** A session as its user sees it. */

@@ -1,5 +1,7 @@
 import type { Database } from '#db/database.ts';
 import type { Pico } from '#domain/money.ts';
+import { SPLIT_POLICIES } from '#domain/policy.ts';
+import { ENTRY_SHAPES } from './entry-shapes.ts';
 
 /** What an audit found. */
 export interface AuditReport {
@@ -28,8 +30,9 @@ const LISTED = 100;
 
 /**
  * Rebuilds every balance from the entries and compares, on one snapshot, while the market goes on: each account's balance
- * is the sum of its legs; everything together is zero; what is held is the sum of the leases; each charged request has
- * exactly one charge that takes its amount from its consumer and gives all of it to others, and each correction likewise.
+ * is the sum of its legs; everything together is zero; what is held is the sum of the leases; an entry touches what its kind
+ * may touch, and one party of a sort; each charged request has exactly one charge that takes its amount from its consumer and
+ * gives all of it to others, by the policy that it was admitted with, and each correction likewise.
  * It reads the whole ledger: open the database given here with a deadline of minutes.
  */
 export async function audit(database: Database): Promise<AuditReport> {
@@ -76,6 +79,30 @@ export async function audit(database: Database): Promise<AuditReport> {
         select id as "where", 'legs that do not balance' as found, 'legs that add up to zero' as expected
         from entries where not legs_balance(accounts, amounts) order by seq limit ${LISTED + 1}`,
     );
+    const shapes = Object.entries(ENTRY_SHAPES).flatMap(([kind, legs]) =>
+      legs.map(([account, direction]) => ({ kind, account, direction })),
+    );
+    note(
+      'An entry touches what none of its kind does.',
+      await sql<Row[]>`
+        select p.id as "where", string_agg(p.account || ' ' || p.amount, ', ' order by p.account) as found, p.kind as expected
+        from postings p
+        left join unnest(
+          ${shapes.map(({ kind }) => kind)}::text[], ${shapes.map(({ account }) => account)}::text[],
+          ${shapes.map(({ direction }) => direction)}::text[]
+        ) as s(kind, account, direction)
+          on s.kind = p.kind
+            and case when right(s.account, 1) = ':' then starts_with(p.account, s.account) else p.account = s.account end
+            and case s.direction when '+' then p.amount > 0 when '-' then p.amount < 0 else true end
+        where s.kind is null group by p.seq, p.id, p.kind order by p.seq limit ${LISTED + 1}`,
+    );
+    note(
+      'An entry is of two parties of one sort.',
+      await sql<Row[]>`
+        select id as "where", string_agg(account, ' ' order by account) as found, 'one of a sort' as expected
+        from postings where account not like 'platform:%'
+        group by seq, id, split_part(account, ':', 1) having count(*) > 1 order by seq limit ${LISTED + 1}`,
+    );
     note(
       'What is held is not the sum of the leases.',
       await sql<Row[]>`
@@ -114,6 +141,45 @@ export async function audit(database: Database): Promise<AuditReport> {
           from postings where kind = 'correction' group by id
         ) e on e.id = 'correction:' || c.request_id
         where e.amount is distinct from c.refund or e.covered is distinct from c.covered_refund
+        order by 1 limit ${LISTED + 1}`,
+    );
+    const policies = Object.values(SPLIT_POLICIES);
+    note(
+      'A request was not shared out by its policy.',
+      // Written anew, apart from the code that shares out: what was charged and what was given back of it, together.
+      await sql<Row[]>`
+        with policies as (
+          select * from unnest(
+            ${policies.map(({ version }) => version)}::text[], ${policies.map(({ feeBasisPoints }) => feeBasisPoints)}::integer[],
+            ${policies.map(({ shares }) => shares.provider)}::integer[], ${policies.map(({ shares }) => shares.treasury)}::integer[],
+            ${policies.map(({ shares }) => shares.burn)}::integer[], ${policies.map(({ remainderTo }) => remainderTo)}::text[]
+          ) as t(version, fee_bps, provider_bps, treasury_bps, burn_bps, rest_to)
+        ), paid as (
+          select substr(id, strpos(id, ':') + 1) as request,
+            coalesce(sum(amount) filter (where account = 'platform:fee'), 0) as fee,
+            coalesce(sum(amount) filter (where account like 'provider:%'), 0) as provider,
+            coalesce(sum(amount) filter (where account = 'platform:treasury'), 0) as treasury,
+            coalesce(sum(amount) filter (where account = 'platform:burn'), 0) as burn
+          from postings where kind in ('charge', 'correction') group by 1
+        ), due as (
+          select u.id, u.policy, u.charge + u.covered - coalesce(c.refund + c.covered_refund, 0) as gross
+          from usage u left join corrections c on c.request_id = u.id where u.charge > 0 or u.covered > 0
+        ), net as (
+          select d.id, d.gross, p.*, div(d.gross * p.fee_bps, 10000) as fee, d.gross - div(d.gross * p.fee_bps, 10000) as net
+          from due d left join policies p on p.version = d.policy
+        ), parts as (
+          select *, div(net * provider_bps, 10000) as provider, div(net * treasury_bps, 10000) as treasury,
+            div(net * burn_bps, 10000) as burn from net
+        ), shared as (
+          select *, net - provider - treasury - burn as rest from parts
+        )
+        select 'charge:' || s.id as "where", concat_ws(' ', p.fee, p.provider, p.treasury, p.burn) as found,
+          concat_ws(' ', s.fee, s.provider, s.treasury, s.burn, 'and', s.rest, 'to', s.rest_to) as expected
+        from shared s join paid p on p.request = s.id
+        where p.fee is distinct from s.fee
+          or p.provider is distinct from s.provider + case when s.rest_to = 'provider' then s.rest else 0 end
+          or p.treasury is distinct from s.treasury + case when s.rest_to = 'treasury' then s.rest else 0 end
+          or p.burn is distinct from s.burn + case when s.rest_to = 'burn' then s.rest else 0 end
         order by 1 limit ${LISTED + 1}`,
     );
     return {

@@ -10,7 +10,7 @@ import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { correctionOf, usageOf } from '#support/records.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { audit } from './audit.ts';
-import { Book } from './book.ts';
+import { Book, writeEntries } from './book.ts';
 import { Leases } from './leases.ts';
 
 let fresh: FreshDatabase;
@@ -170,6 +170,104 @@ describe('the audit', () => {
       },
     ]);
   });
+});
+
+describe('entries that balance and are wrong', () => {
+  /** Writes an entry and moves its accounts, as a program that errs would. */
+  async function erring(
+    id: string,
+    kind: string,
+    legs: readonly (readonly [string, bigint])[],
+  ): Promise<void> {
+    const [accounts, amounts] = [legs.map(([account]) => account), legs.map(([, amount]) => amount)];
+    await fresh.database.transaction(async (sql) => {
+      await sql`
+        insert into entries (id, kind, at, accounts, amounts)
+        values (${id}, ${kind}, now(), ${accounts}::text[], ${amounts}::numeric[])`;
+      await sql`
+        update accounts a set balance = a.balance + t.amount
+        from unnest(${accounts}::text[], ${amounts}::numeric[]) as t(id, amount) where a.id = t.id`;
+    });
+  }
+  const found = async (id: string) =>
+    (await audit(fresh.database)).differences.filter(({ where }) => where === id).map(({ what }) => what);
+
+  beforeAll(async () => {
+    for (const id of ['con_shape', 'con_other']) await bookOf('t').grant(id, 1_000n, `shape_${id}`);
+    await leasesOf('t').grow('con_shape', { atLeast: 500n, want: 500n });
+    const shared = { consumerId: 'con_shape', providerId: 'prov_shape', charge: 101n };
+    await bookOf('t').post([usageOf({ ...shared, id: 'req_shape' })]);
+  });
+
+  test('the audit finds nothing where nothing is wrong', async () => {
+    expect(await found('charge:req_shape')).toEqual([]);
+  });
+
+  test.each<[string, string, readonly (readonly [string, bigint])[], string]>([
+    [
+      'a deposit out of the fees',
+      'deposit',
+      [
+        ['consumer:con_shape', 1n],
+        ['platform:fee', -1n],
+      ],
+      'An entry touches what none of its kind does.',
+    ],
+    [
+      'a grant that takes from its consumer',
+      'grant',
+      [
+        ['consumer:con_shape', -1n],
+        ['platform:promo', 1n],
+      ],
+      'An entry touches what none of its kind does.',
+    ],
+    [
+      'money that went from one consumer to another',
+      'withdrawal',
+      [
+        ['consumer:con_shape', -2n],
+        ['consumer:con_other', -1n],
+        ['platform:cash', 3n],
+      ],
+      'An entry is of two parties of one sort.',
+    ],
+  ])('the audit finds %s', async (id, kind, legs, what) => {
+    await erring(id, kind, legs);
+    expect(await found(id)).toEqual([what]);
+  });
+
+  test('the audit finds a charge that was shared out otherwise than its policy says, by a pico-dollar', async () => {
+    await erring('correction:req_shape', 'correction', [
+      ['provider:prov_shape', 1n],
+      ['platform:treasury', -1n],
+    ]);
+    expect(await found('charge:req_shape')).toEqual(['A request was not shared out by its policy.']);
+  });
+});
+
+test('bug: a repeat with fewer legs than the entry has is refused, and so is a correction that gives a plan more than it paid', async () => {
+  const { database } = fresh;
+  await bookOf('t').grant('con_legs', 100n, 'legs');
+  const legs = [
+    { account: 'consumer:con_legs', amount: 1n },
+    { account: 'platform:promo', amount: -1n },
+    { account: 'platform:cash', amount: 1n },
+    { account: 'platform:fee', amount: -1n },
+  ];
+  const entry = { id: 'grant:long', kind: 'grant' as const, at: 0, memo: {} };
+  await database.transaction((sql) => writeEntries(sql, [{ ...entry, legs }]));
+  const again = database.transaction((sql) => writeEntries(sql, [{ ...entry, legs: legs.slice(0, 2) }]));
+  await expect(again).rejects.toThrow('exists with other amounts or parties');
+
+  const parties = { consumerId: 'con_legs', providerId: 'prov_legs' };
+  await leasesOf('t').grow('con_legs', { atLeast: 50n, want: 50n });
+  await bookOf('t').post([usageOf({ ...parties, id: 'req_legs', charge: 50n })]);
+  const lie = { ...parties, requestId: 'req_legs', refund: 0n, originalCharge: 50n, originalCovered: 0n };
+  await bookOf('t').post([correctionOf({ ...lie, coveredRefund: 50n })]);
+  expect(await database.sql`select reason from rejected_usage where id = 'fix_req_legs'`).toEqual([
+    { reason: 'the refund is not a part of the charge' },
+  ]);
 });
 
 test('what a plan covers leaves its account and no lease, once; a lie about it is rejected and moves nothing', async () => {

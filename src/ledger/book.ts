@@ -250,12 +250,12 @@ export class Book implements UsagePosting {
       on conflict (id) do nothing`;
   }
 
-  /** Gives a consumer credit. `id` is the giver's; a repeat with the same terms changes nothing, with others it throws. */
+  /** Gives a consumer credit. `id` is the giver's; a repeat with the same terms changes nothing, with others it throws `conflict`. */
   async grant(consumerId: string, amount: Pico, id: string): Promise<'booked' | 'known'> {
     return await this.#receive(grantEntry({ id, at: this.#clock.wallMs(), consumerId, amount }), consumerId);
   }
 
-  /** Books money that arrived for a consumer. `id` is the payment's; a repeat changes nothing, with other terms it throws. */
+  /** Books money that arrived for a consumer. `id` is the payment's; a repeat changes nothing, with other terms it throws `conflict`. */
   async deposit(consumerId: string, amount: Pico, id: string): Promise<'booked' | 'known'> {
     return await this.#receive(
       depositEntry({ id, at: this.#clock.wallMs(), consumerId, amount }),
@@ -264,10 +264,16 @@ export class Book implements UsagePosting {
   }
 
   async #receive(entry: Entry, consumerId: string): Promise<'booked' | 'known'> {
-    return await this.#database.transaction(async (sql) => {
-      await openAccount(sql, { account: consumerAccount(consumerId), kind: 'consumer' });
-      return (await writeEntries(sql, [entry])) === 0 ? 'known' : 'booked';
-    });
+    try {
+      return await this.#database.transaction(async (sql) => {
+        await openAccount(sql, { account: consumerAccount(consumerId), kind: 'consumer' });
+        return (await writeEntries(sql, [entry])) === 0 ? 'known' : 'booked';
+      });
+    } catch (error) {
+      if (!(error instanceof EntryDiffers)) throw error;
+      const outer = 'This reference was used before, for another account or amount.';
+      throw new Fault('conflict', { inner: error.message, outer, cause: error });
+    }
   }
 
   /** What the consumer has; zeros for one that never had anything. */
@@ -306,16 +312,25 @@ export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise
   const fresh = entries.filter((entry) => {
     const there = known.get(entry.id);
     if (!there) return true;
-    const same = entry.legs.every(
-      ({ account, amount }, i) => there.accounts[i] === account && there.amounts[i] === amount,
-    );
+    const same =
+      there.accounts.length === entry.legs.length &&
+      entry.legs.every(
+        ({ account, amount }, i) => there.accounts[i] === account && there.amounts[i] === amount,
+      );
     if (same) return false;
-    throw new Fault('internal', { inner: `The entry ${entry.id} exists with other amounts or parties.` });
+    throw new EntryDiffers(`The entry ${entry.id} exists with other amounts or parties.`);
   });
   if (fresh.length === 0) return 0;
   await insertEntries(sql, fresh);
   await moveBalances(sql, sumsOf(fresh), new Map());
   return fresh.length;
+}
+
+/** Somebody repeats an entry with other terms. Whoever lets callers choose the id says what that means for them. */
+class EntryDiffers extends Fault {
+  constructor(inner: string) {
+    super('internal', { inner });
+  }
 }
 
 /** Makes an account, where it is missing, for entries that come within the caller's transaction. */

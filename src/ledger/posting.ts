@@ -196,7 +196,8 @@ function flawOf(line: JournalRecord): string | undefined {
     if (line.record.providerId === null) return 'a field is missing';
     const { refund, originalCharge, coveredRefund = 0n, originalCovered = 0n } = line.record;
     const back = refund + coveredRefund;
-    if (refund < 0n || refund > originalCharge || back <= 0n || back > originalCharge + originalCovered)
+    // What the plan gets back may be below zero, but neither part is more than what it is a part of.
+    if (refund < 0n || refund > originalCharge || coveredRefund > originalCovered || back <= 0n)
       return 'the refund is not a part of the charge';
     amounts.push(originalCovered);
   }

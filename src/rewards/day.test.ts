@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Database, Sql } from '#db/database.ts';
 import { PICO_PER_USD } from '#domain/money.ts';
 import { dayName, dayStart, parseDay } from '#domain/window.ts';
 import { type Clock, systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
+import { writeEntries } from '#ledger/book.ts';
+import { reversalEntry, slaCreditEntry } from '#ledger/funds-entries.ts';
 import { auditTokens } from '#ledger/token-audit.ts';
 import { tokenStandingOf, writeTokenEntries } from '#ledger/token-book.ts';
 import { makeConsumer, makeId, makeProvider, operatorsBook } from '#support/parties.ts';
@@ -221,6 +223,57 @@ describe('what counts as an inference', () => {
     expect(await planned()).toBe(0n);
     await book.deposit(mixed, PICO_PER_USD, 'pay_mixed_2');
     expect(await planned()).toBe(5n);
+  });
+});
+
+describe('bug: money that the market gave, or that went back, is no payment', () => {
+  const day = '2028-06-28';
+  let providerId: string;
+  let consumerId: string;
+  beforeEach(async () => {
+    providerId = (await makeProvider(fresh.database)).id;
+    consumerId = (await makeConsumer(fresh.database, 0n)).id;
+    await present(day, [providerId]);
+    await served({ providerId, day, consumerId, count: 5 });
+  });
+  const counted = async () => {
+    const plan = await rewarderOn('2028-06-29').plan(dayOfName(day));
+    return plan?.facts.works.find((work) => work.providerId === providerId)?.inferences;
+  };
+
+  test('a credit for a missed service level is given, as a grant is', async () => {
+    const book = operatorsBook(fresh.database);
+    await book.deposit(consumerId, 10n * PICO_PER_USD, makeId('pay'));
+    await book.grant(consumerId, 9n * PICO_PER_USD, makeId('grant'));
+    expect(await counted()).toBe(5n);
+    const about = { consumerId, month: '2028-05', report: 'sla_1', at: 0, fromStakes: 0n };
+    await fresh.database.transaction((sql) =>
+      writeEntries(sql, [slaCreditEntry({ ...about, amount: PICO_PER_USD })]),
+    );
+    expect(await counted()).toBe(5n);
+    const more = slaCreditEntry({ ...about, month: '2028-06', amount: 1n });
+    await fresh.database.transaction((sql) => writeEntries(sql, [more]));
+    expect(await counted()).toBe(0n);
+  });
+
+  test('a card payment that was spent and then taken back was none, and is one again when it comes back', async () => {
+    const id = makeId('pi');
+    const amount = 10n * PICO_PER_USD;
+    await operatorsBook(fresh.database).deposit(consumerId, amount, `card:${id}`);
+    expect(await counted()).toBe(5n);
+    await fresh.database.transaction(async (sql) => {
+      await sql`
+        insert into deposits (id, method, consumer_id, asset, units, value, state, received_at, booked_at)
+        values (${`card:${id}`}, 'card', ${consumerId}, 'USD', ${amount}, ${amount}, 'booked', now(), now())`;
+      await sql`
+        insert into card_reversals (id, deposit_id, consumer_id, amount, taken, at)
+        values (${`dispute:${id}`}, ${`card:${id}`}, ${consumerId}, ${amount}, 0, now())`;
+      // Nothing was left of it, so the entry takes nothing of the consumer's: all of it is owed.
+      await writeEntries(sql, [reversalEntry({ id: `dispute:${id}`, at: 0, amount, consumerId, taken: 0n })]);
+    });
+    expect(await counted()).toBe(0n);
+    await fresh.database.sql`update card_reversals set reinstated = true where id = ${`dispute:${id}`}`;
+    expect(await counted()).toBe(5n);
   });
 });
 

@@ -8,7 +8,9 @@ import { type Market, WHOLE, type Work } from './score.ts';
  * from noted minutes; nothing is estimated, and nothing that an agent says of itself counts.
  *
  * An inference counts when it was completed over an agent's connection, cost something after corrections, and was paid for
- * by somebody else: not by the provider's own user, not by the market's probes, and not by a consumer who was given more than it paid in. So a reward
+ * by somebody else: not by the provider's own user, not by the market's probes, and not by a consumer who was given more than
+ * it paid in. Given is what the market gave (grants, bonuses, credits for missed service levels: as `ledger/spent-money.ts`
+ * has it); what was paid back, and card money that was taken back, was not paid in, also where it is still owed. So a reward
  * costs whoever wants to buy it the market's share of every request.
  *
  * Usage that is posted late (out of the journal of a process that died) is missing in its own day and counts in the six that
@@ -33,13 +35,17 @@ export async function factsOf(sql: Sql, day: number): Promise<Facts> {
     from market_minutes where day >= ${monthFrom} and day <= ${last}`;
   const rows = await sql<(Work & { busyMs: bigint })[]>`
     with received as (
-      select substr(leg.account, 10) as consumer_id,
-        sum(leg.amount) filter (where e.kind not in ('grant', 'bonus')) as paid,
-        sum(leg.amount) filter (where e.kind in ('grant', 'bonus')) as given
-      from entries e, unnest(e.accounts, e.amounts) as leg(account, amount)
-      where e.kind in ('grant', 'deposit', 'bonus', 'withdrawal', 'reversal', 'reinstatement')
-        and e.at < ${to} and leg.account like 'consumer:%'
-      group by 1
+      select consumer_id, sum(paid) as paid, sum(given) as given from (
+        select substr(leg.account, 10) as consumer_id, leg.amount as paid, 0::numeric as given
+        from entries e, unnest(e.accounts, e.amounts) as leg(account, amount)
+        where e.kind in ('deposit', 'withdrawal') and e.at < ${to} and leg.account like 'consumer:%'
+        union all
+        select substr(leg.account, 10), 0, leg.amount
+        from entries e, unnest(e.accounts, e.amounts) as leg(account, amount)
+        where e.kind in ('grant', 'bonus', 'sla-credit') and e.at < ${to} and leg.account like 'consumer:%'
+        union all
+        select consumer_id, -amount, 0 from card_reversals where not reinstated and at < ${to}
+      ) as moves group by consumer_id
     ),
     done as (
       select u.provider_id, u.model_id, u.outcome, u.total_ms,

@@ -47,6 +47,8 @@ export async function auditMarket(parts: {
   funds?: () => Promise<FundsFindings>;
   /** The audit of service level credits (`sla/audit.ts`), likewise. */
   agreements?: () => Promise<Difference[]>;
+  /** Whether invoices, credit notes, receipts and burns are the ledger (`statements/check.ts`), likewise. */
+  papers?: () => Promise<Difference[]>;
 }): Promise<MarketAuditReport> {
   const ledger = await auditLedger(parts.database);
   const differences = [...ledger.differences, ...(await auditTokens(parts.database))];
@@ -62,6 +64,7 @@ export async function auditMarket(parts: {
   if (parts.store && parts.desk) await auditFiles(parts.store, parts.desk, differences);
   const funds = await parts.funds?.();
   differences.push(...(funds?.differences ?? []), ...((await parts.agreements?.()) ?? []));
+  differences.push(...((await parts.papers?.()) ?? []));
   return {
     ...ledger,
     ...counts,

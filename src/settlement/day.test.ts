@@ -253,6 +253,21 @@ test('bug: the audit of a ledger older than the chain failed where the node had 
   }
 });
 
+test('bug: papers and burns that are not the ledger were no difference of the audit', async () => {
+  const empty = await freshDatabase();
+  try {
+    const { database } = empty;
+    expect((await auditMarket({ database })).differences).toEqual([]);
+    const lost = { what: 'A burn and its entry differ.', where: 'burn:1', found: 'null', expected: '1' };
+    expect(await auditMarket({ database, papers: async () => [lost] })).toMatchObject({
+      balanced: false,
+      differences: [lost],
+    });
+  } finally {
+    await empty.drop();
+  }
+});
+
 test('a ledger restored from an older backup is told by the chain, and pays nothing', {
   timeout: 60_000,
 }, async () => {

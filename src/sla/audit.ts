@@ -5,7 +5,8 @@ const LISTED = 100;
 
 /**
  * Whether credits are their reports: each report with a credit has one entry, to its consumer, of its amount, which stakes and
- * the market paid as it says; each entry has its report; and what a report charged of a pledge is a move of that pledge.
+ * the market paid as it says; each entry has its report; what a report charged of a pledge is a move of that pledge; and what
+ * was taken goes back to it, out of what the market bears, when an appeal was granted and only then.
  */
 export async function auditAgreements(database: Database): Promise<Difference[]> {
   type Row = { where: string; found: unknown; expected: unknown };
@@ -56,6 +57,21 @@ export async function auditAgreements(database: Database): Promise<Difference[]>
         left join collateral_moves m
           on m.id = 'slash:' || c.finding_id and m.scope = 'usd' and m.kind = 'slashed' and m.holder = c.provider_id
         where coalesce(m.amount, 0) <> c.taken order by 1 limit ${LISTED + 1}`,
+    );
+    note(
+      'A granted appeal did not give back what was charged, or another one did.',
+      await sql<Row[]>`
+        select c.finding_id as "where", coalesce(m.amount, 0) || ' for ' || coalesce(e.amount, 0) as found,
+          case when a.decision = 'granted' then c.taken else 0 end::text as expected
+        from sla_charges c
+        left join sla_appeals a on a.finding_id = c.finding_id
+        left join collateral_moves m on m.id = 'slash-returned:' || c.finding_id and m.holder = c.provider_id
+        left join (
+          select id, -amount as amount from postings where kind = 'slash-returned' and account = 'platform:sla'
+        ) e on e.id = 'slash-returned:' || c.finding_id || ':usd'
+        where coalesce(m.amount, 0) <> case when a.decision = 'granted' then c.taken else 0 end
+          or coalesce(e.amount, 0) <> coalesce(m.amount, 0)
+        order by 1 limit ${LISTED + 1}`,
     );
     return differences;
   });

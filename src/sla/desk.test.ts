@@ -218,7 +218,9 @@ describe('a month by hand', () => {
       actor: 'op',
       at: NOVEMBER,
     } as const;
-    expect(await collateralOf(fresh.database).decideFinding(elsewhere)).toBe('unknown');
+    const { database } = fresh;
+    const answer = await database.transaction((sql) => collateralOf(database).decideFinding(sql, elsewhere));
+    expect(answer).toBe('unknown');
     expect(await desk.decideAppeal(grant)).toEqual({ known: false, dollars: parseUsd('30') });
     expect(await desk.decideAppeal(grant)).toEqual({ known: true, dollars: parseUsd('30') });
     const turned = await desk
@@ -233,6 +235,82 @@ describe('a month by hand', () => {
     expect(await desk.charges({ limit: 10 })).toMatchObject([
       { appeal: 'granted', appealReason: grant.reason },
     ]);
+  });
+
+  test('bug: a decision that dies after any statement leaves nothing or everything', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '100');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 44 }, { providerId: provider });
+    await deskOf().run(MONTH);
+    const [charge] = await deskOf().charges({ providerId: provider, limit: 10 });
+    assert(charge);
+    const { findingId } = charge;
+    const grant = { findingId, decision: 'granted', reason: 'Our switch failed.', actor: 'op' } as const;
+    let died = 0;
+    for (let after = 0; ; after++) {
+      const decided = await deskOf(dyingDatabase(fresh.database, after))
+        .decideAppeal(grant)
+        .catch(() => undefined);
+      if (decided) break;
+      died += 1;
+      expect(await deskOf().charges({ limit: 10 })).toMatchObject([{ appeal: null }]);
+      expect(await balance(`collateral:${provider}`)).toBe(parseUsd('70'));
+    }
+    expect(died).toBeGreaterThan(6);
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd('100'));
+    expect(await auditFunds({ database: fresh.database })).toMatchObject({ differences: [] });
+  });
+
+  test('a granted appeal of before that gave nothing back is told by the audit, and made good by granting it again', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '100');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 44 }, { providerId: provider });
+    await deskOf().run(MONTH);
+    const [charge] = await deskOf().charges({ providerId: provider, limit: 10 });
+    assert(charge);
+    const { findingId } = charge;
+    await fresh.database.sql`
+      insert into sla_appeals (finding_id, decision, reason, actor, at) values (${findingId}, 'granted', 'r', 'op', now())`;
+    expect(await auditAgreements(fresh.database)).toEqual([
+      {
+        what: 'A granted appeal did not give back what was charged, or another one did.',
+        where: findingId,
+        found: '0 for 0',
+        expected: `${parseUsd('30')}`,
+      },
+    ]);
+    const again = { findingId, decision: 'granted', reason: 'r', actor: 'op' } as const;
+    expect(await deskOf().decideAppeal(again)).toEqual({ known: true, dollars: parseUsd('30') });
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd('100'));
+  });
+
+  test('of decisions that are made at once one stands, and what follows is that one’s', async () => {
+    const { id: provider } = await makeProvider(fresh.database);
+    await pledge(provider, '100');
+    const consumer = await payer('600');
+    await failing(consumer, { minutes: 44 }, { providerId: provider });
+    await deskOf().run(MONTH);
+    const [charge] = await deskOf().charges({ providerId: provider, limit: 10 });
+    assert(charge);
+    const { findingId } = charge;
+    const answers = await Promise.all(
+      (['granted', 'rejected', 'granted', 'rejected', 'granted', 'rejected'] as const).map(
+        async (decision) =>
+          await deskOf(fresh.another({ maxConnections: 1 }))
+            .decideAppeal({ findingId, decision, reason: 'r', actor: 'op' })
+            .then(
+              () => decision,
+              (error: unknown) => (error instanceof Fault ? error.code : String(error)),
+            ),
+      ),
+    );
+    const appeal = (await deskOf().charges({ limit: 10 }))[0]?.appeal ?? '';
+    expect(answers.toSorted()).toEqual(
+      ['conflict', 'conflict', 'conflict', appeal, appeal, appeal].toSorted(),
+    );
+    expect(await balance(`collateral:${provider}`)).toBe(parseUsd(appeal === 'granted' ? '100' : '70'));
   });
 
   test('what was given back of a charge is no part of the fee, and a plan is', async () => {

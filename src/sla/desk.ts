@@ -183,8 +183,10 @@ export class SlaDesk {
   }
 
   /**
-   * Decides a provider's appeal against a charge. Granted: what was taken goes back to its pledge, and the market bears it.
-   * The same decision again does what is left to do of it. Throws `thing-unknown`, and `conflict` when it was decided otherwise.
+   * Decides a provider's appeal against a charge, in one transaction with what follows. Granted: what was taken goes back to
+   * its pledge, and the market bears it. The same decision again changes nothing, but what a decision of an older version has
+   * left undone. Throws `thing-unknown`, and `conflict` when
+   * it was decided otherwise.
    */
   async decideAppeal(appeal: {
     findingId: string;
@@ -193,20 +195,22 @@ export class SlaDesk {
     actor: string;
   }): Promise<{ known: boolean; dollars: Pico }> {
     const { findingId, decision, reason, actor } = appeal;
-    const { sql } = this.#database;
-    const [charge] = await sql`select from sla_charges where finding_id = ${findingId}`;
-    if (!charge) throw new Fault('thing-unknown', { outer: 'No report charged this.' });
-    const [made] = await sql`
-      insert into sla_appeals (finding_id, decision, reason, actor, at)
-      values (${findingId}, ${decision}, ${reason}, ${actor}, ${new Date(this.#clock.wallMs())})
-      on conflict do nothing returning finding_id`;
-    const [kept] = await sql<{ decision: string }[]>`
-      select decision from sla_appeals where finding_id = ${findingId}`;
-    if (kept?.decision !== decision) {
-      throw new Fault('conflict', { outer: `The appeal was ${kept?.decision} before.` });
-    }
-    const back = decision === 'granted' ? await this.#collateral.giveBack(findingId) : undefined;
-    return { known: made === undefined, dollars: back?.dollars ?? 0n };
+    return await this.#database.transaction(async (sql) => {
+      const [charge] = await sql`select from sla_charges where finding_id = ${findingId}`;
+      if (!charge) throw new Fault('thing-unknown', { outer: 'No report charged this.' });
+      // Whoever decides at the same time waits here, and then finds it decided.
+      const [made] = await sql`
+        insert into sla_appeals (finding_id, decision, reason, actor, at)
+        values (${findingId}, ${decision}, ${reason}, ${actor}, ${new Date(this.#clock.wallMs())})
+        on conflict do nothing returning finding_id`;
+      const [kept] = await sql<{ decision: string }[]>`
+        select decision from sla_appeals where finding_id = ${findingId}`;
+      if (kept?.decision !== decision) {
+        throw new Fault('conflict', { outer: `The appeal was ${kept?.decision} before.` });
+      }
+      const back = decision === 'granted' ? await this.#collateral.giveBack(sql, findingId) : undefined;
+      return { known: made === undefined, dollars: back?.dollars ?? 0n };
+    });
   }
 
   /** Computes a report that was made again, from the rows that it was made from. `late`: requests that arrived since. */

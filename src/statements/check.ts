@@ -10,6 +10,7 @@ export async function checkStatements(database: Database): Promise<Difference[]>
   type Row = { where: string; found: unknown; expected: unknown };
   return await database.transaction(async (sql) => {
     await sql`set transaction isolation level repeatable read, read only`;
+    await sql`set local statement_timeout = '10min'`;
     const differences: Difference[] = [];
     const note = (what: string, rows: Iterable<Row>): void => {
       for (const { where, found, expected } of rows) {

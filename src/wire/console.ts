@@ -68,7 +68,16 @@ export const signUpRequest = z.object({
   password: newPassword,
   display_name: line(64).optional(),
 });
-export const passwordRequest = z.object({ present_password: password, new_password: newPassword });
+export const passwordRequest = z.object({
+  present_password: password,
+  new_password: newPassword,
+  /** Also revoke the keys that were made in the sessions that it ends. */
+  revoke_keys: z.boolean().default(false),
+});
+/** Revokes every living key that was made at this moment or later. */
+export const revocationsRequest = z.object({
+  since: z.iso.datetime({ offset: true }).transform((text) => Date.parse(text)),
+});
 export const upgradeRequest = z.object({
   name: line(64),
   wallet_address: addressOrNone,
@@ -924,7 +933,10 @@ export const keyAnswer = z.strictObject({
   cap_month_usd: z.string().nullable(),
   addresses: z.array(z.string()).nullable(),
   requests_per_minute: count.nullable(),
+  /** The session that it was made in, and from where; null: none made it, or that was not noted yet. */
+  made_in: z.strictObject({ session: z.string(), address: z.string(), program: z.string() }).nullable(),
 });
+export const revocationsAnswer = z.strictObject({ revoked: z.array(z.string()) });
 
 export type ProviderStatusAnswer = z.output<typeof providerStatusAnswer>;
 export type SessionAnswer = z.output<typeof sessionAnswer>;

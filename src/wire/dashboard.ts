@@ -14,6 +14,12 @@ const money = z.string().regex(/^-?\d+(\.\d+)?$/);
 /** A session alone, which may be stolen, changes nothing about signing in: each step takes the password. */
 export const factorBeginRequest = z.object({ password: z.string().min(1).max(200) });
 export const factorCodeRequest = factorBeginRequest.extend({ code: z.string().min(1).max(40) });
+export const factorConfirmRequest = factorCodeRequest.extend({ revoke_keys: z.boolean().default(false) });
+/** Whether what was made in the sessions that end is revoked too. */
+export const sessionEndQuery = z.object({ revoke_keys: z.enum(['true', 'false']).default('false') });
+/** What ended with sessions: the keys that were made in them go on, unless they were revoked. */
+const signOutBody = { keys_made: count, keys_revoked: count } as const;
+export const sessionsEndedAnswer = z.strictObject({ ended: count, ...signOutBody });
 export const factorAnswer = z.strictObject({
   enabled: z.boolean(),
   since: time.nullable(),
@@ -31,6 +37,7 @@ export const factorBeginAnswer = z.strictObject({
 export const factorConfirmedAnswer = z.strictObject({
   enabled: z.literal(true),
   recovery_codes: z.array(z.string()),
+  ...signOutBody,
 });
 export const sessionsAnswer = z.strictObject({
   sessions: z.array(
@@ -589,6 +596,7 @@ export type FactorAnswer = z.output<typeof factorAnswer>;
 export type FactorBeginAnswer = z.output<typeof factorBeginAnswer>;
 export type FactorConfirmedAnswer = z.output<typeof factorConfirmedAnswer>;
 export type SessionsAnswer = z.output<typeof sessionsAnswer>;
+export type SessionsEndedAnswer = z.output<typeof sessionsEndedAnswer>;
 
 // ------------------------------------------------------------------------------------------------ debug logs
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decideAppeal } from '#benchmark/appeals.ts';
+import { AppealDesk } from '#benchmark/appeals.ts';
 import { BenchmarkStore } from '#benchmark/store.ts';
 import { parseUsd } from '#domain/money.ts';
 import { Collateral } from '#funds/collateral.ts';
@@ -186,7 +186,7 @@ describe('an appeal', () => {
     await expect.poll(async () => (await latest())?.verdict.step, LONG).toBe('slash');
     const run = await latest();
     const decide = (decision: 'granted' | 'rejected') =>
-      decideAppeal(
+      new AppealDesk(database).decide(
         { store, collateral },
         { about: run?.id ?? '', decision, reason: 'r', actor: 'test', at: systemClock.wallMs() },
       );

@@ -11,13 +11,13 @@ import {
   type UserAnswer,
   upgradeRequest,
 } from '#wire/console.ts';
-import { sessionRoutes } from './own-sessions.ts';
+import { keysOf, sessionRoutes } from './own-sessions.ts';
 import { nextSteps } from './provider-status.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route, type Visit } from './route.ts';
 import { CODE_REFUSED, secondFactorRoutes } from './second-factor.ts';
 import { noSessionCookie, sessionCookie } from './session-cookie.ts';
-import { callerOf, Throttle } from './throttle.ts';
+import { callerOf } from './throttle.ts';
 
 /**
  * Signing up, logging in and becoming a provider: calls 2 to 5 of the Swan agent's wizard, and what a person's settings
@@ -26,12 +26,6 @@ import { callerOf, Throttle } from './throttle.ts';
  */
 export function accountRoutes(rooms: ConsoleRooms): Route[] {
   const { clock, accounts } = rooms;
-  const failures = {
-    pair: new Throttle({ burst: 5, everyMs: 60_000 }),
-    account: new Throttle({ burst: 50, everyMs: 60_000 }),
-    address: new Throttle({ burst: 30, everyMs: 10_000 }),
-  };
-  const signUps = new Throttle({ burst: 10, everyMs: 360_000 });
 
   const opened = (visit: Visit<unknown, unknown>, user: User, session: Session): SessionAnswer => {
     visit.reply.header(
@@ -48,21 +42,14 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
    * Counts a failure in advance, so that many tries at once do not all slip past; answers how to take it back when it was
    * none. Throws when this caller has failed too often.
    */
-  const guard = (email: string, address: string): (() => void) => {
+  const guard = async (email: string, address: string): Promise<() => void> => {
     const caller = callerOf(address);
     const account = emailKey(email).slice(0, 254);
-    const nowMs = clock.nowMs();
-    const names = [
-      [failures.pair, `${caller} ${account}`],
-      [failures.account, account],
-      [failures.address, caller],
-    ] as const;
-    const waitS = Math.max(...names.map(([throttle, name]) => throttle.waitS(name, nowMs)));
-    if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
-    for (const [throttle, name] of names) throttle.note(name, nowMs);
-    return () => {
-      for (const [throttle, name] of names) throttle.forgive(name);
-    };
+    return await rooms.tries.take([
+      { kind: 'guess-pair', name: `${caller} ${account}` },
+      { kind: 'guess-account', name: account },
+      { kind: 'guess-address', name: caller },
+    ]);
   };
 
   const upgrade = async (visit: Visit<ReturnType<typeof upgradeRequest.parse>>) => {
@@ -73,6 +60,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
       workerAddress: body.worker_address,
       beneficiaryAddress: body.beneficiary_address,
       description: body.description,
+      origin: visit.origin,
     });
     // The wizard looks for this phrase and then asks for a key for the new machine.
     if (made === 'already') throw new Fault('conflict', { outer: 'This account is already a provider.' });
@@ -100,11 +88,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
       { access: 'public', errors: 'text', body: signUpRequest, opensSession: true },
       async (visit) => {
         if (rooms.signUp === 'closed') throw new Fault('sign-up-closed');
-        const caller = callerOf(visit.address);
-        const nowMs = clock.nowMs();
-        const waitS = signUps.waitS(caller, nowMs);
-        if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
-        signUps.note(caller, nowMs);
+        await rooms.tries.take([{ kind: 'sign-up', name: callerOf(visit.address) }]);
         const { email, password, display_name } = visit.body;
         const displayName = display_name ?? (email.split('@')[0] as string).slice(0, 64);
         const made = await accounts.signUp({
@@ -126,7 +110,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
       { access: 'public', errors: 'text', body: logInRequest, opensSession: true },
       async (visit) => {
         const { email, password, code } = visit.body;
-        const forgive = guard(email, visit.address);
+        const forgive = await guard(email, visit.address);
         const found = await accounts.logIn({
           email,
           password: new Sealed(password),
@@ -152,16 +136,18 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
     }),
     route('GET /api/v1/user/me', forUser, async (visit) => userBody(visit.user)),
     route('PUT /api/v1/user/me/password', { ...forUser, body: passwordRequest }, async (visit) => {
-      const forgive = guard(visit.user.email, visit.address);
+      const forgive = await guard(visit.user.email, visit.address);
       const changed = await accounts.changePassword({
         userId: visit.user.id,
         sessionId: visit.sessionId,
         present: new Sealed(visit.body.present_password),
         next: new Sealed(visit.body.new_password),
+        revokeKeys: visit.body.revoke_keys,
       });
       if (!changed) throw new Fault('login-refused', { outer: 'The present password is wrong.' });
       forgive();
-      return { message: 'The password is changed. Every other session has ended.' };
+      await rooms.keys.look(changed.revoked);
+      return { message: 'The password is changed. Every other session has ended.', ...keysOf(changed) };
     }),
     ...secondFactorRoutes(rooms, guard),
     ...sessionRoutes(rooms),
@@ -176,6 +162,7 @@ export function accountRoutes(rooms: ConsoleRooms): Route[] {
           kind: 'provider',
           ownerId: providerId,
           name: visit.body.name,
+          origin: visit.origin,
           actor: visit.actor,
         });
         if (made === 'too-many') throw new Fault('conflict', { outer: 'This provider has too many keys.' });

@@ -1,4 +1,4 @@
-import { type Appeal, decideAppeal } from '#benchmark/appeals.ts';
+import type { Appeal } from '#benchmark/appeals.ts';
 import { whyUnlike } from '#benchmark/likeness/judge.ts';
 import type { Finding, LikenessRecord } from '#benchmark/likeness/store.ts';
 import type { Run } from '#benchmark/store.ts';
@@ -39,7 +39,8 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
     actor: string,
   ) => {
     const parts = { store: rooms.benchmarks.store, collateral: rooms.funds.collateral };
-    const decided = await decideAppeal(parts, { about, decision, reason, actor, at: clock.wallMs() });
+    const appeal = { about, decision, reason, actor, at: clock.wallMs() };
+    const decided = await rooms.benchmarks.appeals.decide(parts, appeal);
     return {
       id: about,
       decision: decided.decision,

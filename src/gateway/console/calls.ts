@@ -37,8 +37,13 @@ export const CALLS: Readonly<Record<string, Call>> = {
   },
   'DELETE /api/v1/user/me/second-factor': { summary: 'Turn the second factor off.' },
   'GET /api/v1/user/me/sessions': { summary: 'Where I am signed in.', answer: d.sessionsAnswer },
-  'DELETE /api/v1/user/me/sessions/:id': { summary: 'End one session.' },
-  'DELETE /api/v1/user/me/sessions': { summary: 'End every session but this one.' },
+  'DELETE /api/v1/user/me/sessions/:id': {
+    summary: 'End one session; with `revoke_keys`, and the keys that were made in it.',
+  },
+  'DELETE /api/v1/user/me/sessions': {
+    summary: 'End every session but this one; with `revoke_keys`, and the keys that were made in them.',
+    answer: d.sessionsEndedAnswer,
+  },
   'POST /api/v1/consumer/upgrade-to-provider': {
     summary: 'Become a provider; the older address of the same call.',
     answer: c.upgradeAnswer,
@@ -55,6 +60,10 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'PATCH /api/v1/user/me/keys/:id': { summary: "Change a key's name, scope or expiry.", answer: c.keyAnswer },
   'POST /api/v1/user/me/keys/:id/rotate': {
     summary: 'Make a successor of a key; the old one stays valid for an overlap.',
+  },
+  'POST /api/v1/user/me/keys/revocations': {
+    summary: 'Revoke every key of mine that was made since a moment, for good.',
+    answer: c.revocationsAnswer,
   },
   'DELETE /api/v1/user/me/keys/:id': { summary: 'Revoke a key, for good.' },
   'GET /api/v1/key': { summary: 'What this key may do, and what is left of its caps.' },

@@ -199,7 +199,8 @@ async function answer(
 }
 
 /** What a suspended account may still change: who gets in. It looks at what is its own as before, and buys and begins nothing. */
-const OPEN_TO_SUSPENDED = /\/user\/(?:logout|me\/(?:password|sessions|second-factor|debug-log))/;
+const OPEN_TO_SUSPENDED =
+  /\/user\/(?:logout|me\/(?:password|sessions|second-factor|debug-log|keys\/revocations))/;
 
 /** What an operator does is written down before it is done, and how it ended after. */
 async function written(rooms: ConsoleRooms, route: Route, visit: Visit<unknown, unknown>): Promise<unknown> {

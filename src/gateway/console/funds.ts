@@ -4,13 +4,10 @@ import { Fault } from '#kit/fault.ts';
 import { cardCheckoutRequest, listQuery, planRequest } from '#wire/console.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
-import { Throttle } from './throttle.ts';
 
 /** How a consumer pays: ways and addresses, cards, what arrived, and the plan. Amounts are decimal texts of dollars. */
 export function fundsRoutes(rooms: ConsoleRooms): Route[] {
-  const { clock } = rooms;
   const forUser = { access: 'user', errors: 'text' } as const;
-  const checkouts = new Throttle({ burst: 10, everyMs: 60_000 });
 
   return [
     route('GET /api/v1/user/me/topup', forUser, async (visit) => {
@@ -41,9 +38,7 @@ export function fundsRoutes(rooms: ConsoleRooms): Route[] {
     route('POST /api/v1/user/me/topup/card', { ...forUser, body: cardCheckoutRequest }, async (visit) => {
       if (!rooms.funds.card) throw new Fault('thing-unknown', { outer: 'This market takes no cards.' });
       const { consumerId } = visit.user;
-      const waitS = checkouts.waitS(consumerId, clock.nowMs());
-      if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
-      checkouts.note(consumerId, clock.nowMs());
+      await rooms.tries.take([{ kind: 'card-checkout', name: consumerId }]);
       const amount = parseUsd(visit.body.amount_usd);
       if (amount % CENT !== 0n) {
         throw new Fault('request-invalid', { outer: 'A card pays whole cents.', param: 'amount_usd' });

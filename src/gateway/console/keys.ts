@@ -9,6 +9,7 @@ import {
   type KeyLimitsRequest,
   keyChangeRequest,
   keyRequest,
+  revocationsRequest,
   rotationRequest,
 } from '#wire/console.ts';
 import type { ConsoleRooms } from './rooms.ts';
@@ -16,7 +17,7 @@ import { type Route, route, type Visit } from './route.ts';
 
 /** What the owner of an account does with keys: a consumer's and, where the user is a provider, a provider's. */
 export function keyRoutes(rooms: ConsoleRooms): Route[] {
-  const { clock, keyDesk } = rooms;
+  const { clock, keyDesk, accounts } = rooms;
   const forUser = { access: 'user', errors: 'text' } as const;
   /** The caller's own key with this id. Another's key reads like one that does not exist. */
   const ownKey = async (visit: Visit<unknown, unknown>): Promise<ListedKey> => {
@@ -47,6 +48,7 @@ export function keyRoutes(rooms: ConsoleRooms): Route[] {
         name,
         scope,
         expiresAt,
+        origin: visit.origin,
         actor: visit.actor,
       });
       if (made === 'too-many') throw new Fault('conflict', { outer: 'This account has too many keys.' });
@@ -75,6 +77,7 @@ export function keyRoutes(rooms: ConsoleRooms): Route[] {
         id: key.id,
         ownerId: key.ownerId,
         overlapMs: visit.body.overlap_hours * 3_600_000,
+        origin: visit.origin,
         actor: visit.actor,
       });
       if (rotated === 'unknown')
@@ -90,6 +93,15 @@ export function keyRoutes(rooms: ConsoleRooms): Route[] {
         old_key_works_until: new Date(rotated.overlapUntil).toISOString(),
       };
     }),
+    route(
+      'POST /api/v1/user/me/keys/revocations',
+      { ...forUser, body: revocationsRequest },
+      async (visit) => {
+        const revoked = await accounts.revokeKeysSince(visit.user.id, visit.body.since);
+        await rooms.keys.look(revoked);
+        return { revoked };
+      },
+    ),
     route('DELETE /api/v1/user/me/keys/:id', forUser, async (visit) => {
       const { id, ownerId } = await ownKey(visit);
       await keyDesk.revoke({ id, ownerId, actor: visit.actor });
@@ -198,6 +210,11 @@ function keyBody(key: ListedKey, now: number): KeyAnswerBody {
     cap_month_usd: usd(scope.capMonth),
     addresses: scope.addresses && [...scope.addresses],
     requests_per_minute: scope.requestsPerMinute,
+    made_in: key.origin && {
+      session: key.origin.sessionId,
+      address: key.origin.address,
+      program: key.origin.program,
+    },
   };
 }
 

@@ -13,12 +13,11 @@ import { askBody } from './endpoints.ts';
 import { nextSteps } from './provider-status.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
-import { callerOf, Throttle } from './throttle.ts';
+import { callerOf } from './throttle.ts';
 
 /** What a provider's program and its owner ask and say about the provider: calls 6 to 9 of the Swan agent's contract. */
 export function providerRoutes(rooms: ConsoleRooms): Route[] {
   const { clock, ids, providerDesk } = rooms;
-  const signUps = new Throttle({ burst: 10, everyMs: 360_000 });
   const forProvider = { access: 'provider', errors: 'object' } as const;
 
   return [
@@ -27,10 +26,7 @@ export function providerRoutes(rooms: ConsoleRooms): Route[] {
       { access: 'public', errors: 'object', body: providerSignUpRequest },
       async (visit) => {
         if (rooms.signUp === 'closed') throw new Fault('sign-up-closed');
-        const caller = callerOf(visit.address);
-        const waitS = signUps.waitS(caller, clock.nowMs());
-        if (waitS > 0) throw new Fault('tried-too-often', { retryAfterS: waitS });
-        signUps.note(caller, clock.nowMs());
+        await rooms.tries.take([{ kind: 'provider-sign-up', name: callerOf(visit.address) }]);
         const { name, owner_address: ownerAddress } = visit.body;
         const made = await rooms.accounts.signUpProvider({ name, ownerAddress });
         if (made === 'owner-taken') {

@@ -45,6 +45,7 @@ import type { ClientAddresses } from '../client-address.ts';
 import type { LiveEvents } from '../live-events.ts';
 import type { Quotas } from '../plan-quotas.ts';
 import type { SpendCaps } from '../spend-caps.ts';
+import type { Tries } from './tries.ts';
 
 /** Where this market is for others. */
 export interface MarketFacts {
@@ -62,6 +63,8 @@ export interface ConsoleRooms {
   readonly clock: Clock;
   readonly ids: IdMaker;
   readonly log: Logger;
+  /** How often passwords may be guessed, and accounts made. */
+  readonly tries: Tries;
   readonly accounts: Accounts;
   readonly factors: SecondFactors;
   readonly debugBook: DebugBook;

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { KeyRecord } from '#domain/party.ts';
 import type { User } from '#identity/accounts.ts';
+import type { KeyOrigin } from '#identity/keys.ts';
 import { assert } from '#kit/assert.ts';
 
 /** Who may ask. Judged before anything of the body is read (`console.ts`). */
@@ -146,6 +147,11 @@ export class Visit<B = undefined, Q = undefined> {
   /** What the caller says it is: a browser's name, most often. */
   get program(): string {
     return this.request.headers['user-agent'] ?? '';
+  }
+
+  /** What a key that is made in this session remembers of it. */
+  get origin(): KeyOrigin {
+    return { sessionId: this.sessionId, address: this.address, program: this.program };
   }
 
   /** Who acts, for the list of what was done. */

@@ -6,7 +6,9 @@ import {
   type FactorConfirmedAnswer,
   factorBeginRequest,
   factorCodeRequest,
+  factorConfirmRequest,
 } from '#wire/dashboard.ts';
+import { keysOf } from './own-sessions.ts';
 import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
 
@@ -17,8 +19,8 @@ export const CODE_REFUSED = 'This code is wrong, or was used before.';
  * has one, and a session may be stolen. `guard` slows down whoever guesses, as at the door (`accounts.ts`).
  */
 export function secondFactorRoutes(
-  { factors, accounts }: ConsoleRooms,
-  guard: (email: string, address: string) => () => void,
+  { factors, accounts, keys }: ConsoleRooms,
+  guard: (email: string, address: string) => Promise<() => void>,
 ): Route[] {
   const forUser = { access: 'user', errors: 'text' } as const;
   return [
@@ -36,7 +38,7 @@ export function secondFactorRoutes(
       'POST /api/v1/user/me/second-factor',
       { ...forUser, body: factorBeginRequest },
       async ({ user, body, address }): Promise<FactorBeginAnswer> => {
-        const forgive = guard(user.email, address);
+        const forgive = await guard(user.email, address);
         const begun = await accounts.beginSecondFactor({ user, password: new Sealed(body.password) });
         if (begun === 'refused') throw new Fault('login-refused', { outer: PASSWORD_REFUSED });
         forgive();
@@ -47,28 +49,30 @@ export function secondFactorRoutes(
     ),
     route(
       'POST /api/v1/user/me/second-factor/confirm',
-      { ...forUser, body: factorCodeRequest },
+      { ...forUser, body: factorConfirmRequest },
       async ({ user, sessionId, body, address }): Promise<FactorConfirmedAnswer> => {
-        const forgive = guard(user.email, address);
-        const codes = await accounts.confirmSecondFactor({
+        const forgive = await guard(user.email, address);
+        const confirmed = await accounts.confirmSecondFactor({
           userId: user.id,
           sessionId,
           password: new Sealed(body.password),
           code: body.code,
+          revokeKeys: body.revoke_keys,
         });
-        if (codes === 'refused') throw new Fault('login-refused', { outer: PASSWORD_REFUSED });
-        if (codes === 'wrong') throw new Fault('login-refused', { outer: CODE_REFUSED });
+        if (confirmed === 'refused') throw new Fault('login-refused', { outer: PASSWORD_REFUSED });
+        if (confirmed === 'wrong') throw new Fault('login-refused', { outer: CODE_REFUSED });
         forgive();
-        if (codes === 'unknown')
+        if (confirmed === 'unknown')
           throw new Fault('conflict', { outer: 'There is nothing to confirm: begin first.' });
-        return { enabled: true, recovery_codes: codes.open() };
+        await keys.look(confirmed.revoked);
+        return { enabled: true, recovery_codes: confirmed.codes.open(), ...keysOf(confirmed) };
       },
     ),
     route(
       'DELETE /api/v1/user/me/second-factor',
       { ...forUser, body: factorCodeRequest },
       async ({ user, body, address }) => {
-        const forgive = guard(user.email, address);
+        const forgive = await guard(user.email, address);
         const answer = await accounts.removeSecondFactor({
           userId: user.id,
           password: new Sealed(body.password),

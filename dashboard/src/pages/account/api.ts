@@ -12,6 +12,7 @@ import type {
   RequestAnswer,
   RequestsAnswer,
   SessionsAnswer,
+  SessionsEndedAnswer,
   UsageByAnswer,
 } from '#wire/dashboard.ts';
 import type { DocumentBody } from '#wire/documents.ts';
@@ -95,6 +96,7 @@ export interface KeyLimits {
   requests_per_minute: number | null;
   expires_at: string | null;
 }
+type KeysOfSessions = Pick<SessionsEndedAnswer, 'keys_made' | 'keys_revoked'>;
 export interface RequestFilter {
   readonly model?: string | undefined;
   readonly key?: string | undefined;
@@ -202,17 +204,23 @@ export const change = {
   payByCard: (amount_usd: string) =>
     call<{ id: string; url: string }>('POST', `${ME}/topup/card`, { body: { amount_usd } }),
   choosePlan: (plan: string) => call('PUT', `${ME}/plan`, { body: { plan } }),
-  password: (present_password: string, new_password: string) =>
-    call('PUT', `${ME}/password`, { body: { present_password, new_password } }),
+  revokeKeysSince: (since: string) =>
+    call<{ revoked: string[] }>('POST', `${ME}/keys/revocations`, { body: { since } }),
+  password: (present_password: string, new_password: string, revoke_keys: boolean) =>
+    call<KeysOfSessions>('PUT', `${ME}/password`, { body: { present_password, new_password, revoke_keys } }),
   beginFactor: (password: string) =>
     call<FactorBeginAnswer>('POST', `${ME}/second-factor`, { body: { password } }),
-  confirmFactor: (password: string, code: string) =>
-    call<FactorConfirmedAnswer>('POST', `${ME}/second-factor/confirm`, { body: { password, code } }),
+  confirmFactor: (password: string, code: string, revoke_keys: boolean) =>
+    call<FactorConfirmedAnswer>('POST', `${ME}/second-factor/confirm`, {
+      body: { password, code, revoke_keys },
+    }),
   removeFactor: (password: string, code: string) =>
     call('DELETE', `${ME}/second-factor`, { body: { password, code } }),
   keepDebugLog: (until: string) => call('PUT', `${ME}/debug-log`, { body: { until } }),
   endDebugLog: () => call('DELETE', `${ME}/debug-log`),
   emptyDebugLog: () => call('DELETE', `${ME}/debug-log/entries`),
-  endSession: (id: string) => call('DELETE', `${ME}/sessions/${id}`),
-  endOtherSessions: () => call<{ ended: number }>('DELETE', `${ME}/sessions`),
+  endSession: (id: string, revokeKeys: boolean) =>
+    call<KeysOfSessions>('DELETE', `${ME}/sessions/${id}?revoke_keys=${revokeKeys}`),
+  endOtherSessions: (revokeKeys: boolean) =>
+    call<SessionsEndedAnswer>('DELETE', `${ME}/sessions?revoke_keys=${revokeKeys}`),
 };

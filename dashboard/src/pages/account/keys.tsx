@@ -7,7 +7,7 @@ import { Badge } from '../../parts/badge.tsx';
 import { Button, IconButton } from '../../parts/button.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { ConfirmButton, Dialog } from '../../parts/dialog.tsx';
-import { Problem, Select, useForm } from '../../parts/form.tsx';
+import { Problem, Select, TextField, useForm } from '../../parts/form.tsx';
 import { NOTHING, plural, usd, whole } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { Empty, Failure } from '../../parts/states.tsx';
@@ -17,7 +17,7 @@ import { account, change } from './api.ts';
 import { KeyDialog } from './key-dialog.tsx';
 import { MoneyNotice, useBalance } from './money.tsx';
 import { Secret } from './secret.tsx';
-import { shortModel } from './words.ts';
+import { programName, shortModel } from './words.ts';
 
 type Row = KeyAnswerBody & { readonly spent: string | undefined };
 
@@ -74,11 +74,14 @@ export default function Keys() {
           />
         )}
       </Card>
-      {gone.length > 0 && (
-        <Button kind="quiet" size="sm" className="mt-3" onClick={() => showEnded(!ended)}>
-          {ended ? 'Hide what is over' : `Show ${plural(gone.length, 'key')} revoked or expired`}
-        </Button>
-      )}
+      <div className="mt-3 flex flex-wrap items-center gap-2">
+        {gone.length > 0 && (
+          <Button kind="quiet" size="sm" onClick={() => showEnded(!ended)}>
+            {ended ? 'Hide what is over' : `Show ${plural(gone.length, 'key')} revoked or expired`}
+          </Button>
+        )}
+        {all?.some(({ status }) => status === 'active') && <RevokeSince keys={all} />}
+      </div>
       <KeyDialog open={making} onClose={() => setMaking(false)} />
       <KeyDialog
         key={changing?.id}
@@ -108,6 +111,10 @@ function columnsFor(
             {key.status !== 'active' && <Badge>{key.status === 'revoked' ? 'Revoked' : 'Expired'}</Badge>}
           </span>
           <code className="font-mono text-sm whitespace-nowrap text-faint">{key.prefix}…</code>
+          <span className="block text-sm text-faint" title={key.made_in?.program}>
+            <Time at={key.created_at} />
+            {key.made_in && `, ${programName(key.made_in.program)} at ${key.made_in.address}`}
+          </span>
         </>
       ),
     },
@@ -186,6 +193,39 @@ function Revoke({ of }: { of: KeyAnswerBody }) {
     >
       Programs that use <code className="font-mono text-sm">{of.prefix}…</code> are refused from the next
       request on. It cannot be taken back. To change it without a gap, rotate it instead.
+    </ConfirmButton>
+  );
+}
+
+/** After somebody else was signed in: what was made since then goes, and what was there before stays. */
+function RevokeSince({ keys }: { keys: readonly KeyAnswerBody[] }) {
+  const queries = useQueryClient();
+  const [since, setSince] = useState('');
+  const from = since === '' ? undefined : new Date(since);
+  const gone = keys.filter(
+    ({ status, created_at }) => status === 'active' && from !== undefined && new Date(created_at) >= from,
+  );
+  return (
+    <ConfirmButton
+      label="Revoke all made since…"
+      confirm="Revoke"
+      title="Revoke every key that was made since a moment?"
+      act={async () => {
+        if (!from) throw new Error('Say since when.');
+        const { revoked } = await change.revokeKeysSince(from.toISOString());
+        setSince('');
+        await queries.invalidateQueries({ queryKey: account.keys().queryKey });
+        toast.done(`${plural(revoked.length, 'key')} revoked.`);
+      }}
+    >
+      <p className="mb-3">
+        For when somebody else was signed in here. Programs that use one of these keys are refused from the
+        next request on, and it cannot be taken back. Keys of your provider are among them.
+      </p>
+      <TextField label="Since" type="datetime-local" required value={since} onChange={setSince} />
+      <p className="mt-3 text-soft">
+        {gone.length === 0 ? 'No active key of this list.' : gone.map(({ name }) => name).join(', ')}
+      </p>
     </ConfirmButton>
   );
 }

@@ -6,7 +6,7 @@ import { Badge } from '../../parts/badge.tsx';
 import { Button } from '../../parts/button.tsx';
 import { CopyButton } from '../../parts/copy.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
-import { Problem, TextField, useForm } from '../../parts/form.tsx';
+import { Checkbox, Problem, TextField, useForm } from '../../parts/form.tsx';
 import { plural } from '../../parts/format.ts';
 import { Notice } from '../../parts/notice.tsx';
 import { Card } from '../../parts/page.tsx';
@@ -15,6 +15,7 @@ import { Loaded, Skeleton } from '../../parts/states.tsx';
 import { Time } from '../../parts/time.tsx';
 import { toast } from '../../parts/toast.tsx';
 import { account, change } from './api.ts';
+import { keysWords } from './words.ts';
 
 const CODES_FEW = 3;
 
@@ -78,15 +79,18 @@ function Off({ onBegun }: { onBegun: (begun: Begun) => void }) {
 function Enrolment({ begun, onClose }: { begun: Begun; onClose: () => void }) {
   const queries = useQueryClient();
   const [code, setCode] = useState('');
+  const [keys, setKeys] = useState(false);
   const [codes, setCodes] = useState<readonly string[]>();
   const form = useForm(async () => {
-    const { recovery_codes } = await change.confirmFactor(begun.password, code.replaceAll(/\s/g, ''));
-    setCodes(recovery_codes);
+    const confirmed = await change.confirmFactor(begun.password, code.replaceAll(/\s/g, ''), keys);
+    setCodes(confirmed.recovery_codes);
+    if (confirmed.keys_made > 0) toast.done(`Every other session has ended.${keysWords(confirmed)}`);
   });
   const close = (): void => {
     onClose();
     void queries.invalidateQueries({ queryKey: account.factor().queryKey });
     void queries.invalidateQueries({ queryKey: account.sessions().queryKey });
+    void queries.invalidateQueries({ queryKey: account.keys().queryKey });
   };
   if (codes) {
     return (
@@ -142,6 +146,11 @@ function Enrolment({ begun, onClose }: { begun: Begun; onClose: () => void }) {
           className="font-mono tracking-widest"
           value={code}
           onChange={setCode}
+        />
+        <Checkbox
+          label="Every other session ends: also revoke keys that they made"
+          checked={keys}
+          onChange={setKeys}
         />
         <Problem>{form.problem}</Problem>
         <div className="flex justify-end gap-2">

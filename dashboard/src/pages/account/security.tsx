@@ -5,7 +5,7 @@ import { Badge, StateDot } from '../../parts/badge.tsx';
 import { Button } from '../../parts/button.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
 import { ConfirmButton } from '../../parts/dialog.tsx';
-import { Problem, TextField, useForm } from '../../parts/form.tsx';
+import { Checkbox, Problem, TextField, useForm } from '../../parts/form.tsx';
 import { plural } from '../../parts/format.ts';
 import { Card, Facts, PageHead } from '../../parts/page.tsx';
 import { Loaded, Skeleton } from '../../parts/states.tsx';
@@ -15,6 +15,7 @@ import { useUser } from '../../shell/roles.ts';
 import { account, change } from './api.ts';
 import { DebugLog } from './debug-log.tsx';
 import { SecondFactor } from './second-factor.tsx';
+import { keysWords, programName } from './words.ts';
 
 /** How an account is kept: the password, the second factor, where it is signed in, and what the market keeps of it. */
 export default function Security() {
@@ -47,12 +48,15 @@ function Password() {
   const queries = useQueryClient();
   const [present, setPresent] = useState('');
   const [next, setNext] = useState('');
+  const [keys, setKeys] = useState(false);
   const form = useForm(async () => {
-    await change.password(present, next);
+    const out = await change.password(present, next, keys);
     setPresent('');
     setNext('');
+    setKeys(false);
     await queries.invalidateQueries({ queryKey: account.sessions().queryKey });
-    toast.done('The password is changed. Every other session has ended.');
+    await queries.invalidateQueries({ queryKey: account.keys().queryKey });
+    toast.done(`The password is changed. Every other session has ended.${keysWords(out)}`);
   });
   return (
     <Card title="Password" hint="A new one ends every session but this.">
@@ -77,6 +81,7 @@ function Password() {
           onChange={setNext}
           error={form.errorOf('new_password')}
         />
+        <Checkbox label="Also revoke keys that those sessions made" checked={keys} onChange={setKeys} />
         <Problem>{form.problem}</Problem>
         <Button type="submit" busy={form.busy}>
           Change the password
@@ -94,6 +99,7 @@ function Sessions() {
   const look = async (): Promise<void> => {
     await queries.invalidateQueries({ queryKey: account.sessions().queryKey });
   };
+  const [keys, setKeys] = useState(false);
   const others = query.data?.sessions.filter(({ current }) => !current).length ?? 0;
   return (
     <Card
@@ -106,12 +112,17 @@ function Sessions() {
             label="End all others"
             title="End every other session?"
             act={async () => {
-              const { ended } = await change.endOtherSessions();
+              const out = await change.endOtherSessions(keys);
+              setKeys(false);
               await look();
-              toast.done(`${plural(ended, 'session')} ended.`);
+              await queries.invalidateQueries({ queryKey: account.keys().queryKey });
+              toast.done(`${plural(out.ended, 'session')} ended.${keysWords(out)}`);
             }}
           >
-            Whoever uses one of them has to sign in again. This one goes on.
+            <p>Whoever uses one of them has to sign in again. This one goes on.</p>
+            <div className="mt-3">
+              <Checkbox label="Also revoke keys that they made" checked={keys} onChange={setKeys} />
+            </div>
           </ConfirmButton>
         )
       }
@@ -133,16 +144,24 @@ function Sessions() {
 
 function EndSession({ of }: { of: Session }) {
   const queries = useQueryClient();
+  const [keys, setKeys] = useState(false);
   return (
     <ConfirmButton
       label="End"
       title="End this session?"
       act={async () => {
-        await change.endSession(of.id);
+        const out = await change.endSession(of.id, keys);
         await queries.invalidateQueries({ queryKey: account.sessions().queryKey });
+        await queries.invalidateQueries({ queryKey: account.keys().queryKey });
+        if (out.keys_made > 0) toast.done(`The session ended.${keysWords(out)}`);
       }}
     >
-      {programName(of.program)} at {of.address} has to sign in again.
+      <p>
+        {programName(of.program)} at {of.address} has to sign in again.
+      </p>
+      <div className="mt-3">
+        <Checkbox label="Also revoke keys that it made" checked={keys} onChange={setKeys} />
+      </div>
     </ConfirmButton>
   );
 }
@@ -167,31 +186,6 @@ const COLUMNS: readonly Column<Session>[] = [
     show: (row) => !row.current && <EndSession of={row} />,
   },
 ];
-
-/** The browser and system of a program's own name, as far as they can be told. */
-function programName(program: string): string {
-  const browser = BROWSERS.find(([mark]) => program.includes(mark))?.[1];
-  const system = SYSTEMS.find(([mark]) => program.includes(mark))?.[1];
-  if (browser === undefined)
-    return program === '' ? 'Unnamed program' : (program.split(/[\s/]/)[0] ?? program);
-  return system === undefined ? browser : `${browser} on ${system}`;
-}
-
-const BROWSERS = [
-  ['Edg/', 'Edge'],
-  ['OPR/', 'Opera'],
-  ['Firefox/', 'Firefox'],
-  ['Chrome/', 'Chrome'],
-  ['Safari/', 'Safari'],
-] as const;
-const SYSTEMS = [
-  ['iPhone', 'iPhone'],
-  ['iPad', 'iPad'],
-  ['Android', 'Android'],
-  ['Windows', 'Windows'],
-  ['Mac OS', 'macOS'],
-  ['Linux', 'Linux'],
-] as const;
 
 function Privacy() {
   return (

@@ -1,6 +1,6 @@
-import type { RequestAnswer, RequestsAnswer } from '#wire/dashboard.ts';
+import type { RequestAnswer, RequestsAnswer, SessionsEndedAnswer } from '#wire/dashboard.ts';
 import type { Tone } from '../../parts/badge.tsx';
-import { whole } from '../../parts/format.ts';
+import { plural, whole } from '../../parts/format.ts';
 import type { Duration } from './api.ts';
 
 /** Words for what the market has codes for. */
@@ -107,4 +107,40 @@ export function ppm(parts: number): string {
 /** Basis points as percents. */
 export function basisPoints(points: number): string {
   return `${points / 100} %`;
+}
+
+/** The browser and system of a program's own name, as far as they can be told. */
+export function programName(program: string): string {
+  const browser = BROWSERS.find(([mark]) => program.includes(mark))?.[1];
+  const system = SYSTEMS.find(([mark]) => program.includes(mark))?.[1];
+  if (browser === undefined)
+    return program === '' ? 'Unnamed program' : (program.split(/[\s/]/)[0] ?? program);
+  return system === undefined ? browser : `${browser} on ${system}`;
+}
+
+const BROWSERS = [
+  ['Edg/', 'Edge'],
+  ['OPR/', 'Opera'],
+  ['Firefox/', 'Firefox'],
+  ['Chrome/', 'Chrome'],
+  ['Safari/', 'Safari'],
+] as const;
+const SYSTEMS = [
+  ['iPhone', 'iPhone'],
+  ['iPad', 'iPad'],
+  ['Android', 'Android'],
+  ['Windows', 'Windows'],
+  ['Mac OS', 'macOS'],
+  ['Linux', 'Linux'],
+] as const;
+
+/** What became of the keys that were made in sessions that ended, as a sentence to be put behind another. */
+export function keysWords({
+  keys_made,
+  keys_revoked,
+}: Pick<SessionsEndedAnswer, 'keys_made' | 'keys_revoked'>): string {
+  if (keys_made === 0) return '';
+  return keys_revoked > 0
+    ? ` ${plural(keys_revoked, 'key')} revoked.`
+    : ` ${plural(keys_made, 'key')} made there still work: look at Keys.`;
 }
