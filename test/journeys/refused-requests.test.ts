@@ -99,7 +99,7 @@ describe('each kind of refusal', () => {
     ask({ url: market.url, key, body, headers });
 
   /** It was refused with this code, its consumer reads so at once, and its row must say so. */
-  async function refusedAs(
+  async function expectError(
     answer: Pick<Asked, 'status' | 'headers'>,
     about: {
       code: string;
@@ -158,29 +158,29 @@ describe('each kind of refusal', () => {
     const answer = await chat(key.key, sent, headers);
     const named = (sent as { model?: string }).model;
     const model = hasModel ? named : named === 'bge-large-en-v1.5' ? 'BAAI/bge-large-en-v1.5' : null;
-    await refusedAs(answer, { code, key, model: model ?? null });
+    await expectError(answer, { code, key, model: model ?? null });
   });
 
   test('of a key that may do less: address, model, rate and spend cap', async () => {
     const bound = await newKey({ addresses: ['203.0.113.0/24'] });
-    await refusedAs(await chat(bound.key, good()), { code: 'address-not-allowed', key: bound });
+    await expectError(await chat(bound.key, good()), { code: 'address-not-allowed', key: bound });
     const other = await newKey({ models: [busy.id] });
-    await refusedAs(await chat(other.key, good()), {
+    await expectError(await chat(other.key, good()), {
       code: 'model-not-allowed',
       key: other,
       model: served.id,
     });
     const slow = await newKey({ requests_per_minute: 1 });
     expect((await chat(slow.key, good())).status).toBe(200);
-    await refusedAs(await chat(slow.key, good()), { code: 'rate-limited', key: slow, model: served.id });
+    await expectError(await chat(slow.key, good()), { code: 'rate-limited', key: slow, model: served.id });
     const capped = await newKey({ cap_day_usd: '0.000000001' });
     const answer = await chat(capped.key, good({ max_tokens: 4_000 }));
-    await refusedAs(answer, { code: 'key-cap-reached', key: capped, model: served.id });
+    await expectError(answer, { code: 'key-cap-reached', key: capped, model: served.id });
   });
 
   test('of an account without money', async () => {
     const broke = await market.consumer(1n);
-    await refusedAs(await chat(broke.key, good({ max_tokens: 100 })), {
+    await expectError(await chat(broke.key, good({ max_tokens: 100 })), {
       code: 'balance-short',
       key: { id: broke.keyId, key: broke.key },
       consumer: broke.id,
@@ -202,13 +202,13 @@ describe('each kind of refusal', () => {
     let fourth = await chat(key.key, good({ model: busy.id }));
     while (fourth.status !== 429) {
       const code = fourth.json.error.code === 'all_providers_busy' ? 'providers-busy' : 'internal';
-      await refusedAs(fourth, { code, key, model: busy.id, queue: expect.any(Number) });
+      await expectError(fourth, { code, key, model: busy.id, queue: expect.any(Number) });
       fourth = await chat(key.key, good({ model: busy.id }));
     }
-    await refusedAs(fourth, { code: 'too-many-at-once', key });
+    await expectError(fourth, { code: 'too-many-at-once', key });
     leaving.destroy();
     const late = await waiting;
-    await refusedAs(late, { code: 'providers-busy', key, model: busy.id, queue: expect.any(Number) });
+    await expectError(late, { code: 'providers-busy', key, model: busy.id, queue: expect.any(Number) });
     stream.leave();
     const left = async () =>
       await market.fresh.database.sql<{ code: string }[]>`
@@ -239,7 +239,7 @@ describe('each kind of refusal', () => {
     const body = good({ model: first.id, models: [second.id], max_tokens: 5, stream: true });
     const tried = { modelId: first.id, result: 'failed' };
     const answer = await chat(key.key, body);
-    await refusedAs(answer, {
+    await expectError(answer, {
       code: 'model-without-provider',
       key,
       model: second.id,

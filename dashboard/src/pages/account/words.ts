@@ -46,7 +46,7 @@ export function changeOn(now: number, before: number, duration: Duration): strin
 }
 
 /** What stands for the model of a request that was refused before it was known which. */
-export const NO_MODEL = 'No model';
+const NO_MODEL = 'No model';
 
 /** A model's name without its maker: what fits into a cell. */
 export function shortModel(id: string | null): string {
