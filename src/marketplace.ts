@@ -89,6 +89,8 @@ import { MarketReading } from '#ledger/market-reading.ts';
 import { OutcomeTable } from '#ledger/outcome-table.ts';
 import { Poster } from '#ledger/poster.ts';
 import { RecentUsage } from '#ledger/recent-usage.ts';
+import { RefusalLog } from '#ledger/refusal-log.ts';
+import { RefusalTable } from '#ledger/refusal-table.ts';
 import { aboutLink, Peers } from '#peers/peers.ts';
 import { AttemptTable } from '#reliability/attempts.ts';
 import { IncidentDesk } from '#reliability/incident-desk.ts';
@@ -98,6 +100,7 @@ import type { GaugeReading } from '#reliability/metrics.ts';
 import { objectivesOf } from '#reliability/objective-report.ts';
 import { ObjectiveView } from '#reliability/objective-terms.ts';
 import { openReliability } from '#reliability/open.ts';
+import { refusalGauges } from '#reliability/refusal-gauges.ts';
 import { type LastBatch, settlementGauges } from '#reliability/settlement-gauges.ts';
 import { Standings } from '#reliability/standings.ts';
 import { StatusReader } from '#reliability/status-reader.ts';
@@ -415,7 +418,13 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       const { ownerId: id, name } = PROBER;
       await createConsumer(database, { id, name, at: clock.wallMs() });
     }
-    const usage = new RecentUsage(database);
+    const refusals = new RefusalLog({
+      table: new RefusalTable(database, config.money.outcomeDays),
+      clock,
+      log: log.child({ room: 'gateway' }),
+    });
+    closing.push(() => refusals.close());
+    const usage = new RecentUsage(database, refusals);
     const waiting = new WaitingRoom({
       clock,
       tiers: tiers.of,
@@ -436,6 +445,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       life: lifeId,
       gauges: [
         ...marketGauges({ clock, hub, dispatcher, money, gathered: gatherer?.counts }),
+        ...refusalGauges(refusals),
         ...watching.gauges,
         auditGauge(() => payouts.standing()),
         ...(shared ? sharedGauges(shared.line) : []),
@@ -486,7 +496,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       },
     });
     const peers = shared && (await openPeers(parts, { hub, shared, instance, ids }));
-    const own = new ConsumerReading(database);
+    const own = new ConsumerReading(database, refusals);
     const providerDesk = new ProviderDesk(database);
     const incidents = new IncidentDesk(database);
     const accounts = new Accounts({
@@ -528,6 +538,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             outputTokensDefault: Math.min(4_096, config.limits.outputTokensMax),
             recountBytesMax: 262_144,
             gathers: gatherer !== undefined,
+            region: config.routing.region,
           },
           keys: { find: (secret) => watching.door.knows(secret) ?? keys.find(secret) },
           models: catalogue,
@@ -558,6 +569,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
             reliability.refused(about);
             watching.refused(about);
           },
+          refusals,
           posture: watching.incidents.postureOf,
         },
         bodies,
@@ -593,6 +605,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           },
           reading,
           own,
+          refusals,
           live,
           tiers,
           reservations,

@@ -474,7 +474,7 @@ export const VARIABLES = {
     'CYGNET_OUTCOME_DAYS',
     whole(1, 3_650),
     '90',
-    'For how many days it is kept how each request was served: its attempts, queue time and region. Money is kept for ever.',
+    'For how many days it is kept how each request was served or why it was refused. Money is kept for ever.',
   ),
 
   payoutMinimum: plain(

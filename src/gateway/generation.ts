@@ -2,11 +2,12 @@ import { formatUsd } from '#domain/money.ts';
 import type { KeyRecord } from '#domain/party.ts';
 import { Fault } from '#kit/fault.ts';
 import type { UsageFacts } from '#ledger/recent-usage.ts';
+import { errorRow } from '#wire/errors.ts';
 import { consumerView } from './serving-view.ts';
 
 /**
  * `GET /v1/generation?id=…`: the facts of one request of the caller's own, in OpenRouter's shape. The id is that of the
- * answer (`chatcmpl-…`, `msg_…`, `resp_…`) or of the request (`x-request-id`).
+ * answer (`chatcmpl-…`, `msg_…`, `resp_…`) or of the request (`x-request-id`, which a refused one has, too).
  */
 export interface GenerationRooms {
   readonly providers: { find(id: string): { name: string } | undefined };
@@ -44,6 +45,8 @@ export async function generation(
       cancelled: facts.outcome === 'cancelled',
       outcome: facts.outcome,
       error_code: facts.errorCode,
+      // What an answer that did not end well is by our error table; a stream that had begun was 200 all the same.
+      error_status: facts.errorCode === null ? null : errorRow(facts.errorCode).status,
       attempts: facts.attempts,
       latency: facts.ttftMs,
       generation_time: facts.ttftMs === null ? null : Math.max(0, facts.totalMs - facts.ttftMs),

@@ -45,6 +45,7 @@ import type { Quotas } from './plan-quotas.ts';
 import { outputCap, postureHeaders, shed, standInPlace } from './posture.ts';
 import { readShortcut } from './preferences.ts';
 import type { RecountJob } from './recount.ts';
+import { noteRefusal, type Refusals, rounded } from './refusal-note.ts';
 import type { Headers, Reply } from './reply.ts';
 import type { ReservedPlaces } from './reserved-places.ts';
 import { sendError } from './send-error.ts';
@@ -99,6 +100,8 @@ export interface InferenceRooms {
   ) => void;
   /** Told of each request for a model that was refused before anybody was asked. */
   readonly refused: (about: { consumerId: string; modelId: string; tier: TierName; code: string }) => void;
+  /** Told of each request that ends without a usage record, once; absent: nobody wants to know. */
+  readonly refusals?: Refusals;
   /** Whether requests are part of traces. */
   readonly traced?: boolean;
   /** The terms of tiers as they stand now; absent: as a market begins. */
@@ -127,6 +130,8 @@ export interface InferenceSettings extends TokenLimits {
   readonly recountBytesMax: number;
   /** Whether small requests for embeddings may share calls. */
   readonly gathers?: boolean;
+  /** Where this gateway is, as the operator names it. */
+  readonly region?: string | undefined;
 }
 
 /** A caller whose key was accepted. `leave` must be called once, when the request is over. */
@@ -170,21 +175,29 @@ const FALLS_BACK: ReadonlySet<string> = new Set([
   'provider-too-slow',
 ]);
 
+/** Whose request it is, as its headers say. */
+export interface Whose extends Pick<Caller, 'rate' | 'whenShort'> {
+  readonly key: KeyRecord;
+}
+
 /**
- * Decides on the headers alone whether this caller may send a request: at once, or with a promise where other gateways
- * have to be asked. Throws a `Fault` (401, 403, 429, 503). `address` answers where the caller is; without it a key that is
+ * Decides on the headers alone whether whoever has this key may send a request: at once, or with a promise where other
+ * gateways have to be asked. Throws a `Fault` (403, 429, 503). `address` answers where the caller is; without it a key that is
  * bound to addresses is refused.
  */
 export function admit(
   rooms: InferenceRooms,
-  authorization: string | undefined,
-  requestId: string,
+  whose: Whose,
+  arrival: Pick<Caller, 'requestId' | 'acceptedMs'>,
   address?: () => string,
 ): Caller | Promise<Caller> {
-  const acceptedMs = rooms.clock.nowMs();
-  const key = consumerKey(rooms.keys, authorization);
-  checkAddress(key, address);
-  return enter(rooms, key, requestId, acceptedMs);
+  checkAddress(whose.key, address);
+  if (!rooms.journal.healthy)
+    throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
+  const place = rooms.limits.enter(whose.key);
+  return place instanceof Promise
+    ? place.then((known) => callerIn(rooms, whose, { ...arrival, place: known }))
+    : callerIn(rooms, whose, { ...arrival, place });
 }
 
 /** The consumer's key that a header carries. Throws a `Fault` (401). */
@@ -200,33 +213,17 @@ export function consumerKey(keys: InferenceRooms['keys'], authorization: string 
   return key;
 }
 
-/** Gives a caller whose key was accepted its place. Throws a `Fault` (429, 503). */
-export function enter(
-  rooms: InferenceRooms,
-  key: KeyRecord,
-  requestId: string,
-  acceptedMs: number = rooms.clock.nowMs(),
-): Caller | Promise<Caller> {
-  if (!rooms.journal.healthy)
-    throw new Fault('ledger-unavailable', { inner: 'journal unhealthy', retryAfterS: 5 });
-  const place = rooms.limits.enter(key);
-  return place instanceof Promise
-    ? place.then((known) => callerIn(rooms, key, { requestId, acceptedMs, place: known }))
-    : callerIn(rooms, key, { requestId, acceptedMs, place });
-}
-
 function callerIn(
   rooms: InferenceRooms,
-  key: KeyRecord,
-  { requestId, acceptedMs, place }: Pick<Caller, 'requestId' | 'acceptedMs' | 'place'>,
+  whose: Whose,
+  arrival: Pick<Caller, 'requestId' | 'acceptedMs' | 'place'>,
 ): Caller {
-  if (!place.allowed) throw tooManyAtOnce(place);
+  const { key } = whose;
+  if (!arrival.place.allowed) throw tooManyAtOnce(arrival.place);
   let inside = true;
   return {
-    key,
-    requestId,
-    acceptedMs,
-    place,
+    ...whose,
+    ...arrival,
     leave: () => {
       if (inside) rooms.limits.leave(key);
       inside = false;
@@ -249,9 +246,11 @@ export async function serve<A extends Ask>(
   let rate: RateVerdict | undefined;
   let current: PaidJob<A> | undefined;
   let modelId: string | undefined;
+  let asked: A | undefined;
   try {
     const ask = read instanceof Promise ? await read : read;
     if (ask instanceof Fault) throw ask;
+    asked = ask;
     const wanted = wantedModel(rooms, endpoint, caller, ask, ask.model);
     // All names are judged before anything is tried: a slip in the last is told at once, not on the day it is needed.
     const journey = inTrouble(rooms, endpoint, caller, ask, [
@@ -306,7 +305,10 @@ export async function serve<A extends Ask>(
       }
       if ('none' in picked) {
         job.release();
-        if (reply.gone) return;
+        if (reply.gone) {
+          job.noteEnd('client-left');
+          return;
+        }
         if (next) continue;
         throw nobody(picked, job.model, caller.key);
       }
@@ -326,6 +328,19 @@ export async function serve<A extends Ask>(
     if (modelId !== undefined) {
       const { ownerId: consumerId, plan } = caller.key;
       rooms.refused({ consumerId, modelId, tier: tierOfPlan(plan), code: fault.code });
+    }
+    if (current) current.noteEnd(fault.code);
+    else {
+      const { key, requestId, acceptedMs } = caller;
+      noteRefusal(rooms, {
+        key,
+        requestId,
+        acceptedMs,
+        operation: endpoint.operation,
+        code: fault.code,
+        modelId: modelId ?? namedModel(rooms, asked),
+        streamed: asked?.stream ?? false,
+      });
     }
   } finally {
     caller.leave();
@@ -397,6 +412,13 @@ function wantedModel<A extends Ask>(
   const misfit = endpoint.misfit?.(ask, model);
   if (misfit) throw new Fault('request-invalid', misfit);
   return { model, wish: wishOf(ask.routing, model, sort) };
+}
+
+/** The model of the catalogue that a request names, whether or not its caller may ask it this. */
+function namedModel(rooms: InferenceRooms, ask: Ask | undefined): string | null {
+  if (!ask) return null;
+  const model = rooms.models.resolve(ask.model) ?? rooms.models.resolve(readShortcut(ask.model).model);
+  return model?.id ?? null;
 }
 
 function wishOf(
@@ -510,6 +532,8 @@ class PaidJob<A extends Ask> {
   #run: Run | undefined;
   #firstMs: number | undefined;
   #queueMs: number | undefined;
+  /** How long it waited for a turn. */
+  #waitedMs: number | null = null;
   #events = 0;
   #bytes = 0;
   #tokens = 0;
@@ -662,6 +686,8 @@ class PaidJob<A extends Ask> {
   turn(busy: NobodyToPick): Promise<NobodyToPick | 'over'> {
     const room = this.#rooms.waiting;
     if (!room || this.#reply.gone) return Promise.resolve(busy);
+    const { clock } = this.#rooms;
+    const sinceMs = clock.nowMs();
     return new Promise((resolve) => {
       const leave = room.wait({
         modelId: this.model.id,
@@ -669,15 +695,33 @@ class PaidJob<A extends Ask> {
         tier: this.tier,
         pick: () => this.#rooms.pick(this.order, NOBODY_TRIED),
         decided: (answer) => {
+          this.#waitedMs = rounded(clock.nowMs() - sinceMs);
           if ('none' in answer) resolve(answer);
           else void this.serve(answer.candidate, false).then(() => resolve('over'));
         },
       });
       const left = (): void => {
         leave();
+        this.#waitedMs = rounded(clock.nowMs() - sinceMs);
         resolve(busy);
       };
       this.#reply.onGone = left;
+    });
+  }
+
+  /** Notes that it ends without a usage record. */
+  noteEnd(code: string): void {
+    const { key, requestId, acceptedMs } = this.#caller;
+    noteRefusal(this.#rooms, {
+      key,
+      requestId,
+      acceptedMs,
+      operation: this.#endpoint.operation,
+      code,
+      modelId: this.model.id,
+      streamed: this.#ask.stream,
+      queueMs: this.#waitedMs,
+      tries: this.tries.length > 0 ? this.tries : this.earlier,
     });
   }
 
@@ -711,6 +755,7 @@ class PaidJob<A extends Ask> {
   serve(first: Candidate, hasNext: boolean): Promise<'over' | 'next'> {
     if (this.#reply.gone) {
       this.release();
+      this.noteEnd('client-left');
       return Promise.resolve('over');
     }
     return new Promise((resolve) => {
@@ -753,6 +798,7 @@ class PaidJob<A extends Ask> {
               );
               this.release();
               this.#answerFailure('internal');
+              this.noteEnd('internal');
               resolve('over');
             },
           );
@@ -804,6 +850,7 @@ class PaidJob<A extends Ask> {
       this.#answerFailure('ledger-unavailable');
       const { consumerId, modelId } = record;
       this.#rooms.refused({ consumerId, modelId, tier: this.tier, code: 'ledger-unavailable' });
+      this.noteEnd('ledger-unavailable');
       return;
     }
     const { covered = 0n, coveredTokens = 0, coveredUnits = 0 } = record;
@@ -999,11 +1046,6 @@ class PaidJob<A extends Ask> {
       'A request was served.',
     );
   }
-}
-
-/** Milliseconds to a microsecond. */
-function rounded(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }
 
 const STREAM_HEADERS: Headers = [

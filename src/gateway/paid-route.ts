@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { KeyRecord } from '#domain/party.ts';
 import { PROBER } from '#domain/prober.ts';
 import { traceOf } from '#domain/trace.ts';
 import { Fault } from '#kit/fault.ts';
@@ -9,8 +10,9 @@ import type { DebugLog } from './debug-log.ts';
 import type { Ask, Endpoint } from './endpoint.ts';
 import { readForm } from './form.ts';
 import { HttpReply, type ReplyWriter } from './http-reply.ts';
-import { admit, type Caller, type InferenceRooms, serve } from './inference.ts';
+import { admit, type Caller, consumerKey, type InferenceRooms, serve, type Whose } from './inference.ts';
 import type { LoopGuard } from './loop-guard.ts';
+import { noteRefusal } from './refusal-note.ts';
 import type { Reply } from './reply.ts';
 import { sendError } from './send-error.ts';
 import { readTranscriptionRequest, type TranscriptionRequest } from './transcription-request.ts';
@@ -41,8 +43,8 @@ export interface RouteParts {
 export interface JsonRoute<A extends Ask> {
   readonly endpoint: Endpoint<A>;
   readonly read: (bytes: Buffer) => A | Fault | Promise<A | Fault>;
-  /** Who asks. By default, whose key the headers carry. */
-  readonly admit?: (request: IncomingMessage, requestId: string) => Caller | Promise<Caller>;
+  /** Who asks; throws a `Fault` where nobody may. By default, whose key the headers carry. */
+  readonly whose?: (request: IncomingMessage) => Whose;
   /** Another shape of the answer than the endpoint's own. */
   readonly translation?: Translation<A>;
 }
@@ -57,7 +59,7 @@ export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>)
         { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) },
         (body) => {
           if (body instanceof Fault) {
-            caller.leave();
+            bodyRefused(parts, route, caller, body);
             refuse(request, answer, body);
             return;
           }
@@ -73,14 +75,14 @@ export function jsonRoute<A extends Ask>(parts: RouteParts, route: JsonRoute<A>)
 /** The endpoint whose body is a form with a recording. */
 export function formRoute(parts: RouteParts, endpoint: Endpoint<TranscriptionRequest>): Handler {
   return (request, response) => {
-    open(parts, request, response, {}, ({ caller, reply }) => {
+    open(parts, request, response, { endpoint }, ({ caller, reply }) => {
       readForm(
         request,
         reply,
         { bytesMax: parts.bodyBytesMax, fits: parts.inHand.next(response) },
         (form) => {
           if (form instanceof Fault) {
-            caller.leave();
+            bodyRefused(parts, { endpoint }, caller, form);
             refuse(request, reply, form);
             return;
           }
@@ -89,6 +91,18 @@ export function formRoute(parts: RouteParts, endpoint: Endpoint<TranscriptionReq
       );
     });
   };
+}
+
+/** A request whose body did not come, or may not. */
+function bodyRefused(
+  { rooms }: RouteParts,
+  { endpoint }: Pick<JsonRoute<Ask>, 'endpoint'>,
+  caller: Caller,
+  { code }: Fault,
+): void {
+  caller.leave();
+  const { key, requestId, acceptedMs } = caller;
+  noteRefusal(rooms, { key, requestId, acceptedMs, operation: endpoint.operation, code });
 }
 
 /** Serves a request whose body is here, and copies both for whoever wants that. */
@@ -130,13 +144,22 @@ function open<A extends Ask>(
   { rooms, writer, closing, addresses, loops }: RouteParts,
   request: IncomingMessage,
   response: ServerResponse,
-  route: Pick<JsonRoute<A>, 'admit' | 'translation'>,
+  route: Pick<JsonRoute<A>, 'endpoint' | 'whose' | 'translation'>,
   then: (opened: Opened<A>) => void,
 ): void {
   const requestId = rooms.ids('req');
+  const acceptedMs = rooms.clock.nowMs();
   const reply = new HttpReply(response, writer, requestId);
   const translated = route.translation && new TranslatedReply(reply, route.translation, requestId);
+  let key: KeyRecord | undefined;
+  const ends = (code: string): void => {
+    const { operation } = route.endpoint;
+    if (key) noteRefusal(rooms, { key, requestId, acceptedMs, operation, code });
+    else rooms.refusals?.withoutKey(code);
+  };
   try {
+    const whose = route.whose?.(request) ?? { key: consumerKey(rooms.keys, request.headers.authorization) };
+    ({ key } = whose);
     if (closing()) throw new Fault('shutting-down', { retryAfterS: 2 });
     const via = loops.pass(request.headers['cdn-loop']);
     const goOn = (admitted: Caller): void => {
@@ -148,24 +171,28 @@ function open<A extends Ask>(
       const to = caller.key.id === PROBER.id ? request.headers[PROBE_HEADER] : undefined;
       then({ caller: typeof to === 'string' ? { ...caller, to } : caller, reply, translated });
     };
-    const admitted = route.admit
-      ? route.admit(request, requestId)
-      : admit(rooms, request.headers.authorization, requestId, () => addresses.of(request));
+    const admitted = admit(rooms, whose, { requestId, acceptedMs }, () => addresses.of(request));
     if (admitted instanceof Promise) {
       const asked = async (): Promise<void> => {
         try {
           const caller = await admitted;
           // Whoever left while others were asked sends no body, and no event tells so any more.
-          if (reply.gone) caller.leave();
-          else goOn(caller);
+          if (reply.gone) {
+            caller.leave();
+            ends('client-left');
+          } else goOn(caller);
         } catch (error) {
-          refuse(request, translated ?? reply, asFault(error));
+          const fault = asFault(error);
+          ends(fault.code);
+          refuse(request, translated ?? reply, fault);
         }
       };
       void asked();
     } else goOn(admitted);
   } catch (error) {
-    refuse(request, translated ?? reply, asFault(error));
+    const fault = asFault(error);
+    ends(fault.code);
+    refuse(request, translated ?? reply, fault);
   }
 }
 

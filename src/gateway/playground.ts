@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import type { KeyRecord } from '#domain/party.ts';
+import type { Clock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { ChatRequest } from './body.ts';
 import type { ClientAddresses } from './client-address.ts';
 import { householdOf } from './household.ts';
-import { type Caller, enter, type InferenceRooms } from './inference.ts';
+import type { Whose } from './inference.ts';
 import type { RateVerdict } from './limits.ts';
 
 /**
@@ -40,22 +41,22 @@ const ADDRESSES_MAX = 20_000;
 export class Playground {
   readonly #settings: PlaygroundSettings;
   readonly #addresses: ClientAddresses;
-  readonly #rooms: InferenceRooms;
+  readonly #clock: Clock;
   /** By address: when each of the last hour's requests came. */
   readonly #came = new LRUCache<string, number[]>({ max: ADDRESSES_MAX });
 
   constructor(parts: {
     settings: PlaygroundSettings;
     addresses: ClientAddresses;
-    rooms: InferenceRooms;
+    clock: Clock;
   }) {
     this.#settings = parts.settings;
     this.#addresses = parts.addresses;
-    this.#rooms = parts.rooms;
+    this.#clock = parts.clock;
   }
 
-  /** Lets a request in, by the address it comes from. Throws a `Fault`: 404 where there is no playground, 429, 503. */
-  admit(request: IncomingMessage, requestId: string): Caller | Promise<Caller> {
+  /** Lets a request in, by the address it comes from. Throws a `Fault`: 404 where there is no playground, 429. */
+  whose(request: IncomingMessage): Whose {
     if (!this.#settings.enabled) throw new Fault('route-unknown');
     const rate = this.#take(householdOf(this.#addresses.of(request)));
     if (!rate.allowed) {
@@ -64,10 +65,7 @@ export class Playground {
         retryAfterS: rate.retryAfterS,
       });
     }
-    const caller = enter(this.#rooms, PLAYGROUND, requestId);
-    return caller instanceof Promise
-      ? caller.then((entered) => ofStranger(entered, rate))
-      : ofStranger(caller, rate);
+    return { key: PLAYGROUND, rate, whenShort: 'playground-empty' };
   }
 
   /** What may be asked here. */
@@ -91,7 +89,7 @@ export class Playground {
   }
 
   #take(address: string): RateVerdict {
-    const nowMs = this.#rooms.clock.nowMs();
+    const nowMs = this.#clock.nowMs();
     const limit = this.#settings.requestsPerHour;
     const recent = (this.#came.get(address) ?? []).filter((atMs) => atMs > nowMs - HOUR_MS);
     const allowed = recent.length < limit;
@@ -108,8 +106,4 @@ export class Playground {
       retryAfterS: allowed ? 0 : Math.max(1, untilFirstLeaves),
     };
   }
-}
-
-function ofStranger(caller: Caller, rate: RateVerdict): Caller {
-  return { ...caller, rate, whenShort: 'playground-empty' };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Model } from '#domain/model.ts';
+import type { KeyRecord } from '#domain/party.ts';
 import type { DispatchSink } from '#hub/dispatch.ts';
 import { idMaker } from '#kit/id.ts';
 import { silentLog } from '#kit/log.ts';
@@ -31,6 +32,15 @@ const MODEL: Model = {
   price: { id: 'price_1', unit: 'token', inputPico: 1n, outputPico: 2n },
 };
 
+const KEY: KeyRecord = {
+  id: 'key_1',
+  kind: 'consumer',
+  ownerId: 'con_1',
+  name: 'k',
+  prefix: 'k',
+  revoked: false,
+};
+
 /** Serves one request whose usage record meets a disk that fails, and lets the idle purses be given back. */
 async function serveOnFailingDisk() {
   const clock = new VirtualClock();
@@ -53,14 +63,7 @@ async function serveOnFailingDisk() {
       recountBytesMax: 1_024,
     },
     keys: {
-      find: () => ({
-        id: 'key_1',
-        kind: 'consumer',
-        ownerId: 'con_1',
-        name: 'k',
-        prefix: 'k',
-        revoked: false,
-      }),
+      find: () => KEY,
     },
     models: { resolve: () => MODEL },
     limits: new MemoryLimits({
@@ -110,7 +113,7 @@ async function serveOnFailingDisk() {
   const over = serve(
     rooms,
     chat,
-    await admit(rooms, 'Bearer key', 'req_1'),
+    await admit(rooms, { key: KEY }, { requestId: 'req_1', acceptedMs: clock.nowMs() }),
     readChatRequest(body),
     body,
     reply,

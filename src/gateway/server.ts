@@ -27,7 +27,7 @@ import { images } from './endpoints/images.ts';
 import { transcriptions } from './endpoints/transcriptions.ts';
 import { type GenerationRooms, generation } from './generation.ts';
 import { ReplyWriter } from './http-reply.ts';
-import { admit, consumerKey, type InferenceRooms } from './inference.ts';
+import { consumerKey, type InferenceRooms } from './inference.ts';
 import type { LoopGuard } from './loop-guard.ts';
 import { type MetricsRooms, mayReadMetrics } from './metrics-access.ts';
 import { modelBody } from './model-body.ts';
@@ -71,14 +71,14 @@ export async function openGateway(
   const playground = new Playground({
     settings: rooms.playground,
     addresses: parts.addresses,
-    rooms: rooms.inference,
+    clock: rooms.inference.clock,
   });
   const answerPlayground = jsonRoute(
     { ...parts, bodyBytesMax: PLAYGROUND_BODY_BYTES_MAX },
     {
       endpoint: chat,
       read: async (bytes) => playground.limit(await bodies.read('chat', bytes)),
-      admit: (request, requestId) => playground.admit(request, requestId),
+      whose: (request) => playground.whose(request),
     },
   );
   const paid: ReadonlyMap<string, Handler> = new Map([
@@ -108,8 +108,7 @@ export async function openGateway(
       jsonRoute(parts, {
         endpoint: chat,
         read: (bytes) => bodies.read('messages', bytes),
-        admit: (request, requestId) =>
-          admit(rooms.inference, bearerOf(request.headers), requestId, () => parts.addresses.of(request)),
+        whose: (request) => ({ key: consumerKey(rooms.inference.keys, bearerOf(request.headers)) }),
         translation: messages,
       }),
     ],

@@ -41,3 +41,16 @@ export function idMaker(clock: Clock, randomness: Randomness): IdMaker {
     return id;
   };
 }
+
+const MADE = new RegExp(`^[a-z]+_([${ALPHABET}]{10})`);
+/** The year 10,000: nothing of ours is made later, and not everybody can read such a moment. */
+const LATEST_MS = 253_402_214_400_000;
+
+/** When an id was made, in wall milliseconds, as it says itself; undefined for what is none of these ids. */
+export function madeAtMs(id: string): number | undefined {
+  const [, time] = MADE.exec(id) ?? [];
+  if (time === undefined) return undefined;
+  let ms = 0;
+  for (const letter of time) ms = ms * 32 + ALPHABET.indexOf(letter);
+  return ms < LATEST_MS ? ms : undefined;
+}

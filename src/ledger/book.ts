@@ -485,7 +485,7 @@ function refusedByTables(error: unknown): boolean {
 }
 
 /** Errors that the same rows would meet again: SQLSTATE classes 22 (data) and 23 (constraints). */
-function refusedByData(error: unknown): boolean {
+export function refusedByData(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' && /^2[23]...$/.test(code);
 }

@@ -5,11 +5,14 @@ import type { Serving } from '#domain/serving.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import type { StatementLine } from './book.ts';
 import { consumerAccount } from './chart.ts';
+import { type RefusalsById, servingOfRefusal } from './recent-usage.ts';
+import { isRefusal, notUsed } from './refusal-table.ts';
 import { type ServingRow, servingColumns, servingOf } from './usage-list.ts';
 
 /**
  * What a consumer reads of its own usage: over time, by what it was for, and request by request. Everything is counted from
- * posted rows, corrections included; every question names the consumer, so an answer holds nobody else's rows.
+ * posted rows, corrections included; every question names the consumer, so an answer holds nobody else's rows. Sums are of what
+ * was used; requests that were refused are found one by one.
  */
 export interface Stretch {
   /** Wall milliseconds; [from, until). */
@@ -37,9 +40,10 @@ export interface RequestLine {
   readonly at: number;
   readonly keyId: string;
   readonly keyName: string | null;
-  readonly modelId: string;
+  /** Null where the request was refused before it was known which. */
+  readonly modelId: string | null;
   readonly operation: string;
-  readonly outcome: UsageRecord['outcome'];
+  readonly outcome: UsageRecord['outcome'] | 'refused';
   readonly errorCode: string | null;
   readonly streamed: boolean;
   readonly inputTokens: number;
@@ -56,8 +60,8 @@ export interface RequestDetail extends RequestLine {
   readonly attempts: number;
   readonly units: number;
   readonly seconds: number;
-  readonly priceId: string;
-  readonly policy: string;
+  /** Null for a request that was refused: it has none. */
+  readonly price: { readonly id: string; readonly policy: string } | null;
   readonly charged: Pico;
   readonly refunded: Pico;
   readonly covered: Pico;
@@ -74,9 +78,11 @@ export interface RequestDetail extends RequestLine {
 
 export class ConsumerReading {
   readonly #database: Database;
+  readonly #refusals: RefusalsById | undefined;
 
-  constructor(database: Database) {
+  constructor(database: Database, refusals?: RefusalsById) {
     this.#database = database;
+    this.#refusals = refusals;
   }
 
   /** Sums of a stretch. */
@@ -122,7 +128,7 @@ export class ConsumerReading {
     return rows.map((row) => ({ id: row.id, name: row.name, ...sumsOf(row) }));
   }
 
-  /** Requests, newest first, of those named; older than `before` (a request's id) where that is given. */
+  /** Requests, newest first, of those named, refused ones among them; older than `before` (a request's id) where that is given. */
   async requests(
     consumerId: string,
     which: Stretch & {
@@ -135,17 +141,34 @@ export class ConsumerReading {
   ): Promise<RequestLine[]> {
     const { sql } = this.#database;
     const { modelId, keyId, outcome, before, limit } = which;
-    const rows = await sql<LineRow[]>`
+    const last =
+      before === undefined
+        ? undefined
+        : sql`(
+            select b.at, b.id from usage b where b.id = ${before} and b.consumer_id = ${consumerId}
+            union all
+            select r.at, r.request_id from request_refusals r
+            where ${isRefusal(sql, before)} and r.consumer_id = ${consumerId} and ${notUsed(sql)}
+          )`;
+    const used = sql`
       ${lineColumns(sql)} ${itsRows(sql, consumerId, which)}
         ${modelId === undefined ? sql`` : sql`and u.model_id = ${modelId}`}
         ${keyId === undefined ? sql`` : sql`and u.key_id = ${keyId}`}
         ${outcome === undefined ? sql`` : sql`and u.outcome = ${outcome}`}
-        ${
-          before === undefined
-            ? sql``
-            : sql`and (u.at, u.id) < (select b.at, b.id from usage b where b.id = ${before} and b.consumer_id = ${consumerId})`
-        }
+        ${last ? sql`and (u.at, u.id) < ${last}` : sql``}
       order by u.at desc, u.id desc limit ${limit}`;
+    const refused = sql`
+      ${refusedColumns(sql)}
+      where r.consumer_id = ${consumerId} and r.at >= ${new Date(which.from)} and r.at < ${new Date(which.until)}
+        and ${notUsed(sql)}
+        ${modelId === undefined ? sql`` : sql`and r.model_id = ${modelId}`}
+        ${keyId === undefined ? sql`` : sql`and r.key_id = ${keyId}`}
+        ${last ? sql`and (r.at, r.request_id) < ${last}` : sql``}
+      order by r.at desc, r.request_id desc limit ${limit}`;
+    if (outcome === 'refused') return (await sql<LineRow[]>`${refused}`).map(lineOf);
+    if (outcome !== undefined) return (await sql<LineRow[]>`${used}`).map(lineOf);
+    const rows = await sql<LineRow[]>`
+      select * from ((${used}) union all (${refused})) as rows order by at desc, id desc limit ${limit}`;
     return rows.map(lineOf);
   }
 
@@ -159,7 +182,7 @@ export class ConsumerReading {
       from usage u left join corrections c on c.request_id = u.id
         left join request_outcomes o on o.request_id = u.id and o.at = u.at
       where u.id = ${id} and u.consumer_id = ${consumerId}`;
-    if (!row) return undefined;
+    if (!row) return await this.#refused(consumerId, id);
     const covered = row.covered - row.covered_refund;
     return {
       ...lineOf(row),
@@ -168,13 +191,46 @@ export class ConsumerReading {
       attempts: Number(row.attempts),
       units: Number(row.units),
       seconds: Number(row.seconds),
-      priceId: row.price_id,
-      policy: row.policy,
+      price: { id: row.price_id, policy: row.policy },
       charged: row.charge,
       refunded: row.refund,
       covered,
       serving: servingOf(row),
       split: shareOut(row.charge - row.refund + covered, SPLIT_POLICIES[row.policy] as SplitPolicy),
+    };
+  }
+
+  async #refused(consumerId: string, id: string): Promise<RequestDetail | undefined> {
+    const refused = await this.#refusals?.find(id, consumerId);
+    if (!refused) return undefined;
+    const { at, keyId, modelId, operation, streamed, code, totalMs, tries } = refused;
+    const [key] = await this.#database.sql<{ name: string }[]>`select name from keys where id = ${keyId}`;
+    return {
+      id,
+      at,
+      keyId,
+      keyName: key?.name ?? null,
+      modelId,
+      operation,
+      outcome: 'refused',
+      errorCode: code,
+      streamed,
+      inputTokens: 0,
+      outputTokens: 0,
+      spent: 0n,
+      ttftMs: null,
+      totalMs,
+      providerId: null,
+      mode: null,
+      attempts: tries.length,
+      units: 0,
+      seconds: 0,
+      price: null,
+      charged: 0n,
+      refunded: 0n,
+      covered: 0n,
+      serving: servingOfRefusal(refused),
+      split: { fee: 0n, provider: 0n, treasury: 0n, burn: 0n },
     };
   }
 
@@ -273,6 +329,15 @@ function lineColumns(sql: Sql) {
       u.ttft_ms, u.total_ms`;
 }
 
+/** The columns of `lineColumns`, of a request that was refused. */
+function refusedColumns(sql: Sql) {
+  return sql`
+    select r.request_id as id, r.at, r.key_id, (select k.name from keys k where k.id = r.key_id) as key_name, r.model_id,
+      r.operation, 'refused' as outcome, r.code as error_code, r.streamed, 0::bigint as input_tokens,
+      0::bigint as output_tokens, 0::numeric as spent, null::double precision as ttft_ms, r.total_ms
+    from request_refusals r`;
+}
+
 function sumsOf(row: SumsRow | undefined): UsageSums {
   return {
     requests: Number(row?.requests ?? 0n),
@@ -294,9 +359,9 @@ interface LineRow {
   at: Date;
   key_id: string;
   key_name: string | null;
-  model_id: string;
+  model_id: string | null;
   operation: string;
-  outcome: UsageRecord['outcome'];
+  outcome: UsageRecord['outcome'] | 'refused';
   error_code: string | null;
   streamed: boolean;
   input_tokens: bigint;

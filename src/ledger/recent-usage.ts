@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Database } from '#db/database.ts';
+import type { Refusal } from '#domain/refusal.ts';
 import type { Serving } from '#domain/serving.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import { type ServingRow, servingColumns, servingOf } from './usage-list.ts';
@@ -9,12 +10,10 @@ export type UsageFacts = Pick<
   UsageRecord,
   | 'id'
   | 'at'
-  | 'modelId'
   | 'operation'
   | 'providerId'
   | 'mode'
   | 'streamed'
-  | 'outcome'
   | 'errorCode'
   | 'inputTokens'
   | 'outputTokens'
@@ -25,6 +24,9 @@ export type UsageFacts = Pick<
   | 'totalMs'
   | 'charge'
 > & {
+  readonly outcome: UsageRecord['outcome'] | 'refused';
+  /** Null where the request was refused before it was known which. */
+  readonly modelId: string | null;
   /** Null for a request of long ago. */
   readonly serving: Serving | null;
 };
@@ -33,14 +35,16 @@ const REMEMBERED_MAX = 4_096;
 
 /**
  * Single requests, asked for by id right after they were served: until the journal is posted they are found in memory, and
- * afterwards in the book, where corrections are too.
+ * afterwards in the book, where corrections are too. What was refused is asked for last: it is no usage.
  */
 export class RecentUsage {
   readonly #database: Database;
+  readonly #refusals: RefusalsById | undefined;
   readonly #served = new LRUCache<string, UsageRecord>({ max: REMEMBERED_MAX });
 
-  constructor(database: Database) {
+  constructor(database: Database, refusals?: RefusalsById) {
     this.#database = database;
+    this.#refusals = refusals;
   }
 
   note(record: UsageRecord): void {
@@ -57,8 +61,45 @@ export class RecentUsage {
       where u.id = ${id} and u.consumer_id = ${consumerId}`;
     if (row) return factsOf(row);
     const served = this.#served.get(id);
-    return served?.consumerId === consumerId ? { ...served, serving: served.serving ?? null } : undefined;
+    if (served)
+      return served.consumerId === consumerId ? { ...served, serving: served.serving ?? null } : undefined;
+    const refused = await this.#refusals?.find(id, consumerId);
+    return refused && factsOfRefusal(refused);
   }
+}
+
+/** Where refused requests are found. */
+export interface RefusalsById {
+  find(id: string, consumerId: string): Promise<Refusal | undefined>;
+}
+
+/** How a refused request was served: by nobody. */
+export function servingOfRefusal({ tier, queueMs, region, tries, whose }: Refusal): Serving {
+  return { tier, queueMs, region, tries, whose, fallback: null };
+}
+
+function factsOfRefusal(refused: Refusal): UsageFacts {
+  const { id, at, modelId, operation, streamed, code, tries, totalMs } = refused;
+  return {
+    id,
+    at,
+    modelId,
+    operation,
+    providerId: null,
+    mode: null,
+    streamed,
+    outcome: 'refused',
+    errorCode: code,
+    inputTokens: 0,
+    outputTokens: 0,
+    units: 0,
+    seconds: 0,
+    attempts: tries.length,
+    ttftMs: null,
+    totalMs,
+    charge: 0n,
+    serving: servingOfRefusal(refused),
+  };
 }
 
 interface Row extends ServingRow {

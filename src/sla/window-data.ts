@@ -9,14 +9,15 @@ import type { Span } from './facts.ts';
 export interface DataMinute {
   /** Wall milliseconds. */
   readonly at: number;
-  readonly modelId: string;
+  /** Null for requests that were refused before it was known which: they count neither way. */
+  readonly modelId: string | null;
   /** Those that count, and those of them that failed. */
   readonly requests: number;
   readonly failures: number;
   /** Of the failures: whose fault they were. */
   readonly byProviders: number;
   readonly byMarket: number;
-  /** Requests that count neither way: the client left, over a quota, a mistake of the request. */
+  /** Requests that count neither way: the client left, over a quota, a mistake of the request, or of no known model. */
   readonly notCounted: number;
   /** Milliseconds, exact; null where nothing was answered. */
   readonly ttftP95Ms: number | null;
@@ -45,7 +46,7 @@ export async function windowData(
   const rows = await sql<
     {
       at: Date;
-      model: string;
+      model: string | null;
       ok: number;
       by_providers: number;
       by_market: number;
@@ -62,13 +63,17 @@ export async function windowData(
       union all
       select at, model_id, code, requests, null, 0, 0 from consumer_refusals
       where consumer_id = ${consumerId} and at >= ${since} and at < ${to}
+      union all
+      -- Those of a model are counted above, whatever was kept of them one by one.
+      select date_trunc('minute', r.at, 'UTC'), null, r.code, 1, null, 0, 0 from request_refusals r
+      where r.consumer_id = ${consumerId} and r.at >= ${since} and r.at < ${to} and r.model_id is null
     )
     select at, model_id as model,
       coalesce(sum(requests) filter (where code is null), 0)::float8 as ok,
-      coalesce(sum(requests) filter (where code = any(${BY_PROVIDERS}::text[])), 0)::float8 as by_providers,
-      coalesce(sum(requests) filter (where code = any(${BY_MARKET}::text[])), 0)::float8 as by_market,
+      coalesce(sum(requests) filter (where code = any(${BY_PROVIDERS}::text[]) and model_id is not null), 0)::float8 as by_providers,
+      coalesce(sum(requests) filter (where code = any(${BY_MARKET}::text[]) and model_id is not null), 0)::float8 as by_market,
       coalesce(sum(requests) filter (
-        where code <> all(${BY_PROVIDERS}::text[]) and code <> all(${BY_MARKET}::text[])
+        where model_id is null or (code <> all(${BY_PROVIDERS}::text[]) and code <> all(${BY_MARKET}::text[]))
       ), 0)::float8 as aside,
       percentile_disc(0.95) within group (order by ttft_ms)::float8 as ttft,
       sum(input_tokens)::float8 as input, sum(output_tokens)::float8 as output

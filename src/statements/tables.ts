@@ -151,7 +151,8 @@ export function gpusCsv(gpus: readonly GpuRevenue[]): string {
 export interface ServiceMinute {
   /** ISO 8601 */
   readonly minute: string;
-  readonly model: string;
+  /** Null for requests that were refused before it was known which. */
+  readonly model: string | null;
   readonly requests: number;
   readonly failures: number;
   readonly failures_of_providers: number;

@@ -258,7 +258,12 @@ export const economicsQuery = z.object({
 export const whyQuery = z.object({ model: line(200).optional() });
 export const listQuery = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
 
-export const requestsQuery = z.object({ ...listQuery.shape, consumer: z.string().max(200).optional() });
+export const requestsQuery = z.object({
+  ...listQuery.shape,
+  consumer: z.string().max(200).optional(),
+  /** Whether refused ones are among them. */
+  refused: z.enum(['true', 'false']).default('true'),
+});
 
 const limitUpTo = (most: number) => z.number().int().min(1).max(most).nullable();
 

@@ -68,10 +68,11 @@ export const usageByQuery = z.object({
   format: z.enum(['json', 'csv']).default('json'),
   ...stretch,
 });
+const OUTCOMES = ['completed', 'cancelled', 'broken', 'failed', 'refused'] as const;
 export const requestsQuery = z.object({
   model: name.optional(),
   key: name.optional(),
-  outcome: z.enum(['completed', 'cancelled', 'broken', 'failed']).optional(),
+  outcome: z.enum(OUTCOMES).optional(),
   /** The `next` of the page before. */
   before: name.optional(),
   limit: z.coerce.number().int().min(1).max(500).default(50),
@@ -111,14 +112,16 @@ export const usageByAnswer = z.strictObject({
   /** `id`: the model, the key's id, or the day; `name`: of a key. */
   rows: z.array(z.strictObject({ id: z.string(), name: z.string().nullable(), ...sums })),
 });
+/** `refused`: nobody was asked, and nothing was charged. No sum has it in it. */
 const requestLine = {
   id: z.string(),
   at: time,
   key_id: z.string(),
   key_name: z.string().nullable(),
-  model: z.string(),
+  /** Null where it was refused before it was known which. */
+  model: z.string().nullable(),
   operation: z.string(),
-  outcome: z.enum(['completed', 'cancelled', 'broken', 'failed']),
+  outcome: z.enum(OUTCOMES),
   error: z.string().nullable(),
   streamed: z.boolean(),
   input_tokens: count,
@@ -170,7 +173,8 @@ export const requestAnswer = z.strictObject({
       )
       .nullable(),
   }),
-  price: z.strictObject({ id: z.string(), policy: z.string() }),
+  /** Null for a request that was refused. */
+  price: z.strictObject({ id: z.string(), policy: z.string() }).nullable(),
   money: z.strictObject({
     charged_usd: money,
     refunded_usd: money,

@@ -134,6 +134,24 @@ async function client(
   }
 }
 
+/** Asks for what is not there, on and on until told to stop, and once more then. Answers what was refused, in order. */
+async function refusedClient(victim: Victim, party: TestParty, stop: () => boolean): Promise<string[]> {
+  const refused: string[] = [];
+  const body = { model: 'no-such-model', messages: HELLO };
+  for (;;) {
+    const isLast = stop();
+    try {
+      const { status, headers } = await ask({ url: victim.url, key: party.key, body });
+      if (status === 404) refused.push(headers['x-request-id'] as string);
+    } catch {
+      // Killed under our hands.
+    }
+    if (isLast) return refused;
+    await victim.up;
+    await pause(systemClock, 100);
+  }
+}
+
 test(
   `killed ${KILLS} times under load, the market charges what it answered exactly once`,
   async () => {
@@ -180,6 +198,7 @@ test(
         },
       }),
     );
+    const refusing = refusedClient(victim, parties[0] as TestParty, () => stopping);
     const answers = async (count: number): Promise<void> => {
       const goal = told.size + count;
       while (told.size < goal) await new Promise<void>((resolve) => (wake = resolve));
@@ -199,6 +218,7 @@ test(
     await answers(20);
     stopping = true;
     await Promise.all(clients);
+    const refused = await refusing;
     await agent?.close();
     expect(await victim.program?.stop()).toEqual({ code: 0, signal: null });
 
@@ -232,6 +252,13 @@ test(
       expect(balance.held).toBe(0n);
       left += balance.total;
     }
+    // A refusal has one row, or none where its gateway was killed over it, and nothing of money. The last life ended in order.
+    const rows = await database.sql<{ id: string; used: boolean }[]>`
+      select r.request_id as id, exists (select from usage u where u.id = r.request_id) as used from request_refusals r
+      where r.request_id = any(${refused})`;
+    expect(rows.filter(({ used }) => used)).toEqual([]);
+    expect(new Set(rows.map(({ id }) => id)).size).toBe(rows.length);
+    expect(rows.map(({ id }) => id)).toContain(refused.at(-1));
     const spent = charged.reduce((sum, row) => sum + row.charge, 0n);
     expect(left).toBe(credit * BigInt(parties.length) - spent);
   },

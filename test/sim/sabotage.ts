@@ -14,5 +14,6 @@ export const SABOTAGES = {
   'never-looks-at-deadlines': ['I9', 'liveness'],
   'delivers-foreign-frames': ['I5', 'I6'],
   'forgets-the-journal': ['I3'],
+  'forgets-a-refusal': ['outcome'],
 } as const satisfies Record<string, readonly string[]>;
 export type Sabotage = keyof typeof SABOTAGES;

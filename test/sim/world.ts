@@ -3,7 +3,7 @@ import { priceOf } from '#domain/price.ts';
 import type { UsageRecord } from '#domain/usage-record.ts';
 import { readChatRequest } from '#gateway/body.ts';
 import { chat } from '#gateway/endpoints/chat.ts';
-import { admit, type Caller, type InferenceRooms, serve } from '#gateway/inference.ts';
+import { admit, type Caller, consumerKey, type InferenceRooms, serve } from '#gateway/inference.ts';
 import { sendError } from '#gateway/send-error.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
@@ -367,7 +367,10 @@ export class World implements NodeWorld {
     try {
       const authorization = drawn.secret === undefined ? undefined : `Bearer ${drawn.secret}`;
       // Limits in memory answer at once.
-      const caller = admit(life.rooms, authorization, request.requestId) as Caller;
+      const key = consumerKey(life.rooms.keys, authorization);
+      const arrival = { requestId: request.requestId, acceptedMs: this.clock.nowMs() };
+      const caller = admit(life.rooms, { key }, arrival) as Caller;
+      request.isAdmitted = true;
       const rooms = this.#roomsFor(request, life, host);
       const read = readChatRequest(drawn.body, BODY_LIMITS);
       serve(rooms, chat, caller, read, drawn.body, request.reply).then(over, (error) => {
@@ -414,6 +417,12 @@ export class World implements NodeWorld {
     };
     return {
       ...rooms,
+      refusals: {
+        note: () => {
+          if (sabotage !== 'forgets-a-refusal' || request.n % 97 !== 0) request.refusals += 1;
+        },
+        withoutKey: () => {},
+      },
       holds: {
         reserve: (consumerId, amount, key) => {
           const answer = rooms.holds.reserve(consumerId, amount, key);

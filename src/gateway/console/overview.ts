@@ -136,7 +136,7 @@ export function overviewRoutes(rooms: ConsoleRooms): Route[] {
               : (outputTokens - 1) / (generationMs / 1_000),
         },
         served: servedBody(found.serving, (id) => rooms.providers.find(id)?.name ?? null),
-        price: { id: found.priceId, policy: found.policy },
+        price: found.price,
         money: {
           charged_usd: decimalUsd(found.charged),
           refunded_usd: decimalUsd(found.refunded),

@@ -28,6 +28,7 @@ import type { Logger } from '#kit/log.ts';
 import type { Book } from '#ledger/book.ts';
 import type { ConsumerReading } from '#ledger/consumer-reading.ts';
 import type { MarketReading } from '#ledger/market-reading.ts';
+import type { RefusalLog } from '#ledger/refusal-log.ts';
 import type { AttemptTable } from '#reliability/attempts.ts';
 import type { IncidentDesk } from '#reliability/incident-desk.ts';
 import type { IncidentWatch } from '#reliability/incident-watch.ts';
@@ -81,6 +82,8 @@ export interface ConsoleRooms {
   readonly reading: MarketReading;
   /** A consumer's own usage. */
   readonly own: ConsumerReading;
+  /** What was refused, request by request. */
+  readonly refusals: Pick<RefusalLog, 'latest'>;
   readonly book: Pick<Book, 'balance' | 'grant'>;
   readonly live: LiveEvents;
   readonly consumers: ConsumerDesk;

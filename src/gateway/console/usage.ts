@@ -1,4 +1,6 @@
 import { formatUsd, type Pico } from '#domain/money.ts';
+import type { Refusal } from '#domain/refusal.ts';
+import { servingOfRefusal } from '#ledger/recent-usage.ts';
 import { listQuery, requestsQuery } from '#wire/console.ts';
 import { consumerView, operatorView } from '../serving-view.ts';
 import type { ConsoleRooms } from './rooms.ts';
@@ -33,10 +35,16 @@ export function usageRoutes(rooms: ConsoleRooms): Route[] {
       };
     }),
     route('GET /api/v1/operator/requests', { ...forOperator, query: requestsQuery }, async (visit) => {
-      const { limit, consumer } = visit.query;
-      const lines = await rooms.reading.usageOf(consumer, limit);
+      const { limit, consumer: consumerId, refused } = visit.query;
+      const [lines, refusals] = await Promise.all([
+        rooms.reading.usageOf(consumerId, limit),
+        refused === 'true' ? rooms.refusals.latest({ consumerId, limit }) : [],
+      ]);
+      const all = [...lines, ...refusals.map(lineOfRefusal)].toSorted(
+        (a, b) => b.at - a.at || (a.id < b.id ? 1 : -1),
+      );
       return {
-        requests: lines.map((line) => ({
+        requests: all.slice(0, limit).map((line) => ({
           id: line.id,
           at: new Date(line.at).toISOString(),
           consumer: line.consumerId,
@@ -57,6 +65,29 @@ export function usageRoutes(rooms: ConsoleRooms): Route[] {
       };
     }),
   ];
+}
+
+/** A refused request among those that were used: nobody served it, and it cost nothing. */
+function lineOfRefusal(refused: Refusal) {
+  const { id, at, consumerId, modelId, code, totalMs } = refused;
+  return {
+    id,
+    at,
+    consumerId,
+    modelId,
+    providerId: null,
+    outcome: 'refused',
+    errorCode: code,
+    inputTokens: 0,
+    outputTokens: 0,
+    charge: 0n,
+    refund: 0n,
+    providerPart: 0n,
+    marketPart: 0n,
+    ttftMs: null,
+    totalMs,
+    serving: servingOfRefusal(refused),
+  };
 }
 
 function usd(amount: Pico): string {

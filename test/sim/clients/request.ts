@@ -51,6 +51,10 @@ export class SimulatedRequest {
   heldMost: Pico = 0n;
   settles = 0;
   readonly records: UsageRecord[] = [];
+  /** It came past its key and its limits at once; from there on it leaves a usage record or a refusal. */
+  isAdmitted = false;
+  /** How often it was noted that it ends without a record. */
+  refusals = 0;
   /** An append of its record was refused by the disk. */
   refusedByDisk = false;
   /** And it may be on the disk all the same. */

@@ -5,7 +5,7 @@ export interface Violation {
   readonly seed: number;
   readonly step: number;
   readonly atMs: number;
-  /** I1 to I9 of the reliability page, `bug` for an error of ours, `liveness` for the end. */
+  /** I1 to I9 of the reliability page, `outcome` for a request that leaves no row or two, `bug` for an error of ours, `liveness` for the end. */
   readonly invariant: string;
   readonly what: string;
   readonly trace: readonly string[];

@@ -93,6 +93,8 @@ export class RequestOracle {
     if (request.heldMost > 0n && !settled)
       this.#wrong(request, 'I8', `Of its hold ${request.held} is left after ${request.settles} settlements.`);
     if (records.length > 1) this.#wrong(request, 'I3', `${records.length} records of one request.`);
+    const rows = (request.refusedByDisk ? 0 : records.length) + request.refusals;
+    if (request.isAdmitted && rows !== 1) this.#wrong(request, 'outcome', `${rows} rows of one request.`);
     if (!reply.gone && !reply.whole)
       this.#wrong(request, 'I9', 'The request is over and its client still waits.');
     this.#answer(request);

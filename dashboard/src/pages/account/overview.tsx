@@ -356,7 +356,7 @@ const LATEST_COLUMNS: readonly Column<RequestsAnswer['requests'][number]>[] = [
     name: 'Model',
     show: (row) => (
       <span className="flex items-center gap-2">
-        <span className="max-w-44 truncate" title={row.model}>
+        <span className="max-w-44 truncate" title={row.model ?? undefined}>
           {shortModel(row.model)}
         </span>
         {row.outcome !== 'completed' && <OutcomeBadge outcome={row.outcome} />}

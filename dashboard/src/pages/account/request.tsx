@@ -83,16 +83,20 @@ function Told({ request }: { request: RequestAnswer }) {
               ...(Number(money.covered_by_plan_usd) > 0
                 ? ([['Paid by your plan', usdExact(money.covered_by_plan_usd)]] as const)
                 : []),
-              [
-                'By the price',
-                <Link
-                  key="price"
-                  to={modelPath(request.model)}
-                  className="text-accent underline underline-offset-2"
-                >
-                  {shortModel(request.model)}
-                </Link>,
-              ],
+              ...(request.model === null || request.price === null
+                ? []
+                : ([
+                    [
+                      'By the price',
+                      <Link
+                        key="price"
+                        to={modelPath(request.model)}
+                        className="text-accent underline underline-offset-2"
+                      >
+                        {shortModel(request.model)}
+                      </Link>,
+                    ],
+                  ] as const)),
             ]}
           />
           <h3 className="mt-4 mb-3 text-sm font-medium text-soft">Who got it</h3>
@@ -114,7 +118,7 @@ function Told({ request }: { request: RequestAnswer }) {
           <Facts
             rows={[
               ['When', <Time key="at" at={request.at} />],
-              ['Model', request.model],
+              ['Model', request.model ?? NOTHING],
               ['Operation', request.operation],
               ['Streamed', request.streamed ? 'Yes' : 'No'],
               [

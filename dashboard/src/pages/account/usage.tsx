@@ -262,7 +262,7 @@ const REQUEST_COLUMNS: readonly Column<Line>[] = [
     name: 'Model',
     show: (row) => (
       <>
-        <span className="block max-w-28 truncate sm:max-w-48" title={row.model}>
+        <span className="block max-w-28 truncate sm:max-w-48" title={row.model ?? undefined}>
           {shortModel(row.model)}
         </span>
         {row.outcome !== 'completed' && (

@@ -66,12 +66,12 @@ export function Waterfall({ request }: { request: RequestAnswer }) {
   );
 }
 
-function barsOf({ timing, served, provider }: RequestAnswer): Bar[] {
+function barsOf({ timing, served, provider, outcome }: RequestAnswer): Bar[] {
   const bars: Bar[] = [];
   if (served.queue_ms !== null)
     bars.push({
       name: 'Queue',
-      note: 'Until somebody was found',
+      note: outcome === 'refused' ? 'Until it was refused' : 'Until somebody was found',
       fromMs: 0,
       tookMs: served.queue_ms,
       fill: 'bg-faint',

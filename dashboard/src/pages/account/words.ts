@@ -11,6 +11,7 @@ export const OUTCOMES: Readonly<Record<Outcome, { tone: Tone; words: string }>> 
   cancelled: { tone: 'neutral', words: 'Cancelled' },
   broken: { tone: 'warn', words: 'Cut off' },
   failed: { tone: 'bad', words: 'Failed' },
+  refused: { tone: 'warn', words: 'Refused' },
 };
 
 export const DURATIONS: readonly { value: Duration; label: string }[] = [
@@ -44,8 +45,12 @@ export function changeOn(now: number, before: number, duration: Duration): strin
   return `${said} the ${LENGTHS[duration]} before`;
 }
 
+/** What stands for the model of a request that was refused before it was known which. */
+const NO_MODEL = 'No model';
+
 /** A model's name without its maker: what fits into a cell. */
-export function shortModel(id: string): string {
+export function shortModel(id: string | null): string {
+  if (id === null) return NO_MODEL;
   return id.slice(id.lastIndexOf('/') + 1);
 }
 

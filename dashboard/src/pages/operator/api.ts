@@ -75,7 +75,7 @@ export interface RevenueGpu {
 export interface OperatorRequest {
   readonly id: string;
   readonly at: string;
-  readonly model: string;
+  readonly model: string | null;
   readonly provider: string | null;
   readonly outcome: string;
   readonly error: string | null;

@@ -222,13 +222,16 @@ const OUTCOMES: Readonly<Record<string, Tone>> = {
   cancelled: 'neutral',
   broken: 'bad',
   failed: 'bad',
+  refused: 'warn',
 };
 function requestColumns(names: ReadonlyMap<string, string>): Column<OperatorRequest>[] {
   return [
     { name: 'When', show: (row) => <Time at={row.at} /> },
     {
       name: 'Model',
-      show: (row) => <span className="block max-w-52 truncate font-mono text-sm">{row.model}</span>,
+      show: (row) => (
+        <span className="block max-w-52 truncate font-mono text-sm">{row.model ?? NOTHING}</span>
+      ),
     },
     {
       name: 'Result',
