@@ -14,6 +14,8 @@ import type {
   BenchmarkRunAnswer,
   BenchmarksAnswer,
   IncidentsAnswer,
+  LikenessAnswer,
+  LikenessFindingAnswer,
   LimitsAnswer,
   MaintenanceAnswer,
   ObjectivesAnswer,
@@ -137,6 +139,9 @@ export const operator = {
   slaExclusions: (month: string) =>
     asked<SlaExclusionsAnswer>(`${BASE}/sla/exclusions${queryText({ month })}`),
   benchmarks: () => asked<BenchmarksAnswer>(`${BASE}/benchmarks?limit=200`, 30_000),
+  likeness: () => asked<LikenessAnswer>(`${BASE}/likeness?limit=200`, 30_000),
+  likenessOf: (finding: string) =>
+    asked<LikenessFindingAnswer>(`${BASE}/likeness/${encodeURIComponent(finding)}`),
   appeals: () => asked<OperatorAppealsAnswer>(`${BASE}/appeals`, 30_000),
   benchmark: (id: string) => asked<BenchmarkRunAnswer>(`${BASE}/benchmarks/${encodeURIComponent(id)}`),
   log: (of: {
