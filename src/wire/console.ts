@@ -140,7 +140,7 @@ export const appealRequest = z.object({
 });
 /** Why the operator clears what was found of a node's likeness. */
 export const clearRequest = z.object({ reason: z.string().trim().min(1).max(1_000) });
-/** What a provider appeals against: a failed run, or a finding that took from its pledge. */
+/** What a provider appeals against: a failed run, or a finding or a charge that took from its pledge. */
 export const appealWish = z.object({ about: line(200), reason: z.string().trim().min(1).max(1_000) });
 /** Whose turns come now: of one node or model, or all of them. */
 export const benchmarkRequest = z.object({
@@ -768,9 +768,10 @@ export const marketFacts = z.strictObject({
   }),
   sign_up: z.enum(['open', 'closed']),
 });
+const appealKind = z.enum(['benchmark', 'slash', 'service-level']);
 const appealAnswer = z.strictObject({
   about: z.string(),
-  kind: z.enum(['benchmark', 'slash']),
+  kind: appealKind,
   reason: z.string(),
   asked_at: time,
   state: z.enum(['asked', 'granted', 'rejected']),
@@ -786,7 +787,7 @@ export const appealsAnswer = z.strictObject({
   may_appeal: z.array(
     z.strictObject({
       about: z.string(),
-      kind: z.enum(['benchmark', 'slash']),
+      kind: appealKind,
       at: time,
       found: z.array(z.string()),
     }),

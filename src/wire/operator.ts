@@ -349,6 +349,24 @@ export interface SlaCharge {
   readonly taken_usd: string;
   readonly appeal: 'granted' | 'rejected' | null;
   readonly appeal_reason: string | null;
+  /** The provider's words; null while it has not appealed. */
+  readonly appeal_asked: string | null;
+  readonly appeal_asked_at: string | null;
+  /** Until when it may ask. */
+  readonly appeal_until: string;
+}
+/** What a charge rests on. Nothing in it names the consumer. */
+export interface SlaEvidenceAnswer {
+  readonly finding: string;
+  readonly month: string;
+  /** More than are told. */
+  readonly more: boolean;
+  readonly failures: readonly {
+    readonly minute: string;
+    readonly model: string;
+    readonly error: string;
+    readonly requests: number;
+  }[];
 }
 export interface SlaChargesAnswer {
   readonly charges: readonly SlaCharge[];

@@ -197,7 +197,7 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
       const { appeals } = rooms.benchmarks;
       const [asked, open] = await Promise.all([
         appeals.ofProvider(visit.providerId),
-        appeals.appealable(visit.providerId),
+        appeals.appealable(visit.providerId, clock.wallMs()),
       ]);
       return {
         appeals: asked.map(appealBody),

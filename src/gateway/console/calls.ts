@@ -261,9 +261,13 @@ export const CALLS: Readonly<Record<string, Call>> = {
   },
   'GET /api/v1/sla/data': { summary: 'My minutes, as agreements count them.' },
   'GET /api/v1/provider/me/sla-charges': { summary: 'What missed service levels took from my pledge.' },
+  'GET /api/v1/provider/me/sla-charges/:finding': {
+    summary: 'The minutes that such a charge rests on, and how requests failed in them.',
+  },
   'GET /api/v1/operator/sla/reports': { summary: 'Reports of everybody.' },
   'GET /api/v1/operator/sla/reports/:consumer/:month': { summary: 'One of them.', answer: slaReportSchema },
   'GET /api/v1/operator/sla/charges': { summary: 'What missed service levels took from pledges.' },
+  'GET /api/v1/operator/sla/charges/:finding': { summary: 'The minutes that such a charge rests on.' },
   'POST /api/v1/operator/sla/charges/:finding/appeal': { summary: 'Decide an appeal against such a charge.' },
   'GET /api/v1/operator/sla/exclusions': { summary: 'Stretches that do not count.' },
   'POST /api/v1/operator/sla/exclusions': {

@@ -28,6 +28,7 @@ import type {
   PostMortemAnswer,
   ReservationsAnswer,
   SlaChargesAnswer,
+  SlaEvidenceAnswer,
   SlaExclusionsAnswer,
   SlaReportsAnswer,
   TiersAnswer,
@@ -136,6 +137,8 @@ export const operator = {
   reservations: () => asked<ReservationsAnswer>(`${BASE}/reservations`),
   slaReports: (month: string) => asked<SlaReportsAnswer>(`${BASE}/sla/reports${queryText({ month })}`),
   slaCharges: () => asked<SlaChargesAnswer>(`${BASE}/sla/charges`),
+  slaEvidence: (finding: string) =>
+    asked<SlaEvidenceAnswer>(`${BASE}/sla/charges/${encodeURIComponent(finding)}`, 3_600_000),
   slaExclusions: (month: string) =>
     asked<SlaExclusionsAnswer>(`${BASE}/sla/exclusions${queryText({ month })}`),
   benchmarks: () => asked<BenchmarksAnswer>(`${BASE}/benchmarks?limit=200`, 30_000),
