@@ -26,6 +26,7 @@ import { openStrangers, payoutsHeldBy, resolveStranger, type Stranger } from '#f
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { liveSources } from '#gateway/console/events.ts';
+import { trialOf } from '#gateway/console/trial.ts';
 import { openDashboard } from '#gateway/dashboard.ts';
 import { DebugLog } from '#gateway/debug-log.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
@@ -109,6 +110,7 @@ import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 import { auditMarket } from '#settlement/audit.ts';
 import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#settlement/audit-runs.ts';
+import type { SettlingByHand } from '#settlement/by-hand.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
@@ -604,6 +606,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           claims: payouts.desk,
           audits: payouts.audits,
           rewardClaims: payouts.rewards?.desk,
+          settling: payouts.byHand,
           rewards: rewards.book,
           statements,
           agreements: agreements.desk,
@@ -621,6 +624,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
+          trial: trialOf(config, parts.chain),
           facts: {
             version: packageVersion(),
             ...config.advertised,
@@ -847,6 +851,7 @@ function openPayouts(
 ): {
   desk: ClaimsDesk | undefined;
   rewards: SettlementRoom | undefined;
+  byHand: SettlingByHand;
   audits: {
     list(): Promise<AuditRun[]>;
     strangers(): Promise<Stranger[]>;
@@ -920,6 +925,11 @@ function openPayouts(
     },
     standing: () => nights.standing(),
     rewards,
+    byHand: {
+      minimum: config.money.payoutMinimum,
+      settler: (asset, minimum) =>
+        asset === 'SWAN' ? rewards?.settler : common && openSettlement({ ...common, minimum }).settler,
+    },
     close: async () => {
       await looking?.close();
       await nights.close();

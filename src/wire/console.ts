@@ -767,6 +767,15 @@ export const marketFacts = z.strictObject({
     tls: z.boolean(),
   }),
   sign_up: z.enum(['open', 'closed']),
+  /** The chain of a market that is only tried, on its own machine; null everywhere else. */
+  trial: z.strictObject({ chain_id: z.number().int(), rpc_url: z.url() }).nullable(),
+});
+/** Test tokens, for a wallet or (without an address) for one's own balance. */
+export const testTokensRequest = z.strictObject({
+  address: z
+    .string()
+    .regex(/^0x[0-9a-fA-F]{40}$/, 'is no address')
+    .optional(),
 });
 const appealKind = z.enum(['benchmark', 'slash', 'service-level']);
 const appealAnswer = z.strictObject({

@@ -160,6 +160,9 @@ export const CALLS: Readonly<Record<string, Call>> = {
     summary: 'What a provider serves, and how it fares with each.',
     answer: c.providerModelsAnswer,
   },
+  'POST /api/v1/user/me/test-tokens': {
+    summary: 'On a market that is only tried: test tokens for a wallet, or for my balance.',
+  },
   'GET /api/v1/market': { summary: 'Where this market is, and its version.' },
   'GET /api/v1/models/:id/prices': {
     summary: "A model's prices over time, by short name.",
@@ -291,6 +294,9 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'GET /api/v1/operator/log': { summary: 'What operators did.', answer: d.logAnswer },
   'GET /api/v1/operator/approvals': { summary: 'Who waits to be let in.', answer: d.approvalsAnswer },
   'GET /api/v1/operator/endpoints': { summary: 'Every external endpoint, with its health.' },
+  'POST /api/v1/operator/settlements': {
+    summary: 'Pay out now, through a day that may be today; or see what that would pay.',
+  },
   'GET /api/v1/operator/settlements/:batch': {
     summary: 'A batch step by step, and what its verifier found.',
     answer: d.batchAnswer,

@@ -38,6 +38,7 @@ import type { Standings } from '#reliability/standings.ts';
 import type { Watching } from '#reliability/watching.ts';
 import type { RewardBook } from '#rewards/book.ts';
 import type { AuditRun } from '#settlement/audit-runs.ts';
+import type { SettlingByHand } from '#settlement/by-hand.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import type { SlaDesk } from '#sla/desk.ts';
 import type { Statements } from '#statements/open.ts';
@@ -45,6 +46,7 @@ import type { ClientAddresses } from '../client-address.ts';
 import type { LiveEvents } from '../live-events.ts';
 import type { Quotas } from '../plan-quotas.ts';
 import type { SpendCaps } from '../spend-caps.ts';
+import type { Trial } from './trial.ts';
 
 /** Where this market is for others. */
 export interface MarketFacts {
@@ -145,6 +147,7 @@ export interface ConsoleRooms {
     /** Why nothing is paid out now; undefined when nothing holds it. */
     heldBy(): Promise<string | undefined>;
   };
+  readonly settling: SettlingByHand;
   /** Likewise for rewards; undefined where they are not paid out. */
   readonly rewardClaims: ClaimsDesk | undefined;
   readonly rewards: RewardBook;
@@ -152,4 +155,6 @@ export interface ConsoleRooms {
   readonly policy: SplitPolicy;
   readonly signUp: 'open' | 'closed';
   readonly facts: MarketFacts;
+  /** Undefined where the market is no trial. */
+  readonly trial: Trial | undefined;
 }

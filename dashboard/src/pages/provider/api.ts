@@ -100,6 +100,8 @@ export const act = {
     call<AsksAnswer>('PUT', '/api/v1/provider/asks', { body: { model, ask: askFor } }),
   appeal: (about: string, reason: string) =>
     call<AppealAnswer>('POST', '/api/v1/provider/appeals', { body: { about, reason } }),
+  /** Of a market that is only tried. */
+  testTokens: (address: string) => call('POST', '/api/v1/user/me/test-tokens', { body: { address } }),
   challenge: async (purpose: 'owner' | 'beneficiary', address: string) =>
     (
       await call<WalletChallengeAnswer>('POST', '/api/v1/provider/wallet/challenge', {

@@ -1,0 +1,63 @@
+import type { MarketChain } from '#chain/market-chain.ts';
+import type { Config } from '#config/config.ts';
+import type { Address } from '#domain/hex.ts';
+import { Fault } from '#kit/fault.ts';
+import { testTokensRequest } from '#wire/console.ts';
+import type { ConsoleRooms } from './rooms.ts';
+import { type Route, route } from './route.ts';
+import { Throttle } from './throttle.ts';
+
+/**
+ * A market that is only tried: on the chain of its own machine, and open to that machine alone. Tokens are worth nothing there,
+ * so whoever tries may have some, and is told where the chain is. On every other market none of this exists.
+ */
+export interface Trial {
+  readonly chainId: number;
+  readonly rpcUrl: string;
+  readonly tokens: NonNullable<MarketChain['testTokens']>;
+  readonly assets: MarketChain['assets'];
+}
+
+/** Undefined for a market that others can reach, or that was given a public address or a proxy. */
+export function trialOf(config: Config, chain: MarketChain | undefined): Trial | undefined {
+  const [rpcUrl] = chain?.rpcUrls ?? [];
+  if (!chain?.isLocal || !chain.testTokens || rpcUrl === undefined) return undefined;
+  const alone = config.host === 'localhost' || config.host === '::1' || config.host.startsWith('127.');
+  if (!alone || config.advertised.publicUrl !== undefined || config.access.trustedProxies.length > 0)
+    return undefined;
+  return { chainId: chain.chain.id, rpcUrl, tokens: chain.testTokens, assets: chain.assets };
+}
+
+export function trialRoutes({ clock, trial, funds }: ConsoleRooms): Route[] {
+  const gifts = new Throttle({ burst: 5, everyMs: 60_000 });
+  return [
+    route(
+      'POST /api/v1/user/me/test-tokens',
+      { access: 'user', errors: 'text', body: testTokensRequest },
+      async (visit) => {
+        if (!trial)
+          throw new Fault('thing-unknown', { outer: 'This market is no trial: its tokens have a price.' });
+        const { consumerId } = visit.user;
+        const wallet = visit.body.address?.toLowerCase() as Address | undefined;
+        const to = wallet ?? (await funds.crypto?.addresses.of(consumerId));
+        if (to === undefined) throw new Fault('thing-unknown', { outer: 'This market takes no tokens.' });
+        gifts.take(consumerId, clock.nowMs());
+        const wanted = wallet ? trial.assets : trial.assets.filter(({ asset }) => asset === PAID_IN.asset);
+        const amounts = wanted.map(({ asset, token, decimals }) => ({
+          symbol: asset,
+          token,
+          amount: (wallet ? A_WALLET : PAID_IN.amount) * 10n ** BigInt(decimals),
+        }));
+        await trial.tokens.give(to, amounts, { withFees: wallet !== undefined });
+        return {
+          to,
+          tokens: amounts.map(({ symbol, amount }) => ({ symbol, units: amount.toString() })),
+        };
+      },
+    ),
+  ];
+}
+
+/** Whole tokens: of one to the balance, of each to a wallet. */
+const PAID_IN = { asset: 'USDC', amount: 25n };
+const A_WALLET = 100n;
