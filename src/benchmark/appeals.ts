@@ -116,7 +116,7 @@ export class AppealDesk {
   }
 
   /** Failed runs, findings and charges of a provider that nobody appealed against or decided, newest first. */
-  async appealable(providerId: string, at: number): Promise<Appealable[]> {
+  async appealable(providerId: string, now: number): Promise<Appealable[]> {
     const rows = await this.#database.sql<
       { about: string; kind: Appeal['kind']; at: Date; found: string[] }[]
     >`
@@ -136,7 +136,7 @@ export class AppealDesk {
         union all
         (select c.finding_id, 'service-level', r.made_at, array[f.reason] from sla_charges c
         join sla_reports r on r.id = c.report_id join collateral_findings f on f.id = c.finding_id
-        where c.provider_id = ${providerId} and c.taken > 0 and r.made_at > ${new Date(at - CHARGE_APPEAL_MS)}
+        where c.provider_id = ${providerId} and c.taken > 0 and r.made_at > ${new Date(now - CHARGE_APPEAL_MS)}
           and not exists (select from sla_appeals d where d.finding_id = c.finding_id)
           and not exists (select from appeals a where a.subject = c.finding_id)
         order by r.made_at desc limit ${LISTED})
