@@ -854,6 +854,7 @@ function openPayouts(
   byHand: SettlingByHand;
   audits: {
     list(): Promise<AuditRun[]>;
+    now(): Promise<boolean>;
     strangers(): Promise<Stranger[]>;
     explain(id: string, resolution: string): ReturnType<typeof resolveStranger>;
     heldBy(): Promise<string | undefined>;
@@ -878,16 +879,33 @@ function openPayouts(
   const common = chain && { database, chain, dataFolder, clock, log, heldBy };
   const rooms = common && openSettlement({ ...common, minimum: config.money.payoutMinimum });
   const rewards = common && openRewardSettlement(common);
+  const auditOnce = () =>
+    auditMarket({
+      database,
+      chain,
+      ...rooms,
+      funds: () => auditFunds({ database, chain }),
+      agreements: () => auditAgreements(database),
+    });
+  let byHand: Promise<boolean> | undefined;
+  const auditByHand = async (): Promise<boolean> => {
+    const began = clock.nowMs();
+    let { balanced, differences } = await auditOnce();
+    // The market goes on meanwhile: only what is still there is a difference.
+    if (!balanced) ({ balanced, differences } = await auditOnce());
+    await noteAudit(database, {
+      at: clock.wallMs(),
+      occasion: 'command',
+      balanced,
+      chainAsked: chain !== undefined,
+      tookMs: clock.nowMs() - began,
+      differences,
+    });
+    return balanced;
+  };
   const nights = openNights({
     settler: rooms?.settler,
-    audit: () =>
-      auditMarket({
-        database,
-        chain,
-        ...rooms,
-        funds: () => auditFunds({ database, chain }),
-        agreements: () => auditAgreements(database),
-      }),
+    audit: auditOnce,
     lastAudit: () => lastNightly(database),
     audited: async ({ balanced, differences }, tookMs) => {
       const chainAsked = chain !== undefined;
@@ -919,6 +937,8 @@ function openPayouts(
     desk: rooms?.desk,
     audits: {
       list: () => listAudits(database, AUDITS_LISTED),
+      // Who asks while one is made is told what that one finds.
+      now: () => (byHand ??= auditByHand().finally(() => (byHand = undefined))),
       strangers: () => openStrangers(database.sql, AUDITS_LISTED),
       explain: (id, resolution) => resolveStranger(database, { id, resolution, at: clock.wallMs() }),
       heldBy,

@@ -150,6 +150,10 @@ export interface OperatorEndpointsAnswer {
   readonly endpoints: readonly OperatorEndpoint[];
 }
 
+/** An audit by hand. `balanced` is null while it goes on. */
+export interface AuditNowAnswer {
+  readonly balanced: boolean | null;
+}
 export interface AuditsAnswer {
   readonly audits: readonly {
     readonly at: string;

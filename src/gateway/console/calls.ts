@@ -278,6 +278,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
   },
   'DELETE /api/v1/operator/sla/exclusions/:id': { summary: 'Withdraw it.' },
   'GET /api/v1/operator/providers': { summary: 'All providers.' },
+  'POST /api/v1/operator/audits': { summary: 'Audit the books and the chain now.' },
   'GET /api/v1/operator/audits': { summary: 'Audits of the books, and what nobody can place.' },
   'POST /api/v1/operator/providers/:id/status': { summary: 'Approve, suspend or remove a provider.' },
   'GET /api/v1/operator/consumers': { summary: 'Consumers, by name or address.', answer: d.consumersAnswer },

@@ -141,6 +141,8 @@ export interface ConsoleRooms {
   readonly agreements: SlaDesk;
   readonly audits: {
     list(): Promise<AuditRun[]>;
+    /** Audits the books and the chain: whether they balance. Whoever asks while one is made waits for that one. */
+    now(): Promise<boolean>;
     strangers(): Promise<Stranger[]>;
     /** Takes an operator's word on what the ledger does not know of. */
     explain(id: string, resolution: string): Promise<'resolved' | 'known' | 'unknown'>;

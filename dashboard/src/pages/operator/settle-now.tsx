@@ -27,6 +27,7 @@ export function SettleNow({ asset }: { asset: 'USD' | 'SWAN' }) {
     until,
     ...(asset === 'USD' && minimum.trim() !== '' && { minimum_usd: minimum.trim() }),
   };
+  const pays = plan !== undefined && plan.payouts > 0;
   /** What was seen is no longer what would happen. */
   const changed = (set: (value: string) => void) => (value: string) => {
     set(value);
@@ -36,15 +37,15 @@ export function SettleNow({ asset }: { asset: 'USD' | 'SWAN' }) {
     <FormButton
       label="Pay out now"
       title="Pay out now"
-      confirm={plan ? 'Make the batch' : 'See what it would pay'}
+      confirm={pays ? 'Make the batch' : 'See what it would pay'}
       onOpen={() => {
         setUntil(new Date(wallMs()).toISOString().slice(0, 10));
         setMinimum('');
         setPlan(undefined);
       }}
-      keepOpen={plan === undefined}
+      keepOpen={!pays}
       act={async () => {
-        if (plan === undefined) {
+        if (!pays) {
           setPlan(await operate<SettleAnswer>('POST', '/settlements', { ...wish, dry_run: true }));
           return;
         }
