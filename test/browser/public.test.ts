@@ -168,6 +168,7 @@ describe('what anyone sees', () => {
       await page.getByRole('link', { name: 'Playground' }).first().click();
       await page.getByLabel('Model').selectOption('Cygnet Nano');
       await page.getByRole('button', { name: 'Use my balance' }).click();
+      await page.getByText('A key pays').waitFor();
       await page.getByRole('textbox', { name: 'Message' }).fill('What is 17 + 25?');
       await page.getByRole('button', { name: 'Send' }).click();
       await page.getByRole('alert').getByRole('link', { name: 'Add money' }).waitFor();
