@@ -23,10 +23,10 @@ import { type Funds, openFunds, openFundsRounds } from '#funds/open.ts';
 import { PlanPurses } from '#funds/plan-purses.ts';
 import { slashLadder } from '#funds/slash.ts';
 import { openStrangers, payoutsHeldBy, resolveStranger, type Stranger } from '#funds/strangers.ts';
+import { trialOf } from '#funds/trial.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { liveSources } from '#gateway/console/events.ts';
-import { trialOf } from '#gateway/console/trial.ts';
 import { openDashboard } from '#gateway/dashboard.ts';
 import { DebugLog } from '#gateway/debug-log.ts';
 import { MemoryLimits } from '#gateway/limits.ts';
@@ -624,7 +624,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
-          trial: trialOf(config, parts.chain),
+          trial: trialOf(
+            {
+              host: config.host,
+              publicUrl: config.advertised.publicUrl,
+              trustedProxies: config.access.trustedProxies,
+            },
+            parts.chain,
+          ),
           facts: {
             version: packageVersion(),
             ...config.advertised,

@@ -14,7 +14,7 @@ import type { Hex } from '#domain/hex.ts';
 import { parseUsd } from '#domain/money.ts';
 import { monthOf, monthStart } from '#domain/window.ts';
 import { Collateral } from '#funds/collateral.ts';
-import { trialOf } from '#gateway/console/trial.ts';
+import { trialOf } from '#funds/trial.ts';
 import { type Clock, pause, systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
@@ -546,16 +546,16 @@ test('whoever tries a market on its own chain pays in with tokens that cost noth
     },
     { timeout: 60_000, interval: 300 },
   );
-  const config = readConfig({}, { dataFolder: folder, host: '127.0.0.1' });
-  expect(trialOf(config, chain)).toMatchObject({ chainId: 31_337, rpcUrl: chain.rpcUrls[0] });
+  const alone = { host: '127.0.0.1', publicUrl: undefined, trustedProxies: [] };
+  expect(trialOf(alone, chain)).toMatchObject({ chainId: 31_337, rpcUrl: chain.rpcUrls[0] });
   const reachable = [
-    { ...config, host: '0.0.0.0' },
-    { ...config, advertised: { ...config.advertised, publicUrl: 'https://market.example' } },
-    { ...config, access: { ...config.access, trustedProxies: ['127.0.0.1'] } },
+    { ...alone, host: '0.0.0.0' },
+    { ...alone, publicUrl: 'https://market.example' },
+    { ...alone, trustedProxies: ['127.0.0.1'] },
   ];
   for (const each of reachable) expect(trialOf(each, chain)).toBeUndefined();
-  expect(trialOf(config, { ...chain, isLocal: false })).toBeUndefined();
-  expect(trialOf(config, undefined)).toBeUndefined();
+  expect(trialOf(alone, { ...chain, isLocal: false })).toBeUndefined();
+  expect(trialOf(alone, undefined)).toBeUndefined();
 }, 90_000);
 
 test('the pages call the contracts as they were compiled', () => {

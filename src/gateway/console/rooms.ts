@@ -9,6 +9,7 @@ import type { KeyAnswer, Provider } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
 import type { Funds } from '#funds/open.ts';
 import type { Stranger } from '#funds/strangers.ts';
+import type { Trial } from '#funds/trial.ts';
 import type { NetworkRules } from '#hub/external/endpoint-url.ts';
 import type { ExternalFleet } from '#hub/external/fleet.ts';
 import type { Registry } from '#hub/registry.ts';
@@ -46,7 +47,6 @@ import type { ClientAddresses } from '../client-address.ts';
 import type { LiveEvents } from '../live-events.ts';
 import type { Quotas } from '../plan-quotas.ts';
 import type { SpendCaps } from '../spend-caps.ts';
-import type { Trial } from './trial.ts';
 
 /** Where this market is for others. */
 export interface MarketFacts {

@@ -1,5 +1,3 @@
-import type { MarketChain } from '#chain/market-chain.ts';
-import type { Config } from '#config/config.ts';
 import type { Address } from '#domain/hex.ts';
 import { Fault } from '#kit/fault.ts';
 import { testTokensRequest } from '#wire/console.ts';
@@ -7,27 +5,7 @@ import type { ConsoleRooms } from './rooms.ts';
 import { type Route, route } from './route.ts';
 import { Throttle } from './throttle.ts';
 
-/**
- * A market that is only tried: on the chain of its own machine, and open to that machine alone. Tokens are worth nothing there,
- * so whoever tries may have some, and is told where the chain is. On every other market none of this exists.
- */
-export interface Trial {
-  readonly chainId: number;
-  readonly rpcUrl: string;
-  readonly tokens: NonNullable<MarketChain['testTokens']>;
-  readonly assets: MarketChain['assets'];
-}
-
-/** Undefined for a market that others can reach, or that was given a public address or a proxy. */
-export function trialOf(config: Config, chain: MarketChain | undefined): Trial | undefined {
-  const [rpcUrl] = chain?.rpcUrls ?? [];
-  if (!chain?.isLocal || !chain.testTokens || rpcUrl === undefined) return undefined;
-  const alone = config.host === 'localhost' || config.host === '::1' || config.host.startsWith('127.');
-  if (!alone || config.advertised.publicUrl !== undefined || config.access.trustedProxies.length > 0)
-    return undefined;
-  return { chainId: chain.chain.id, rpcUrl, tokens: chain.testTokens, assets: chain.assets };
-}
-
+/** What only a market has that is tried: test tokens for whoever asks (`src/funds/trial.ts`). */
 export function trialRoutes({ clock, trial, funds }: ConsoleRooms): Route[] {
   const gifts = new Throttle({ burst: 5, everyMs: 60_000 });
   return [
