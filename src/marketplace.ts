@@ -23,6 +23,7 @@ import { type Funds, openFunds, openFundsRounds } from '#funds/open.ts';
 import { PlanPurses } from '#funds/plan-purses.ts';
 import { slashLadder } from '#funds/slash.ts';
 import { openStrangers, payoutsHeldBy, resolveStranger, type Stranger } from '#funds/strangers.ts';
+import { trialOf } from '#funds/trial.ts';
 import { BodyPool } from '#gateway/body-pool.ts';
 import { ClientAddresses } from '#gateway/client-address.ts';
 import { liveSources } from '#gateway/console/events.ts';
@@ -114,6 +115,7 @@ import { roundRobin } from '#routing/strategies/round-robin.ts';
 import type { Strategy } from '#routing/strategies/strategy.ts';
 import { auditMarket } from '#settlement/audit.ts';
 import { type AuditRun, auditHolds, lastNightly, listAudits, noteAudit } from '#settlement/audit-runs.ts';
+import type { SettlingByHand } from '#settlement/by-hand.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import { type AuditStanding, openNights, settlementFailed } from '#settlement/nights.ts';
 import { openRewardSettlement, openSettlement, type SettlementRoom } from '#settlement/open.ts';
@@ -623,6 +625,7 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           claims: payouts.desk,
           audits: payouts.audits,
           rewardClaims: payouts.rewards?.desk,
+          settling: payouts.byHand,
           rewards: rewards.book,
           statements,
           agreements: agreements.desk,
@@ -640,6 +643,14 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
           addresses,
           policy: SPLIT_POLICIES[config.money.splitPolicy] as SplitPolicy,
           signUp: config.access.signUp,
+          trial: trialOf(
+            {
+              host: config.host,
+              publicUrl: config.advertised.publicUrl,
+              trustedProxies: config.access.trustedProxies,
+            },
+            parts.chain,
+          ),
           facts: {
             version: packageVersion(),
             ...config.advertised,
@@ -866,8 +877,10 @@ function openPayouts(
 ): {
   desk: ClaimsDesk | undefined;
   rewards: SettlementRoom | undefined;
+  byHand: SettlingByHand;
   audits: {
     list(): Promise<AuditRun[]>;
+    now(): Promise<boolean>;
     strangers(): Promise<Stranger[]>;
     explain(id: string, resolution: string): ReturnType<typeof resolveStranger>;
     heldBy(): Promise<string | undefined>;
@@ -892,17 +905,34 @@ function openPayouts(
   const common = chain && { database, chain, dataFolder, clock, log, heldBy };
   const rooms = common && openSettlement({ ...common, minimum: config.money.payoutMinimum });
   const rewards = common && openRewardSettlement(common);
+  const auditOnce = () =>
+    auditMarket({
+      database,
+      chain,
+      ...rooms,
+      funds: () => auditFunds({ database, chain }),
+      agreements: () => auditAgreements(database),
+      papers: () => checkStatements(database),
+    });
+  let byHand: Promise<boolean> | undefined;
+  const auditByHand = async (): Promise<boolean> => {
+    const began = clock.nowMs();
+    let { balanced, differences } = await auditOnce();
+    // The market goes on meanwhile: only what is still there is a difference.
+    if (!balanced) ({ balanced, differences } = await auditOnce());
+    await noteAudit(database, {
+      at: clock.wallMs(),
+      occasion: 'command',
+      balanced,
+      chainAsked: chain !== undefined,
+      tookMs: clock.nowMs() - began,
+      differences,
+    });
+    return balanced;
+  };
   const nights = openNights({
     settler: rooms?.settler,
-    audit: () =>
-      auditMarket({
-        database,
-        chain,
-        ...rooms,
-        funds: () => auditFunds({ database, chain }),
-        agreements: () => auditAgreements(database),
-        papers: () => checkStatements(database),
-      }),
+    audit: auditOnce,
     lastAudit: () => lastNightly(database),
     audited: async ({ balanced, differences }, tookMs) => {
       const chainAsked = chain !== undefined;
@@ -934,12 +964,19 @@ function openPayouts(
     desk: rooms?.desk,
     audits: {
       list: () => listAudits(database, AUDITS_LISTED),
+      // Who asks while one is made is told what that one finds.
+      now: () => (byHand ??= auditByHand().finally(() => (byHand = undefined))),
       strangers: () => openStrangers(database.sql, AUDITS_LISTED),
       explain: (id, resolution) => resolveStranger(database, { id, resolution, at: clock.wallMs() }),
       heldBy,
     },
     standing: () => nights.standing(),
     rewards,
+    byHand: {
+      minimum: config.money.payoutMinimum,
+      settler: (asset, minimum) =>
+        asset === 'SWAN' ? rewards?.settler : common && openSettlement({ ...common, minimum }).settler,
+    },
     close: async () => {
       await looking?.close();
       await nights.close();

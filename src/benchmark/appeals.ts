@@ -7,13 +7,14 @@ import { findingOf, runOfFinding } from './finding-id.ts';
 import type { BenchmarkStore } from './store.ts';
 
 /**
- * Appeals: a provider asks for another look at a failed benchmark, or at a finding that took from its pledge; the operator
- * decides, whether it was asked or not. What is asked and what is decided are records of their own, each made once.
+ * Appeals: a provider asks for another look at a failed benchmark, at a finding that took from its pledge, or at what a service
+ * level charged; the operator decides, whether it was asked or not. What is asked and what is decided are records of their own,
+ * each made once. Charges are decided about where service levels are (`src/sla/desk.ts`); here they are only asked about.
  */
 export interface Appeal {
   /** The id of the run, or of the finding. */
   readonly about: string;
-  readonly kind: 'benchmark' | 'slash';
+  readonly kind: 'benchmark' | 'slash' | 'service-level';
   readonly providerId: string;
   /** The provider's words. */
   readonly reason: string;
@@ -35,6 +36,14 @@ export interface Appealable {
 }
 
 const LISTED = 100;
+/** What a service level charged may be appealed against for so long: by then its requests are still known in detail. */
+const CHARGE_APPEAL_DAYS = 30;
+const CHARGE_APPEAL_MS = CHARGE_APPEAL_DAYS * 86_400_000;
+
+/** Until when a charge may be appealed against. Both in wall milliseconds. */
+export function chargeAppealUntil(chargedAt: number): number {
+  return chargedAt + CHARGE_APPEAL_MS;
+}
 
 export class AppealDesk {
   readonly #database: Database;
@@ -45,7 +54,8 @@ export class AppealDesk {
 
   /**
    * Asks for an appeal. The same again answers the first, with its first reason. Throws `thing-unknown` for what is not this
-   * provider's, and `conflict` for a run that was passed and for what was decided already.
+   * provider's, and `conflict` for a run that was passed, for what was decided already, and for a charge that took nothing or
+   * is older than 30 days.
    */
   async ask(wish: {
     about: string;
@@ -57,15 +67,17 @@ export class AppealDesk {
     const { providerId, reason, actor, at } = wish;
     const about = runOfFinding(wish.about) ?? wish.about;
     return await this.#database.transaction(async (sql) => {
-      const kind = await kindOf(sql, about, providerId);
+      const { kind, closed } = await kindOf(sql, { about, providerId, at });
       const [known] = await this.#appeals(sql, sql`where a.subject = ${about}`);
       if (known) return { appeal: known, known: true };
       const [decided] = await sql<{ decision: string }[]>`
         select decision from benchmark_appeals where run_id = ${about}
-        union all select decision from finding_appeals where finding_id = ${about}`;
+        union all select decision from finding_appeals where finding_id = ${about}
+        union all select decision from sla_appeals where finding_id = ${about}`;
       if (decided) {
         throw new Fault('conflict', { outer: `This was decided before: an appeal was ${decided.decision}.` });
       }
+      if (closed !== undefined) throw new Fault('conflict', { outer: closed });
       const [made] = await sql`
         insert into appeals (subject, kind, provider_id, reason, asked_by, asked_at)
         values (${about}, ${kind}, ${providerId}, ${reason}, ${actor}, ${new Date(at)})
@@ -98,12 +110,13 @@ export class AppealDesk {
     const { sql } = this.#database;
     return await this.#appeals(
       sql,
-      sql`where b.run_id is null and f.finding_id is null order by a.asked_at, a.subject limit ${LISTED}`,
+      sql`where b.run_id is null and f.finding_id is null and s.finding_id is null
+        order by a.asked_at, a.subject limit ${LISTED}`,
     );
   }
 
-  /** Failed runs and findings of a provider that nobody appealed against or decided, newest first. */
-  async appealable(providerId: string): Promise<Appealable[]> {
+  /** Failed runs, findings and charges of a provider that nobody appealed against or decided, newest first. */
+  async appealable(providerId: string, now: number): Promise<Appealable[]> {
     const rows = await this.#database.sql<
       { about: string; kind: Appeal['kind']; at: Date; found: string[] }[]
     >`
@@ -120,6 +133,13 @@ export class AppealDesk {
           and not exists (select from finding_appeals d where d.finding_id = f.id)
           and not exists (select from appeals a where a.subject = f.id)
         order by f.at desc limit ${LISTED})
+        union all
+        (select c.finding_id, 'service-level', r.made_at, array[f.reason] from sla_charges c
+        join sla_reports r on r.id = c.report_id join collateral_findings f on f.id = c.finding_id
+        where c.provider_id = ${providerId} and c.taken > 0 and r.made_at > ${new Date(now - CHARGE_APPEAL_MS)}
+          and not exists (select from sla_appeals d where d.finding_id = c.finding_id)
+          and not exists (select from appeals a where a.subject = c.finding_id)
+        order by r.made_at desc limit ${LISTED})
       ) as open order by at desc, about limit ${LISTED}`;
     return rows.map(({ about, kind, at, found }) => ({ about, kind, at: at.getTime(), found }));
   }
@@ -171,11 +191,13 @@ export class AppealDesk {
 
   async #appeals(sql: Sql, rest: ReturnType<Sql>): Promise<Appeal[]> {
     const rows = await sql<AppealRow[]>`
-      select a.subject, a.kind, a.provider_id, a.reason, a.asked_at, coalesce(b.decision, f.decision) as decision,
-        coalesce(b.reason, f.reason) as because, coalesce(b.decided_at, f.decided_at) as decided_at
+      select a.subject, a.kind, a.provider_id, a.reason, a.asked_at,
+        coalesce(b.decision, f.decision, s.decision) as decision,
+        coalesce(b.reason, f.reason, s.reason) as because, coalesce(b.decided_at, f.decided_at, s.at) as decided_at
       from appeals a
       left join benchmark_appeals b on b.run_id = a.subject
-      left join finding_appeals f on f.finding_id = a.subject ${rest}`;
+      left join finding_appeals f on f.finding_id = a.subject
+      left join sla_appeals s on s.finding_id = a.subject ${rest}`;
     return rows.map((row) => ({
       about: row.subject,
       kind: row.kind,
@@ -190,20 +212,34 @@ export class AppealDesk {
   }
 }
 
-async function kindOf(sql: Sql, about: string, providerId: string): Promise<Appeal['kind']> {
+/** What a provider names. `closed`: why it may be appealed against no longer, unless it was before. */
+async function kindOf(
+  sql: Sql,
+  { about, providerId, at }: { about: string; providerId: string; at: number },
+): Promise<{ kind: Appeal['kind']; closed?: string }> {
   const [run] = await sql<{ passed: boolean }[]>`
     select passed from benchmark_runs where id = ${about} and provider_id = ${providerId}`;
   if (run?.passed) throw new Fault('conflict', { outer: PASSED });
-  if (run) return 'benchmark';
+  if (run) return { kind: 'benchmark' };
+  const [charge] = await sql<{ taken: Pico; made_at: Date }[]>`
+    select c.taken, r.made_at from sla_charges c join sla_reports r on r.id = c.report_id
+    where c.finding_id = ${about} and c.provider_id = ${providerId}`;
+  if (charge) {
+    if (charge.taken === 0n) return { kind: 'service-level', closed: TOOK_NOTHING };
+    const late = at >= chargeAppealUntil(charge.made_at.getTime());
+    return { kind: 'service-level', ...(late && { closed: TOO_LATE }) };
+  }
   const [finding] = await sql`
     select id from collateral_findings where id = ${about} and provider_id = ${providerId}
       and not exists (select from sla_charges c where c.finding_id = ${about})`;
   if (!finding) throw new Fault('thing-unknown', { outer: UNKNOWN });
-  return 'slash';
+  return { kind: 'slash' };
 }
 
 const PASSED = 'This run was passed: there is nothing to appeal.';
 const UNKNOWN = 'There is no such benchmark run, and no such finding.';
+const TOOK_NOTHING = 'Nothing was taken for this: there is nothing to give back.';
+const TOO_LATE = `A charge may be appealed against for ${CHARGE_APPEAL_DAYS} days. Write to the operator, who may still decide.`;
 
 interface AppealRow {
   subject: string;

@@ -44,6 +44,8 @@ export interface LocalChain {
   persist(): Promise<void>;
   /** Lets time pass on the chain, and mines a block that shows it. */
   pass(seconds: number): Promise<void>;
+  /** Gives an account that has none the coins that its transactions cost, out of thin air. */
+  fuel(account: Address): Promise<void>;
   /** Saves the chain and stops the node. */
   stop(): Promise<void>;
 }
@@ -114,6 +116,9 @@ async function open(options: LocalChainOptions): Promise<LocalChain> {
       async pass(seconds) {
         await ask(url, 'evm_increaseTime', [seconds]);
         await ask(url, 'anvil_mine', ['0x1']);
+      },
+      async fuel(account) {
+        if ((await chain.balance(account)) === 0n) await ask(url, 'anvil_setBalance', [account, GAS_MONEY]);
       },
       async stop() {
         await persist();

@@ -10,6 +10,7 @@ import type { Sealed } from '#kit/sealed.ts';
 import { depositKeyFrom } from './derived-address.ts';
 import { anvilProgram, openLocalChain } from './local-chain.ts';
 import { type Chain, openChain } from './rpc.ts';
+import { TestTokens } from './test-tokens.ts';
 
 /** The chain that a market pays on: the one its operator named, or the local one in its data folder. */
 export interface MarketChain {
@@ -28,6 +29,8 @@ export interface MarketChain {
   readonly operatorKey: Sealed<Hex> | undefined;
   /** The key of the deposit addresses of a local chain; an operator's own is not the market's to know. */
   readonly depositKey: Sealed<string> | undefined;
+  /** Hands out the tokens of a local chain; none on a chain of others. */
+  readonly testTokens?: TestTokens;
   /** Wallets to try things with; none on a chain of others. */
   readonly demoWallets: readonly Sealed<Hex>[];
   /** How deep a block must be to count; 1 is the newest. */
@@ -104,6 +107,8 @@ async function openLocal(
 ): Promise<MarketChain> {
   const folder = localChainFolder(dataFolder);
   const local = await openLocalChain({ folder, clock, random, timeLockS: settings.timeLockS });
+  const maxFeePerGas = 10n ** 15n;
+  const giver = local.keys.demo.at(-1);
   return {
     chain: local.chain,
     isLocal: true,
@@ -121,10 +126,20 @@ async function openLocal(
     operatorKey: local.keys.operator,
     depositKey: depositKeyFrom(keccak256(local.keys.admin.open(), 'bytes')),
     demoWallets: local.keys.demo,
+    ...(giver && {
+      testTokens: new TestTokens({
+        chain: local.chain,
+        key: giver,
+        clock,
+        maxFeePerGas,
+        fuel: (account) => local.fuel(account),
+        persist: () => local.persist(),
+      }),
+    }),
     // Nobody reorganises a chain of one node.
     confirmations: 1,
     firstBlock: 0n,
-    maxFeePerGas: 10n ** 15n,
+    maxFeePerGas,
     persist: () => local.persist(),
     pass: (seconds) => local.pass(seconds),
     close: async (stop) => {

@@ -235,7 +235,9 @@ export function benchmarks(command: Command): void {
     );
   command
     .command('appeals')
-    .description('list what providers appeal against and nobody decided yet, oldest first')
+    .description(
+      'list what providers appeal against and nobody decided yet, oldest first; a charge is decided by `sla appeal`',
+    )
     .action((_wish: unknown, self: Command) =>
       inSession(self, async ({ database }) => {
         const waiting = await new AppealDesk(database).waiting();
@@ -248,7 +250,7 @@ export function benchmarks(command: Command): void {
                   ['about', 'against', 'provider', 'asked (UTC)', 'reason'],
                   waiting.map(({ about, kind, providerId, askedAt, reason }) => [
                     about,
-                    kind === 'benchmark' ? 'a benchmark' : 'a slash',
+                    { benchmark: 'a benchmark', slash: 'a slash', 'service-level': 'a charge' }[kind],
                     providerId,
                     moment(askedAt),
                     oneLine(reason),

@@ -111,7 +111,7 @@ export async function appeal(
   about: { providerId: string; at: number },
 ): Promise<void> {
   const desk = new AppealDesk(database);
-  const [failed] = await desk.appealable(about.providerId);
+  const [failed] = await desk.appealable(about.providerId, about.at);
   if (!failed) return;
   await desk.ask({
     about: failed.about,

@@ -134,6 +134,11 @@ export class Settler {
     return (await this.#make(cut)) ? await this.carryOn() : undefined;
   }
 
+  /** Of the token that it pays in. */
+  get decimals(): number {
+    return this.#parts.terms.decimals;
+  }
+
   /** What `settle` would pay now. Changes nothing. */
   async plan(day: number): Promise<Plan> {
     const { store } = this.#parts;

@@ -15,6 +15,7 @@ import { type Exclusion, type SlaResult, type Stretch, slaCredits } from '#relia
 import type { SlaTerms } from '#reliability/sla-terms.ts';
 import { type SlaReportBody, slaReportSchema } from '#wire/sla.ts';
 import { type Agreed, agreedIn } from './agreed.ts';
+import { type ChargeEvidence, failuresIn, minutesOf } from './charge-evidence.ts';
 import { addContract, type Contract, contractsOf, contractTermsSchema } from './contracts.ts';
 import {
   type EnteredExclusion,
@@ -67,6 +68,9 @@ export interface SlaCharge {
   /** What an appeal came to; null: none was decided. */
   readonly appeal: 'granted' | 'rejected' | null;
   readonly appealReason: string | null;
+  /** The provider's words, and when it said them; null: it did not appeal. */
+  readonly askedBecause: string | null;
+  readonly askedAt: Date | null;
 }
 
 export class SlaDesk {
@@ -174,12 +178,38 @@ export class SlaDesk {
     return await this.#database.sql<SlaCharge[]>`
       select c.report_id as "reportId", c.finding_id as "findingId", c.provider_id as "providerId",
         c.minutes::float8 as minutes, c.share, c.taken, r.month, r.made_at as "madeAt",
-        a.decision as appeal, a.reason as "appealReason"
+        a.decision as appeal, a.reason as "appealReason", q.reason as "askedBecause", q.asked_at as "askedAt"
       from sla_charges c join sla_reports r on r.id = c.report_id
       left join sla_appeals a on a.finding_id = c.finding_id
+      left join appeals q on q.subject = c.finding_id
       where (${providerId}::text is null or c.provider_id = ${providerId})
         and (${reportId}::text is null or c.report_id = ${reportId})
       order by r.month desc, c.finding_id limit ${limit}`;
+  }
+
+  /**
+   * What a charge rests on, computed again from the rows that its report was made from: the minutes that are proven the
+   * provider's, and how its requests failed in them. Nothing names the consumer. Undefined when it is not this provider's.
+   */
+  async evidence(findingId: string, providerId?: string): Promise<ChargeEvidence | undefined> {
+    const { sql } = this.#database;
+    const [row] = await sql<(KeptReport & { provider: string; consumer: string; month: string })[]>`
+      select c.provider_id as provider, r.consumer_id as consumer, r.month, r.body, r.made_at,
+        r.entries_cut as entries, r.arrivals_cut as arrivals, r.entries_before as before
+      from sla_charges c join sla_reports r on r.id = c.report_id
+      where c.finding_id = ${findingId} and c.provider_id = coalesce(${providerId ?? null}, c.provider_id)`;
+    const month = row && parseMonth(row.month);
+    if (!row || month === undefined) return undefined;
+    const { agreed, stand } = asItStood(row);
+    const span = { from: monthStart(month), until: monthStart(month + 1) };
+    const { facts, result } = await compute(sql, { id: row.consumer, ...agreed }, span, stand);
+    const minutes = minutesOf(result, { providerId: row.provider, provenBy: facts.provenBy });
+    const failed = await failuresIn(sql, minutes, {
+      consumerId: row.consumer,
+      providerId: row.provider,
+      arrivals: stand.cut?.arrivals,
+    });
+    return { providerId: row.provider, month: row.month, ...failed };
   }
 
   /**
@@ -219,30 +249,12 @@ export class SlaDesk {
     month: number,
   ): Promise<{ same: boolean; late: number; kept: SlaReportBody; now: SlaReportBody } | undefined> {
     const { sql } = this.#database;
-    const [row] = await sql<
-      {
-        body: string;
-        made_at: Date;
-        entries: bigint | null;
-        arrivals: bigint | null;
-        before: bigint | null;
-      }[]
-    >`
+    const [row] = await sql<KeptReport[]>`
       select body, made_at, entries_cut as entries, arrivals_cut as arrivals, entries_before as before from sla_reports where consumer_id = ${consumerId} and month = ${monthName(month)}`;
     if (!row) return undefined;
-    const kept = bodyOf(row.body);
-    const { entries, arrivals, before } = row;
-    const cut =
-      entries === null || arrivals === null ? undefined : { entries, arrivals, before: before ?? undefined };
-    const agreed = {
-      tier: kept.tier as TierName,
-      terms: termsOf(kept),
-      notAgreed: kept.not_agreed.map(inMinutes),
-    };
-    const now = await this.#estimate({ id: consumerId, ...agreed }, month, {
-      asOfMs: row.made_at.getTime(),
-      cut,
-    });
+    const { kept, agreed, stand } = asItStood(row);
+    const { cut } = stand;
+    const now = await this.#estimate({ id: consumerId, ...agreed }, month, stand);
     const same = kept.inputs_digest === now.inputs_digest && kept.credit_usd === now.credit_usd;
     const span = { from: monthStart(month), until: monthStart(month + 1) };
     return { same, late: cut ? await arrivedLate(sql, consumerId, span, cut) : 0, kept, now };
@@ -479,6 +491,31 @@ export class SlaDesk {
 
 interface AgreedWith extends Agreed {
   readonly id: string;
+}
+
+/** A report as it was kept, with what was there when it was made. */
+interface KeptReport {
+  readonly body: string;
+  readonly made_at: Date;
+  readonly entries: bigint | null;
+  readonly arrivals: bigint | null;
+  readonly before: bigint | null;
+}
+
+/** What a report was computed with. */
+function asItStood({ body, made_at: madeAt, entries, arrivals, before }: KeptReport) {
+  const kept = bodyOf(body);
+  const cut =
+    entries === null || arrivals === null ? undefined : { entries, arrivals, before: before ?? undefined };
+  return {
+    kept,
+    agreed: {
+      tier: kept.tier as TierName,
+      terms: termsOf(kept),
+      notAgreed: kept.not_agreed.map(inMinutes),
+    },
+    stand: { asOfMs: madeAt.getTime(), cut },
+  };
 }
 
 interface Computed {

@@ -149,7 +149,7 @@ export const appealRequest = z.object({
 });
 /** Why the operator clears what was found of a node's likeness. */
 export const clearRequest = z.object({ reason: z.string().trim().min(1).max(1_000) });
-/** What a provider appeals against: a failed run, or a finding that took from its pledge. */
+/** What a provider appeals against: a failed run, or a finding or a charge that took from its pledge. */
 export const appealWish = z.object({ about: line(200), reason: z.string().trim().min(1).max(1_000) });
 /** Whose turns come now: of one node or model, or all of them. */
 export const benchmarkRequest = z.object({
@@ -781,10 +781,20 @@ export const marketFacts = z.strictObject({
     tls: z.boolean(),
   }),
   sign_up: z.enum(['open', 'closed']),
+  /** The chain of a market that is only tried, on its own machine; null everywhere else. */
+  trial: z.strictObject({ chain_id: z.number().int(), rpc_url: z.url() }).nullable(),
 });
+/** Test tokens, for a wallet or (without an address) for one's own balance. */
+export const testTokensRequest = z.strictObject({
+  address: z
+    .string()
+    .regex(/^0x[0-9a-fA-F]{40}$/, 'is no address')
+    .optional(),
+});
+const appealKind = z.enum(['benchmark', 'slash', 'service-level']);
 const appealAnswer = z.strictObject({
   about: z.string(),
-  kind: z.enum(['benchmark', 'slash']),
+  kind: appealKind,
   reason: z.string(),
   asked_at: time,
   state: z.enum(['asked', 'granted', 'rejected']),
@@ -800,7 +810,7 @@ export const appealsAnswer = z.strictObject({
   may_appeal: z.array(
     z.strictObject({
       about: z.string(),
-      kind: z.enum(['benchmark', 'slash']),
+      kind: appealKind,
       at: time,
       found: z.array(z.string()),
     }),

@@ -228,6 +228,34 @@ export const paymentRequest = z.object({
   amount_usd: usdText,
   reference,
 });
+/** Paying out by hand. `dry_run` tells what it would pay and does nothing. */
+export const settleRequest = z.strictObject({
+  asset: z.enum(['USD', 'SWAN']).default('USD'),
+  until: z.string().regex(/^\d{4}-\d\d-\d\d$/, 'is no day such as 2026-11-26'),
+  /** Dollars that are owed at least; as the market has it unless said. */
+  minimum_usd: usdText.optional(),
+  dry_run: z.boolean().default(false),
+});
+export const settleAnswer = z.strictObject({
+  dry_run: z.boolean(),
+  until: z.string(),
+  /** Null where nothing is due, and in a rehearsal. */
+  batch: z.number().int().nullable(),
+  decimals: z.number().int(),
+  /** In the token's smallest unit. */
+  increase: z.string(),
+  payouts: z.number().int(),
+  carried_over: z.array(
+    z.strictObject({
+      provider: z.string(),
+      name: z.string().nullable(),
+      reason: z.enum(['in-debt', 'below-minimum', 'without-wallet', 'below-a-unit']),
+      /** In the token's smallest unit for rewards; dollars for earnings. */
+      owed: z.string(),
+    }),
+  ),
+});
+export type SettleAnswer = z.output<typeof settleAnswer>;
 export const collateralConfirmRequest = z.object({ reference, amount_usd: usdText.optional() });
 export const rejectionRequest = z.object({ reason: reason.min(1) });
 export const priceProposalRequest = z.object({

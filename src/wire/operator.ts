@@ -92,6 +92,56 @@ export interface BenchmarkRunAnswer extends BenchmarkRun {
   }[];
 }
 
+/** What was found of a node whose answers are unlike those of others that serve its model. */
+export interface LikenessFinding {
+  readonly id: string;
+  readonly provider_id: string;
+  readonly node_id: string;
+  readonly model_id: string;
+  readonly found_at: string;
+  /** When it ends by itself. */
+  readonly until: string;
+  /** The checks that it rests on, and in how many of them the node was unlike. */
+  readonly checks: number;
+  readonly unlike: number;
+  readonly because: string;
+  /** Null while it stands. */
+  readonly ended: { readonly at: string; readonly as: string; readonly because: string } | null;
+}
+export interface LikenessAnswer {
+  readonly mode: 'off' | 'watch' | 'enforce';
+  /** Newest first. */
+  readonly findings: readonly LikenessFinding[];
+  /** How each node did on each model in the checks that are kept. */
+  readonly nodes: readonly {
+    readonly provider_id: string;
+    readonly node_id: string;
+    readonly model_id: string;
+    readonly alike: number;
+    readonly unlike: number;
+    readonly unclear: number;
+    readonly last_at: string;
+    readonly ttft_ms: number | null;
+  }[];
+}
+export interface LikenessFindingAnswer extends LikenessFinding {
+  readonly last_benchmark: Omit<BenchmarkRun, 'provider_id'> | null;
+  /** The checks that it rests on and those since, newest first. */
+  readonly checks_shown: readonly {
+    readonly id: string;
+    readonly at: string;
+    readonly prompt: string;
+    readonly answers: readonly {
+      readonly node_id: string;
+      readonly provider_id: string;
+      readonly verdict: 'alike' | 'unlike' | 'unclear';
+      /** How it began. */
+      readonly opening: string;
+      readonly ttft_ms: number | null;
+    }[];
+  }[];
+}
+
 export interface OperatorEndpoint extends EndpointAnswer {
   readonly provider: string;
   readonly provider_name: string | null;
@@ -100,6 +150,10 @@ export interface OperatorEndpointsAnswer {
   readonly endpoints: readonly OperatorEndpoint[];
 }
 
+/** An audit by hand. `balanced` is null while it goes on. */
+export interface AuditNowAnswer {
+  readonly balanced: boolean | null;
+}
 export interface AuditsAnswer {
   readonly audits: readonly {
     readonly at: string;
@@ -299,6 +353,24 @@ export interface SlaCharge {
   readonly taken_usd: string;
   readonly appeal: 'granted' | 'rejected' | null;
   readonly appeal_reason: string | null;
+  /** The provider's words; null while it has not appealed. */
+  readonly appeal_asked: string | null;
+  readonly appeal_asked_at: string | null;
+  /** Until when it may ask. */
+  readonly appeal_until: string;
+}
+/** What a charge rests on. Nothing in it names the consumer. */
+export interface SlaEvidenceAnswer {
+  readonly finding: string;
+  readonly month: string;
+  /** More than are told. */
+  readonly more: boolean;
+  readonly failures: readonly {
+    readonly minute: string;
+    readonly model: string;
+    readonly error: string;
+    readonly requests: number;
+  }[];
 }
 export interface SlaChargesAnswer {
   readonly charges: readonly SlaCharge[];

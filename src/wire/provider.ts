@@ -163,6 +163,9 @@ export const slaChargesAnswer = z.strictObject({
       taken_usd: money,
       appeal: z.string().nullable(),
       appeal_reason: z.string().nullable(),
+      appeal_asked: z.string().nullable(),
+      appeal_asked_at: time.nullable(),
+      appeal_until: time,
     }),
   ),
 });

@@ -383,17 +383,11 @@ describe('a consumer', () => {
       for (const [name, address] of Object.entries(pages)) {
         await someone.open(address);
         problems.push(...(await someone.look(`account-${name}`)));
-        await page.setViewportSize({ width: 390, height: 844 });
-        // Charts are drawn anew a moment after.
-        await expect
-          .poll(() => page.evaluate<number>('document.documentElement.scrollWidth'), {
-            message: `${address} on a phone`,
-            timeout: 10_000,
-          })
-          .toBeLessThanOrEqual(390);
-        if (['overview', 'usage', 'request'].includes(name))
-          await someone.screenshot(`account-${name}-phone`);
-        await page.setViewportSize({ width: 1280, height: 860 });
+        problems.push(
+          ...(await someone.lookOnPhone(`account-${name}`, {
+            picture: ['overview', 'usage', 'request'].includes(name),
+          })),
+        );
       }
       expect(problems).toEqual([]);
       expect(someone.troubles).toEqual([]);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { weigh } from '#benchmark/likeness/judge.ts';
+import { LikenessStore } from '#benchmark/likeness/store.ts';
 import { BenchmarkStore } from '#benchmark/store.ts';
 import { Browser, noBrowser, screensOf, type Visitor } from '#support/browser.ts';
 import { ask } from '#support/chat-client.ts';
@@ -112,7 +114,10 @@ describe('an operator', () => {
       await page.getByRole('button', { name: 'Add the note' }).click();
       await page.getByRole('listitem').filter({ hasText: 'A cable was loose.' }).waitFor();
       const incidents = async () => (await visit(`${market.url}/status.json`, {})).json.incidents;
-      await vi.waitFor(async () => expect(await incidents()).toMatchObject([{ resolved_at: null }]), {
+      // Rules may have opened others meanwhile.
+      const ours = async () =>
+        (await incidents()).filter((each: { because: string }) => each.because === 'Answers stop halfway.');
+      await vi.waitFor(async () => expect(await ours()).toMatchObject([{ resolved_at: null }]), {
         timeout: 20_000,
         interval: 300,
       });
@@ -126,7 +131,7 @@ describe('an operator', () => {
       await page.getByRole('dialog').getByRole('button', { name: 'Resolve' }).click();
       await page.getByText('Resolved', { exact: true }).first().waitFor();
       await vi.waitFor(
-        async () => expect(await incidents()).toMatchObject([{ resolved_at: expect.any(String) }]),
+        async () => expect(await ours()).toMatchObject([{ resolved_at: expect.any(String) }]),
         { timeout: 20_000, interval: 300 },
       );
       // Another browser: this one may keep what it was told for a while.
@@ -163,6 +168,8 @@ describe('an operator', () => {
       await page.getByLabel('Available minutes, percent').fill('99.95');
       await page.getByRole('button', { name: 'Set them' }).click();
       await page.getByText('They hold from the next minute on.').first().waitFor();
+      // The window says the same words before it is done.
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
       const { versions } = (await operate('GET', '/tiers/business/objectives')).json;
       expect(versions).toMatchObject([{ availability_ppm: 999_500 }]);
       expect(boss.troubles).toEqual([]);
@@ -210,6 +217,7 @@ describe('the pages of operators', () => {
     const provider = await market.rehearsal(model);
     const incident = await operate('POST', '/incidents', { words: 'Slow.', model: model.id });
     const benchmark = await failedRun(provider.id, model.id);
+    const unlike = await foundUnlike(provider.id, model.id);
     pages = {
       overview: '/operator',
       incidents: '/operator/incidents',
@@ -224,6 +232,8 @@ describe('the pages of operators', () => {
       endpoints: '/operator/endpoints',
       benchmarks: '/operator/benchmarks',
       benchmark: `/operator/benchmarks/${benchmark}`,
+      likeness: '/operator/likeness',
+      'likeness-finding': `/operator/likeness/${unlike}`,
       limits: '/operator/limits',
       'service-levels': '/operator/sla',
       exclusions: '/operator/sla?tab=exclusions',
@@ -237,7 +247,7 @@ describe('the pages of operators', () => {
   }, 60_000);
 
   test.skipIf(noBrowser)(
-    'can be read by everyone in light and dark, and break no rule of their own policy',
+    'can be read by everyone in light and dark, break no rule of their own policy, and are no wider than a phone',
     async () => {
       const boss = screensOf ? await someone({}, DEMO, screensOf) : await someone();
       if (!screensOf) await settles(boss);
@@ -246,6 +256,8 @@ describe('the pages of operators', () => {
       for (const [name, address] of Object.entries(shown)) {
         await boss.open(address);
         problems.push(...(await boss.look(`operator-${name}`)));
+        const picture = name === 'overview';
+        problems.push(...(await boss.lookOnPhone(`operator-${name}`, { picture })));
       }
       expect(problems).toEqual([]);
       expect(boss.troubles).toEqual([]);
@@ -255,22 +267,31 @@ describe('the pages of operators', () => {
   );
 
   test.skipIf(noBrowser)(
-    'fit a phone: nothing is wider than the screen',
+    'show whose answers are unlike, on which evidence, and end a finding with a reason; the books are audited on demand',
     async () => {
-      const boss = await someone({ width: 390, height: 844 });
-      await settles(boss);
-      const wide: string[] = [];
-      for (const [name, address] of Object.entries(pages)) {
-        await boss.open(address);
-        const width = await boss.page.evaluate<number>('document.documentElement.scrollWidth');
-        if (width > 390) wide.push(`${name}: ${width}`);
-        if (name === 'overview') await boss.screenshot('operator-overview-phone');
-      }
-      expect(wide).toEqual([]);
+      const boss = await someone();
+      const { page } = boss;
+      await boss.open('/operator/likeness');
+      await page.getByRole('link', { name: 'Unlike' }).click();
+      await page.getByText('a swan is a bird of the lake').first().waitFor();
+      await page.getByRole('button', { name: 'Clear it' }).click();
+      await page.getByRole('dialog').getByLabel('Reason').fill('A trial that we had agreed on.');
+      await page.getByRole('dialog').getByRole('button', { name: 'Clear it' }).click();
+      await page.getByText('The finding is cleared.').waitFor();
+      await page.getByText('A trial that we had agreed on.').waitFor();
+      const { findings } = (await operate('GET', '/likeness')).json;
+      expect(findings).toMatchObject([
+        { ended: { as: 'cleared', because: 'A trial that we had agreed on.' } },
+      ]);
+
+      await boss.open('/operator/audits');
+      await page.getByRole('button', { name: 'Audit now' }).click();
+      await page.getByText('The books balance.').waitFor();
+      await page.getByText('By hand').waitFor();
       expect(boss.troubles).toEqual([]);
       await boss.close();
     },
-    120_000,
+    60_000,
   );
 
   test.skipIf(noBrowser)(
@@ -292,6 +313,7 @@ describe('the pages of operators', () => {
         'treasury',
         'posture',
         'sla/reports',
+        'likeness',
       ]) {
         const answer = await page.request.get(at(`/operator/${path}`));
         expect([path, answer.status()]).toEqual([path, 403]);
@@ -324,8 +346,10 @@ async function demoPages(
     first('operator/benchmarks', 'runs'),
     first('settlements', 'settlements', 'batch'),
   ]);
+  // Nobody there answers unlike others.
+  const { 'likeness-finding': _, ...kept } = pages;
   return {
-    ...pages,
+    ...kept,
     incident: `/operator/incidents/${incident}`,
     provider: `/operator/providers/${provider}`,
     consumer: `/operator/consumers/${consumer}`,
@@ -364,6 +388,41 @@ async function failedRun(providerId: string, modelId: string): Promise<string> {
     () => ({ passed: false, counted: true, failures: 1, step: 'warning', withheldUntil: null }),
     () => now + 3_600_000,
   );
+  return id;
+}
+
+/** A node whose answers differed from two others', check after check, written as the rounds write it. */
+async function foundUnlike(providerId: string, modelId: string): Promise<string> {
+  const store = new LikenessStore(market.fresh.database);
+  const [node] = await market.fresh.database.sql<{ id: string }[]>`
+    select node_id as id from nodes where provider_id = ${providerId}`;
+  const [north, south] = [await market.provider(), await market.provider()];
+  const answer = (who: [node: string, provider: string], verdict: 'alike' | 'unlike', opening: string) => ({
+    nodeId: who[0],
+    providerId: who[1],
+    verdict,
+    opening,
+    ttftMs: 120,
+  });
+  const id = makeId('like');
+  for (let check = 1; check <= 13; check += 1) {
+    // Each moves the account that the one before left.
+    // oxlint-disable-next-line no-await-in-loop
+    await store.finish(
+      {
+        id: makeId('check'),
+        modelId,
+        at: Date.now() - check * 60_000,
+        prompt: 'Write one sentence about a swan.',
+        answers: [
+          answer([node?.id as string, providerId], 'unlike', 'as a language model i'),
+          answer(['north', north.id], 'alike', 'a swan is a bird of the lake'),
+          answer(['south', south.id], 'alike', 'a swan is a bird of the lake'),
+        ],
+      },
+      { weigh, findingId: () => id, validMs: 30 * 86_400_000 },
+    );
+  }
   return id;
 }
 

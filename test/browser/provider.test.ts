@@ -12,21 +12,26 @@ import { type MarketChain, openMarketChain } from '#chain/market-chain.ts';
 import { readConfig } from '#config/config.ts';
 import type { Hex } from '#domain/hex.ts';
 import { parseUsd } from '#domain/money.ts';
+import { monthOf, monthStart } from '#domain/window.ts';
 import { Collateral } from '#funds/collateral.ts';
+import { trialOf } from '#funds/trial.ts';
 import { type Clock, pause, systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { systemRandomness } from '#kit/random.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { type Marketplace, openMarketplace } from '#marketplace';
 import { openRewardSettlement, openSettlement } from '#settlement/open.ts';
+import { SlaDesk } from '#sla/desk.ts';
 import { startAgent } from '#support/agent.ts';
 import { Browser, noBrowser, screensOf, type Visitor } from '#support/browser.ts';
 import { injectWallet, type TestWallet } from '#support/browser-wallet.ts';
 import { makeConsumer, makeId } from '#support/parties.ts';
 import { type FreshDatabase, freshDatabase } from '#support/postgres.ts';
 import { run } from '#support/program.ts';
+import { Sales } from '#support/sales.ts';
 import { earns, isRewarded } from '#support/settlement.ts';
 import { Upstream } from '#support/upstream.ts';
+import { VirtualClock } from '#support/virtual-clock.ts';
 import { visit } from '#support/visitor.ts';
 import { batchAnswer } from '#wire/dashboard.ts';
 import {
@@ -181,6 +186,34 @@ async function settleToday(series: 'USD' | 'SWAN' = 'USD'): Promise<void> {
   throw new Error('The batch did not come into force.');
 }
 
+/** A consumer's month failed at this provider for fifty minutes, and the month is closed. */
+async function isCharged(id: string): Promise<void> {
+  const { database } = fresh;
+  const month = monthOf(systemClock.wallMs()) - 1;
+  const begin = monthStart(month);
+  const consumer = await makeConsumer(database);
+  await database.sql`update consumers set plan = 'pro' where id = ${consumer.id}`;
+  const sales = new Sales(database);
+  const common = { consumerId: consumer.id, keyId: 'key_x', modelId: MODEL };
+  await sales.book(begin).deposit(consumer.id, parseUsd('100'), consumer.id);
+  await sales.sell(
+    { ...common, providerId: 'prov_gone', at: begin + 10 * DAY_MS, charge: parseUsd('100') },
+    ...Array.from({ length: 50 }, (_, minute) => ({
+      ...common,
+      providerId: id,
+      at: begin + minute * 60_000,
+      charge: 0n,
+      ttftMs: null,
+      outcome: 'failed' as const,
+      errorCode: 'provider-failed',
+    })),
+  );
+  const clock = new VirtualClock(Math.max(systemClock.wallMs(), monthStart(month + 1) + DAY_MS));
+  const collateral = new Collateral({ database, chain: undefined, clock, makeId, log: silentLog });
+  const desk = new SlaDesk({ database, collateral, clock, makeId });
+  await desk.run(month);
+}
+
 describe('a provider in a browser', () => {
   test.skipIf(noBrowser)(
     'somebody becomes a provider, brings a node online, proves a wallet, earns, and collects on chain',
@@ -311,6 +344,9 @@ describe('a provider in a browser', () => {
       await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
       await page.getByRole('button', { name: 'Sign to prove it is yours' }).click();
       await page.getByRole('button', { name: 'Switch to Local chain' }).click();
+      // The market's own chain is a trial: whoever has no tokens gets some.
+      await page.getByRole('button', { name: 'Get test tokens' }).click();
+      await page.getByText('Test tokens are in the wallet.').waitFor();
       await page.getByRole('button', { name: 'Pledge 20 USDC' }).click();
       await page.getByText('Deposited. It counts once it is deep enough.').waitFor();
       await page.getByRole('region', { name: 'Deposits' }).getByText('20.00 USDC').waitFor();
@@ -319,6 +355,19 @@ describe('a provider in a browser', () => {
       await page.getByLabel('Why it was not your fault').fill('The line was cut by a digger.');
       await page.getByRole('button', { name: 'Send the appeal' }).click();
       await page.getByText('Appeal asked').waitFor();
+
+      // So is what a service level charged, of which the minutes are shown.
+      await isCharged(id);
+      await someone.open('/provider/collateral');
+      const charges = page.getByRole('region', { name: 'Service level charges' }).first();
+      await charges.getByRole('button', { name: 'Evidence' }).click();
+      await page.getByRole('dialog').getByText('provider failed').first().waitFor();
+      expect(await someone.accessibilityProblems()).toEqual([]);
+      await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+      await charges.getByRole('button', { name: 'Appeal' }).click();
+      await page.getByLabel('Why it was not your fault').fill('Your switch cut us off.');
+      await page.getByRole('button', { name: 'Send the appeal' }).click();
+      await charges.getByText('Appeal asked').waitFor();
       expect(someone.troubles).toEqual([]);
       await someone.close();
     },
@@ -403,7 +452,7 @@ describe('a provider in a browser', () => {
   );
 
   test.skipIf(noBrowser)(
-    'every page, in light and dark, can be read by everyone, breaks no rule of its own policy, and loads nothing from elsewhere',
+    'every page, in light and dark, can be read by everyone, breaks no rule of its own policy, loads nothing from elsewhere, and is no wider than a phone',
     async () => {
       const someone = await visitor({}, screensOf);
       await (screensOf === undefined
@@ -412,31 +461,13 @@ describe('a provider in a browser', () => {
       const problems: string[] = [];
       for (const [name, address] of Object.entries(PAGES)) {
         await someone.open(address);
-        problems.push(...(await someone.look(`provider-${name}`)));
+        problems.push(...(await someone.look(`provider-${name}`)), ...(await someone.lookOnPhone(name)));
       }
       expect(problems).toEqual([]);
       expect(someone.troubles).toEqual([]);
       await someone.close();
     },
     240_000,
-  );
-
-  test.skipIf(noBrowser)(
-    'every page fits a phone: nothing is wider than the screen',
-    async () => {
-      const someone = await visitor({ width: 390, height: 844 });
-      await signIn(someone);
-      const wide: string[] = [];
-      for (const [name, address] of Object.entries(PAGES)) {
-        await someone.open(address);
-        const width = await someone.page.evaluate<number>('document.documentElement.scrollWidth');
-        if (width > 390) wide.push(`${name}: ${width}`);
-      }
-      expect(wide).toEqual([]);
-      expect(someone.troubles).toEqual([]);
-      await someone.close();
-    },
-    120_000,
   );
 });
 
@@ -483,11 +514,49 @@ test.skipIf(noBrowser)(
       await someone.screenshot(`operator-batch-${asset}-light`);
     }
     expect(await someone.accessibilityProblems()).toEqual([]);
+
+    // By hand, too: first what it would pay, then the batch.
+    await someone.open('/operator/settlements');
+    await earnMore();
+    await page.getByRole('button', { name: 'Pay out now' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('From this many dollars on').fill('0');
+    await dialog.getByRole('button', { name: 'See what it would pay' }).click();
+    await dialog.getByText('1 provider would be paid 61.50').waitFor();
+    expect(await someone.accessibilityProblems()).toEqual([]);
+    await dialog.getByRole('button', { name: 'Make the batch' }).click();
+    await page.getByText('Batch 2 is made.').waitFor();
     expect(someone.troubles).toEqual([]);
     await someone.close();
   },
   60_000,
 );
+
+test('whoever tries a market on its own chain pays in with tokens that cost nothing; on a public one there are none', async () => {
+  const email = 'trial@lake.example';
+  const { token } = (await visit(`${url}/api/v1/user/signup`, { body: { email, password: PASSWORD } })).json;
+  const give = (body: object) => visit(`${url}/api/v1/user/me/test-tokens`, { token, body });
+  expect((await give({ address: 'nowhere' })).status).toBe(400);
+  const { json } = await give({});
+  expect(json.tokens).toEqual([{ symbol: 'USDC', units: '25000000' }]);
+  await vi.waitFor(
+    async () => {
+      const { json: paid } = await visit(`${url}/api/v1/user/me/deposits`, { token });
+      expect(paid).toMatchObject({ total_deposited_usd: '25.00' });
+    },
+    { timeout: 60_000, interval: 300 },
+  );
+  const alone = { host: '127.0.0.1', publicUrl: undefined, trustedProxies: [] };
+  expect(trialOf(alone, chain)).toMatchObject({ chainId: 31_337, rpcUrl: chain.rpcUrls[0] });
+  const reachable = [
+    { ...alone, host: '0.0.0.0' },
+    { ...alone, publicUrl: 'https://market.example' },
+    { ...alone, trustedProxies: ['127.0.0.1'] },
+  ];
+  for (const each of reachable) expect(trialOf(each, chain)).toBeUndefined();
+  expect(trialOf(alone, { ...chain, isLocal: false })).toBeUndefined();
+  expect(trialOf(alone, undefined)).toBeUndefined();
+}, 90_000);
 
 test('the pages call the contracts as they were compiled', () => {
   const compiled = [...merkleDistributorAbi, ...providerCollateralAbi, ...testTokenAbi]

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AppealDesk } from '#benchmark/appeals.ts';
 import { parseUsd } from '#domain/money.ts';
 import { monthName, monthOf, monthStart } from '#domain/window.ts';
 import { Collateral } from '#funds/collateral.ts';
@@ -12,6 +13,8 @@ import { pdfText } from '#support/pdf-text.ts';
 import { Sales } from '#support/sales.ts';
 import { VirtualClock } from '#support/virtual-clock.ts';
 import { type Answered, visit } from '#support/visitor.ts';
+import { appealsAnswer } from '#wire/console.ts';
+import { slaChargesAnswer } from '#wire/provider.ts';
 import { slaReportSchema } from '#wire/sla.ts';
 
 // Service levels over REST: one's own, and nobody else's.
@@ -160,6 +163,51 @@ describe('200', () => {
     expect((await as(bob, '/provider/me/sla-charges')).json.charges).toEqual([]);
   });
 
+  test('a provider reads the minutes that a charge rests on, which name no consumer; others find nothing there', async () => {
+    const place = `sla-charges/${encodeURIComponent(finding)}`;
+    const { json, text } = await as(pat, `/provider/me/${place}`);
+    expect(json).toMatchObject({ finding, month, more: false });
+    expect(json.failures).toHaveLength(50);
+    expect(json.failures[0]).toEqual({
+      minute: iso(begin),
+      model: 'cygnet/cygnet-nano',
+      error: 'provider-failed',
+      requests: 1,
+    });
+    expect(text).not.toContain(ann.consumerId);
+    expect((await as(boss, `/operator/sla/charges/${encodeURIComponent(finding)}`)).json).toEqual(json);
+    expect((await as(bob, `/provider/me/${place}`)).status).toBe(404);
+    expect((await as(bob, `/operator/sla/charges/${encodeURIComponent(finding)}`)).status).toBe(403);
+  });
+
+  test('a provider appeals against a charge once, within 30 days of it, and the operator reads its words', async () => {
+    const wish = { about: finding, reason: 'Your switch cut us off.' };
+    const open = appealsAnswer.parse((await as(pat, '/provider/appeals')).json);
+    expect(open.may_appeal).toMatchObject([{ about: finding, kind: 'service-level' }]);
+    const desk = new AppealDesk(market.fresh.database);
+    const late = { ...wish, providerId: pat.providerId, actor: 'pat', at: systemClock.wallMs() + 32 * DAY };
+    await expect(desk.ask(late)).rejects.toThrow(expect.objectContaining({ code: 'conflict' }));
+    expect(await desk.appealable(pat.providerId, late.at)).toEqual([]);
+    expect((await as(bob, '/provider/appeals', { body: wish })).status).toBe(404);
+    expect(
+      (await as(pat, '/provider/appeals', { body: { ...wish, reason: 'x'.repeat(1_001) } })).status,
+    ).toBe(400);
+
+    const asked = await Promise.all([1, 2].map(() => as(pat, '/provider/appeals', { body: wish })));
+    expect(asked.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 201]);
+    const [charge] = slaChargesAnswer.parse((await as(pat, '/provider/me/sla-charges')).json).charges;
+    expect(charge).toMatchObject({ appeal: null, appeal_asked: wish.reason });
+    expect((await as(boss, '/operator/appeals')).json.appeals).toMatchObject([
+      { about: finding, kind: 'service-level', provider_id: pat.providerId, reason: wish.reason },
+    ]);
+    expect((await as(boss, '/operator/sla/charges')).json.charges).toMatchObject([
+      { finding, appeal: null, appeal_asked: wish.reason },
+    ]);
+    // What is no finding of the operator's own is decided about where service levels are.
+    const decision = { decision: 'granted', reason: 'So it was.' };
+    expect((await as(boss, `/operator/appeals/${finding}`, { body: decision })).status).toBe(404);
+  });
+
   test('the operator reads any report, enters what does not count, and decides appeals', async () => {
     const { json } = await as(boss, `/operator/sla/reports?month=${month}`);
     expect(json.reports.map((each: { consumer: string }) => each.consumer).toSorted()).toEqual(
@@ -189,6 +237,12 @@ describe('200', () => {
       appeal: 'granted',
       appeal_reason: 'Our switch failed.',
     });
+    expect((await as(boss, '/operator/appeals')).json.appeals).toEqual([]);
+    const { appeals, may_appeal: open } = appealsAnswer.parse((await as(pat, '/provider/appeals')).json);
+    expect(appeals).toMatchObject([
+      { about: finding, state: 'granted', decided_because: 'Our switch failed.' },
+    ]);
+    expect(open).toEqual([]);
   });
 });
 

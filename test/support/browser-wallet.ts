@@ -7,7 +7,7 @@ import { askNode } from './chain.ts';
 
 /**
  * A wallet in a test's browser, as extensions are: it announces itself (EIP-6963), speaks EIP-1193, signs with a key, and sends
- * through a real node. Its owner may decline, and it begins on another chain than it should.
+ * through a real node. Its owner may decline, and it begins on another chain than it should, without knowing the right one.
  */
 export interface TestWallet {
   readonly address: Hex;
@@ -23,6 +23,7 @@ const QUESTIONS = [
   'eth_requestAccounts',
   'personal_sign',
   'eth_sendTransaction',
+  'wallet_addEthereumChain',
   'wallet_switchEthereumChain',
 ];
 
@@ -36,11 +37,21 @@ export async function injectWallet(
   const asked: string[] = [];
   let chainId = `0x${about.beginsOn.toString(16)}`;
   let declining = false;
+  // As a wallet that was just installed: it has never heard of the market's own chain.
+  let knows = [`0x${about.beginsOn.toString(16)}`];
 
   const answer = async (method: string, params: unknown[]): Promise<unknown> => {
     if (method === 'eth_requestAccounts' || method === 'eth_accounts') return [account.address];
     if (method === 'eth_chainId') return chainId;
+    if (method === 'wallet_addEthereumChain') {
+      const { chainId: added, rpcUrls } = params[0] as { chainId: string; rpcUrls: string[] };
+      if (rpcUrls[0] !== about.node) throw new Error('The page names another node.');
+      knows = [...knows, added];
+      return null;
+    }
     if (method === 'wallet_switchEthereumChain') {
+      if (!knows.includes((params[0] as { chainId: string }).chainId))
+        throw Object.assign(new Error('Unrecognized chain ID.'), { code: 4902 });
       chainId = (params[0] as { chainId: string }).chainId;
       return null;
     }
@@ -59,7 +70,9 @@ export async function injectWallet(
     }
     return await answer(method, params).then(
       (result) => ({ result: result ?? null }),
-      (error: Error) => ({ error: { code: -32_000, message: error.message } }),
+      (error: Error & { code?: number }) => ({
+        error: { code: error.code ?? -32_000, message: error.message },
+      }),
     );
   });
   await page.addInitScript(INJECTED);

@@ -46,6 +46,8 @@ export const screensOf = env['CYGNET_SCREENS_OF'];
 /** What a screenshot may weigh, in bytes. */
 const SCREEN_BYTES_MAX = 150_000;
 
+const PHONE = { width: 390, height: 844 };
+
 /** How long anything on a page may take. */
 const WAIT_MS = 15_000;
 
@@ -150,6 +152,25 @@ export class Visitor {
       // oxlint-disable-next-line no-await-in-loop
       await this.screenshot(`${name}-${theme}`);
     }
+    return problems;
+  }
+
+  /**
+   * Looks at the page that is open on a phone, as somebody does who makes the window narrow: a line where anything is wider than
+   * the screen, and a picture `<name>-phone` where one is wanted. The window is as it was afterwards.
+   */
+  async lookOnPhone(name: string, { picture = false } = {}): Promise<string[]> {
+    const before = this.page.viewportSize();
+    await this.page.setViewportSize(PHONE);
+    // Charts are drawn anew a moment after.
+    const problems = await this.page
+      .waitForFunction(`document.documentElement.scrollWidth <= ${PHONE.width}`)
+      .then(
+        () => [],
+        () => [`${name} (${this.page.url()}) is wider than a phone`],
+      );
+    if (picture) await this.screenshot(`${name}-phone`);
+    if (before) await this.page.setViewportSize(before);
     return problems;
   }
 

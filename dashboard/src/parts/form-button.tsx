@@ -19,6 +19,7 @@ export function FormButton({
   wide = false,
   disabled = false,
   onOpen,
+  keepOpen = false,
   act,
   children,
 }: {
@@ -33,6 +34,8 @@ export function FormButton({
   disabled?: boolean;
   /** Before it opens: fields get their first values here. */
   onOpen?: () => void;
+  /** Whether the window stays after `act`: there is another step. */
+  keepOpen?: boolean;
   act: () => Promise<unknown>;
   children: (errorOf: (field: string) => string | undefined) => ReactNode;
 }) {
@@ -40,7 +43,7 @@ export function FormButton({
   const id = useId();
   const form = useForm(async () => {
     await act();
-    setOpen(false);
+    if (!keepOpen) setOpen(false);
   });
   return (
     <>

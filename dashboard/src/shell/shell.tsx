@@ -323,7 +323,9 @@ function Closed({ area, signedIn }: { area: Area; signedIn: boolean }) {
             <ButtonLink to="/sign-in" search={{ to: location.pathname }} kind="primary">
               Sign in
             </ButtonLink>
-            <ButtonLink to="/sign-up">Make an account</ButtonLink>
+            <ButtonLink to="/sign-up" search={{ to: location.pathname }}>
+              Make an account
+            </ButtonLink>
           </>
         }
       >

@@ -37,7 +37,8 @@ export async function appeal(
 }
 
 function listLines({ appeals, may_appeal: open }: Appeals): string[] {
-  const against = (kind: string): string => (kind === 'slash' ? 'a slash' : 'a benchmark');
+  const against = (kind: string): string =>
+    ({ slash: 'a slash', 'service-level': 'a charge' })[kind] ?? 'a benchmark';
   const day = (at: string): string => plainLine(at).slice(0, 16).replace('T', ' ');
   return [
     ...(appeals.length === 0

@@ -15,6 +15,8 @@ import type {
   BenchmarkRun,
   BenchmarkRunAnswer,
   BenchmarksAnswer,
+  LikenessAnswer,
+  LikenessFindingAnswer,
   OperatorAppealsAnswer,
 } from '#wire/operator.ts';
 import type { ConsoleRooms } from './rooms.ts';
@@ -94,19 +96,23 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
         },
       });
     }),
-    route('GET /api/v1/operator/likeness', { ...forOperator, query: listQuery }, async (visit) => {
-      const { store } = rooms.benchmarks.likeness;
-      const [findings, records] = await Promise.all([
-        store.findings({ limit: visit.query.limit }),
-        store.records(),
-      ]);
-      return {
-        mode: rooms.benchmarks.settings.likeness,
-        findings: findings.map((finding) => ({ provider_id: finding.providerId, ...findingBody(finding) })),
-        nodes: records.map((record) => ({ provider_id: record.providerId, ...recordBody(record) })),
-      };
-    }),
-    route('GET /api/v1/operator/likeness/:id', forOperator, async (visit) => {
+    route(
+      'GET /api/v1/operator/likeness',
+      { ...forOperator, query: listQuery },
+      async (visit): Promise<LikenessAnswer> => {
+        const { store } = rooms.benchmarks.likeness;
+        const [findings, records] = await Promise.all([
+          store.findings({ limit: visit.query.limit }),
+          store.records(),
+        ]);
+        return {
+          mode: rooms.benchmarks.settings.likeness,
+          findings: findings.map((finding) => ({ provider_id: finding.providerId, ...findingBody(finding) })),
+          nodes: records.map((record) => ({ provider_id: record.providerId, ...recordBody(record) })),
+        };
+      },
+    ),
+    route('GET /api/v1/operator/likeness/:id', forOperator, async (visit): Promise<LikenessFindingAnswer> => {
       const shown = await rooms.benchmarks.likeness.store.show(visit.params['id'] ?? '');
       if (!shown) throw new Fault('thing-unknown', { outer: NO_FINDING });
       const { providerId, nodeId, modelId } = shown.finding;
@@ -192,7 +198,7 @@ export function benchmarkRoutes(rooms: ConsoleRooms): Route[] {
       const { appeals } = rooms.benchmarks;
       const [asked, open] = await Promise.all([
         appeals.ofProvider(visit.providerId),
-        appeals.appealable(visit.providerId),
+        appeals.appealable(visit.providerId, clock.wallMs()),
       ]);
       return {
         appeals: asked.map(appealBody),

@@ -169,6 +169,9 @@ export const CALLS: Readonly<Record<string, Call>> = {
     summary: 'What a provider serves, and how it fares with each.',
     answer: c.providerModelsAnswer,
   },
+  'POST /api/v1/user/me/test-tokens': {
+    summary: 'On a market that is only tried: test tokens for a wallet, or for my balance.',
+  },
   'GET /api/v1/market': { summary: 'Where this market is, and its version.' },
   'GET /api/v1/models/:id/prices': {
     summary: "A model's prices over time, by short name.",
@@ -270,9 +273,13 @@ export const CALLS: Readonly<Record<string, Call>> = {
   },
   'GET /api/v1/sla/data': { summary: 'My minutes, as agreements count them.' },
   'GET /api/v1/provider/me/sla-charges': { summary: 'What missed service levels took from my pledge.' },
+  'GET /api/v1/provider/me/sla-charges/:finding': {
+    summary: 'The minutes that such a charge rests on, and how requests failed in them.',
+  },
   'GET /api/v1/operator/sla/reports': { summary: 'Reports of everybody.' },
   'GET /api/v1/operator/sla/reports/:consumer/:month': { summary: 'One of them.', answer: slaReportSchema },
   'GET /api/v1/operator/sla/charges': { summary: 'What missed service levels took from pledges.' },
+  'GET /api/v1/operator/sla/charges/:finding': { summary: 'The minutes that such a charge rests on.' },
   'POST /api/v1/operator/sla/charges/:finding/appeal': { summary: 'Decide an appeal against such a charge.' },
   'GET /api/v1/operator/sla/exclusions': { summary: 'Stretches that do not count.' },
   'POST /api/v1/operator/sla/exclusions': {
@@ -280,6 +287,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
   },
   'DELETE /api/v1/operator/sla/exclusions/:id': { summary: 'Withdraw it.' },
   'GET /api/v1/operator/providers': { summary: 'All providers.' },
+  'POST /api/v1/operator/audits': { summary: 'Audit the books and the chain now.' },
   'GET /api/v1/operator/audits': { summary: 'Audits of the books, and what nobody can place.' },
   'POST /api/v1/operator/providers/:id/status': { summary: 'Approve, suspend or remove a provider.' },
   'GET /api/v1/operator/consumers': { summary: 'Consumers, by name or address.', answer: d.consumersAnswer },
@@ -296,6 +304,9 @@ export const CALLS: Readonly<Record<string, Call>> = {
   'GET /api/v1/operator/log': { summary: 'What operators did.', answer: d.logAnswer },
   'GET /api/v1/operator/approvals': { summary: 'Who waits to be let in.', answer: d.approvalsAnswer },
   'GET /api/v1/operator/endpoints': { summary: 'Every external endpoint, with its health.' },
+  'POST /api/v1/operator/settlements': {
+    summary: 'Pay out now, through a day that may be today; or see what that would pay.',
+  },
   'GET /api/v1/operator/settlements/:batch': {
     summary: 'A batch step by step, and what its verifier found.',
     answer: d.batchAnswer,

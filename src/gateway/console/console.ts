@@ -40,6 +40,7 @@ import { statementRoutes } from './statements.ts';
 import { statsRoutes } from './stats.ts';
 import { callerOf, Throttle } from './throttle.ts';
 import { tierRoutes } from './tiers.ts';
+import { trialRoutes } from './trial.ts';
 import { usageRoutes } from './usage.ts';
 import { walletRoutes } from './wallets.ts';
 import { whyRoutes } from './why.ts';
@@ -119,6 +120,7 @@ export function consoleRoutes(rooms: ConsoleRooms): Route[] {
     ...tierRoutes(rooms),
     ...providerRoutes(rooms),
     ...fundsRoutes(rooms),
+    ...trialRoutes(rooms),
     ...collateralRoutes(rooms),
     ...walletRoutes(rooms),
     ...endpointRoutes(rooms),

@@ -2,6 +2,7 @@ import { decimalUsd, formatUsd, parseUsd } from '#domain/money.ts';
 import { PLANS } from '#domain/plan.ts';
 import { TIER_NAMES } from '#domain/tier.ts';
 import { Fault } from '#kit/fault.ts';
+import { planNow, settleNow } from '#settlement/by-hand.ts';
 import type { Settlement } from '#settlement/store.ts';
 import type { Trail, TrailTransaction } from '#settlement/trail.ts';
 import { verifyClaims } from '#settlement/verify.ts';
@@ -12,6 +13,8 @@ import {
   burnRequest,
   collateralConfirmRequest,
   rejectionRequest,
+  type SettleAnswer,
+  settleRequest,
 } from '#wire/dashboard.ts';
 import type { LimitsAnswer, OperatorCollateralAnswer } from '#wire/operator.ts';
 import { depositBody } from './collateral.ts';
@@ -46,6 +49,48 @@ export function operatorMoneyRoutes(rooms: ConsoleRooms): Route[] {
         }),
       };
     }),
+    route(
+      'POST /api/v1/operator/settlements',
+      { ...forOperator, body: settleRequest },
+      async (visit): Promise<SettleAnswer> => {
+        const { asset, until, minimum_usd, dry_run } = visit.body;
+        const minimum = minimum_usd === undefined ? undefined : parseUsd(minimum_usd);
+        const desk = asset === 'SWAN' ? rooms.rewardClaims : rooms.claims;
+        if (!desk) throw new Fault('thing-unknown', { outer: 'This market settles no such thing.' });
+        const wish = { asset, until, minimum };
+        if (dry_run) {
+          const { batch, decimals } = await planNow(rooms.settling, wish);
+          return {
+            dry_run,
+            until,
+            batch: null,
+            decimals,
+            increase: batch.increase.toString(),
+            payouts: batch.payouts.length,
+            carried_over: batch.carriedOver.slice(0, LISTED).map((each) => ({
+              provider: each.providerId,
+              name: rooms.providers.find(each.providerId)?.name ?? null,
+              reason: each.reason,
+              owed: asset === 'SWAN' ? each.owed.toString() : decimalUsd(each.owed),
+            })),
+          };
+        }
+        const progress = await settleNow(rooms.settling, wish);
+        const made = progress?.settlement;
+        visit.changed = {
+          after: { batch: made?.number ?? null, increase: made?.increase.toString() ?? '0' },
+        };
+        return {
+          dry_run,
+          until,
+          batch: made?.number ?? null,
+          decimals: made?.decimals ?? 0,
+          increase: made?.increase.toString() ?? '0',
+          payouts: made?.accounts ?? 0,
+          carried_over: [],
+        };
+      },
+    ),
     route(
       'GET /api/v1/operator/settlements/:batch',
       { ...forOperator, query: settlementQuery },

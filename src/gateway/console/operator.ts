@@ -1,7 +1,9 @@
 import { type ListedProvider, movesFrom } from '#identity/providers.ts';
+import { pause } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import { providerMoveRequest } from '#wire/console.ts';
 import {
+  type AuditNowAnswer,
   type AuditsAnswer,
   explanationRequest,
   type OperatorProvider,
@@ -81,6 +83,17 @@ export function operatorRoutes(rooms: ConsoleRooms): Route[] {
         };
       },
     ),
+    route('POST /api/v1/operator/audits', forOperator, async (visit): Promise<AuditNowAnswer> => {
+      const made = rooms.audits.now().then((balanced) => ({ balanced }));
+      // A large ledger takes longer than anybody waits for: it goes on, and stands in the list when it is done.
+      const waited = new AbortController();
+      const nothingYet = (): AuditNowAnswer => ({ balanced: null });
+      const late = pause(rooms.clock, AUDIT_WAIT_MS, waited.signal).then(nothingYet, nothingYet);
+      made.catch((error: unknown) => rooms.log.error({ err: error }, 'An audit by hand could not be made.'));
+      const answer = await Promise.race([made, late]).finally(() => waited.abort());
+      visit.changed = { after: answer };
+      return answer;
+    }),
     route('GET /api/v1/operator/audits', forOperator, async (): Promise<AuditsAnswer> => {
       const [runs, strangers, heldBy] = await Promise.all([
         rooms.audits.list(),
@@ -145,4 +158,5 @@ export function operatorRoutes(rooms: ConsoleRooms): Route[] {
 
 const LISTED = 1_000;
 const RUNS = 100;
+const AUDIT_WAIT_MS = 20_000;
 const iso = (ms: number): string => new Date(ms).toISOString();

@@ -9,6 +9,7 @@ import type { KeyAnswer, Provider } from '#domain/party.ts';
 import type { SplitPolicy } from '#domain/policy.ts';
 import type { Funds } from '#funds/open.ts';
 import type { Stranger } from '#funds/strangers.ts';
+import type { Trial } from '#funds/trial.ts';
 import type { NetworkRules } from '#hub/external/endpoint-url.ts';
 import type { ExternalFleet } from '#hub/external/fleet.ts';
 import type { Registry } from '#hub/registry.ts';
@@ -39,6 +40,7 @@ import type { Standings } from '#reliability/standings.ts';
 import type { Watching } from '#reliability/watching.ts';
 import type { RewardBook } from '#rewards/book.ts';
 import type { AuditRun } from '#settlement/audit-runs.ts';
+import type { SettlingByHand } from '#settlement/by-hand.ts';
 import type { ClaimsDesk } from '#settlement/claims-desk.ts';
 import type { SlaDesk } from '#sla/desk.ts';
 import type { Statements } from '#statements/open.ts';
@@ -145,12 +147,15 @@ export interface ConsoleRooms {
   readonly agreements: SlaDesk;
   readonly audits: {
     list(): Promise<AuditRun[]>;
+    /** Audits the books and the chain: whether they balance. Whoever asks while one is made waits for that one. */
+    now(): Promise<boolean>;
     strangers(): Promise<Stranger[]>;
     /** Takes an operator's word on what the ledger does not know of. */
     explain(id: string, resolution: string): Promise<'resolved' | 'known' | 'unknown'>;
     /** Why nothing is paid out now; undefined when nothing holds it. */
     heldBy(): Promise<string | undefined>;
   };
+  readonly settling: SettlingByHand;
   /** Likewise for rewards; undefined where they are not paid out. */
   readonly rewardClaims: ClaimsDesk | undefined;
   readonly rewards: RewardBook;
@@ -158,4 +163,6 @@ export interface ConsoleRooms {
   readonly policy: SplitPolicy;
   readonly signUp: 'open' | 'closed';
   readonly facts: MarketFacts;
+  /** Undefined where the market is no trial. */
+  readonly trial: Trial | undefined;
 }

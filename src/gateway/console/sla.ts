@@ -1,3 +1,4 @@
+import { chargeAppealUntil } from '#benchmark/appeals.ts';
 import { decimalUsd } from '#domain/money.ts';
 import { monthOf, parseMonth } from '#domain/window.ts';
 import { Fault } from '#kit/fault.ts';
@@ -17,6 +18,7 @@ import {
 import {
   type SlaCharge as ChargeBody,
   type SlaChargesAnswer,
+  type SlaEvidenceAnswer,
   type SlaExclusionsAnswer,
   type SlaReportsAnswer,
   type SlaRunAnswer,
@@ -64,6 +66,28 @@ export function slaRoutes(rooms: ConsoleRooms): Route[] {
     return await rooms.statements.press.print(await rooms.statements.slaPaper(report));
   };
 
+  const evidenceOf = async (
+    visit: Visit<unknown, unknown>,
+    providerId: string | undefined,
+  ): Promise<SlaEvidenceAnswer> => {
+    limited(reads, visit.actor);
+    const finding = visit.params['finding'] ?? '';
+    const found = await agreements.evidence(finding, providerId);
+    if (!found) throw new Fault('thing-unknown', { outer: 'No report charged this.' });
+    const { month, failures, more } = found;
+    return {
+      finding,
+      month,
+      more,
+      failures: failures.map(({ minute, modelId, code, requests }) => ({
+        minute: iso(minute),
+        model: modelId,
+        error: code,
+        requests,
+      })),
+    };
+  };
+
   return [
     route('GET /api/v1/sla/reports', { ...forUser, query: listQuery }, async (visit) => {
       limited(reads, visit.actor);
@@ -100,6 +124,16 @@ export function slaRoutes(rooms: ConsoleRooms): Route[] {
         const { providerId, query } = visit;
         return { charges: (await agreements.charges({ providerId, limit: query.limit })).map(chargeOf) };
       },
+    ),
+    route(
+      'GET /api/v1/provider/me/sla-charges/:finding',
+      { access: 'provider', errors: 'object' },
+      async (visit) => await evidenceOf(visit, visit.providerId),
+    ),
+    route(
+      'GET /api/v1/operator/sla/charges/:finding',
+      forOperator,
+      async (visit) => await evidenceOf(visit, undefined),
     ),
     route(
       'GET /api/v1/operator/sla/reports',
@@ -236,6 +270,9 @@ export function chargeOf(each: SlaCharge): Omit<ChargeBody, 'provider'> {
     taken_usd: decimalUsd(each.taken),
     appeal: each.appeal,
     appeal_reason: each.appealReason,
+    appeal_asked: each.askedBecause,
+    appeal_asked_at: each.askedAt && iso(each.askedAt.getTime()),
+    appeal_until: iso(chargeAppealUntil(each.madeAt.getTime())),
   };
 }
 

@@ -1,5 +1,5 @@
-import { useQuery } from '@tanstack/react-query';
-import { CreditCard, Wallet } from 'lucide-react';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Coins, CreditCard, Wallet } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import { Button } from '../../parts/button.tsx';
 import { cx } from '../../parts/class-names.ts';
@@ -10,6 +10,7 @@ import { Notice } from '../../parts/notice.tsx';
 import { Card, Facts } from '../../parts/page.tsx';
 import { Qr } from '../../parts/qr.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
+import { toast } from '../../parts/toast.tsx';
 import { account, change, type TopUpBody } from './api.ts';
 
 /** The ways that this market takes money. */
@@ -136,6 +137,7 @@ function OnChain({ crypto }: { crypto: NonNullable<TopUpBody['crypto']> }) {
           </div>
         </div>
       </div>
+      <TestMoney />
       <Notice tone="warn" title={`Only ${listed(names)}, only on this chain`} className="mt-4">
         Other tokens, and the same ones on another chain, do not arrive.
       </Notice>
@@ -151,6 +153,33 @@ function OnChain({ crypto }: { crypto: NonNullable<TopUpBody['crypto']> }) {
         />
       </details>
     </Card>
+  );
+}
+
+/** On a market that is only tried: tokens that cost nothing take the way that real ones take. */
+function TestMoney() {
+  const trial = useQuery(account.facts()).data?.trial ?? null;
+  const queries = useQueryClient();
+  const form = useForm(async () => {
+    await change.testTokens();
+    toast.done('25 test USDC are on their way. They are on the balance in a moment.');
+    await queries.invalidateQueries({ queryKey: account.deposits().queryKey });
+  });
+  if (trial === null) return null;
+  return (
+    <form
+      onSubmit={form.onSubmit}
+      className="mt-4 flex flex-wrap items-center justify-between gap-3 rounded-lg border border-dashed border-line-strong px-4 py-3"
+    >
+      <p className="min-w-0 flex-1 basis-64 text-soft">
+        This market is a trial: its chain is on this machine, and its tokens are worth nothing. Have some sent
+        to your address.
+      </p>
+      <Button type="submit" icon={Coins} busy={form.busy}>
+        Send 25 test USDC
+      </Button>
+      <Problem>{form.problem}</Problem>
+    </form>
   );
 }
 

@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
-import type { KeyAnswerBody } from '#wire/console.ts';
+import type { KeyAnswerBody, MarketFacts } from '#wire/console.ts';
 import type {
   DebugEntriesAnswer,
   DebugEntryAnswer,
@@ -149,6 +149,7 @@ export const account = {
   keys: () => asked<{ keys: KeyAnswerBody[] }>(`${ME}/keys`),
   balance: () => asked<BalanceBody>(`${ME}/balance`, { everyMs: 30_000 }),
   topUp: () => asked<TopUpBody>(`${ME}/topup`),
+  facts: () => asked<MarketFacts>('/api/v1/market'),
   deposits: () => asked<DepositsBody>(`${ME}/deposits?limit=200`, { everyMs: 30_000 }),
   documents: () => asked<{ documents: DocumentSummary[] }>(`${ME}/invoices?limit=200`),
   document: (number: string) =>
@@ -203,6 +204,8 @@ export const change = {
   revokeKey: (id: string) => call('DELETE', `${ME}/keys/${id}`),
   payByCard: (amount_usd: string) =>
     call<{ id: string; url: string }>('POST', `${ME}/topup/card`, { body: { amount_usd } }),
+  /** Of a market that is only tried. */
+  testTokens: () => call('POST', `${ME}/test-tokens`, { body: {} }),
   choosePlan: (plan: string) => call('PUT', `${ME}/plan`, { body: { plan } }),
   revokeKeysSince: (since: string) =>
     call<{ revoked: string[] }>('POST', `${ME}/keys/revocations`, { body: { since } }),

@@ -15,7 +15,12 @@ export function useBalance(): { balance: BalanceBody | undefined; live: boolean 
   const state = useLive('/api/v1/events?topics=balance', ['balance'], (_name, data) => {
     const { total_usd, held_usd, available_usd } = data as BalanceEvent;
     const now = { total: total_usd, frozen: held_usd, available: available_usd };
+    const before = queries.getQueryData(account.balance().queryKey);
     queries.setQueryData(account.balance().queryKey, now);
+    // Money came in: its deposit, its receipt and its movement are new as well.
+    if (before === undefined || Number(total_usd) <= Number(before.total)) return;
+    for (const { queryKey } of [account.deposits(), account.documents(), account.movements()])
+      void queries.invalidateQueries({ queryKey });
   });
   return { balance: query.data, live: state === 'live' };
 }

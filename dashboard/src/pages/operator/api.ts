@@ -14,6 +14,8 @@ import type {
   BenchmarkRunAnswer,
   BenchmarksAnswer,
   IncidentsAnswer,
+  LikenessAnswer,
+  LikenessFindingAnswer,
   LimitsAnswer,
   MaintenanceAnswer,
   ObjectivesAnswer,
@@ -26,6 +28,7 @@ import type {
   PostMortemAnswer,
   ReservationsAnswer,
   SlaChargesAnswer,
+  SlaEvidenceAnswer,
   SlaExclusionsAnswer,
   SlaReportsAnswer,
   TiersAnswer,
@@ -134,9 +137,14 @@ export const operator = {
   reservations: () => asked<ReservationsAnswer>(`${BASE}/reservations`),
   slaReports: (month: string) => asked<SlaReportsAnswer>(`${BASE}/sla/reports${queryText({ month })}`),
   slaCharges: () => asked<SlaChargesAnswer>(`${BASE}/sla/charges`),
+  slaEvidence: (finding: string) =>
+    asked<SlaEvidenceAnswer>(`${BASE}/sla/charges/${encodeURIComponent(finding)}`, 3_600_000),
   slaExclusions: (month: string) =>
     asked<SlaExclusionsAnswer>(`${BASE}/sla/exclusions${queryText({ month })}`),
   benchmarks: () => asked<BenchmarksAnswer>(`${BASE}/benchmarks?limit=200`, 30_000),
+  likeness: () => asked<LikenessAnswer>(`${BASE}/likeness?limit=200`, 30_000),
+  likenessOf: (finding: string) =>
+    asked<LikenessFindingAnswer>(`${BASE}/likeness/${encodeURIComponent(finding)}`),
   appeals: () => asked<OperatorAppealsAnswer>(`${BASE}/appeals`, 30_000),
   benchmark: (id: string) => asked<BenchmarkRunAnswer>(`${BASE}/benchmarks/${encodeURIComponent(id)}`),
   log: (of: {

@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { BookCheck, ShieldQuestionMark } from 'lucide-react';
 import { useState } from 'react';
-import type { AuditsAnswer } from '#wire/operator.ts';
+import type { AuditNowAnswer, AuditsAnswer } from '#wire/operator.ts';
 import { Badge, StateDot } from '../../parts/badge.tsx';
-import { TextArea } from '../../parts/form.tsx';
+import { Button } from '../../parts/button.tsx';
+import { Problem, TextArea, useForm } from '../../parts/form.tsx';
 import { FormButton } from '../../parts/form-button.tsx';
 import { duration, plural } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
@@ -63,10 +64,10 @@ function Report({ data }: { data: AuditsAnswer }) {
           </ul>
         )}
       </Card>
-      <Card title="Audits">
+      <Card title="Audits" actions={<AuditNow />}>
         {data.audits.length === 0 ? (
           <Empty icon={BookCheck} title="No audit yet">
-            The first one is made tonight, or now with npx cygnet audit.
+            The first one is made tonight, or now by you. It reads the whole ledger and asks the chain.
           </Empty>
         ) : (
           <ul className="divide-y divide-line">
@@ -82,7 +83,7 @@ function Report({ data }: { data: AuditsAnswer }) {
                     </span>
                   </span>
                   <span className="figures flex flex-wrap items-center gap-2 text-sm text-soft">
-                    <Badge>{each.occasion === 'nightly' ? 'Nightly' : 'By command'}</Badge>
+                    <Badge>{each.occasion === 'nightly' ? 'Nightly' : 'By hand'}</Badge>
                     <Badge tone={each.chain_asked ? 'good' : 'neutral'}>
                       {each.chain_asked ? 'Chain asked' : 'Books alone'}
                     </Badge>
@@ -111,6 +112,24 @@ function Report({ data }: { data: AuditsAnswer }) {
         )}
       </Card>
     </div>
+  );
+}
+
+function AuditNow() {
+  const operate = useOperate();
+  const form = useForm(async () => {
+    const { balanced } = await operate<AuditNowAnswer>('POST', '/audits');
+    if (balanced === null) toast.done('It goes on. What it finds stands here when it is done.');
+    else if (balanced) toast.done('The books balance.');
+    else throw new Error('The books do not balance: see below.');
+  });
+  return (
+    <form onSubmit={form.onSubmit} className="flex flex-wrap items-center gap-3">
+      <Problem>{form.problem}</Problem>
+      <Button type="submit" size="sm" busy={form.busy}>
+        Audit now
+      </Button>
+    </form>
   );
 }
 

@@ -92,6 +92,12 @@ function columnsFor(names: ReadonlyMap<string, string>): Column<BenchmarkRun>[] 
   ];
 }
 
+const AGAINST = {
+  benchmark: 'A failed benchmark',
+  slash: 'A slash',
+  'service-level': 'A service level charge',
+} as const;
+
 /** What providers say against what was found of them, and waits for a decision. */
 function Appeals({ names }: { names: ReadonlyMap<string, string> }) {
   const appeals = useQuery(operator.appeals()).data?.appeals ?? [];
@@ -107,7 +113,7 @@ function Appeals({ names }: { names: ReadonlyMap<string, string> }) {
             <div className="min-w-0 flex-1 basis-72">
               <p className="flex flex-wrap items-center gap-x-3 gap-y-1">
                 <ProviderLink id={each.provider_id} name={names.get(each.provider_id) ?? null} />
-                <Badge tone="warn">{each.kind === 'benchmark' ? 'A failed benchmark' : 'A slash'}</Badge>
+                <Badge tone="warn">{AGAINST[each.kind]}</Badge>
                 <span className="text-sm text-faint">
                   <Time at={each.asked_at} as="ago" />
                 </span>
@@ -118,8 +124,20 @@ function Appeals({ names }: { names: ReadonlyMap<string, string> }) {
                   <TextLink to={`/operator/benchmarks/${each.about}`}>See the run</TextLink>
                 </p>
               )}
+              {each.kind === 'service-level' && (
+                <p className="mt-1 text-sm">
+                  <TextLink to="/operator/sla" search={{ tab: 'charges' }}>
+                    See the charge and its evidence
+                  </TextLink>
+                </p>
+              )}
             </div>
-            <AppealButtons path={`/appeals/${each.about}`} subject="this finding" />
+            <AppealButtons
+              path={
+                each.kind === 'service-level' ? `/sla/charges/${each.about}/appeal` : `/appeals/${each.about}`
+              }
+              subject={each.kind === 'service-level' ? 'this charge' : 'this finding'}
+            />
           </li>
         ))}
       </ul>

@@ -127,7 +127,10 @@ function Actions({ consumer }: { consumer: ConsumerAnswer['consumer'] }) {
                 { value: 'paypal', label: 'PayPal' },
               ]}
             />
-            {money(errorOf, 'As the bank states it. The same reference is never booked twice.')}
+            {money(
+              errorOf,
+              'As the bank states it, in letters, digits and . : - _ such as wire-77. It is never booked twice.',
+            )}
           </>
         )}
       </FormButton>
@@ -144,7 +147,10 @@ function Actions({ consumer }: { consumer: ConsumerAnswer['consumer'] }) {
         {(errorOf) => (
           <>
             <p className="text-soft">The market pays for what is used of it. It is never paid out.</p>
-            {money(errorOf, 'Your own word for it, such as a ticket. Used again, it gives nothing again.')}
+            {money(
+              errorOf,
+              'Your own word for it, in letters, digits and . : - _ such as ticket-12. Used again, it gives nothing again.',
+            )}
           </>
         )}
       </FormButton>

@@ -174,6 +174,9 @@ const ACTIONS: Readonly<Record<string, string>> = {
   'POST /api/v1/operator/sla/charges/:finding/appeal': 'Decided an appeal of a charge',
   'POST /api/v1/operator/benchmarks/:id/appeal': 'Decided an appeal of a benchmark',
   'POST /api/v1/operator/appeals/:id': 'Decided an appeal',
+  'POST /api/v1/operator/likeness/:id/clear': 'Cleared a finding of likeness',
+  'POST /api/v1/operator/audits': 'Audited the books',
+  'POST /api/v1/operator/settlements': 'Paid out by hand',
   'POST /api/v1/operator/strangers/:id/explanation': 'Explained a stranger',
 };
 

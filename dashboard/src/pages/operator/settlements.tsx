@@ -15,6 +15,7 @@ import { SERIES_CHOICE, TOKENS, tokenShort } from '../../parts/tokens.ts';
 import { useUrlState } from '../../parts/url-state.ts';
 import { operator, useBatches, useOperatorLive } from './api.ts';
 import { Notice, TextLink } from './pieces.tsx';
+import { SettleNow } from './settle-now.tsx';
 
 export const BATCH_STATES: Readonly<Record<SettlementAnswer['state'], { tone: Tone; words: string }>> = {
   pending: { tone: 'warn', words: 'Made' },
@@ -72,7 +73,10 @@ export default function Settlements() {
   const about = query.data?.data;
   return (
     <>
-      <PageHead title="Settlements">
+      <PageHead
+        title="Settlements"
+        actions={!none && <SettleNow key={asset} asset={asset === 'SWAN' ? 'SWAN' : 'USD'} />}
+      >
         Each day is closed into a batch, checked by a verifier that shares no code with it, and put on chain
         for providers to claim.
       </PageHead>
@@ -110,7 +114,7 @@ export default function Settlements() {
               <Empty icon={Layers} title={none ? 'This market settles no such thing' : 'No batch yet'}>
                 {none
                   ? 'A market settles on the chain that its settings name.'
-                  : 'The first one is made after midnight UTC, once providers have earned the least that is paid out.'}
+                  : 'The first one is made after midnight UTC, once providers have earned the least that is paid out. Or pay out now, above.'}
               </Empty>
             }
           />

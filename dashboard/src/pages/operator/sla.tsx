@@ -3,14 +3,15 @@ import { FileDown, Handshake, Scale, ShieldOff } from 'lucide-react';
 import { useState } from 'react';
 import type { SlaCharge, SlaExclusionsAnswer, SlaRunAnswer, SlaSummary } from '#wire/operator.ts';
 import { Badge } from '../../parts/badge.tsx';
-import { ButtonLink } from '../../parts/button.tsx';
+import { Button, ButtonLink } from '../../parts/button.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
-import { ConfirmButton } from '../../parts/dialog.tsx';
+import { ConfirmButton, Dialog } from '../../parts/dialog.tsx';
 import { Checkbox, Segments, Select, TextArea, TextField } from '../../parts/form.tsx';
 import { FormButton } from '../../parts/form-button.tsx';
 import { percent, plural, usd, whole } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
-import { Empty, Failure } from '../../parts/states.tsx';
+import { SlaEvidence } from '../../parts/sla-evidence.tsx';
+import { Empty, Failure, Loaded, Skeleton } from '../../parts/states.tsx';
 import { Time } from '../../parts/time.tsx';
 import { toast } from '../../parts/toast.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
@@ -395,8 +396,19 @@ const CHARGES: readonly Column<SlaCharge>[] = [
     show: (row) => usd(row.share_usd),
   },
   { name: 'Taken', number: true, sort: (row) => Number(row.taken_usd), show: (row) => usd(row.taken_usd) },
+  { name: 'Evidence', hideName: true, show: (row) => <Evidence charge={row} /> },
+  {
+    name: 'The provider says',
+    show: (row) =>
+      row.appeal_asked === null ? (
+        <span className="text-faint">no appeal</span>
+      ) : (
+        <span className="block max-w-72 min-w-40 text-sm wrap-anywhere">“{row.appeal_asked}”</span>
+      ),
+  },
   {
     name: 'Appeal',
+    sort: (row) => Number(row.appeal === null) + Number(row.appeal === null && row.appeal_asked !== null),
     show: (row) =>
       row.appeal === null ? (
         <AppealButtons path={`/sla/charges/${row.finding}/appeal`} subject="this charge" />
@@ -409,6 +421,30 @@ const CHARGES: readonly Column<SlaCharge>[] = [
       ),
   },
 ];
+
+function Evidence({ charge }: { charge: SlaCharge }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Button size="sm" kind="quiet" onClick={() => setOpen(true)}>
+        Evidence<span className="sr-only"> of {charge.finding}</span>
+      </Button>
+      <Dialog open={open} onClose={() => setOpen(false)} title={`What ${charge.month} was charged for`}>
+        <FoundEvidence finding={charge.finding} />
+      </Dialog>
+    </>
+  );
+}
+
+/** Asked for when somebody looks: it is computed from a month of requests. */
+function FoundEvidence({ finding }: { finding: string }) {
+  const query = useQuery(operator.slaEvidence(finding));
+  return (
+    <Loaded query={query} skeleton={<Skeleton className="h-40" />}>
+      {(found) => <SlaEvidence found={found} />}
+    </Loaded>
+  );
+}
 
 function Charges() {
   const query = useQuery(operator.slaCharges());

@@ -13,6 +13,7 @@ import type {
   WhyAnswer,
 } from '#wire/console.ts';
 import type { NodesAnswer, OnboardingAnswer, PayoutsAnswer, StandingAnswer } from '#wire/dashboard.ts';
+import type { SlaEvidenceAnswer } from '#wire/operator.ts';
 import type {
   BenchmarksAnswer,
   CollateralAnswer,
@@ -82,6 +83,8 @@ export const provider = {
   collateral: () => opened<CollateralAnswer>('/api/v1/provider/collateral', 15_000),
   contract: () => opened<CollateralContractAnswer>('/api/v1/provider/collateral/contract', false),
   charges: () => ask<SlaChargesAnswer>('/api/v1/provider/me/sla-charges', 300_000),
+  evidence: (finding: string) =>
+    ask<SlaEvidenceAnswer>(`/api/v1/provider/me/sla-charges/${encodeURIComponent(finding)}`, false),
   facts: () => ask<MarketFacts>('/api/v1/market', false),
 };
 
@@ -97,6 +100,8 @@ export const act = {
     call<AsksAnswer>('PUT', '/api/v1/provider/asks', { body: { model, ask: askFor } }),
   appeal: (about: string, reason: string) =>
     call<AppealAnswer>('POST', '/api/v1/provider/appeals', { body: { about, reason } }),
+  /** Of a market that is only tried. */
+  testTokens: (address: string) => call('POST', '/api/v1/user/me/test-tokens', { body: { address } }),
   challenge: async (purpose: 'owner' | 'beneficiary', address: string) =>
     (
       await call<WalletChallengeAnswer>('POST', '/api/v1/provider/wallet/challenge', {

@@ -18,7 +18,7 @@ const APPEALS: Readonly<Record<AppealAnswer['state'], { tone: Tone; words: strin
   rejected: { tone: 'bad', words: 'Appeal rejected' },
 };
 
-/** Appeals against what was found: a failed benchmark, or a slash. The operator decides, and what follows is undone. */
+/** Appeals against what was found: a failed benchmark, a slash, or a charge. The operator decides, and what follows is undone. */
 export function AppealButton({ about, found }: { about: string; found: readonly string[] }) {
   const queries = useQueryClient();
   const [open, setOpen] = useState(false);
@@ -27,7 +27,7 @@ export function AppealButton({ about, found }: { about: string; found: readonly 
     await act.appeal(about, reason);
     toast.done('The operator has your appeal.');
     await Promise.all(
-      [provider.appeals(), provider.benchmarks(), provider.why()].map(({ queryKey }) =>
+      [provider.appeals(), provider.benchmarks(), provider.charges(), provider.why()].map(({ queryKey }) =>
         queries.invalidateQueries({ queryKey }),
       ),
     );

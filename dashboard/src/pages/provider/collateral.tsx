@@ -6,12 +6,13 @@ import { Badge, type Tone } from '../../parts/badge.tsx';
 import { Button } from '../../parts/button.tsx';
 import { Id } from '../../parts/copy.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
-import { ConfirmButton } from '../../parts/dialog.tsx';
+import { ConfirmButton, Dialog } from '../../parts/dialog.tsx';
 import { Problem, Segments, TextField, useForm } from '../../parts/form.tsx';
 import { duration, NOTHING, plural, usd, whole } from '../../parts/format.ts';
 import { Meter } from '../../parts/meter.tsx';
 import { Note } from '../../parts/note.tsx';
 import { Card, PageHead } from '../../parts/page.tsx';
+import { SlaEvidence } from '../../parts/sla-evidence.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
 import { Time } from '../../parts/time.tsx';
@@ -20,7 +21,7 @@ import { tokenAmount } from '../../parts/tokens.ts';
 import { useUrlState } from '../../parts/url-state.ts';
 import { every, wallMs } from '../../surroundings.ts';
 import { act, provider } from './api.ts';
-import { Findings } from './appeal.tsx';
+import { AppealButton, Findings } from './appeal.tsx';
 
 import { PledgeTokens, RefundTokens } from './wallet/pledge.tsx';
 
@@ -362,7 +363,7 @@ function Countdown({ to }: { to: string }) {
   );
 }
 
-/** What service levels took of pledged dollars. That is no failure, and withholds nothing. */
+/** What service levels took of pledged dollars, on which evidence, and the way to appeal. It is no failure, and withholds nothing. */
 function Charges() {
   const query = useQuery(provider.charges());
   return (
@@ -399,12 +400,73 @@ const CHARGES: readonly Column<Charge>[] = [
   { name: 'Your share', number: true, wide: true, show: (row) => usd(row.share_usd) },
   { name: 'Taken', number: true, show: (row) => <b className="font-medium">{usd(row.taken_usd)}</b> },
   {
+    name: 'Evidence',
+    hideName: true,
+    show: (row) => <Evidence charge={row} />,
+  },
+  {
     name: 'Appeal',
-    show: (row) =>
-      row.appeal === null ? (
-        <span className="text-sm text-soft">write to the operator</span>
-      ) : (
-        <Badge tone={row.appeal === 'granted' ? 'good' : 'neutral'}>{row.appeal}</Badge>
-      ),
+    show: (row) => <ChargeAppeal charge={row} />,
   },
 ];
+
+function Evidence({ charge }: { charge: Charge }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Button size="sm" kind="quiet" onClick={() => setOpen(true)}>
+        Evidence<span className="sr-only"> of {charge.month}</span>
+      </Button>
+      <Dialog open={open} onClose={() => setOpen(false)} title={`What ${charge.month} was charged for`}>
+        <FoundEvidence finding={charge.finding} />
+      </Dialog>
+    </>
+  );
+}
+
+/** Asked for when somebody looks: it is computed from a month of requests. */
+function FoundEvidence({ finding }: { finding: string }) {
+  const query = useQuery(provider.evidence(finding));
+  return (
+    <Loaded query={query} skeleton={<Skeleton className="h-40" />}>
+      {(found) => <SlaEvidence found={found} />}
+    </Loaded>
+  );
+}
+
+function ChargeAppeal({ charge }: { charge: Charge }) {
+  if (charge.appeal !== null) {
+    return (
+      <span className="space-y-1">
+        <Badge tone={charge.appeal === 'granted' ? 'good' : 'bad'}>
+          {charge.appeal === 'granted' ? 'Granted, and given back' : 'Rejected'}
+        </Badge>
+        <span className="block text-sm text-soft wrap-anywhere">{charge.appeal_reason}</span>
+      </span>
+    );
+  }
+  if (charge.appeal_asked !== null) {
+    return (
+      <span title={charge.appeal_asked}>
+        <Badge tone="accent">Appeal asked</Badge>
+      </span>
+    );
+  }
+  if (Number(charge.taken_usd) === 0) return <span className="text-sm text-soft">nothing was taken</span>;
+  if (Date.parse(charge.appeal_until) <= wallMs()) {
+    return <span className="text-sm text-soft">its 30 days are over: write to the operator</span>;
+  }
+  return (
+    <span className="inline-flex flex-wrap items-center gap-x-3 gap-y-1">
+      <AppealButton
+        about={charge.finding}
+        found={[
+          `${usd(charge.taken_usd)} were taken for ${plural(charge.minutes, 'minute')} of ${charge.month} in which every request of a consumer failed at your machines.`,
+        ]}
+      />
+      <span className="text-sm text-soft">
+        until <Time at={charge.appeal_until} as="day" />
+      </span>
+    </span>
+  );
+}

@@ -148,7 +148,9 @@ export default function Landing() {
             )}
           </p>
           <div className="mt-6 flex flex-wrap gap-3">
-            <ButtonLink to="/sign-up">Become a provider</ButtonLink>
+            <ButtonLink to="/sign-up" search={{ to: '/provider/join' }}>
+              Become a provider
+            </ButtonLink>
             <ButtonLink to="/leaderboard" kind="quiet">
               See who serves
             </ButtonLink>

@@ -8,6 +8,11 @@ import { PageHead } from '../../parts/page.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 import { homeOf } from '../../shell/roles.ts';
 
+/** Where somebody was sent from, if that is a page of ours: an address with a host in it would lead elsewhere. */
+export function ownPage(to: string): string | undefined {
+  return /^\/(?!\/)/.test(to) ? to : undefined;
+}
+
 /** Signing in, with a code where the account has a second factor; afterwards to where one was sent from. */
 export default function SignIn() {
   const queries = useQueryClient();
@@ -30,14 +35,17 @@ export default function SignIn() {
       return;
     }
     queries.setQueryData(me().queryKey, user);
-    // Only to a page of ours: an address with a host in it would lead elsewhere.
-    await navigate({ to: /^\/(?!\/)/.test(to) ? to : homeOf(user) });
+    await navigate({ to: ownPage(to) ?? homeOf(user) });
   });
   return (
     <div className="mx-auto max-w-sm pt-8">
       <PageHead title="Sign in">
         New here?{' '}
-        <Link to="/sign-up" className="text-accent underline underline-offset-2">
+        <Link
+          to="/sign-up"
+          search={to === '' ? {} : { to }}
+          className="text-accent underline underline-offset-2"
+        >
           Make an account
         </Link>
       </PageHead>

@@ -7,14 +7,17 @@ import { CodeBlock } from '../../parts/code.tsx';
 import { CopyButton } from '../../parts/copy.tsx';
 import { Problem, TextField, useForm } from '../../parts/form.tsx';
 import { PageHead } from '../../parts/page.tsx';
+import { useUrlState } from '../../parts/url-state.ts';
 import { homeOf } from '../../shell/roles.ts';
 import { samplesFor } from './samples.ts';
+import { ownPage } from './sign-in.tsx';
 
 const PASSWORD_MIN = 8;
 
 /** Making an account. Its first key is shown here, this once. */
 export default function SignUp() {
   const queries = useQueryClient();
+  const [to] = useUrlState('to', '');
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
   const [made, setMade] = useState<{ user: User; secret: string }>();
@@ -23,12 +26,16 @@ export default function SignUp() {
     queries.setQueryData(me().queryKey, user);
     setMade({ user, secret: api_key ?? '' });
   });
-  if (made) return <Welcome {...made} />;
+  if (made) return <Welcome secret={made.secret} to={ownPage(to) ?? homeOf(made.user)} />;
   return (
     <div className="mx-auto max-w-sm pt-8">
       <PageHead title="Make an account">
         Already have one?{' '}
-        <Link to="/sign-in" className="text-accent underline underline-offset-2">
+        <Link
+          to="/sign-in"
+          search={to === '' ? {} : { to }}
+          className="text-accent underline underline-offset-2"
+        >
           Sign in
         </Link>
       </PageHead>
@@ -64,7 +71,7 @@ export default function SignUp() {
   );
 }
 
-function Welcome({ user, secret }: { user: User; secret: string }) {
+function Welcome({ secret, to }: { secret: string; to: string }) {
   return (
     <div className="mx-auto max-w-2xl pt-4">
       <PageHead title="Your first key">
@@ -78,7 +85,7 @@ function Welcome({ user, secret }: { user: User; secret: string }) {
       <h2 className="mt-8 mb-3 text-lg font-semibold">A first call</h2>
       <CodeBlock samples={samplesFor({ id: 'cygnet-nano', category: 'llm' })} label="A first call" />
       <div className="mt-6 flex gap-3">
-        <ButtonLink to={homeOf(user)} kind="primary">
+        <ButtonLink to={to} kind="primary">
           Go on
         </ButtonLink>
         <ButtonLink to="/models">Look at the models</ButtonLink>

@@ -78,10 +78,27 @@ export const browserWallets = {
     set({ connected });
     return connected;
   },
-  /** Asks the wallet to go to a chain. Throws what the wallet says. */
-  async switchTo({ wallet }: Connected, chainId: number): Promise<void> {
-    const params = [{ chainId: `0x${chainId.toString(16)}` }];
-    await wallet.provider.request({ method: 'wallet_switchEthereumChain', params });
+  /** Asks the wallet to go to a chain; with `rpcUrl`, to take it in where it does not know it. Throws what the wallet says. */
+  async switchTo({ wallet }: Connected, chainId: number, rpcUrl?: string): Promise<void> {
+    const id = `0x${chainId.toString(16)}`;
+    try {
+      await wallet.provider.request({ method: 'wallet_switchEthereumChain', params: [{ chainId: id }] });
+    } catch (error) {
+      if (rpcUrl === undefined || codeOf(error) !== UNKNOWN_CHAIN) throw error;
+      // The chain of the market's own machine, which no wallet can know.
+      await wallet.provider.request({
+        method: 'wallet_addEthereumChain',
+        params: [
+          {
+            chainId: id,
+            chainName: 'Cygnet trial',
+            nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+            rpcUrls: [rpcUrl],
+          },
+        ],
+      });
+      await wallet.provider.request({ method: 'wallet_switchEthereumChain', params: [{ chainId: id }] });
+    }
     const now = Number(await wallet.provider.request({ method: 'eth_chainId' }));
     if (state.connected) set({ connected: { ...state.connected, chainId: now } });
   },
@@ -121,18 +138,26 @@ export function useBrowserWallets(): State {
   );
 }
 
-/** What a wallet means by an error, and what to do about it. */
-export function walletWords(error: unknown): string {
-  const { code, message, data } = (error ?? {}) as {
+const UNKNOWN_CHAIN = 4902;
+
+/** Wallets on phones wrap their errors. */
+function codeOf(error: unknown): number | undefined {
+  const { code, data } = (error ?? {}) as {
     code?: number;
-    message?: string;
     data?: { originalError?: { code?: number } };
   };
-  const said = data?.originalError?.code ?? code;
+  return data?.originalError?.code ?? code;
+}
+
+/** What a wallet means by an error, and what to do about it. */
+export function walletWords(error: unknown): string {
+  const { message } = (error ?? {}) as { message?: string };
+  const said = codeOf(error);
   if (said === 4001) return 'You declined it in the wallet. Nothing was signed or sent.';
   if (said === 4100)
     return 'The wallet does not let this page see that account. Allow it there, then try again.';
-  if (said === 4902) return 'The wallet does not know this chain. Add it in the wallet, then try again.';
+  if (said === UNKNOWN_CHAIN)
+    return 'The wallet does not know this chain. Add it in the wallet, then try again.';
   if (said === -32_002) return 'The wallet has a question open. Answer it there.';
   return typeof message === 'string' && message !== ''
     ? firstSentence(message)

@@ -1,8 +1,11 @@
-import { PlugZap, Unplug } from 'lucide-react';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Coins, PlugZap, Unplug } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import { Button } from '../../../parts/button.tsx';
 import { Id } from '../../../parts/copy.tsx';
-import { Problem } from '../../../parts/form.tsx';
+import { Problem, useForm } from '../../../parts/form.tsx';
+import { toast } from '../../../parts/toast.tsx';
+import { act, provider } from '../api.ts';
 import {
   type BrowserWallet,
   browserWallets,
@@ -32,6 +35,7 @@ export function WithWallet({
   children: (connected: Connected) => ReactNode;
 }) {
   const { wallets, connected } = useBrowserWallets();
+  const trial = useQuery(provider.facts()).data?.trial ?? undefined;
   const [problem, setProblem] = useState<string>();
   const [busy, setBusy] = useState<string>();
   const asking = async (name: string, ask: () => Promise<unknown>): Promise<void> => {
@@ -94,16 +98,51 @@ export function WithWallet({
           <Button
             size="sm"
             busy={busy === 'chain'}
-            onClick={() => void asking('chain', () => browserWallets.switchTo(connected, chainId))}
+            onClick={() =>
+              void asking('chain', () =>
+                browserWallets.switchTo(
+                  connected,
+                  chainId,
+                  trial?.chain_id === chainId ? trial.rpc_url : undefined,
+                ),
+              )
+            }
           >
             Switch to {chainName(chainId)}
           </Button>
         </div>
       ) : (
-        children(connected)
+        <>
+          {chainId !== undefined && trial?.chain_id === chainId && <TestTokens account={connected.account} />}
+          {children(connected)}
+        </>
       )}
       <Problem>{problem}</Problem>
     </div>
+  );
+}
+
+/** On a market that is only tried: tokens to pledge with, and coins for the fees of transactions. They are worth nothing. */
+function TestTokens({ account }: { account: string }) {
+  const queries = useQueryClient();
+  const form = useForm(async () => {
+    await act.testTokens(account);
+    toast.done('Test tokens are in the wallet.');
+    await queries.invalidateQueries({ queryKey: ['token'] });
+  });
+  return (
+    <form
+      onSubmit={form.onSubmit}
+      className="flex flex-wrap items-center justify-between gap-2 rounded-lg border border-dashed border-line-strong px-3 py-2"
+    >
+      <p className="text-sm text-soft">
+        This market is a trial: its tokens, and coins for fees, cost nothing.
+      </p>
+      <Button type="submit" size="sm" icon={Coins} busy={form.busy}>
+        Get test tokens
+      </Button>
+      <Problem>{form.problem}</Problem>
+    </form>
   );
 }
 

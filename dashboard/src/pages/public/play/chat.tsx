@@ -1,7 +1,7 @@
 import { ArrowUp, RotateCcw, Settings2, Square } from 'lucide-react';
 import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
-import { adviceOn, type MarketModel } from '../../../api.ts';
-import { Button, IconButton } from '../../../parts/button.tsx';
+import { ApiError, adviceOn, type MarketModel } from '../../../api.ts';
+import { Button, ButtonLink, IconButton } from '../../../parts/button.tsx';
 import { cx } from '../../../parts/class-names.ts';
 import { CopyButton } from '../../../parts/copy.tsx';
 import { TextArea, TextField } from '../../../parts/form.tsx';
@@ -13,6 +13,8 @@ interface Turn extends Message {
   readonly measured?: Measured;
   readonly state?: 'asking' | 'done' | 'stopped' | 'failed';
   readonly trouble?: string;
+  /** The balance is what was missing. */
+  readonly short?: boolean;
 }
 
 const SUGGESTIONS = ['Explain how a swan stays dry', 'Write a haiku about the sea', 'Count from one to ten'];
@@ -64,7 +66,8 @@ export function Chat({ model, secret }: { model: MarketModel; secret: string | u
       if (controller.signal.aborted) change({ state: 'stopped' });
       else {
         const message = error instanceof Error ? error.message : 'It did not work.';
-        change({ state: 'failed', trouble: `${message} ${adviceOn(error)}` });
+        const short = error instanceof ApiError && error.status === 402;
+        change({ state: 'failed', trouble: `${message} ${adviceOn(error)}`, short });
       }
     } finally {
       setStop(undefined);
@@ -201,9 +204,16 @@ function Bubble({ turn }: { turn: Turn }) {
         )}
       </div>
       {turn.trouble !== undefined && (
-        <p role="alert" className="rounded-lg bg-bad-wash px-3 py-2 text-bad">
+        <div role="alert" className="rounded-lg bg-bad-wash px-3 py-2 text-bad">
           {turn.trouble}
-        </p>
+          {turn.short === true && (
+            <p className="mt-2">
+              <ButtonLink to="/account/billing" search={{ tab: 'add' }} size="sm">
+                Add money
+              </ButtonLink>
+            </p>
+          )}
+        </div>
       )}
       {state !== 'failed' && (
         <dl className="figures mt-2 flex min-h-8 flex-wrap items-center gap-x-4 gap-y-1 text-sm text-soft">
