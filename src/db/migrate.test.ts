@@ -86,7 +86,12 @@ ${third}
 });
 
 test('no statement deadline of serving ends a migration', async () => {
-  const hurried = openDatabase({ url: fresh.url, log: silentLog, statementTimeoutMs: 2_000, deadlineMs: 2_000 });
+  const hurried = openDatabase({
+    url: fresh.url,
+    log: silentLog,
+    statementTimeoutMs: 2_000,
+    deadlineMs: 2_000,
+  });
   put('0003-c.sql', 'select pg_sleep(2.5);');
   expect(await migrate(hurried, { url: fresh.url, folder })).toHaveLength(3);
   await hurried.close();
