@@ -13,7 +13,10 @@ import { type BenchGateway, BenchMarket, quantile, sleep, sortedOf } from './mar
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { short: { type: 'boolean', default: false } },
+  options: {
+    short: { type: 'boolean', default: false },
+    'node-flags': { type: 'string', default: '' },
+  },
 });
 const { short } = values;
 const REHEARSAL = 'rehearsal:tokens=12,prompt=9';
@@ -269,6 +272,7 @@ const wanted = positionals.length > 0 ? positionals : ['routing', 'two', 'hop', 
 if (wanted.includes('routing')) routing();
 if (wanted.some((name) => name !== 'routing')) {
   const market = await BenchMarket.open();
+  market.nodeFlags = values['node-flags'].split(' ').filter((flag) => flag !== '');
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void market.close().finally(() => process.exit(130)));
   try {
@@ -285,6 +289,8 @@ if (wanted.some((name) => name !== 'routing')) {
     if (wanted.includes('two')) await two(market, a, b);
     if (wanted.includes('flush')) await flush(market, a);
     if (wanted.includes('links')) await links(market, a);
+    // Profiles are written by a process that ends by itself.
+    if (market.nodeFlags.length > 0) await Promise.all([a, b].map((gateway) => gateway.stop('SIGTERM')));
   } finally {
     await market.close();
   }

@@ -11,7 +11,8 @@ import { eachFrame, encodeCreditFrame, encodeFrame, encodeJsonFrame, FRAME } fro
 import { PEER_DATA, PEER_PAYLOAD_BYTES_MAX, PEER_PREFIX_BYTES } from './frames.ts';
 import { type News, newsOf, newsSchema } from './news.ts';
 import { RemoteAttempt, type RemoteHost } from './remote-attempt.ts';
-import { type PeerJob, peerJobSchema, ServedJob } from './served-job.ts';
+import { type PeerJob, readPeerJob } from './said.ts';
+import { ServedJob } from './served-job.ts';
 
 /**
  * One link to another gateway, once each has shown who it is: both send jobs for the other's agents over it, many at once,
@@ -215,14 +216,14 @@ export class PeerLink implements RemoteHost {
   }
 
   #job(stream: number, payload: Buffer): boolean {
-    let about: PeerJob;
+    let about: PeerJob | undefined;
     try {
-      about = peerJobSchema.parse(JSON.parse(payload.toString()));
-    } catch (error) {
-      this.#parts.log.error(
-        { err: error, gateway: this.gateway },
-        'A job of another gateway cannot be read.',
-      );
+      about = readPeerJob(JSON.parse(payload.toString()));
+    } catch {
+      // What is not JSON is no job either.
+    }
+    if (!about) {
+      this.#parts.log.error({ gateway: this.gateway }, 'A job of another gateway cannot be read.');
       return false;
     }
     if (this.#served.has(stream)) return false;
