@@ -3,6 +3,7 @@ import { seededRandomness } from '#kit/random.ts';
 import { choose } from '#routing/choose.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { candidate, smallNeed } from '#support/candidate.ts';
+import { makeProvider } from '#support/parties.ts';
 import { type BenchGateway, BenchMarket, quantile, sleep, sortedOf } from './market.ts';
 
 /**
@@ -182,7 +183,7 @@ async function flush(market: BenchMarket, gateway: BenchGateway): Promise<void> 
 
 /** Idle links, and what it takes until all are back after the gateway was started anew. */
 async function links(market: BenchMarket, gateway: BenchGateway): Promise<void> {
-  const count = short ? 1_000 : 9_990;
+  const count = short ? 1_000 : 10_000;
   const memory = gateway.rssMb();
   const swarm = { registered: 0, refused: 0 };
   const heard = (text: string): void => {
@@ -198,7 +199,8 @@ async function links(market: BenchMarket, gateway: BenchGateway): Promise<void> 
     market.idleModel.id,
     String(count),
   ];
-  market.run(argv, { INFERENCE_API_KEY: market.provider.key }, heard);
+  const others = [await makeProvider(market.database), await makeProvider(market.database)];
+  market.run(argv, { INFERENCE_API_KEY: others.map(({ key }) => key).join(',') }, heard);
   const all = async (): Promise<boolean> => {
     for (const until = performance.now() + 120_000; swarm.registered < count && performance.now() < until; )
       await sleep(50);
