@@ -60,8 +60,7 @@ export async function bindNodes(
   const learn = (rows: readonly { node_id: string; provider_id: string }[]): void => {
     for (const row of rows) owners.set(row.node_id, row.provider_id);
   };
-  const unknown = (): ArrivingNode[] =>
-    nodes.filter(({ nodeId }) => isId(nodeId) && !owners.has(nodeId));
+  const unknown = (): ArrivingNode[] => nodes.filter(({ nodeId }) => isId(nodeId) && !owners.has(nodeId));
 
   const arriving = unknown();
   if (arriving.length > 0)

@@ -22,7 +22,10 @@ const overTheWire = (value: unknown): unknown => JSON.parse(JSON.stringify(value
 describe('a job of another gateway', () => {
   it.each([
     ['as it is sent', JOB],
-    ['with everything that is optional', { ...JOB, dimensions: 512, via: 'one, two', traceparent: '00-a-b-01' }],
+    [
+      'with everything that is optional',
+      { ...JOB, dimensions: 512, via: 'one, two', traceparent: '00-a-b-01' },
+    ],
     ['with a field from tomorrow', { ...JOB, urgency: 'high' }],
   ])('is read %s', (_how, job) => {
     expect(readPeerJob(overTheWire(job))).toEqual(job);
