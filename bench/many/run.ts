@@ -58,25 +58,24 @@ function routing(): void {
   table('Choosing a node, µs', ['nodes that have the model', 'p50', 'p99', 'choices'], rows);
 }
 
-/** So many ask again and again for a while, in turn at these gateways. */
-async function load(market: BenchMarket, gateways: readonly BenchGateway[], forMs: number, clients = 32) {
+/** What one gateway is asked a second, whether there are others or not. */
+const PER_GATEWAY_S = 150;
+
+/** Each of these gateways is asked so many times a second for a while, whatever the answers take. */
+async function load(market: BenchMarket, gateways: readonly BenchGateway[], forMs: number) {
   const cpu = gateways.map((gateway) => gateway.cpuS());
+  const everyMs = 1_000 / (PER_GATEWAY_S * gateways.length);
+  const asked: Promise<{ status: number }>[] = [];
   const from = performance.now();
-  let answered = 0;
-  let failed = 0;
-  let turn = 0;
-  await Promise.all(
-    Array.from({ length: clients }, async () => {
-      while (performance.now() - from < forMs) {
-        const { status } = await market.ask(gateways[turn++ % gateways.length] as BenchGateway);
-        if (status === 200) answered += 1;
-        else failed += 1;
-      }
-    }),
-  );
+  for (let n = 0; n * everyMs < forMs; n++) {
+    await sleep(Math.max(0, from + n * everyMs - performance.now()));
+    asked.push(market.ask(gateways[n % gateways.length] as BenchGateway));
+  }
+  const answers = await Promise.all(asked);
   const seconds = (performance.now() - from) / 1_000;
+  const answered = answers.filter(({ status }) => status === 200).length;
   const spent = gateways.reduce((all, gateway, i) => all + gateway.cpuS() - (cpu[i] ?? 0), 0);
-  return { perS: answered / seconds, cpuUs: (spent * 1e6) / answered, failed };
+  return { perS: answered / seconds, cpuUs: (spent * 1e6) / answered, failed: answers.length - answered };
 }
 
 async function two(market: BenchMarket, a: BenchGateway, b: BenchGateway): Promise<void> {
@@ -99,7 +98,7 @@ async function two(market: BenchMarket, a: BenchGateway, b: BenchGateway): Promi
   const ratio = (pick: (run: (typeof found.one)[0]) => number): string =>
     median(found.both.map((run, i) => pick(run) / pick(found.one[i] as typeof run))).toFixed(2);
   table(
-    'Two gateways against one (all gateways on one CPU)',
+    'Two gateways, each with the load of one, against one (all gateways on one CPU)',
     ['', 'requests/s', 'CPU µs per request', 'failed'],
     [
       row('one gateway', found.one),
