@@ -490,8 +490,11 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
       settings: {
         host: config.host,
         port: config.hubPort,
+        linksMax: config.hubLinksMax,
         admission: {
           ...DEFAULT_ADMISSION,
+          // Behind a crowd of addresses none is forgotten that has a link.
+          addressesMax: Math.max(DEFAULT_ADMISSION.addressesMax, 2 * config.hubLinksMax),
           burst: config.hub.upgradeBurst,
           everyMs: config.hub.upgradePerSeconds * 1_000,
         },

@@ -54,6 +54,9 @@ export class BenchMarket {
     bodyTimeout: 60_000,
   });
 
+  /** Further flags for the gateways' Node (`--cpu-prof`, say). */
+  nodeFlags: readonly string[] = [];
+
   private constructor(
     parts: {
       folder: string;
@@ -171,6 +174,7 @@ export class BenchMarket {
           process.execPath,
           '--import',
           LAG_PROBE,
+          ...this.nodeFlags,
           path.join(ROOT, 'dist/cygnet.mjs'),
           'serve',
         ];

@@ -3,6 +3,7 @@ import { seededRandomness } from '#kit/random.ts';
 import { choose } from '#routing/choose.ts';
 import { healthAware } from '#routing/strategies/health-aware.ts';
 import { candidate, smallNeed } from '#support/candidate.ts';
+import { makeProvider } from '#support/parties.ts';
 import { type BenchGateway, BenchMarket, quantile, sleep, sortedOf } from './market.ts';
 
 /**
@@ -13,7 +14,10 @@ import { type BenchGateway, BenchMarket, quantile, sleep, sortedOf } from './mar
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { short: { type: 'boolean', default: false } },
+  options: {
+    short: { type: 'boolean', default: false },
+    'node-flags': { type: 'string', default: '' },
+  },
 });
 const { short } = values;
 const REHEARSAL = 'rehearsal:tokens=12,prompt=9';
@@ -54,25 +58,24 @@ function routing(): void {
   table('Choosing a node, µs', ['nodes that have the model', 'p50', 'p99', 'choices'], rows);
 }
 
-/** So many ask again and again for a while, in turn at these gateways. */
-async function load(market: BenchMarket, gateways: readonly BenchGateway[], forMs: number, clients = 32) {
+/** What one gateway is asked a second, whether there are others or not. */
+const PER_GATEWAY_S = 150;
+
+/** Each of these gateways is asked so many times a second for a while, whatever the answers take. */
+async function load(market: BenchMarket, gateways: readonly BenchGateway[], forMs: number) {
   const cpu = gateways.map((gateway) => gateway.cpuS());
+  const everyMs = 1_000 / (PER_GATEWAY_S * gateways.length);
+  const asked: Promise<{ status: number }>[] = [];
   const from = performance.now();
-  let answered = 0;
-  let failed = 0;
-  let turn = 0;
-  await Promise.all(
-    Array.from({ length: clients }, async () => {
-      while (performance.now() - from < forMs) {
-        const { status } = await market.ask(gateways[turn++ % gateways.length] as BenchGateway);
-        if (status === 200) answered += 1;
-        else failed += 1;
-      }
-    }),
-  );
+  for (let n = 0; n * everyMs < forMs; n++) {
+    await sleep(Math.max(0, from + n * everyMs - performance.now()));
+    asked.push(market.ask(gateways[n % gateways.length] as BenchGateway));
+  }
+  const answers = await Promise.all(asked);
   const seconds = (performance.now() - from) / 1_000;
+  const answered = answers.filter(({ status }) => status === 200).length;
   const spent = gateways.reduce((all, gateway, i) => all + gateway.cpuS() - (cpu[i] ?? 0), 0);
-  return { perS: answered / seconds, cpuUs: (spent * 1e6) / answered, failed };
+  return { perS: answered / seconds, cpuUs: (spent * 1e6) / answered, failed: answers.length - answered };
 }
 
 async function two(market: BenchMarket, a: BenchGateway, b: BenchGateway): Promise<void> {
@@ -95,7 +98,7 @@ async function two(market: BenchMarket, a: BenchGateway, b: BenchGateway): Promi
   const ratio = (pick: (run: (typeof found.one)[0]) => number): string =>
     median(found.both.map((run, i) => pick(run) / pick(found.one[i] as typeof run))).toFixed(2);
   table(
-    'Two gateways against one (all gateways on one CPU)',
+    'Two gateways, each with the load of one, against one (all gateways on one CPU)',
     ['', 'requests/s', 'CPU µs per request', 'failed'],
     [
       row('one gateway', found.one),
@@ -179,7 +182,7 @@ async function flush(market: BenchMarket, gateway: BenchGateway): Promise<void> 
 
 /** Idle links, and what it takes until all are back after the gateway was started anew. */
 async function links(market: BenchMarket, gateway: BenchGateway): Promise<void> {
-  const count = short ? 1_000 : 9_990;
+  const count = short ? 1_000 : 10_000;
   const memory = gateway.rssMb();
   const swarm = { registered: 0, refused: 0 };
   const heard = (text: string): void => {
@@ -195,7 +198,8 @@ async function links(market: BenchMarket, gateway: BenchGateway): Promise<void> 
     market.idleModel.id,
     String(count),
   ];
-  market.run(argv, { INFERENCE_API_KEY: market.provider.key }, heard);
+  const others = [await makeProvider(market.database), await makeProvider(market.database)];
+  market.run(argv, { INFERENCE_API_KEY: others.map(({ key }) => key).join(',') }, heard);
   const all = async (): Promise<boolean> => {
     for (const until = performance.now() + 120_000; swarm.registered < count && performance.now() < until; )
       await sleep(50);
@@ -269,6 +273,7 @@ const wanted = positionals.length > 0 ? positionals : ['routing', 'two', 'hop', 
 if (wanted.includes('routing')) routing();
 if (wanted.some((name) => name !== 'routing')) {
   const market = await BenchMarket.open();
+  market.nodeFlags = values['node-flags'].split(' ').filter((flag) => flag !== '');
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void market.close().finally(() => process.exit(130)));
   try {
@@ -285,6 +290,8 @@ if (wanted.some((name) => name !== 'routing')) {
     if (wanted.includes('two')) await two(market, a, b);
     if (wanted.includes('flush')) await flush(market, a);
     if (wanted.includes('links')) await links(market, a);
+    // Profiles are written by a process that ends by itself.
+    if (market.nodeFlags.length > 0) await Promise.all([a, b].map((gateway) => gateway.stop('SIGTERM')));
   } finally {
     await market.close();
   }

@@ -1,13 +1,14 @@
 // Many idle agents in one process, each from an address of its own: they register, beat, and dial again when they are lost,
 // as Swan's agents do: at once, then with growing pauses, and not before a refusal says so.
 //
-// usage: node swarm.mjs <hub url> <model> <count>, key in INFERENCE_API_KEY. Prints `@@{"registered":n}` each quarter second
+// usage: node swarm.mjs <hub url> <model> <count>, the providers' keys in INFERENCE_API_KEY. Prints `@@{"registered":n}` each quarter second
 // in which the number changed.
 import { randomUUID } from 'node:crypto';
 import { WebSocket } from 'ws';
 
 const [hubUrl, model, count] = process.argv.slice(2);
-const token = process.env.INFERENCE_API_KEY;
+/** A provider may have 10,000 nodes: the agents are of several. */
+const tokens = process.env.INFERENCE_API_KEY.split(',');
 const FIRST_PER_S = 500;
 const HEARTBEAT_MS = 30_000;
 let registered = 0;
@@ -32,7 +33,7 @@ function node(i) {
         node_name: 'swarm',
         worker_addr: id,
         owner_addr: '',
-        token,
+        token: tokens[i % tokens.length],
         models: [model],
         model_hashes: [{ model_id: model }],
         capabilities: ['inference'],

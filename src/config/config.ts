@@ -22,6 +22,7 @@ export interface Config {
   readonly host: string;
   readonly gatewayPort: number;
   readonly hubPort: number;
+  readonly hubLinksMax: number;
   /** The files of TLS, absolute; undefined: both ports speak plainly, and a proxy in front of them does TLS. */
   readonly tls: TlsSettings | undefined;
   /** How several gateways are one market; undefined: this process is all of it. */
@@ -323,6 +324,7 @@ export function readConfig(source?: EnvironmentSource, changes: ConfigChanges = 
     host: env.host,
     gatewayPort: env.gatewayPort,
     hubPort: env.hubPort,
+    hubLinksMax: env.hubLinksMax,
     tls:
       env.tlsCert === undefined || env.tlsKey === undefined
         ? undefined

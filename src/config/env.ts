@@ -200,6 +200,12 @@ export const VARIABLES = {
     'The port of the consumer API; 0 takes any free one.',
   ),
   hubPort: plain('CYGNET_HUB_PORT', port, '8081', 'The port that providers dial; 0 takes any free one.'),
+  hubLinksMax: plain(
+    'CYGNET_HUB_LINKS_MAX',
+    whole(1, 1_000_000),
+    '20000',
+    'How many agents may be connected to this process at once; each takes about 20 kB and one file handle.',
+  ),
   hubPublicUrl: optional(
     'CYGNET_HUB_PUBLIC_URL',
     socketAddress,

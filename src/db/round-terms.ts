@@ -34,12 +34,17 @@ export class RoundTerms {
     if (!term) return false;
     this.#held.add(name);
     const renewing = this.#clock.every(this.#termMs / 3, () => void this.#goOn(name, term));
+    running += 1;
     try {
       await current.run(term, work);
       return true;
     } finally {
       renewing.cancel();
       term.over = true;
+      running -= 1;
+      // While it is in use, every promise and every socket of the process is followed, those of requests too. What a term
+      // left running is no part of it any more, so nothing is lost.
+      if (running === 0) current.disable();
     }
   }
 
@@ -107,6 +112,8 @@ interface Term {
 
 const TERM_MS = 15_000;
 const current = new AsyncLocalStorage<Term>();
+/** Terms of this process, whichever market they are of. */
+let running = 0;
 
 /** The term under which whoever asks works; undefined outside of terms. Throws when it has run out. */
 export function termInForce(): { readonly name: string; readonly number: bigint } | undefined {

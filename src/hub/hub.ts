@@ -12,6 +12,7 @@ import { Registry } from './registry.ts';
 import { Session, type SessionParts } from './session.ts';
 import { DEFAULT_HUB_SETTINGS, type HubSettings } from './settings.ts';
 import type { Transport } from './transport.ts';
+import { Turnstile } from './turnstile.ts';
 
 const TICK_MS = 1_000;
 const DRAIN_LOOK_MS = 50;
@@ -24,6 +25,8 @@ export class Hub {
   readonly counters: HubCounters = hubCounters();
   readonly registry: Registry;
   readonly settings: HubSettings;
+  /** Where agents wait to come in. */
+  readonly turnstile: Turnstile;
   readonly #parts: HubParts;
   readonly #sessions = new Set<Session>();
   readonly #watch: Timer;
@@ -33,6 +36,7 @@ export class Hub {
   constructor(parts: HubParts, settings: Partial<HubSettings> = {}) {
     this.#parts = parts;
     this.settings = { ...DEFAULT_HUB_SETTINGS, ...settings };
+    this.turnstile = new Turnstile(parts.clock, this.settings.handshakesPerTurn);
     this.registry = new Registry({
       nowMs: () => parts.clock.nowMs(),
       providers: parts.providers,
@@ -79,6 +83,7 @@ export class Hub {
       settings: this.settings,
       counters: this.counters,
       registry: this.registry,
+      turnstile: this.turnstile,
       onRegistered: (session) => heard.registered?.(session),
       onClosed: (session) => {
         this.#sessions.delete(session);

@@ -31,6 +31,8 @@ export class Registry {
   readonly #nowMs: () => number;
   /** Why candidates of a provider stand behind others, by provider. */
   #behind: ReadonlyMap<string, string> = new Map();
+  /** Of those who are connected here: who came, went, changed or has another load, for whoever follows. */
+  #touched: Set<Presence> | undefined;
 
   constructor(parts: {
     /** Monotonic milliseconds. */
@@ -116,6 +118,19 @@ export class Registry {
     return presence?.gateway === undefined ? presence : undefined;
   }
 
+  /**
+   * Begins to follow who is connected here. What is answered tells, each time, of whom something changed since the last
+   * time: they came, went, serve other models, or have another load. For one follower: it takes the news away.
+   */
+  follow(): () => ReadonlySet<Presence> {
+    this.#touched = new Set(this.present());
+    return () => {
+      const touched = this.#touched ?? new Set();
+      if (touched.size > 0) this.#touched = new Set();
+      return touched;
+    };
+  }
+
   /** Is the node of a candidate connected to this very process? */
   isHere(candidate: Candidate): boolean {
     return this.presenceByLink(candidate.linkId) !== undefined;
@@ -136,7 +151,7 @@ export class Registry {
   /** A node is here, or at another gateway. Whoever was here under its id must have left before. */
   enter(presence: Presence, link: Link): void {
     presence.link = link;
-    presence.changes += 1;
+    this.#changed(presence);
     this.#byLink.set(presence.linkId, presence);
     if (presence.gateway === undefined) this.#byNode.set(presence.nodeId, presence);
   }
@@ -160,7 +175,7 @@ export class Registry {
     presence.vramGb = about.vramGb;
     presence.linkCapacity = about.linkCapacity;
     presence.requestBytesMax = about.requestBytesMax;
-    presence.changes += 1;
+    this.#changed(presence);
     const wanted = new Map(models.map((model) => [model.modelId, model]));
     for (const candidate of presence.serving.values()) {
       if (!wanted.has(candidate.modelId)) this.#withdraw(presence, candidate);
@@ -194,17 +209,18 @@ export class Registry {
       if (!presence.draining) noteFall(candidate.falls, this.#nowMs());
       this.#withdraw(presence, candidate);
     }
+    this.#touch(presence);
     this.#byLink.delete(presence.linkId);
     if (this.#byNode.get(presence.nodeId) === presence) this.#byNode.delete(presence.nodeId);
   }
 
   /** The agent's word on the health of the models it serves; of others it has none. */
   health(presence: Presence, words: Readonly<Record<string, Candidate['health']>>): void {
-    presence.changes += 1;
     presence.ill = namesOfIll(words);
     for (const candidate of presence.serving.values()) {
       if (!Object.hasOwn(words, candidate.name)) continue;
       const word = words[candidate.name] ?? 'unknown';
+      if (word !== candidate.health) this.#changed(presence);
       if (word === 'unhealthy' && candidate.health !== 'unhealthy' && candidate.health !== 'unknown')
         noteFall(candidate.falls, this.#nowMs());
       candidate.health = word;
@@ -215,7 +231,7 @@ export class Registry {
   /** The models that the agent lists as ready, by its own names: it serves no other for now. */
   ready(presence: Presence, names: ReadonlySet<string>): void {
     for (const candidate of presence.serving.values()) {
-      if (candidate.ready !== names.has(candidate.name)) presence.changes += 1;
+      if (candidate.ready !== names.has(candidate.name)) this.#changed(presence);
       candidate.ready = names.has(candidate.name);
       this.#refresh(presence, candidate);
     }
@@ -226,14 +242,14 @@ export class Registry {
     const candidate = presence.serving.get(modelId);
     if (!candidate) return;
     candidate.ready = false;
-    presence.changes += 1;
+    this.#changed(presence);
     this.#refresh(presence, candidate);
   }
 
   /** A node asks for no more work, or does so no longer. */
   drain(presence: Presence, draining: boolean): void {
     presence.draining = draining;
-    presence.changes += 1;
+    this.#changed(presence);
     for (const candidate of presence.serving.values()) candidate.draining = draining;
   }
 
@@ -291,8 +307,18 @@ export class Registry {
     );
   }
 
+  #changed(presence: Presence): void {
+    presence.changes += 1;
+    this.#touch(presence);
+  }
+
+  #touch(presence: Presence): void {
+    if (presence.gateway === undefined) this.#touched?.add(presence);
+  }
+
   #count(presence: Presence, by: 1 | -1): void {
     presence.inFlight += by;
+    this.#touch(presence);
     for (const candidate of presence.serving.values()) candidate.linkInFlight = presence.inFlight;
   }
 
@@ -303,6 +329,7 @@ export class Registry {
       modelId,
       name: modelId,
       ready: true,
+      listedAt: -1,
       linkId: presence.linkId,
       nodeId: presence.nodeId,
       providerId: presence.providerId,
@@ -350,16 +377,25 @@ export class Registry {
     candidate.draining = presence.draining;
     candidate.health = 'unknown';
     this.#place(candidate);
-    const list = this.#byModel.get(candidate.modelId);
-    if (list) list.push(candidate);
-    else this.#byModel.set(candidate.modelId, [candidate]);
+    let list = this.#byModel.get(candidate.modelId);
+    if (!list) {
+      list = [];
+      this.#byModel.set(candidate.modelId, list);
+    }
+    candidate.listedAt = list.length;
+    list.push(candidate);
   }
 
   #withdraw(presence: Presence, candidate: PresentCandidate): void {
     presence.serving.delete(candidate.modelId);
-    const list = this.#byModel.get(candidate.modelId);
-    const at = list?.indexOf(candidate) ?? -1;
-    if (list && at >= 0) list.splice(at, 1);
+    const list = this.#byModel.get(candidate.modelId) ?? [];
+    // The last one takes its place: when ten thousand leave at once, nobody is looked for and nobody moves up.
+    const last = list.pop();
+    if (last && last !== candidate) {
+      list[candidate.listedAt] = last;
+      last.listedAt = candidate.listedAt;
+    }
+    candidate.listedAt = -1;
     // Somebody may still hold the candidate from a choice made just now.
     candidate.eligible = false;
     candidate.ineligibleBecause = 'the agent does not serve this model any more';
@@ -438,6 +474,8 @@ interface PresentCandidate extends Candidate {
   /** The agent's own name of the model. */
   name: string;
   ready: boolean;
+  /** Its place in the list of its model. */
+  listedAt: number;
   readonly falls: Falls;
 }
 

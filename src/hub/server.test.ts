@@ -1,4 +1,6 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { systemClock } from '#kit/clock.ts';
 import { RecordedSink } from '#support/recorded-sink.ts';
@@ -9,6 +11,8 @@ import type { Link } from './link.ts';
 import { HubServer, type HubServerSettings } from './server.ts';
 import type { HubSettings } from './settings.ts';
 
+/** How long a state may take to come about where everything else is slow, too. */
+const WAIT = { timeout: 20_000, interval: 20 };
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
@@ -174,6 +178,33 @@ describe('the door', () => {
     expect(answers.map((each) => each.status)).toEqual([101, 101, 101, 503, 503]);
     expect(Number(answers[4]?.retryAfter)).toBeGreaterThan(0);
     expect(hub.counters.upgradesRefused).toBe(2);
+  });
+
+  it('keeps no place for those who left while they waited for their turn', async () => {
+    const admission = { ...DEFAULT_ADMISSION, exemptLoopback: true };
+    const { hub, door, url } = await open({ handshakesPerTurn: 1 }, { admission, linksMax: 4 });
+    const hello = [
+      'GET /ws HTTP/1.1',
+      'host: hub',
+      'connection: upgrade',
+      'upgrade: websocket',
+      'sec-websocket-version: 13',
+      `sec-websocket-key: ${Buffer.alloc(16).toString('base64')}`,
+    ];
+    await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const socket = connect(door.port, '127.0.0.1');
+        await once(socket, 'connect');
+        socket.write(`${hello.join('\r\n')}\r\n\r\n`, () => socket.resetAndDestroy());
+        await once(socket, 'close');
+      }),
+    );
+    await vi.waitFor(() => {
+      expect({ links: hub.links, waiting: hub.turnstile.waiting }).toEqual({ links: 0, waiting: 0 });
+    }, WAIT);
+    for (let i = 0; i < 4; i++)
+      await vi.waitFor(async () => expect((await upgrade(url)).status).toBe(101), WAIT);
+    expect((await upgrade(url)).status).toBe(503);
   });
 
   it('does not believe X-Forwarded-For unless a proxy is configured', async () => {

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '#kit/clock.ts';
 import type { TlsFiles } from '#kit/tls-files.ts';
-import { Admission, type AdmissionSettings, DEFAULT_ADMISSION } from './admission.ts';
+import { Admission, type AdmissionSettings, DEFAULT_ADMISSION, networkOf } from './admission.ts';
 import type { Hub } from './hub.ts';
 import { WsTransport } from './ws-transport.ts';
 
@@ -91,6 +91,8 @@ export class HubServer {
   }
 
   readonly #open = new Set<Socket>();
+  /** Upgrades that wait for their turn. */
+  #entering = 0;
 
   #listen(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -111,7 +113,7 @@ export class HubServer {
     const path = request.url?.split('?')[0];
     if (path !== '/ws' && path !== '/ws/ws') return refuse(socket, '404 Not Found');
     const address = this.#addressOf(request);
-    if (this.#hub.closing || this.#hub.links >= this.#settings.linksMax) {
+    if (this.#hub.closing || this.#hub.links + this.#entering >= this.#settings.linksMax) {
       counters.upgradesRefused += 1;
       return refuse(socket, '503 Service Unavailable', 5);
     }
@@ -124,19 +126,26 @@ export class HubServer {
     socket.once('close', () => {
       this.#admission.closed(address, since === undefined ? undefined : this.#clock.nowMs() - since);
     });
-    this.#sockets.handleUpgrade(request, socket, head, (ws: WebSocket) => {
-      const transport = new WsTransport({
-        ws,
-        socket,
-        address,
-        clock: this.#clock,
-        anonymousBytesMax: this.#hub.settings.anonymousBytesMax,
-      });
-      this.#hub.attach(transport, {
-        registered: () => {
-          since = this.#clock.nowMs();
-          this.#admission.registered(address);
-        },
+    this.#entering += 1;
+    this.#hub.turnstile.pass(networkOf(address), () => {
+      this.#entering -= 1;
+      // It may have left while it waited.
+      if (socket.destroyed) return;
+      if (this.#hub.closing) return refuse(socket, '503 Service Unavailable', 5);
+      this.#sockets.handleUpgrade(request, socket, head, (ws: WebSocket) => {
+        const transport = new WsTransport({
+          ws,
+          socket,
+          address,
+          clock: this.#clock,
+          anonymousBytesMax: this.#hub.settings.anonymousBytesMax,
+        });
+        this.#hub.attach(transport, {
+          registered: () => {
+            since = this.#clock.nowMs();
+            this.#admission.registered(address);
+          },
+        });
       });
     });
   }
@@ -163,7 +172,7 @@ export interface HubServerSettings {
 const DEFAULT_HUB_SERVER: HubServerSettings = {
   host: '127.0.0.1',
   port: 8_081,
-  linksMax: 10_000,
+  linksMax: 20_000,
   goodbyeMs: 1_000,
   admission: DEFAULT_ADMISSION,
 };

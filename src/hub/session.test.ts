@@ -122,6 +122,22 @@ describe('a registration', () => {
     expect(transports[0]?.closedWith).toBe(1008);
   });
 
+  it('waits for its turn when many come at once, and one that leaves meanwhile takes nobody with it', async () => {
+    const { clock, hub, join } = world({ handshakesPerTurn: 1 });
+    const node = (i: number): string => String(i).padStart(130, 'a');
+    const agents: SwanAgent[] = [];
+    for (let i = 0; i < 5; i++) agents.push(await join({ nodeId: node(i) }));
+    expect(hub.candidates(MODEL).length).toBeLessThan(5);
+    // What it sends while it waits is taken when it has registered.
+    agents[4]?.health({ [MODEL]: 'degraded' });
+    agents[3]?.stop();
+    await clock.advance(0);
+    expect(hub.candidates(MODEL).map(({ nodeId }) => nodeId)).toEqual([0, 1, 2, 4].map(node));
+    expect(hub.candidates(MODEL)[3]?.health).toBe('degraded');
+    expect(hub.links).toBe(4);
+    expect(hub.turnstile.waiting).toBe(0);
+  });
+
   it('states a model by its declaration rather than by its hash, where it holds both', async () => {
     const model_hashes = [{ model_id: MODEL, weight_hash: 'old', quantization: 'int4' }];
     const model_declarations = [{ model_id: MODEL, weight_hash: 'new', quantization: 'FP8' }];

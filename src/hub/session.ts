@@ -14,6 +14,7 @@ import {
   registerSchema,
 } from '#wire/agent/messages.ts';
 import { FIRST_ISSUE } from '#wire/first-issue.ts';
+import { networkOf } from './admission.ts';
 import { Allowance } from './allowance.ts';
 import type { HubCounters } from './counters.ts';
 import { type Declaration, readDeclaration } from './declaration.ts';
@@ -32,6 +33,7 @@ import type { HubSettings } from './settings.ts';
 import { StreamLink } from './stream-link.ts';
 import { type Ownership, SwanLink } from './swan-link.ts';
 import type { Transport } from './transport.ts';
+import type { Turnstile } from './turnstile.ts';
 import { WARM_UP_ID, WarmUpDesk } from './warm-up-desk.ts';
 
 /**
@@ -45,8 +47,8 @@ import { WARM_UP_ID, WarmUpDesk } from './warm-up-desk.ts';
  *                                 closed  ◀── socket closed, silent too long, flooded, replaced
  *
  * - An agent proves who it is by the key in its `register`, and by nothing else; its node id belongs to the provider
- *   that first used it. The question to whom is the one thing that may wait for a database: until it is answered, what
- *   the agent sends is kept, up to a bound.
+ *   that first used it. The question to whom is the one thing that may wait for a database, and where many come at once
+ *   each waits for its turn (`turnstile.ts`): until it is answered, what the agent sends is kept, up to a bound.
  * - A refused agent is not cut off. Generation A, closed right after a refusal, dials 431 times in two seconds and then
  *   never again (Swan contract 1.6, danger 1). It keeps its socket, unregistered, for 30 to 60 seconds.
  * - A session acts on nothing before the registration. Frames of attempts that arrive then are of an earlier connection
@@ -146,10 +148,16 @@ export class Session {
 
   #receive(data: Buffer, isBinary: boolean): void {
     if (this.#state === 'closed') return;
-    try {
+    this.#survive(() => {
       if (this.#state === 'registering') this.#keep(data, isBinary);
       else if (isBinary) this.#binary(data);
       else this.#text(data);
+    });
+  }
+
+  #survive(step: () => void): void {
+    try {
+      step();
     } catch (error) {
       // A RangeError is what reading very deep JSON ends in: the agent's doing. Anything else is ours.
       if (error instanceof RangeError) return this.#malformed();
@@ -190,7 +198,8 @@ export class Session {
         return this.#spend(this.#garbage, 'errors');
       case 'register':
         this.#spend(this.#control, 'registrations');
-        return this.#register(message);
+        if (this.#presence) return this.#register(message);
+        return this.#inTurn(() => this.#register(message));
       case 'heartbeat':
         this.#spend(this.#control, 'heartbeats');
         return this.#heartbeat(message);
@@ -337,14 +346,25 @@ export class Session {
     const lookUp = ++this.#lookUp;
     const answered = (answer: Answer | 'unanswered'): void => {
       if (lookUp !== this.#lookUp || this.#state !== 'registering') return;
-      this.#lookUp += 1;
       timeout.cancel();
-      this.#state = 'awaiting-register';
-      then(answer);
-      this.#replay();
+      this.#inTurn(() => then(answer));
     };
     const timeout = clock.after(settings.bindTimeoutMs, () => answered('unanswered'));
     asked.then(answered, () => answered('unanswered'));
+  }
+
+  /** Takes a step of the registration when it is this agent's turn. What it sends meanwhile waits too. */
+  #inTurn(step: () => void): void {
+    if (this.#isClosed()) return;
+    this.#state = 'registering';
+    const lookUp = ++this.#lookUp;
+    this.#parts.turnstile.pass(networkOf(this.#transport.address), () => {
+      if (lookUp !== this.#lookUp || this.#state !== 'registering') return;
+      this.#lookUp += 1;
+      this.#state = 'awaiting-register';
+      this.#survive(step);
+      this.#replay();
+    });
   }
 
   /** The store is away. Nothing is wrong with the agent, which may try again soon. */
@@ -601,6 +621,7 @@ export interface SessionParts {
   readonly settings: HubSettings;
   readonly counters: HubCounters;
   readonly registry: Registry;
+  readonly turnstile: Turnstile;
   readonly keys: KeyFinder;
   readonly nodes: NodeBinder;
   readonly models: ModelFinder;

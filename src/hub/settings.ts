@@ -11,6 +11,8 @@ export interface HubSettings {
   readonly heartbeatTimeoutMs: number;
   /** How long the question to whom a node belongs may take. */
   readonly bindTimeoutMs: number;
+  /** Steps of handshakes that are taken in one turn of the event loop; the rest wait (see `turnstile.ts`). */
+  readonly handshakesPerTurn: number;
   /** From this `cp_version` on an agent is taken for generation C. */
   readonly generationCFrom: string;
 
@@ -70,6 +72,7 @@ export const DEFAULT_HUB_SETTINGS: HubSettings = {
   heartbeatS: 30,
   heartbeatTimeoutMs: 90_000,
   bindTimeoutMs: 10_000,
+  handshakesPerTurn: 16,
   generationCFrom: '0.6.0',
 
   messageBytesMax: 64 * MIB,

@@ -9,7 +9,7 @@ import { VirtualClock } from '#support/virtual-clock.ts';
 import { consumersNamed, createConsumer } from './consumers.ts';
 import { KeyRing } from './key-ring.ts';
 import { type KeyKind, keepKey, listKeys, makeKey, revokeKey } from './keys.ts';
-import { bindNode, nodesOf } from './nodes.ts';
+import { bindNode, bindNodes, nodesOf } from './nodes.ts';
 import { ProviderBook } from './provider-book.ts';
 import {
   activeProviders,
@@ -375,6 +375,41 @@ describe('nodes', () => {
     for (const id of ['', 'x'.repeat(201), 'a b', 'a\u0000']) {
       expect(await bindNode(fresh.database, { ...claim, nodeId: id })).toBe('malformed');
     }
+  });
+
+  test('of many that come at once, each is answered as if it had come alone', async () => {
+    const [one, other] = [await binding(await provider()), await binding(await provider())];
+    const [known, theirs, fresh1, fresh2, fought] = [nodeId(), nodeId(), nodeId(), nodeId(), nodeId()];
+    await bindNode(fresh.database, { ...one, nodeId: known });
+    await bindNode(fresh.database, { ...other, nodeId: theirs });
+    const together = [
+      { ...one, nodeId: known, name: 'a new name', at: at + 5 },
+      { ...one, nodeId: theirs },
+      { ...one, nodeId: fresh1 },
+      { ...one, nodeId: 'a b' },
+      { ...one, nodeId: fought },
+      { ...other, nodeId: fought },
+      { ...other, nodeId: fresh2 },
+      { ...one, nodeId: fresh1 },
+    ];
+    const answers = await bindNodes(fresh.database, together);
+    expect(answers.toSpliced(4, 2)).toEqual(['bound', 'foreign', 'bound', 'malformed', 'bound', 'bound']);
+    expect(answers.slice(4, 6).toSorted()).toEqual(['bound', 'foreign']);
+    const nodes = await nodesOf(fresh.database, { providerId: one.providerId, limit: 10 });
+    expect(nodes.find((node) => node.nodeId === known)).toMatchObject({
+      name: 'a new name',
+      firstSeen: at,
+      lastSeen: at + 5,
+    });
+    // Nothing is left to bind, and nobody is asked about.
+    expect(await bindNodes(fresh.database, [])).toEqual([]);
+  });
+
+  test('of many that come at once, a provider gets no more than it may have', async () => {
+    const claim = await binding(await provider());
+    const together = Array.from({ length: 4 }, () => ({ ...claim, nodeId: nodeId() }));
+    const answers = await bindNodes(fresh.database, together, 3);
+    expect(answers.toSorted()).toEqual(['bound', 'bound', 'bound', 'too-many']);
   });
 
   test('one who makes up node ids without end is stopped', async () => {

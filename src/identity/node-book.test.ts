@@ -36,3 +36,18 @@ test('an agent that was here before comes back while the database is away; an im
   expect(await book.bind('node', 'prov_b', 'key_prov_b')).toBe('foreign');
   await expect(book.bind('new', 'prov_a', 'key_prov_a')).rejects.toThrow(/./);
 });
+
+test('of many that come at once, one that the database refuses takes nobody with it', async () => {
+  const book = new NodeBook({ database: store.database, clock: systemClock, log: silentLog });
+  const asked = ['one', 'two', 'three', 'four', 'five'].map((id) =>
+    book.bind(id, 'prov_a', id === 'three' ? 'no such key' : 'key_prov_a'),
+  );
+  const answers = await Promise.allSettled(asked);
+  expect(answers.map(({ status }) => status)).toEqual([
+    'fulfilled',
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+    'fulfilled',
+  ]);
+});

@@ -19,47 +19,106 @@ const NODES_PER_PROVIDER_MAX = 10_000;
 const FIELDS_MAX = 20;
 const CHARS_MAX = 200;
 
+/** A machine that registers. */
+export interface ArrivingNode {
+  readonly nodeId: string;
+  readonly providerId: string;
+  readonly keyId: string;
+  readonly name: string | null;
+  readonly hardware: Hardware | null;
+  /** Wall milliseconds. */
+  readonly at: number;
+}
+
+export type Binding = 'bound' | 'foreign' | 'too-many' | 'malformed';
+
+/** Binds one node: see `bindNodes`. */
+export async function bindNode(
+  database: Database,
+  { nodesMax, ...node }: ArrivingNode & { readonly nodesMax?: number },
+): Promise<Binding> {
+  return (await bindNodes(database, [node], nodesMax))[0] as Binding;
+}
+
 /**
- * Binds a node to the provider whose key it registered with, or notes that it was seen again. A node belongs to the first
+ * Binds each node to the provider whose key it registered with, or notes that it was seen again. A node belongs to the first
  * provider that brings it, for ever: `foreign` says that this one belongs to somebody else, and the connection must be
  * refused. `too-many` when the provider has brought more machines than anybody has; `malformed` when the id is empty,
  * longer than 200 characters, or not printable ASCII. Of two providers who bring the same new node at once, one gets it.
+ *
+ * One statement for all that are known and at most two more for the rest, because ten thousand come at once when a gateway
+ * has started. Rows are locked in the order of their ids, so that two gateways do not wait for each other.
  */
-export async function bindNode(
+export async function bindNodes(
   database: Database,
-  node: {
-    nodeId: string;
-    providerId: string;
-    keyId: string;
-    name: string | null;
-    hardware: Hardware | null;
-    at: number;
-    nodesMax?: number;
-  },
-): Promise<'bound' | 'foreign' | 'too-many' | 'malformed'> {
-  const { nodeId, providerId } = node;
-  if (!/^[\x21-\x7e]{1,200}$/.test(nodeId)) return 'malformed';
+  nodes: readonly ArrivingNode[],
+  nodesMax = NODES_PER_PROVIDER_MAX,
+): Promise<Binding[]> {
   const { sql } = database;
-  const at = new Date(node.at);
-  const name = node.name === null ? null : storable(node.name);
-  const hardware = node.hardware === null ? null : sql.json(storableFields(node.hardware));
+  const isId = (nodeId: string): boolean => /^[\x21-\x7e]{1,200}$/.test(nodeId);
+  const owners = new Map<string, string>();
+  const learn = (rows: readonly { node_id: string; provider_id: string }[]): void => {
+    for (const row of rows) owners.set(row.node_id, row.provider_id);
+  };
+  const unknown = (): ArrivingNode[] => nodes.filter(({ nodeId }) => isId(nodeId) && !owners.has(nodeId));
 
-  const [seen] = await sql`
-    update nodes set last_seen = greatest(last_seen, ${at}), name = ${name}, hardware = ${hardware}
-    where node_id = ${nodeId} and provider_id = ${providerId} returning node_id`;
-  if (seen) return 'bound';
-  const [bound] = await sql`
-    insert into nodes (node_id, provider_id, first_key_id, name, hardware, first_seen, last_seen)
-    select ${nodeId}, ${providerId}, ${node.keyId}, ${name}, ${hardware}, ${at}, ${at}
-    where (select count(*) from nodes where provider_id = ${providerId}) < ${node.nodesMax ?? NODES_PER_PROVIDER_MAX}::integer
-    on conflict (node_id) do nothing returning node_id`;
-  if (bound) return 'bound';
-  const [holder] = await sql<
-    { provider_id: string }[]
-  >`select provider_id from nodes where node_id = ${nodeId}`;
-  if (!holder) return 'too-many';
-  // It may be ours by now: the same node registered twice at once.
-  return holder.provider_id === providerId ? 'bound' : 'foreign';
+  const arriving = unknown();
+  if (arriving.length > 0)
+    learn(
+      await sql<{ node_id: string; provider_id: string }[]>`
+        with said as (
+          select * from jsonb_to_recordset(${sql.json(arriving.map(rowOf))})
+            as s(node_id text, provider_id text, at timestamptz, name text, hardware jsonb)
+        ), mine as (
+          select said.* from said join nodes n on n.node_id = said.node_id and n.provider_id = said.provider_id
+          order by n.node_id for no key update of n
+        )
+        update nodes n set last_seen = greatest(n.last_seen, mine.at), name = mine.name, hardware = mine.hardware
+        from mine where n.node_id = mine.node_id returning n.node_id, n.provider_id`,
+    );
+  const strange = unknown();
+  if (strange.length > 0)
+    learn(
+      await sql<{ node_id: string; provider_id: string }[]>`
+        with said as (
+          select s.*, row_number() over (partition by s.provider_id order by s.place) as rank
+          from jsonb_to_recordset(${sql.json(strange.map(rowOf))})
+            as s(place integer, node_id text, provider_id text, key_id text, at timestamptz, name text, hardware jsonb)
+        ), held as (
+          select provider_id, count(*) as nodes from nodes
+          where provider_id in (select provider_id from said) group by provider_id
+        )
+        insert into nodes (node_id, provider_id, first_key_id, name, hardware, first_seen, last_seen)
+        select node_id, said.provider_id, key_id, name, hardware, at, at
+        from said left join held on held.provider_id = said.provider_id
+        where coalesce(held.nodes, 0) + said.rank <= ${nodesMax}::integer order by node_id
+        on conflict (node_id) do nothing returning node_id, provider_id`,
+    );
+  // Somebody else's; or ours by now: the same node registered twice at once.
+  const taken = unknown().map(({ nodeId }) => nodeId);
+  if (taken.length > 0)
+    learn(
+      await sql<{ node_id: string; provider_id: string }[]>`
+        select node_id, provider_id from nodes where node_id = any(${taken}::text[])`,
+    );
+  return nodes.map(({ nodeId, providerId }) => {
+    if (!isId(nodeId)) return 'malformed';
+    const owner = owners.get(nodeId);
+    if (owner === undefined) return 'too-many';
+    return owner === providerId ? 'bound' : 'foreign';
+  });
+}
+
+function rowOf({ nodeId, providerId, keyId, name, hardware, at }: ArrivingNode, place: number) {
+  return {
+    place,
+    node_id: nodeId,
+    provider_id: providerId,
+    key_id: keyId,
+    at: new Date(at).toISOString(),
+    name: name === null ? null : storable(name),
+    hardware: hardware === null ? null : storableFields(hardware),
+  };
 }
 
 /** The nodes of a provider, newest sign of life first, at most `limit`. */

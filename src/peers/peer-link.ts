@@ -11,7 +11,8 @@ import { eachFrame, encodeCreditFrame, encodeFrame, encodeJsonFrame, FRAME } fro
 import { PEER_DATA, PEER_PAYLOAD_BYTES_MAX, PEER_PREFIX_BYTES } from './frames.ts';
 import { type News, newsOf, newsSchema } from './news.ts';
 import { RemoteAttempt, type RemoteHost } from './remote-attempt.ts';
-import { type PeerJob, peerJobSchema, ServedJob } from './served-job.ts';
+import { type PeerJob, readPeerJob } from './said.ts';
+import { ServedJob } from './served-job.ts';
 
 /**
  * One link to another gateway, once each has shown who it is: both send jobs for the other's agents over it, many at once,
@@ -29,9 +30,8 @@ export class PeerLink implements RemoteHost {
   readonly #pump: BodyPump;
   readonly #asked = new StreamTable<RemoteAttempt>();
   readonly #served = new Map<number, ServedJob>();
-  /** By link: the state of the agent that the other side was told last. */
-  readonly #told = new Map<string, { presence: Presence; changes: number }>();
-  readonly #toldLoads = new Map<string, string>();
+  /** By link: the state and the load of the agent that the other side was told last. */
+  readonly #told = new Map<string, { readonly changes: number; readonly load: string }>();
   #lost = false;
 
   constructor(parts: PeerLinkParts) {
@@ -124,21 +124,26 @@ export class PeerLink implements RemoteHost {
     for (const job of this.#served.values()) job.drop();
   }
 
-  /** Tells the other side what has changed since it was told last. */
-  tell(registry: Registry): void {
+  /**
+   * Tells the other side of these agents what has changed since it was told last, or that they have gone. Of everybody who is
+   * here when the link is new, of those that something happened to from then on: not ten thousand agents ten times a second.
+   */
+  tell(registry: Registry, touched: Iterable<Presence>): void {
     const nowMs = this.clock.nowMs();
     const counted = this.#countServed();
     const loads: [string, number, Record<string, number>][] = [];
-    const here = new Set<string>();
-    for (const presence of registry.present()) {
+    for (const presence of touched) {
       if (presence.mode !== 'websocket') continue;
-      here.add(presence.linkId);
-      const told = this.#told.get(presence.linkId);
-      if (told?.changes !== presence.changes) {
-        this.#told.set(presence.linkId, { presence, changes: presence.changes });
-        this.#say({ type: 'node', node: newsOf(presence, nowMs) });
+      const link = presence.linkId;
+      const told = this.#told.get(link);
+      if (registry.presenceByLink(link) !== presence) {
+        if (!told) continue;
+        this.#told.delete(link);
+        this.#say({ type: 'gone', link });
+        continue;
       }
-      const theirs = counted.get(presence.linkId);
+      if (told?.changes !== presence.changes) this.#say({ type: 'node', node: newsOf(presence, nowMs) });
+      const theirs = counted.get(link);
       const models: Record<string, number> = {};
       for (const { modelId, inFlight } of presence.serving.values()) {
         const others = inFlight - (theirs?.models.get(modelId) ?? 0);
@@ -146,17 +151,10 @@ export class PeerLink implements RemoteHost {
       }
       const total = presence.inFlight - (theirs?.all ?? 0);
       const load = JSON.stringify([total, models]);
-      if ((this.#toldLoads.get(presence.linkId) ?? NO_LOAD) === load) continue;
-      this.#toldLoads.set(presence.linkId, load);
-      loads.push([presence.linkId, total, models]);
+      if ((told?.load ?? NO_LOAD) !== load) loads.push([link, total, models]);
+      this.#told.set(link, { changes: presence.changes, load });
     }
     if (loads.length > 0) this.#say({ type: 'load', loads });
-    for (const link of this.#told.keys()) {
-      if (here.has(link)) continue;
-      this.#told.delete(link);
-      this.#toldLoads.delete(link);
-      this.#say({ type: 'gone', link });
-    }
   }
 
   leaving(): void {
@@ -215,14 +213,14 @@ export class PeerLink implements RemoteHost {
   }
 
   #job(stream: number, payload: Buffer): boolean {
-    let about: PeerJob;
+    let about: PeerJob | undefined;
     try {
-      about = peerJobSchema.parse(JSON.parse(payload.toString()));
-    } catch (error) {
-      this.#parts.log.error(
-        { err: error, gateway: this.gateway },
-        'A job of another gateway cannot be read.',
-      );
+      about = readPeerJob(JSON.parse(payload.toString()));
+    } catch {
+      // What is not JSON is no job either.
+    }
+    if (!about) {
+      this.#parts.log.error({ gateway: this.gateway }, 'A job of another gateway cannot be read.');
       return false;
     }
     if (this.#served.has(stream)) return false;

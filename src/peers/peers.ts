@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Hub } from '#hub/hub.ts';
+import type { Presence } from '#hub/registry.ts';
 import { WsTransport } from '#hub/ws-transport.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
 import type { IdMaker } from '#kit/id.ts';
@@ -29,6 +30,8 @@ export class Peers {
   readonly #http: Server;
   readonly #sockets = new WebSocketServer({ noServer: true, ...SOCKET });
   readonly #nodes: RemoteNodes;
+  /** Of whom of our own agents there is something new. */
+  readonly #touched: () => ReadonlySet<Presence>;
   readonly #links = new Map<string, { link: PeerLink; transport: WsTransport; ws: WebSocket }>();
   readonly #dialling = new Set<string>();
   /** What this gateway dialled, from the first word to the last: each holds the process up. */
@@ -59,6 +62,7 @@ export class Peers {
   private constructor(parts: PeersParts) {
     this.#parts = parts;
     this.#nodes = new RemoteNodes({ registry: parts.hub.registry, clock: parts.clock });
+    this.#touched = parts.hub.registry.follow();
     this.#strangers = new Strangers(parts.clock, { ...STRANGERS, ...parts.strangers });
     this.#http = createServer({ maxHeaderSize: ANONYMOUS_BYTES_MAX }, (_request, response) => {
       response.writeHead(404, { connection: 'close' });
@@ -118,8 +122,11 @@ export class Peers {
 
   #tick(): void {
     const { registry } = this.#parts.hub;
-    for (const { link } of this.#links.values()) link.tell(registry);
-    this.#nodes.place();
+    const touched = this.#touched();
+    if (touched.size > 0) {
+      for (const { link } of this.#links.values()) link.tell(registry, touched);
+      this.#nodes.placeAll(touched);
+    }
     for (const [instance, about] of this.#parts.members()) {
       const { instance: own } = this.#parts;
       if (instance <= own || this.#links.has(instance) || this.#dialling.has(instance) || this.#closed)
@@ -312,7 +319,7 @@ export class Peers {
       this.#unlinked(before.link, before.transport);
     }
     log.info({ gateway, address: transport.address }, 'Linked to another gateway.');
-    link.tell(hub.registry);
+    link.tell(hub.registry, hub.registry.present());
     if (this.#leaving) link.leaving();
     return link;
   }

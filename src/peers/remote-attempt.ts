@@ -1,8 +1,7 @@
-import { z } from 'zod';
-import type { Usage } from '#domain/usage.ts';
 import type { Answer, Attempt, AttemptEnd, AttemptSink, Job } from '#hub/link.ts';
 import type { Occupancy } from '#hub/link-attempt.ts';
 import type { Clock, Timer } from '#kit/clock.ts';
+import { readPeerEnd } from './said.ts';
 
 /** What a remote attempt needs of the link to the other gateway. */
 export interface RemoteHost {
@@ -100,10 +99,10 @@ export class RemoteAttempt implements Attempt {
 
   /** The other gateway says how it ended. */
   ended(said: unknown): void {
-    const read = endSchema.safeParse(said);
-    if (!read.success) return this.#break('an end that cannot be read');
-    const { usage, inner, error_code: errorCode, outcome } = read.data;
-    const end: AttemptEnd = { outcome, usage: usage as Usage | undefined, inner, errorCode };
+    const read = readPeerEnd(said);
+    if (!read) return this.#break('an end that cannot be read');
+    const { usage, inner, error_code: errorCode, outcome } = read;
+    const end: AttemptEnd = { outcome, usage, inner, errorCode };
     if (this.#cancelling) return this.finish({ ...end, outcome: 'cancelled' });
     if (outcome === 'completed' && !this.job.stream) {
       const body = this.#result.length === 1 ? (this.#result[0] as Buffer) : Buffer.concat(this.#result);
@@ -148,10 +147,3 @@ export class RemoteAttempt implements Attempt {
     this.finish({ outcome: 'failed', usage: undefined, inner, errorCode: 'provider-failed' });
   }
 }
-
-const endSchema = z.object({
-  outcome: z.enum(['completed', 'refused', 'busy', 'failed', 'lost', 'cancelled']),
-  usage: z.record(z.string(), z.number()).optional(),
-  inner: z.string().optional(),
-  error_code: z.string().optional(),
-});

@@ -16,6 +16,8 @@ export class RemoteNodes {
   readonly #registry: Registry;
   readonly #clock: Clock;
   readonly #gateways = new Map<PeerLink, Map<string, RemoteNode>>();
+  /** By the node's id: the links to it that other gateways have. Nearly always one. */
+  readonly #byNode = new Map<string, RemoteNode[]>();
 
   constructor(parts: { registry: Registry; clock: Clock }) {
     this.#registry = parts.registry;
@@ -31,8 +33,7 @@ export class RemoteNodes {
       }
       case 'gone': {
         const node = nodes.get(news.link);
-        nodes.delete(news.link);
-        if (node) this.#withdraw(node);
+        if (node) this.#forget(nodes, news.link, node);
         break;
       }
       case 'load':
@@ -50,36 +51,45 @@ export class RemoteNodes {
         }
         break;
     }
-    this.place();
   }
 
   /** The link to a gateway is gone, and with it what we know of its agents. */
   forget(peer: PeerLink): void {
-    for (const node of this.#gateways.get(peer)?.values() ?? []) {
+    const nodes = this.#gateways.get(peer);
+    this.#gateways.delete(peer);
+    for (const [link, node] of nodes ?? []) {
       // It was not they who came and went.
       node.presence.draining = true;
-      this.#withdraw(node);
+      this.#forget(nodes as Map<string, RemoteNode>, link, node);
     }
-    this.#gateways.delete(peer);
-    this.place();
   }
 
-  /** Decides for each node where it is served from. Called whenever somebody came or went, here or there. */
-  place(): void {
-    const taken = new Set<string>();
-    const wanted: RemoteNode[] = [];
-    const gateways = [...this.#gateways].toSorted(([a], [b]) => (a.gateway < b.gateway ? -1 : 1));
-    for (const [, nodes] of gateways)
-      for (const node of nodes.values()) {
-        const id = node.presence.nodeId;
-        const here = this.#registry.presenceOf(id) !== undefined;
-        if (here || taken.has(id)) this.#withdraw(node);
-        else {
-          taken.add(id);
-          if (!node.entered) wanted.push(node);
-        }
-      }
-    for (const node of wanted) this.#enter(node);
+  /** Decides anew for nodes that came here, or left. */
+  placeAll(presences: Iterable<{ readonly nodeId: string }>): void {
+    for (const { nodeId } of presences) this.#place(nodeId);
+  }
+
+  /** Decides where a node is served from. Called whenever somebody came or went under its id, here or there. */
+  #place(nodeId: string): void {
+    const known = this.#byNode.get(nodeId);
+    if (!known) return;
+    // Here, or else at the first of the gateways that have it.
+    const here = this.#registry.presenceOf(nodeId) !== undefined;
+    const chosen = here
+      ? undefined
+      : known.reduce((first, each) => (each.gateway < first.gateway ? each : first));
+    for (const node of known) if (node !== chosen) this.#withdraw(node);
+    if (chosen && !chosen.entered) this.#enter(chosen);
+  }
+
+  #forget(nodes: Map<string, RemoteNode>, link: string, node: RemoteNode): void {
+    nodes.delete(link);
+    this.#withdraw(node);
+    const { nodeId } = node.presence;
+    const others = (this.#byNode.get(nodeId) ?? []).filter((each) => each !== node);
+    if (others.length > 0) this.#byNode.set(nodeId, others);
+    else this.#byNode.delete(nodeId);
+    this.#place(nodeId);
   }
 
   #node(peer: PeerLink, nodes: Map<string, RemoteNode>, said: NodeNews): void {
@@ -110,6 +120,7 @@ export class RemoteNodes {
       });
       node = {
         presence,
+        gateway: peer.gateway,
         link,
         said,
         entered: false,
@@ -117,9 +128,11 @@ export class RemoteNodes {
         load: { link: 0, models: new Map<string, number>() },
       };
       nodes.set(said.link, node);
+      this.#byNode.set(said.node, [...(this.#byNode.get(said.node) ?? []), node]);
     }
     node.said = said;
     if (node.entered) this.#update(node);
+    this.#place(said.node);
   }
 
   #enter(node: RemoteNode): void {
@@ -170,6 +183,8 @@ export class RemoteNodes {
 
 interface RemoteNode {
   readonly presence: Presence;
+  /** Who has it. */
+  readonly gateway: string;
   readonly link: Link;
   said: NodeNews;
   /** It is in the registry. */

@@ -1,30 +1,9 @@
-import { z } from 'zod';
-import { OPERATIONS } from '#domain/operation.ts';
 import type { Answer, Attempt, AttemptEnd, AttemptSink } from '#hub/link.ts';
 import type { Registry } from '#hub/registry.ts';
 import type { Transport } from '#hub/transport.ts';
 import { encodeFrame, encodeJsonFrame, FRAME, MAX_FRAME_PAYLOAD_BYTES } from '#wire/agent/frames.ts';
 import { encodePeerData } from './frames.ts';
-
-/** What a `job` frame between gateways says, beyond what an agent is told. */
-export const peerJobSchema = z.object({
-  attempt: z.string().max(256),
-  link: z.string().max(256),
-  model: z.string().max(256),
-  completion: z.string().max(256),
-  created: z.number().int(),
-  operation: z.enum(OPERATIONS),
-  items: z.number().int().nonnegative(),
-  dimensions: z.number().int().positive().optional(),
-  stream: z.boolean(),
-  set: z.record(z.string(), z.unknown()),
-  via: z.string().optional(),
-  traceparent: z.string().max(256).optional(),
-  body_bytes: z.number().int().nonnegative(),
-  credit: z.number().int().positive(),
-  deadline_ms: z.number().positive(),
-});
-export type PeerJob = z.output<typeof peerJobSchema>;
+import type { PeerJob } from './said.ts';
 
 export interface ServedHost {
   readonly registry: Registry;
@@ -66,7 +45,8 @@ export class ServedJob implements AttemptSink {
     this.#bodyBytes += bytes.length;
     if (wanted > this.#host.requestBytesMax || this.#bodyBytes > wanted)
       return this.#turnAway('too large a body');
-    if (bytes.length > 0) this.#body.push(Buffer.from(bytes));
+    // A body that came whole is passed on as it lies; of one in parts none keeps the message it came in.
+    if (bytes.length > 0) this.#body.push(bytes.length === wanted ? bytes : Buffer.from(bytes));
     if (this.#bodyBytes === wanted) this.#begin();
   }
 

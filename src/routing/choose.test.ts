@@ -10,6 +10,7 @@ import { choose, explain, MOST_PICKS, type Plan, whyEmpty } from './choose.ts';
 import { FRESH, GATES, whyNot } from './eligible.ts';
 import { healthAware, SLOW_START_MS, WEIGHTS } from './strategies/health-aware.ts';
 import { leastConnections } from './strategies/least-connections.ts';
+import { byLatency, byPrice, byThroughput } from './strategies/measured.ts';
 import { roundRobin } from './strategies/round-robin.ts';
 import { loadOf, type Strategy } from './strategies/strategy.ts';
 
@@ -173,6 +174,64 @@ describe.each(strategies)('%s', (name, make) => {
     }
     // The aim is 20; the figure here only catches a change of kind (an allocation or a search per candidate).
     expect(bestUs).toBeLessThan(200);
+  });
+});
+
+describe('of a thousand candidates', () => {
+  const crowd = (given: Parameters<typeof candidate>[1] = {}, count = 1_000): Candidate[] =>
+    Array.from({ length: count }, (_, i) => candidate(`c${i}`, given));
+  const firstOf = (fleet: readonly Candidate[], strategy = healthAware(), seed = 1) =>
+    choose(smallNeed, fleet, { strategy, nowMs: NOW, random: seededRandomness(seed) });
+
+  test('a part is looked at, and everybody is as likely to be in it', () => {
+    const fleet = crowd();
+    const random = seededRandomness(3);
+    const strategy = healthAware();
+    const firsts = new Map<string, number>();
+    for (let i = 0; i < 20_000; i++) {
+      const plan = choose(smallNeed, fleet, { strategy, nowMs: NOW, random });
+      expect(plan.considered).toBe(256);
+      const tenth = String(fleet.indexOf(plan.picks[0] as Candidate))
+        .padStart(3, '0')
+        .charAt(0);
+      firsts.set(tenth, (firsts.get(tenth) ?? 0) + 1);
+    }
+    expect(firsts.size).toBe(10);
+    for (const count of firsts.values()) expect(Math.abs(count - 2_000)).toBeLessThan(300);
+  });
+
+  test.each<[string, Candidate[], Candidate]>([
+    ['is the only sound one', crowd({ health: 'degraded' }), candidate('sound')],
+    ['is the only agent', crowd({ mode: 'external' }), candidate('agent')],
+    ['is the only one with room', crowd({ inFlight: 8 }), candidate('roomy')],
+    [
+      'alone has a closed circuit',
+      crowd({ breaker: { state: 'open', openUntilMs: NOW + 1 } }, 400).concat(crowd({ draining: true })),
+      candidate('closed', { mode: 'external' }),
+    ],
+  ])('nobody is passed over who %s', (_why, fleet, one) => {
+    for (let seed = 0; seed < 20; seed++) {
+      const at = (seed * 53) % fleet.length;
+      const plan = firstOf(fleet.toSpliced(at, 0, one), healthAware(), seed);
+      expect(plan.picks[0]?.id).toBe(one.id);
+    }
+  });
+
+  test('all are looked at where the order is one that somebody asked for', () => {
+    const fleet = crowd({ inFlight: 4, linkInFlight: 4 }).toSpliced(500, 0, candidate('idle'));
+    for (const strategy of [leastConnections(), byPrice(), byLatency(), byThroughput()])
+      for (let seed = 0; seed < 5; seed++)
+        expect(firstOf(fleet, strategy, seed).picks[0]?.id).toBe('idle/model');
+  });
+
+  test('a request that its consumer or the house prefers somebody for is asked of all', () => {
+    const fleet = crowd();
+    const bias = { wished: () => 0, soft: () => 0, warmNodeId: 'node-c777' };
+    for (let seed = 0; seed < 5; seed++) {
+      const random = seededRandomness(seed);
+      const plan = choose(smallNeed, fleet, { strategy: healthAware(), nowMs: NOW, random, bias });
+      expect(plan.picks[0]?.id).toBe('c777/model');
+    }
   });
 });
 

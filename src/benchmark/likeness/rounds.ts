@@ -90,7 +90,9 @@ export class LikenessRounds {
     for (const each of this.#parts.hub.candidates(modelId)) {
       if (each.mode !== 'websocket' || !each.eligible || each.draining || each.breaker.state !== 'closed')
         continue;
-      found.set(each.providerId, [...(found.get(each.providerId) ?? []), each.nodeId]);
+      const nodes = found.get(each.providerId);
+      if (nodes) nodes.push(each.nodeId);
+      else found.set(each.providerId, [each.nodeId]);
     }
     return found;
   }

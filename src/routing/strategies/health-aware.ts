@@ -25,7 +25,7 @@ const SLOW_START_FROM = 0.1;
 
 /** The default: reliable, fast, idle and honest candidates first. */
 export function healthAware(): Strategy {
-  return { name: 'health-aware', score: healthScore };
+  return { name: 'health-aware', score: healthScore, ofPart: true };
 }
 
 function healthScore(candidate: Candidate, nowMs: number, bestTtftMs: number): number {

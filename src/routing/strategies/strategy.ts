@@ -12,6 +12,8 @@ export interface Strategy {
    * none is known); `nowMs` is monotonic.
    */
   score(candidate: Candidate, nowMs: number, bestTtftMs: number): number;
+  /** The best of a part will do where there are very many: its score is an estimate, and no order that somebody asked for. */
+  readonly ofPart?: boolean;
   /** Told which candidate goes first. */
   chosen?(candidate: Candidate): void;
 }
