@@ -19,7 +19,8 @@ export class StallingPostgres {
     this.url = server.urlOf('market');
   }
 
-  static async open(): Promise<StallingPostgres> {
+  /** `also`: where it listens besides 127.0.0.1, and from where one may come. */
+  static async open(also?: { address: string; from: string }): Promise<StallingPostgres> {
     const folder = mkdtempSync(path.join(os.tmpdir(), `cygnet-test-postgres-${process.pid}-`));
     // The server's user must pass through.
     chmodSync(folder, 0o755);
@@ -27,6 +28,7 @@ export class StallingPostgres {
       folder: path.join(folder, 'home'),
       durable: false,
       maxConnections: 300,
+      ...(also && { also }),
     });
     const admin = openDatabase({ url: server.url, maxConnections: 1, log: silentLog });
     await admin.sql`create database market`;
@@ -36,6 +38,11 @@ export class StallingPostgres {
     await migrate(market, { url: postgres.url });
     await market.close();
     return postgres;
+  }
+
+  /** Its URL for whoever reaches it at this address. */
+  urlAt(address: string): string {
+    return this.url.replace('@127.0.0.1:', `@${address}:`);
   }
 
   get stalled(): boolean {
