@@ -11,6 +11,7 @@ export class ChaosGateway {
   readonly hubUrl: string;
   readonly #env: Record<string, string>;
   readonly #within: readonly string[];
+  readonly instance: string;
   readonly folder: string;
   #lives = 0;
   #program: Program | undefined;
@@ -38,7 +39,8 @@ export class ChaosGateway {
     env: Record<string, string>,
     folder = mkdtempSync(path.join(tmpdir(), 'cygnet-chaos-')),
   ) {
-    writeFileSync(path.join(folder, 'instance'), `inst_chaos${order}\n`);
+    this.instance = `inst_chaos${order}`;
+    writeFileSync(path.join(folder, 'instance'), `${this.instance}\n`);
     const [gateway, hub, port] = ports;
     this.url = `http://${footing.host}:${gateway}`;
     this.hubUrl = `ws://${footing.host}:${hub}`;
@@ -95,6 +97,11 @@ export class ChaosGateway {
     await this.up;
     this.#over = true;
     return await this.#program?.stop('SIGTERM');
+  }
+
+  /** Resolves when its present life has said `text`. */
+  async says(text: string): Promise<void> {
+    await this.#program?.says(text);
   }
 
   get pid(): number | undefined {

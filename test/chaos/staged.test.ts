@@ -6,15 +6,18 @@ import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { formatUsd } from '#domain/money.ts';
 import { pause, systemClock } from '#kit/clock.ts';
+import { Sealed } from '#kit/sealed.ts';
+import { startAgent } from '#support/agent.ts';
 import { Balancer } from '#support/balancer.ts';
-import { ask, HELLO } from '#support/chat-client.ts';
-import { makeConsumer, type TestParty } from '#support/parties.ts';
+import { ask, askStream, HELLO } from '#support/chat-client.ts';
+import { chatModels, makeConsumer, type TestParty } from '#support/parties.ts';
 import { hasRedis } from '#support/redis.ts';
 import { PROMPT_TOKENS, TOKENS } from './client.ts';
 import type { ChaosGateway } from './gateway.ts';
 import { IN_ORDER, Stage } from './stage.ts';
+import { NetworkWires } from './wires.ts';
 
-// One trouble at a time, with gateways as processes, links between them, and load. In the end what `Stage.check` says is so.
+// One trouble after the other, with gateways as processes, links between them, and load. In the end what `Stage.check` says is so.
 
 const UP_WITHIN_MS = 150_000;
 const STALL_MS = 60_000;
@@ -25,6 +28,15 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 }, 120_000);
 
+/** Closes what a test opened that runs beside another. */
+function closersOf(onTestFinished: (run: () => Promise<void>, timeoutMs: number) => void): typeof closers {
+  const own: typeof closers = [];
+  onTestFinished(async () => {
+    for (const close of own.splice(0).toReversed()) await close();
+  }, 120_000);
+  return own;
+}
+
 /** What one of them costs. */
 function chargeOf({ model }: Stage): bigint {
   return BigInt(PROMPT_TOKENS) * model.inputPico + BigInt(TOKENS) * model.outputPico;
@@ -34,17 +46,24 @@ function chargeOf({ model }: Stage): bigint {
 async function askOnce(stage: Stage, gateway: { url: string }, party: TestParty) {
   const body = { model: stage.model.id, messages: HELLO, max_tokens: TOKENS };
   const { status, headers, json } = await ask({ url: gateway.url, key: party.key, body });
-  if (status === 200)
-    stage.ledger.complete({ requestId: headers['x-request-id'] as string, usage: json.usage });
-  return { status, code: json.error?.code as string | undefined, retryAfter: headers['retry-after'] };
+  const requestId = headers['x-request-id'] as string;
+  if (status === 200) stage.ledger.complete({ requestId, usage: json.usage });
+  return {
+    status,
+    requestId,
+    code: json.error?.code as string | undefined,
+    retryAfter: headers['retry-after'],
+  };
 }
 
-test.skipIf(!hasRedis())(
+// These two wait more than they do: they run beside each other.
+
+test.skipIf(!hasRedis()).concurrent(
   'PostgreSQL stands still for a minute: three gateways serve on what is set aside, no more of one account than its exposure, then refuse with a reason, and everything is charged once',
-  async () => {
+  async ({ expect, onTestFinished }) => {
     const perRequest = 200_000_000n;
     const exposure = 100n * perRequest;
-    const stage = await Stage.open(closers, {
+    const stage = await Stage.open(closersOf(onTestFinished), {
       agents: 6,
       upWithinMs: UP_WITHIN_MS,
       env: { CYGNET_EXPOSURE_MAX_USD: formatUsd(exposure).replace('$', '') },
@@ -133,6 +152,107 @@ test.skipIf(!hasRedis())(
     console.log(
       `PostgreSQL still for ${STALL_MS / 1_000} s: ${toldMeanwhile} answers meanwhile, ${refusals.length} refused; the greedy account spent ${spentThen} of at most ${exposure * BigInt(gateways.length)} pico-dollars`,
     );
+  },
+  TEST_MS,
+);
+
+test.skipIf(!hasRedis()).concurrent(
+  'what two gateways send each other is lost, then what one of them and Redis or PostgreSQL do, and nobody is told: everybody serves on, finds out, and comes back when the network does',
+  async ({ expect, onTestFinished }) => {
+    const own = closersOf(onTestFinished);
+    const stage = await Stage.open(own, { agents: 6, upWithinMs: UP_WITHIN_MS });
+    const { gateways, ledger, waits, wires, database } = stage;
+    const party = stage.parties[0] as TestParty;
+    const [first, second] = gateways as [ChaosGateway, ChaosGateway];
+    stage.load(3, 1);
+    const serves = async (gateway: ChaosGateway): Promise<void> =>
+      expect.poll(async () => (await askOnce(stage, gateway, party)).status, { timeout: 60_000 }).toBe(200);
+    // A model that only the second gateway has an agent for: the first one serves it over their link.
+    const other = (await chatModels(database)).find(
+      ({ id, category }) => category === 'llm' && id !== stage.model.id,
+    );
+    if (!other) throw new Error('The catalogue has one model.');
+    const far = await startAgent(second.hubUrl, [`${other.id}=rehearsal:tokens=4`], {
+      key: new Sealed((stage.providers[0] as TestParty).key),
+    });
+    own.push(() => far.close());
+    const overLink = { url: first.url, key: party.key };
+    const linked = async (): Promise<number> => {
+      const body = { model: other.id, messages: HELLO, max_tokens: 4 };
+      return (await ask({ ...overLink, body })).status;
+    };
+    await expect.poll(linked, { timeout: 60_000 }).toBe(200);
+
+    stage.doing = 'the first gateway apart from the second';
+    const running = await askStream({
+      ...overLink,
+      body: {
+        model: other.id,
+        messages: HELLO,
+        max_tokens: 3_000,
+        rehearsal: 'paced=10,tokens=3000',
+      },
+    });
+    await running.tokens(3);
+    await wires.part([{ gateway: 0, from: 1 }], 'silent');
+    await waits.for('the stream over their link to end', running.ended, 60_000);
+    expect([running.done, running.error?.error?.code]).toEqual([false, 'gateway_lost']);
+    expect(await linked()).toBe(503);
+    await Promise.all(gateways.map(serves));
+    await wires.mend();
+    await expect.poll(linked, { timeout: 60_000 }).toBe(200);
+
+    stage.doing = 'the first gateway apart from Redis';
+    await wires.part([{ gateway: 0, from: 'redis' }], 'silent');
+    await waits.for('it to notice', first.says('Redis does not answer'), 60_000);
+    await Promise.all(gateways.map(serves));
+    await wires.mend();
+
+    // Whoever makes the rounds is cut off in the middle of them: it keeps neither its term nor what it had locked.
+    stage.doing = 'whoever makes the rounds apart from PostgreSQL';
+    const holder = async () => {
+      const [row] = await database.sql<{ holder: string; term: bigint }[]>`
+        select holder, term from round_terms where name = 'chain'`;
+      return row;
+    };
+    await expect.poll(holder, { timeout: 60_000 }).toBeDefined();
+    const before = (await holder()) as { holder: string; term: bigint };
+    const leader = gateways.findIndex(({ instance }) => instance === before.holder);
+    const cutOff = gateways[leader] as ChaosGateway;
+    await serves(cutOff);
+    await wires.part([{ gateway: leader, from: 'postgres' }], 'silent');
+    const told = await waits.for(
+      'an answer of the gateway that is cut off',
+      (async () => {
+        for (;;) {
+          const { status, requestId } = await askOnce(stage, cutOff, party);
+          if (status === 200) return requestId;
+        }
+      })(),
+      30_000,
+    );
+    await expect.poll(async () => (await holder())?.holder, { timeout: 120_000 }).not.toBe(before.holder);
+    await Promise.all(gateways.filter((gateway) => gateway !== cutOff).map(serves));
+    await wires.mend();
+    // It posts what it served meanwhile, and makes no rounds until the term of the other is over.
+    const posted = async (): Promise<number> =>
+      (await database.sql`select from usage where id = ${told ?? ''} and outcome = 'completed'`).length;
+    await expect.poll(posted, { timeout: 120_000 }).toBe(1);
+    await serves(cutOff);
+    expect((await holder())?.term).toBeGreaterThan(before.term);
+    // PostgreSQL is left with no session that nobody holds the other end of.
+    if (wires instanceof NetworkWires) {
+      const orphans = async (): Promise<unknown[]> => {
+        const sessions = await database.sql<{ address: string; port: number }[]>`
+          select host(client_addr) as address, client_port as port from pg_stat_activity where client_addr is not null`;
+        const held = wires.held();
+        return sessions.filter(({ address, port }) => held.get(address)?.has(port) === false);
+      };
+      await expect.poll(orphans, { timeout: 120_000 }).toEqual([]);
+    }
+    await stage.end();
+    expect(await stage.check()).toEqual(IN_ORDER);
+    expect(ledger.told.size).toBeGreaterThan(0);
   },
   TEST_MS,
 );

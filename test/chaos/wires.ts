@@ -68,6 +68,17 @@ export class NetworkWires implements Wires {
     await this.#network.mend();
   }
 
+  /** The local ports on which each place holds a connection. */
+  held(): Map<string, Set<number>> {
+    return new Map(
+      this.#network.places.map(({ address, within: [program = '', ...words] }) => {
+        const { stdout } = spawnSync(program, [...words, 'ss', '-Htan'], { encoding: 'utf8' });
+        const ports = stdout.split('\n').map((line) => Number(line.split(/\s+/)[3]?.split(':').at(-1)));
+        return [address, new Set(ports)];
+      }),
+    );
+  }
+
   describe(): string {
     const sockets = this.#network.places.map(({ address, within: [program = '', ...words] }) => {
       const listed = spawnSync(program, [...words, 'ss', '-tano'], { encoding: 'utf8' }).stdout ?? '';
