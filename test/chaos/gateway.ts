@@ -20,6 +20,8 @@ export class ChaosGateway {
   /** Resolves when it is up; replaced whenever it goes down. */
   up: Promise<void> = Promise.resolve();
   isUp = false;
+  /** The program of its next life, where it is another than the built one: a file. */
+  program: string | undefined;
   readonly readyMs: number[] = [];
   /** How often it died without warning, young lives included. */
   kills = 0;
@@ -144,7 +146,10 @@ export class ChaosGateway {
     while (!this.#over) {
       const began = performance.now();
       // oxlint-disable-next-line no-await-in-loop -- one life after the other
-      const program = await Program.start(['serve'], this.#env, { within: this.#within });
+      const program = await Program.start(['serve'], this.#env, {
+        within: this.#within,
+        ...(this.program !== undefined && { file: this.program }),
+      });
       this.#program = program;
       this.#lives += 1;
       const diesMs = this.#diesAgainMs;

@@ -3,7 +3,7 @@ import os from 'node:os';
 import type { RunningAgent } from '#agent/run.ts';
 import { readCatalogueFile, seedCatalogue } from '#catalogue/seed.ts';
 import { type Database, openDatabase } from '#db/database.ts';
-import { parseUsd } from '#domain/money.ts';
+import { formatUsd, parseUsd } from '#domain/money.ts';
 import { pause, systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { seededRandomness } from '#kit/random.ts';
@@ -100,6 +100,8 @@ export class Stage {
       upWithinMs: number;
       consumers?: number;
       env?: Record<string, string>;
+      /** The program that gateways begin with, where it is not the built one: it makes the schema and the parties, too. */
+      program?: string;
       /** Where a gateway keeps what it must not lose; otherwise a folder that goes with it. */
       folders?: readonly string[];
     },
@@ -108,7 +110,10 @@ export class Stage {
     const network = await openNetwork(count);
     if (network) closers.push(() => network.close());
     const [postgres, redis] = await Promise.all([
-      StallingPostgres.open(network && { address: network.postgres, from: network.whole }),
+      StallingPostgres.open({
+        also: network && { address: network.postgres, from: network.whole },
+        empty: about.program !== undefined,
+      }),
       TestRedis.open(network?.redis),
     ]);
     closers.push(
@@ -117,11 +122,10 @@ export class Stage {
     );
     const database = openDatabase({ url: postgres.url, log: silentLog, deadlineMs: 120_000 });
     closers.push(() => database.close());
-    await seedCatalogue(database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
-    const many = <T>(count: number, make: () => Promise<T>) =>
-      Promise.all(Array.from({ length: count }, make));
-    const parties = await many(about.consumers ?? 3, () => makeConsumer(database, CREDIT));
-    const providers = await many(PROVIDERS, () => makeProvider(database));
+    const many = about.consumers ?? 3;
+    const { parties, providers } = await (about.program === undefined
+      ? makeParties(database, many)
+      : partiesBy(about.program, postgres.url, many));
     const [model] = (await chatModels(database)).filter(({ category }) => category === 'llm');
     if (!model) throw new Error('The catalogue is empty.');
 
@@ -144,6 +148,7 @@ export class Stage {
     };
     const gateways = wires.footings.map((footing, i) => {
       const gateway = new ChaosGateway(i, portsOf(i), footing, env, about.folders?.[i]);
+      gateway.program = about.program;
       closers.push(() => gateway.close());
       return gateway;
     });
@@ -282,6 +287,53 @@ export class Stage {
         .filter((line) => this.gateways.some(({ pid }) => line.includes(`pid=${pid},`))),
     ].join('\n');
   }
+}
+
+interface Parties {
+  readonly parties: TestParty[];
+  readonly providers: TestParty[];
+}
+
+async function makeParties(database: Database, consumers: number): Promise<Parties> {
+  await seedCatalogue(database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
+  const many = <T>(count: number, make: () => Promise<T>) => Promise.all(Array.from({ length: count }, make));
+  return {
+    parties: await many(consumers, () => makeConsumer(database, CREDIT)),
+    providers: await many(PROVIDERS, () => makeProvider(database)),
+  };
+}
+
+/** The same by commands of this program, as an operator makes them: the database is its own. */
+async function partiesBy(file: string, databaseUrl: string, consumers: number): Promise<Parties> {
+  const say = async (...words: string[]): Promise<string> => {
+    const { code, out, err } = await run(words, { DATABASE_URL: databaseUrl }, { file });
+    if (code !== 0) throw new Error(`${words.join(' ')} ended with ${code}: ${out}${err}`);
+    return out;
+  };
+  const found = (text: string, what: RegExp): string => {
+    const [first] = what.exec(text) ?? [];
+    if (first === undefined) throw new Error(`There is no ${what} in: ${text}`);
+    return first;
+  };
+  const parties: TestParty[] = [];
+  for (let i = 0; i < consumers; i++) {
+    // oxlint-disable-next-line no-await-in-loop -- a command each
+    const id = found(await say('consumers', 'create', `consumer ${i}`), /cons_\w+/);
+    // oxlint-disable-next-line no-await-in-loop -- a command each
+    await say('credit', id, formatUsd(CREDIT).replace('$', ''));
+    // oxlint-disable-next-line no-await-in-loop -- a command each
+    const said = await say('keys', 'create', '--consumer', id);
+    parties.push({ id, key: found(said, /sk-swan-\S+/), keyId: found(said, /key_\w+/) });
+  }
+  const providers: TestParty[] = [];
+  for (let i = 0; i < PROVIDERS; i++) {
+    // oxlint-disable-next-line no-await-in-loop -- a command each
+    const id = found(await say('providers', 'create', `provider ${i}`), /prov_\w+/);
+    // oxlint-disable-next-line no-await-in-loop -- a command each
+    const said = await say('keys', 'create', '--provider', id);
+    providers.push({ id, key: found(said, /sk-prov-\S+/), keyId: found(said, /key_\w+/) });
+  }
+  return { parties, providers };
 }
 
 interface StageParts {

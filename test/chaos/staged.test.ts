@@ -267,7 +267,7 @@ test.skipIf(!hasRedis())(
     });
     const { gateways, ledger, waits } = stage;
     const portOf = ({ url }: ChaosGateway): number => Number(new URL(url).port);
-    const balancer = await Balancer.open(gateways.map(portOf));
+    const balancer = await Balancer.open(gateways.map(({ url }) => url));
     closers.push(() => balancer.close());
     const sends = (gateway: ChaosGateway, healthy: boolean): Promise<void> =>
       waits.for(
