@@ -25,6 +25,8 @@ export interface Database {
     heard: (payload: string) => void,
     listening?: () => void,
   ): Promise<{ stop: () => Promise<void> }>;
+  /** For whoever leaves: what is asked from now on is waited for at most `withinMs`. */
+  hurry(withinMs: number): void;
   /** Lets running statements end (at most two seconds), then closes every connection. */
   close(): Promise<void>;
 }
@@ -71,6 +73,8 @@ const GONE =
 export function openDatabase(options: DatabaseOptions): Database {
   const clock = options.clock ?? systemClock;
   const deadlineMs = options.deadlineMs ?? 15_000;
+  /** How long whoever asks now waits. */
+  let waitMs = deadlineMs;
   const exact = { serialize: (value: unknown) => String(value), parse: parseWhole };
   const sockets = new PoolSockets(clock, deadlineMs);
   const raw = postgres(options.url, {
@@ -104,11 +108,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     const handleInTime = (): unknown => {
       if (!query.executed) {
         sockets.look();
-        const timer = clock.after(deadlineMs, () => {
+        const timer = clock.after(waitMs, () => {
           sockets.giveUp();
-          query.reject(
-            new Fault('database-unreachable', { inner: `No answer from the database in ${deadlineMs} ms.` }),
-          );
+          query.reject(new Fault('database-unreachable', { inner: 'No answer from the database in time.' }));
         });
         const resolveInTime = (value: unknown): void => {
           timer.cancel();
@@ -210,12 +212,10 @@ export function openDatabase(options: DatabaseOptions): Database {
       });
       // The server's own rollback follows when the connection answers again or dies.
       sockets.look();
-      const timer = clock.after(deadlineMs, () => {
+      const timer = clock.after(waitMs, () => {
         late = true;
         sockets.giveUp();
-        refuse(
-          new Fault('database-unreachable', { inner: `No end of the transaction in ${deadlineMs} ms.` }),
-        );
+        refuse(new Fault('database-unreachable', { inner: 'No end of the transaction in time.' }));
       });
       return await Promise.race([run(), deadline]);
     },
@@ -235,6 +235,9 @@ export function openDatabase(options: DatabaseOptions): Database {
       } catch (error) {
         throw asFault(error);
       }
+    },
+    hurry(withinMs) {
+      waitMs = Math.min(waitMs, withinMs);
     },
     async close() {
       await raw.end({ timeout: 2 });

@@ -56,7 +56,7 @@ async function askOnce(stage: Stage, gateway: { url: string }, party: TestParty)
   };
 }
 
-// These two wait more than they do: they run beside each other.
+// These wait more than they do: they run beside each other.
 
 test.skipIf(!hasRedis()).concurrent(
   'PostgreSQL stands still for a minute: three gateways serve on what is set aside, no more of one account than its exposure, then refuse with a reason, and everything is charged once',
@@ -257,53 +257,13 @@ test.skipIf(!hasRedis()).concurrent(
   TEST_MS,
 );
 
-test.skipIf(!hasRedis())(
-  'a rolling upgrade of three linked gateways behind a balancer fails no request',
-  async () => {
-    const stage = await Stage.open(closers, {
-      agents: 9,
-      upWithinMs: UP_WITHIN_MS,
-      env: { CYGNET_DRAIN_NOTICE_MS: '3000', CYGNET_READY_AGENTS: '3' },
-    });
-    const { gateways, ledger, waits } = stage;
-    const portOf = ({ url }: ChaosGateway): number => Number(new URL(url).port);
-    const balancer = await Balancer.open(gateways.map(({ url }) => url));
-    closers.push(() => balancer.close());
-    const sends = (gateway: ChaosGateway, healthy: boolean): Promise<void> =>
-      waits.for(
-        `${gateway.url} to be sent requests: ${healthy}`,
-        balancer.sends(portOf(gateway), healthy),
-        UP_WITHIN_MS,
-      );
-    await Promise.all(gateways.map((gateway) => sends(gateway, true)));
-    // To whoever asks there is one market, and it is never down.
-    stage.load(6, 1, [{ url: balancer.url, wasDown: () => false }]);
-    for (const gateway of gateways) {
-      stage.doing = `the restart of ${gateway.url}`;
-      await waits.for('thirty answers', ledger.more(30, new Promise<void>(() => {})), 120_000);
-      const restarted = gateway.restart();
-      await sends(gateway, false);
-      await waits.for(`${gateway.url} to come back`, restarted, UP_WITHIN_MS);
-      await sends(gateway, true);
-    }
-    await stage.end();
-    console.log(
-      `${ledger.told.size} answers complete, ${ledger.left} left, ${ledger.honest.size} kinds of failure`,
-    );
-    expect([...ledger.honest]).toEqual([]);
-    expect(ledger.lost + ledger.refused).toBe(0);
-    expect(await stage.check()).toEqual(IN_ORDER);
-  },
-  TEST_MS,
-);
-
 /** A small disk of its own; needs to be root on Linux, as CI is. */
-function smallDisk(): string {
+function smallDisk(own: typeof closers): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'cygnet-chaos-disk-'));
   chmodSync(folder, 0o755);
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder], { encoding: 'utf8' });
   if (mounted.status !== 0) throw new Error(`A disk of eight MB could not be mounted: ${mounted.stderr}`);
-  closers.push(() => {
+  own.push(() => {
     spawnSync('umount', ['-l', folder]);
     rmSync(folder, { recursive: true, force: true });
   });
@@ -340,64 +300,106 @@ async function breakWrites(gateway: ChaosGateway): Promise<() => Promise<void>> 
   };
 }
 
-test.skipIf(!hasRedis()).each([
+for (const { trouble, small } of [
   { trouble: 'its disk is full', small: true },
   { trouble: 'the writes of its journal fail', small: false },
-])(
-  'a gateway of which $trouble takes no more paid work and says so, the others serve on, and nothing that was told is lost',
-  async ({ small }) => {
-    const disk = small ? smallDisk() : undefined;
-    const stage = await Stage.open(closers, {
-      gateways: 2,
-      agents: 4,
-      upWithinMs: UP_WITHIN_MS,
-      ...(disk && { folders: [disk] }),
-    });
-    const { gateways, ledger, waits, parties } = stage;
-    const [sick, well] = gateways as [ChaosGateway, ChaosGateway];
-    stage.load(4, 1);
-    await waits.for('thirty answers', ledger.more(30, new Promise<void>(() => {})), 120_000);
+])
+  test.skipIf(!hasRedis()).concurrent(
+    `a gateway of which ${trouble} takes no more paid work and says so, the others serve on, and nothing that was told is lost`,
+    async ({ expect, onTestFinished }) => {
+      const own = closersOf(onTestFinished);
+      const disk = small ? smallDisk(own) : undefined;
+      const stage = await Stage.open(own, {
+        gateways: 2,
+        agents: 4,
+        upWithinMs: UP_WITHIN_MS,
+        ...(disk && { folders: [disk] }),
+      });
+      const { gateways, ledger, waits, parties } = stage;
+      const [sick, well] = gateways as [ChaosGateway, ChaosGateway];
+      stage.load(4, 1);
+      await waits.for('thirty answers', ledger.more(30, new Promise<void>(() => {})), 120_000);
 
-    let mend: () => Promise<void>;
-    if (disk) {
-      const ballast = path.join(disk, 'ballast');
-      // To the last byte, whatever is written meanwhile.
-      const fill = (): void => {
-        for (let size = 1 << 20; size >= 1; size >>= 1) {
-          try {
-            for (;;) writeFileSync(ballast, Buffer.alloc(size), { flag: 'a' });
-          } catch {
-            // This much does not fit any more.
+      let mend: () => Promise<void>;
+      if (disk) {
+        const ballast = path.join(disk, 'ballast');
+        // To the last byte, whatever is written meanwhile.
+        const fill = (): void => {
+          for (let size = 1 << 20; size >= 1; size >>= 1) {
+            try {
+              for (;;) writeFileSync(ballast, Buffer.alloc(size), { flag: 'a' });
+            } catch {
+              // This much does not fit any more.
+            }
           }
+        };
+        fill();
+        if (statfsSync(disk).bavail > 0) throw new Error('The disk is not full.');
+        mend = async () => rmSync(ballast);
+      } else mend = await breakWrites(sick);
+      own.push(() => mend().catch(() => {}));
+
+      const party = parties[0] as TestParty;
+      const refused = (async () => {
+        for (;;) {
+          const answer = await askOnce(stage, sick, party);
+          if (answer.status !== 200) return answer;
         }
-      };
-      fill();
-      if (statfsSync(disk).bavail > 0) throw new Error('The disk is not full.');
-      mend = async () => rmSync(ballast);
-    } else mend = await breakWrites(sick);
-    closers.push(() => mend().catch(() => {}));
+      })();
+      expect(await waits.for('a refusal', refused, 120_000)).toMatchObject({
+        status: 503,
+        code: 'ledger_unavailable',
+      });
+      const health = await ask({ url: sick.url, method: 'GET', path: '/health' });
+      expect(health.json.status).toBe('failing');
+      expect(health.status).toBe(503);
+      expect((await askOnce(stage, well, party)).status).toBe(200);
 
-    const party = parties[0] as TestParty;
-    const refused = (async () => {
-      for (;;) {
-        const answer = await askOnce(stage, sick, party);
-        if (answer.status !== 200) return answer;
-      }
-    })();
-    expect(await waits.for('a refusal', refused, 120_000)).toMatchObject({
-      status: 503,
-      code: 'ledger_unavailable',
+      // As the runbook says: make room (or give it another disk), and start it again.
+      await mend();
+      await waits.for('the sick one to be started again', sick.restart(), UP_WITHIN_MS);
+      expect((await askOnce(stage, sick, party)).status).toBe(200);
+      await stage.end();
+      expect(await stage.check()).toEqual(IN_ORDER);
+    },
+    TEST_MS,
+  );
+
+test.skipIf(!hasRedis())(
+  'a rolling restart of three linked gateways behind a balancer fails no request',
+  async () => {
+    const stage = await Stage.open(closers, {
+      agents: 9,
+      upWithinMs: UP_WITHIN_MS,
+      env: { CYGNET_DRAIN_NOTICE_MS: '3000', CYGNET_READY_AGENTS: '3' },
     });
-    const health = await ask({ url: sick.url, method: 'GET', path: '/health' });
-    expect(health.json.status).toBe('failing');
-    expect(health.status).toBe(503);
-    expect((await askOnce(stage, well, party)).status).toBe(200);
-
-    // As the runbook says: make room (or give it another disk), and start it again.
-    await mend();
-    await waits.for('the sick one to be started again', sick.restart(), UP_WITHIN_MS);
-    expect((await askOnce(stage, sick, party)).status).toBe(200);
+    const { gateways, ledger, waits } = stage;
+    const portOf = ({ url }: ChaosGateway): number => Number(new URL(url).port);
+    const balancer = await Balancer.open(gateways.map(({ url }) => url));
+    closers.push(() => balancer.close());
+    const sends = (gateway: ChaosGateway, healthy: boolean): Promise<void> =>
+      waits.for(
+        `${gateway.url} to be sent requests: ${healthy}`,
+        balancer.sends(portOf(gateway), healthy),
+        UP_WITHIN_MS,
+      );
+    await Promise.all(gateways.map((gateway) => sends(gateway, true)));
+    // To whoever asks there is one market, and it is never down.
+    stage.load(6, 1, [{ url: balancer.url, wasDown: () => false }]);
+    for (const gateway of gateways) {
+      stage.doing = `the restart of ${gateway.url}`;
+      await waits.for('thirty answers', ledger.more(30, new Promise<void>(() => {})), 120_000);
+      const restarted = gateway.restart();
+      await sends(gateway, false);
+      await waits.for(`${gateway.url} to come back`, restarted, UP_WITHIN_MS);
+      await sends(gateway, true);
+    }
     await stage.end();
+    console.log(
+      `${ledger.told.size} answers complete, ${ledger.left} left, ${ledger.honest.size} kinds of failure`,
+    );
+    expect([...ledger.honest]).toEqual([]);
+    expect(ledger.lost + ledger.refused).toBe(0);
     expect(await stage.check()).toEqual(IN_ORDER);
   },
   TEST_MS,

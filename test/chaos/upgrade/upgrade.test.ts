@@ -112,6 +112,7 @@ test('three linked gateways of an older version are replaced one after the other
   for (const i of [2, 0, 1]) {
     const gateway = gateways[i] as ChaosGateway;
     stage.doing = `${gateway.url} being replaced`;
+    console.log(`${Math.round(performance.now())} gateway ${i} is told to end`);
     gateway.program = undefined;
     const restarted = gateway.restart();
     await sends(gateway, false);
@@ -119,13 +120,15 @@ test('three linked gateways of an older version are replaced one after the other
     await sends(gateway, true);
     renewed.push(i);
     console.log(
-      `gateway ${i} is new: ${ledger.told.size} answers, ${await migrations()} migrations after ${before}`,
+      `${Math.round(performance.now())} gateway ${i} is new: ${ledger.told.size} answers, ${await migrations()} migrations after ${before}`,
     );
     // Old and new side by side.
     await (LINKS ? linked([0, 1, 2]) : linked(renewed));
     await more();
   }
   await stage.end();
+  if (ledger.said.length > 0)
+    console.log([...ledger.said, ...gateways.map((gateway) => gateway.describe())].join('\n'));
   console.log(
     `${ledger.told.size} answers complete, ${ledger.left} left; failed: ${JSON.stringify([...ledger.honest])}; migrations: ${before}, then ${await migrations()}`,
   );
