@@ -18,5 +18,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // What is waited for comes; how long it may take is said by the machine, which may be loaded, and not by a test.
+    expect: { poll: { timeout: 15_000 } },
   },
 });

@@ -24,7 +24,8 @@ afterAll(async () => {
   await fresh.drop();
 });
 
-const withinASecond = { timeout: 1_000, interval: 5 };
+/** How long a loaded machine may take over it: nothing but the announcement would change the answer within this time. */
+const announced = { timeout: 15_000, interval: 5 };
 const tokens = (inputPico: bigint, outputPico = inputPico): Amounts => ({
   unit: 'token',
   inputPico,
@@ -80,7 +81,7 @@ describe('the catalogue we ship', () => {
     await set(image.id, { unit: 'request', requestPico: 5_000_000_000n });
     await seedCatalogue(fresh.database, { catalogue, at: start + 10_000 });
     await expect
-      .poll(() => view.resolve(image.id)?.price, withinASecond)
+      .poll(() => view.resolve(image.id)?.price, announced)
       .toMatchObject({ requestPico: 5_000_000_000n });
     expect(await priceHistory(fresh.database, { modelId: image.id, limit: 10 })).toHaveLength(2);
   });
@@ -94,7 +95,7 @@ describe('a price', () => {
     expect(await set(id, tokens(70_000n), { id: 'price_future', effectiveFrom })).toBe('set');
     // A change made after it has been seen proves that the future price has been as well.
     await fresh.database.sql`update models set name = 'Renamed' where id = ${id}`;
-    await expect.poll(() => view.resolve(id)?.name, withinASecond).toBe('Renamed');
+    await expect.poll(() => view.resolve(id)?.name, announced).toBe('Renamed');
     await clock.advance(59_999);
     expect(view.resolve(id)?.price).toEqual(before);
     await clock.advance(1);
@@ -143,8 +144,8 @@ describe('a price', () => {
   });
 });
 
-test('a model that is switched off is no longer on sale within a second', async () => {
+test('a model that is switched off is no longer on sale, as announced', async () => {
   const { id } = view.list()[5]!;
   await fresh.database.sql`update models set active = false where id = ${id}`;
-  await expect.poll(() => view.resolve(id), withinASecond).toBeUndefined();
+  await expect.poll(() => view.resolve(id), announced).toBeUndefined();
 });
