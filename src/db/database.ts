@@ -77,8 +77,10 @@ export function openDatabase(options: DatabaseOptions): Database {
   let waitMs = deadlineMs;
   const exact = { serialize: (value: unknown) => String(value), parse: parseWhole };
   const sockets = new PoolSockets(clock, deadlineMs);
+  // The driver's types do not know this option.
+  const dialled = { socket: (server: Parameters<PoolSockets['dial']>[0]) => sockets.dial(server) };
   const raw = postgres(options.url, {
-    ...{ socket: (server: Parameters<PoolSockets['dial']>[0]) => sockets.dial(server) },
+    ...dialled,
     max: options.maxConnections ?? 10,
     connect_timeout: (options.connectTimeoutMs ?? 5_000) / 1000,
     backoff: (attempt) => Math.min(0.5, 0.05 * 2 ** Math.min(attempt, 8)),

@@ -89,6 +89,7 @@ describe.skipIf(!hasNetworks())('a network of namespaces', () => {
     line.child.stdin.write('there, and not back');
     await network.mend();
     await line.until('there, and not back');
+    expect(line.said).toBe('connected\nthere, and not back\n');
   });
 
   test('leaves nothing behind, and what a killed run left is removed by the next', async () => {

@@ -86,7 +86,7 @@ test('three linked gateways of an older version are replaced one after the other
     await expect.poll(async () => (await ask(asked)).status, { timeout: 120_000, message: what }).toBe(200);
     const stream = await askStream(asked);
     await stream.ended;
-    expect([stream.status, stream.done], what).toEqual([200, true]);
+    expect({ what, status: stream.status, done: stream.done }).toEqual({ what, status: 200, done: true });
   };
   const linked = async (among: readonly number[]): Promise<void> => {
     for (const at of among) for (const by of among) if (at !== by) await servesBy(at, by);
