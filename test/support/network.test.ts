@@ -7,7 +7,7 @@ import { hasNetworks, type Place, TestNetwork } from './network.ts';
 const closers: (() => Promise<unknown> | void)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
-});
+}, 120_000);
 
 const PORT = 4_000;
 /** Says back what it hears. */
@@ -50,7 +50,7 @@ async function dial(address: string): Promise<Socket> {
   return socket;
 }
 
-describe.skipIf(!hasNetworks())('a network of namespaces', () => {
+describe.skipIf(!hasNetworks())('a network of namespaces', { timeout: 120_000 }, () => {
   test('loses what is sent between two places, closes nothing, and carries it all when it is mended', async () => {
     const network = await TestNetwork.open(3);
     closers.push(() => network.close());
