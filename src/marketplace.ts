@@ -71,7 +71,7 @@ import { activeProviders } from '#identity/providers.ts';
 import { SecondFactors } from '#identity/second-factors.ts';
 import { secretBox } from '#identity/secret-file.ts';
 import { SessionBook } from '#identity/session-book.ts';
-import { type Clock, pause } from '#kit/clock.ts';
+import { atMost, type Clock, pause } from '#kit/clock.ts';
 import { idMaker } from '#kit/id.ts';
 import type { Logger } from '#kit/log.ts';
 import { packageRoot, packageVersion } from '#kit/package-root.ts';
@@ -145,6 +145,8 @@ export async function openMarketplace(parts: MarketplaceParts): Promise<Marketpl
   const ids = idMaker(clock, random);
   const closing: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
+    // Of a database that does not answer, not every room shall hope for an answer by itself.
+    database.hurry(ROOMS_LAST_WORDS_MS);
     for (const close of closing.toReversed()) {
       try {
         await close();
@@ -800,6 +802,10 @@ const SETTLEMENT_DEADLINE_MS = 1_200_000;
 const DRAIN_LOOK_MS = 20;
 /** How long the end waits for the database to take what was served: what it does not take, the next start posts. */
 const LAST_POSTINGS_MS = 2_000;
+/** A room's last words to the database while the market closes. */
+const ROOMS_LAST_WORDS_MS = 2_000;
+/** The ledger's last words to a database that does not answer. What it does not take, the next start posts and gives back. */
+const LAST_WORDS_MS = 10_000;
 /** At the start the journal of the life before must be posted; longer than this, and something is wrong. */
 const REPLAY_WAIT_MS = 60_000;
 
@@ -858,14 +864,26 @@ async function openMoney(parts: MarketplaceParts, makeId: (prefix: string) => st
       await poster.drain(withinMs);
     },
     close: async () => {
-      await recalls.stop();
-      await forgetting.close();
-      await holds.close();
-      await journal.close();
-      await poster.drain(500);
-      await poster.close();
+      const inOrder = async (): Promise<void> => {
+        await recalls.stop();
+        await forgetting.close();
+        await holds.close();
+        await journal.close();
+        await poster.drain(500);
+        await poster.close();
+      };
+      const done = inOrder();
+      await atMost(
+        clock,
+        LAST_WORDS_MS,
+        done.catch(() => {}),
+      );
       await database.close();
-      unlock();
+      try {
+        await done;
+      } finally {
+        unlock();
+      }
     },
   };
 }

@@ -177,6 +177,31 @@ describe('a database that cannot be used is a fault, soon', () => {
     expect(databaseGone(inside)).toBe(true);
   });
 
+  test('bug: a connection on which a silent network lost a statement is given up, and the next one is served by another', async () => {
+    const { line, url } = await CutLine.to(fresh.url);
+    const database = openDatabase({ url, log: silentLog, maxConnections: 1, deadlineMs: 1_000 });
+    const session = async (): Promise<number> =>
+      (await database.sql<[{ pid: number }]>`select pg_backend_pid() as pid`)[0].pid;
+    const before = await session();
+    line.hush();
+    expect(databaseGone(await session().catch((error: unknown) => error))).toBe(true);
+    // Whoever was connected hears nothing any more, though the line is whole.
+    line.forget();
+    line.mend();
+    await expect.poll(session, { timeout: 10_000 }).not.toBe(before);
+    expect(await database.transaction(async (sql) => [...(await sql`select 1 as n`)])).toEqual([{ n: 1 }]);
+    await database.close();
+    await line.close();
+  });
+
+  test('bug: a server keeps no session for hours whose client a silent network has swallowed', async () => {
+    const [row] = await fresh.database.sql`
+      select current_setting('tcp_keepalives_idle') as idle, current_setting('tcp_keepalives_interval') as every,
+        current_setting('tcp_keepalives_count') as times, current_setting('tcp_user_timeout') as unheard,
+        current_setting('idle_in_transaction_session_timeout') as standing`;
+    expect(row).toEqual({ idle: '30', every: '10', times: '3', unheard: '30000', standing: '15s' });
+  });
+
   test('while a refusal by the server stays what it is', async () => {
     await expect(fresh.database.sql`select * from nowhere`).rejects.toMatchObject({ code: '42P01' });
   });

@@ -2,6 +2,7 @@ import postgres from 'postgres';
 import { atMost, type Clock, systemClock } from '#kit/clock.ts';
 import { Fault } from '#kit/fault.ts';
 import type { Logger } from '#kit/log.ts';
+import { PoolSockets } from './pool-sockets.ts';
 import { termInForce, termOver } from './round-terms.ts';
 
 /**
@@ -24,6 +25,8 @@ export interface Database {
     heard: (payload: string) => void,
     listening?: () => void,
   ): Promise<{ stop: () => Promise<void> }>;
+  /** For whoever leaves: what is asked from now on is waited for at most `withinMs`. */
+  hurry(withinMs: number): void;
   /** Lets running statements end (at most two seconds), then closes every connection. */
   close(): Promise<void>;
 }
@@ -70,18 +73,30 @@ const GONE =
 export function openDatabase(options: DatabaseOptions): Database {
   const clock = options.clock ?? systemClock;
   const deadlineMs = options.deadlineMs ?? 15_000;
+  /** How long whoever asks now waits. */
+  let waitMs = deadlineMs;
   const exact = { serialize: (value: unknown) => String(value), parse: parseWhole };
+  const sockets = new PoolSockets(clock, deadlineMs);
+  // The driver's types do not know this option.
+  const dialled = { socket: (server: Parameters<PoolSockets['dial']>[0]) => sockets.dial(server) };
   const raw = postgres(options.url, {
+    ...dialled,
     max: options.maxConnections ?? 10,
     connect_timeout: (options.connectTimeoutMs ?? 5_000) / 1000,
     backoff: (attempt) => Math.min(0.5, 0.05 * 2 ** Math.min(attempt, 8)),
-    // A connection that a proxy or firewall dropped silently is found within a minute.
+    // An idle connection that a proxy or firewall dropped silently is found within a minute.
     keep_alive: 30,
     onnotice: (notice) => options.log.debug({ code: notice['code'] }, 'The database left a notice.'),
     connection: {
       application_name: options.applicationName ?? 'cygnet',
       statement_timeout: options.statementTimeoutMs ?? 10_000,
-      idle_in_transaction_session_timeout: 30_000,
+      // Whoever began a transaction has given up by then, and it may be that nothing of him arrives: nobody waits for its locks.
+      idle_in_transaction_session_timeout: Math.min(deadlineMs, 30_000),
+      // A server that a silent network has cut from us finds out within a minute, and keeps neither the session nor its locks for hours.
+      tcp_keepalives_idle: 30,
+      tcp_keepalives_interval: 10,
+      tcp_keepalives_count: 3,
+      tcp_user_timeout: 30_000,
     },
     types: {
       bigint: { to: 20, from: [20], ...exact },
@@ -94,10 +109,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     // A query runs when it is first awaited; only then does its time begin.
     const handleInTime = (): unknown => {
       if (!query.executed) {
-        const timer = clock.after(deadlineMs, () => {
-          query.reject(
-            new Fault('database-unreachable', { inner: `No answer from the database in ${deadlineMs} ms.` }),
-          );
+        sockets.look();
+        const timer = clock.after(waitMs, () => {
+          sockets.giveUp();
+          query.reject(new Fault('database-unreachable', { inner: 'No answer from the database in time.' }));
         });
         const resolveInTime = (value: unknown): void => {
           timer.cancel();
@@ -198,11 +213,11 @@ export function openDatabase(options: DatabaseOptions): Database {
         refuse = reject;
       });
       // The server's own rollback follows when the connection answers again or dies.
-      const timer = clock.after(deadlineMs, () => {
+      sockets.look();
+      const timer = clock.after(waitMs, () => {
         late = true;
-        refuse(
-          new Fault('database-unreachable', { inner: `No end of the transaction in ${deadlineMs} ms.` }),
-        );
+        sockets.giveUp();
+        refuse(new Fault('database-unreachable', { inner: 'No end of the transaction in time.' }));
       });
       return await Promise.race([run(), deadline]);
     },
@@ -223,8 +238,13 @@ export function openDatabase(options: DatabaseOptions): Database {
         throw asFault(error);
       }
     },
+    hurry(withinMs) {
+      waitMs = Math.min(waitMs, withinMs);
+    },
     async close() {
       await raw.end({ timeout: 2 });
+      // One that nothing passes would hold the process up until the system gives it up.
+      sockets.close();
     },
   };
 }

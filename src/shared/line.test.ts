@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { Line } from '#shared/line.ts';
+import { CutLine } from '#support/cut-line.ts';
 import { hasRedis, TestRedis } from '#support/redis.ts';
 
 const closers: (() => Promise<unknown> | void)[] = [];
@@ -72,5 +73,40 @@ describe.skipIf(!hasRedis())('the line to Redis', () => {
     // It says again what it is, too: the others see it.
     await line.beat();
     expect([...line.members.keys()]).toEqual(['inst_deaf']);
+  });
+
+  test('bug: a store that fell silent without closing anything is away, and asked no more, until a new line to it answers', async () => {
+    const redis = await TestRedis.open();
+    closers.push(() => redis.close());
+    const { line: between, url } = await CutLine.to(redis.url);
+    closers.push(() => between.close());
+    const line = await Line.open({ url, instance: 'inst_lost', clock: systemClock, log: silentLog });
+    closers.push(() => line.close());
+    const heard: string[] = [];
+    await line.hear('news', (text) => heard.push(text));
+    const teller = await Line.open({
+      url: redis.url,
+      instance: 'inst_told',
+      clock: systemClock,
+      log: silentLog,
+    });
+    closers.push(() => teller.close());
+
+    between.hush();
+    await expect.poll(() => line.away, { timeout: 20_000 }).toBe(true);
+    await expect(line.run('beat', [], [])).rejects.toThrow('no line to Redis');
+    // Whatever is said to a socket that was connected then is lost, and nobody is told: the ear finds out by itself.
+    between.forget();
+    between.mend();
+    await expect.poll(() => line.away, { timeout: 20_000 }).toBe(false);
+    await expect
+      .poll(
+        () => {
+          teller.tell('news', 'it is heard again');
+          return heard;
+        },
+        { timeout: 20_000 },
+      )
+      .toContain('it is heard again');
   });
 });

@@ -67,15 +67,17 @@ export class Line {
     const common = {
       lazyConnect: true,
       connectTimeout: 2_000,
-      // A line that was cut without a word must be found out about while requests wait.
+      // A line that was cut without a word must be found out about while requests wait. Then it is given up, too: whatever
+      // was sent on it would be repeated ever more rarely, and those who ask meanwhile would wait in vain each time.
       commandTimeout: 1_000,
+      socketTimeout: 2_000,
       keepAlive: 10_000,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       retryStrategy: (times: number) => Math.min(250, 20 * times),
     };
     this.#redis = new Redis(parts.url, { ...common, enableAutoPipelining: true });
-    this.#ear = new Redis(parts.url, { ...common, commandTimeout: 5_000 });
+    this.#ear = new Redis(parts.url, { ...common, commandTimeout: 5_000, socketTimeout: 6_000 });
     for (const redis of [this.#redis, this.#ear]) redis.on('error', (error) => this.#complain(error));
     this.#redis.on('ready', () => {
       this.#greet().catch((error: unknown) => {
@@ -244,6 +246,8 @@ export class Line {
     this.#rounds = new Rounds(this.#clock, {
       periodMs: this.signMs / 5,
       work: async () => {
+        // An ear hears nothing of its own end.
+        if (this.#ear.status === 'ready') this.#ear.ping().catch((error: unknown) => this.#complain(error));
         if (!this.away) await this.beat();
       },
       failed: (error) => this.#complain(error),

@@ -3,7 +3,7 @@ import { pause, systemClock } from '#kit/clock.ts';
 import { seededRandomness } from '#kit/random.ts';
 import { hasRedis } from '#support/redis.ts';
 import type { ChaosGateway } from './gateway.ts';
-import { planChaos, type Trouble } from './plan.ts';
+import { partedBy, planChaos, type Trouble } from './plan.ts';
 import { IN_ORDER, Stage } from './stage.ts';
 
 // Three gateways of one market, real PostgreSQL and Redis, agents at one of them or at all, and clients that ask now here
@@ -38,7 +38,7 @@ test.skipIf(!hasRedis())(
   `killed again and again in all kinds of trouble, a market of three gateways charges what it answered exactly once`,
   async () => {
     const stage = await Stage.open(closers, { gateways: GATEWAYS, agents: AGENTS, upWithinMs: UP_WITHIN_MS });
-    const { gateways, ledger, postgres, redis, waits } = stage;
+    const { gateways, ledger, postgres, redis, waits, wires } = stage;
     const random = seededRandomness(SEED);
     stage.load(CLIENTS, SEED);
     const began = performance.now();
@@ -46,14 +46,6 @@ test.skipIf(!hasRedis())(
     const begin = async (trouble: Trouble): Promise<void> => {
       say(JSON.stringify(trouble));
       troubles.set(trouble.kind, (troubles.get(trouble.kind) ?? 0) + 1);
-      const lines =
-        trouble.kind === 'apart'
-          ? [(gateways[trouble.gateway] as ChaosGateway).linkLine]
-          : trouble.kind === 'redis-apart'
-            ? gateways
-                .filter((_, i) => trouble.gateway === 'all' || trouble.gateway === i)
-                .map((each) => each.redisLine)
-            : [];
       switch (trouble.kind) {
         case 'pause': {
           const gateway = gateways[trouble.gateway] as ChaosGateway;
@@ -64,12 +56,10 @@ test.skipIf(!hasRedis())(
         }
         case 'apart':
         case 'redis-apart':
-          for (const line of lines) {
-            if (trouble.how === 'cut') line.cut();
-            else line.hush();
-          }
+        case 'postgres-apart':
+          await wires.part(partedBy(trouble, GATEWAYS), trouble.how);
           await pause(systemClock, trouble.forMs);
-          for (const line of lines) line.mend();
+          await wires.mend();
           break;
         case 'redis-dies':
           await redis.kill();

@@ -24,6 +24,8 @@ export class Ledger {
   twice = 0;
   /** Failures that were said: by code. */
   readonly honest = new Map<string, number>();
+  /** The first of them with their words, and when. */
+  readonly said: string[] = [];
   /** Connections that ended with their gateway. */
   lost = 0;
   /** Nobody was there to take the call. */
@@ -41,7 +43,9 @@ export class Ledger {
     this.#wake();
   }
 
-  failed(code: unknown): void {
+  failed(code: unknown, words?: unknown): void {
+    if (this.said.length < SAID_MAX)
+      this.said.push(`${Math.round(performance.now())} ${String(code)}: ${String(words)}`);
     if (typeof code === 'string' && CODES.has(code)) this.honest.set(code, (this.honest.get(code) ?? 0) + 1);
     else this.dishonest.push(`a failure without a code of ours: ${String(code)}`);
   }
@@ -56,6 +60,12 @@ export class Ledger {
   }
 }
 
+/** An answer that is an error of ours. */
+function failedWith(ledger: Ledger, body: { error?: { code?: unknown; message?: unknown } }): void {
+  ledger.failed(body.error?.code, body.error?.message);
+}
+
+const SAID_MAX = 50;
 export const TOKENS = 12;
 export const PROMPT_TOKENS = 9;
 /** Of one request in four, so that something is always under way when a gateway dies. */
@@ -113,14 +123,14 @@ export async function client(
           else ledger.dishonest.push(`${requestId} was called whole with ${words.length} characters`);
           continue;
         }
-        if (stream.error) ledger.failed(stream.error.error?.code);
-        else if (stream.status !== 200) ledger.failed(JSON.parse(stream.bytes).error?.code);
+        if (stream.error) ledger.failed(stream.error.error?.code, stream.error.error?.message);
+        else if (stream.status !== 200) failedWith(ledger, JSON.parse(stream.bytes));
         else if (gateway.wasDown(began, performance.now())) ledger.lost += 1;
         else ledger.dishonest.push(`${requestId} at ${gateway.url} ended (${end}) without a word`);
       } else {
         const { status, headers, json } = await ask({ ...asked, body });
         const requestId = headers['x-request-id'] as string;
-        if (status !== 200) ledger.failed(json.error?.code);
+        if (status !== 200) failedWith(ledger, json);
         else if (json.choices?.[0]?.message?.content === rehearsedText(tokens)) {
           ledger.complete({ requestId, usage: json.usage });
           continue;

@@ -2,18 +2,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pause, systemClock } from '#kit/clock.ts';
-import { CutLine } from '#support/cut-line.ts';
 import { Program } from '#support/program.ts';
+import type { Footing } from './wires.ts';
 
-/** A gateway as a process, on a folder that outlives it, with lines to Redis and to its private port that can be cut. */
+/** A gateway as a process, on a folder that outlives it. */
 export class ChaosGateway {
   readonly url: string;
   readonly hubUrl: string;
-  /** From it to Redis. */
-  readonly redisLine: CutLine;
-  /** To it from the gateways that dial it: those whose names come before. */
-  readonly linkLine: CutLine;
   readonly #env: Record<string, string>;
+  readonly #within: readonly string[];
+  readonly instance: string;
   readonly folder: string;
   #lives = 0;
   #program: Program | undefined;
@@ -22,6 +20,8 @@ export class ChaosGateway {
   /** Resolves when it is up; replaced whenever it goes down. */
   up: Promise<void> = Promise.resolve();
   isUp = false;
+  /** The program of its next life, where it is another than the built one: a file. */
+  program: string | undefined;
   readonly readyMs: number[] = [];
   /** How often it died without warning, young lives included. */
   kills = 0;
@@ -33,46 +33,34 @@ export class ChaosGateway {
   #over = false;
   #living: Promise<void> = Promise.resolve();
 
-  private constructor(
-    lines: { redisLine: CutLine; linkLine: CutLine },
-    env: Record<string, string>,
-    [gateway, hub]: readonly [number, number],
-    folder: string,
-  ) {
-    this.redisLine = lines.redisLine;
-    this.linkLine = lines.linkLine;
-    this.url = `http://127.0.0.1:${gateway}`;
-    this.hubUrl = `ws://127.0.0.1:${hub}`;
-    this.#env = env;
-    this.folder = folder;
-  }
-
-  /** `order`: its place in the alphabet, and so who dials whom. */
-  static async make(
+  /** `order`: its place in the alphabet, and so who dials whom. `folder`: where it keeps what it must not lose. */
+  constructor(
     order: number,
     ports: readonly [number, number, number],
-    env: { DATABASE_URL: string; CYGNET_REDIS_URL: string } & Record<string, string>,
+    footing: Footing,
+    env: Record<string, string>,
     folder = mkdtempSync(path.join(tmpdir(), 'cygnet-chaos-')),
-  ): Promise<ChaosGateway> {
-    writeFileSync(path.join(folder, 'instance'), `inst_chaos${order}\n`);
-    const redis = await CutLine.to(env.CYGNET_REDIS_URL);
+  ) {
+    this.instance = `inst_chaos${order}`;
+    writeFileSync(path.join(folder, 'instance'), `${this.instance}\n`);
     const [gateway, hub, port] = ports;
-    const link = await CutLine.to(`ws://127.0.0.1:${port}`);
-    return new ChaosGateway(
-      { redisLine: redis.line, linkLine: link.line },
-      {
-        ...env,
-        CYGNET_REDIS_URL: redis.url,
-        CYGNET_LINK_URL: link.url.replace(/\/$/, ''),
-        CYGNET_DATA_DIR: folder,
-        CYGNET_GATEWAY_PORT: String(gateway),
-        CYGNET_HUB_PORT: String(hub),
-        CYGNET_LINK_PORT: String(port),
-        CYGNET_LOG_LEVEL: 'warn',
-      },
-      [gateway, hub],
-      folder,
-    );
+    this.url = `http://${footing.host}:${gateway}`;
+    this.hubUrl = `ws://${footing.host}:${hub}`;
+    this.folder = folder;
+    this.#within = footing.within;
+    this.#env = {
+      ...env,
+      DATABASE_URL: footing.databaseUrl,
+      CYGNET_REDIS_URL: footing.redisUrl,
+      CYGNET_HOST: footing.host,
+      CYGNET_LINK_HOST: footing.host,
+      CYGNET_LINK_URL: footing.linkUrl,
+      CYGNET_DATA_DIR: folder,
+      CYGNET_GATEWAY_PORT: String(gateway),
+      CYGNET_HUB_PORT: String(hub),
+      CYGNET_LINK_PORT: String(port),
+      CYGNET_LOG_LEVEL: 'warn',
+    };
   }
 
   /** Starts it, and again whenever it ends, as a supervisor would. */
@@ -113,6 +101,11 @@ export class ChaosGateway {
     return await this.#program?.stop('SIGTERM');
   }
 
+  /** Resolves when its present life has said `text`. */
+  async says(text: string): Promise<void> {
+    await this.#program?.says(text);
+  }
+
   get pid(): number | undefined {
     return this.#program?.child.pid;
   }
@@ -124,8 +117,8 @@ export class ChaosGateway {
     const since = this.#gaps.at(-1);
     return [
       `${this.url} ${this.isUp ? 'up' : `down since ${Math.round((performance.now() - (since?.from ?? 0)) / 1_000)} s`},`,
-      `life ${this.#lives}, process ${pid} ${program?.running ? stateOf(pid) : 'ended'},`,
-      `line to Redis ${this.redisLine.state}, links ${this.linkLine.state}; it said last:\n`,
+      `life ${this.#lives}, process ${pid} ${program?.running ? stateOf(pid) : 'ended'};`,
+      'it said last:\n',
       `${program?.out ?? ''}${program?.err ?? ''}`.slice(-SAID_LAST),
     ].join(' ');
   }
@@ -139,8 +132,6 @@ export class ChaosGateway {
     this.#over = true;
     await this.#program?.stop('SIGKILL');
     await this.#living;
-    await this.redisLine.close();
-    await this.linkLine.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -155,7 +146,10 @@ export class ChaosGateway {
     while (!this.#over) {
       const began = performance.now();
       // oxlint-disable-next-line no-await-in-loop -- one life after the other
-      const program = await Program.start(['serve'], this.#env);
+      const program = await Program.start(['serve'], this.#env, {
+        within: this.#within,
+        ...(this.program !== undefined && { file: this.program }),
+      });
       this.#program = program;
       this.#lives += 1;
       const diesMs = this.#diesAgainMs;

@@ -1,4 +1,5 @@
 import type { Randomness } from '#kit/random.ts';
+import type { How, Parted } from './wires.ts';
 
 /** What happens to a market, in the order of time. The same seed makes the same plan. */
 export type Trouble =
@@ -6,18 +7,26 @@ export type Trouble =
   | { readonly kind: 'kill'; readonly gateway: number; readonly diesAgainMs: number | undefined }
   /** It stands still (SIGSTOP) and goes on. */
   | { readonly kind: 'pause'; readonly gateway: number; readonly forMs: number }
-  /** The links to a gateway are cut, or nothing passes them and nobody is told. */
+  /** One gateway cannot reach another. */
   | {
       readonly kind: 'apart';
       readonly gateway: number;
-      readonly how: 'cut' | 'silent';
+      readonly from: number;
+      readonly how: How;
       readonly forMs: number;
     }
-  /** One gateway, or all, can not reach Redis. */
+  /** One gateway, or all, cannot reach Redis. */
   | {
       readonly kind: 'redis-apart';
       readonly gateway: number | 'all';
-      readonly how: 'cut' | 'silent';
+      readonly how: How;
+      readonly forMs: number;
+    }
+  /** One gateway, or all, cannot reach PostgreSQL. */
+  | {
+      readonly kind: 'postgres-apart';
+      readonly gateway: number | 'all';
+      readonly how: How;
       readonly forMs: number;
     }
   /** Redis dies and comes back knowing nothing. */
@@ -33,7 +42,27 @@ export interface Step {
   readonly kill: Extract<Trouble, { kind: 'kill' }>;
 }
 
-const KINDS = ['pause', 'apart', 'redis-apart', 'redis-dies', 'postgres-stalls', 'restart-all'] as const;
+const KINDS = [
+  'pause',
+  'apart',
+  'redis-apart',
+  'postgres-apart',
+  'redis-dies',
+  'postgres-stalls',
+  'restart-all',
+] as const;
+
+/** Whom a trouble keeps apart. */
+export function partedBy(
+  trouble: Extract<Trouble, { kind: 'apart' | 'redis-apart' | 'postgres-apart' }>,
+  gateways: number,
+): Parted[] {
+  const { kind, gateway } = trouble;
+  if (kind === 'apart') return [{ gateway: trouble.gateway, from: trouble.from }];
+  const from = kind === 'redis-apart' ? 'redis' : 'postgres';
+  const those = gateway === 'all' ? Array.from({ length: gateways }, (_, i) => i) : [gateway];
+  return those.map((each) => ({ gateway: each, from }));
+}
 
 /** The next of the `troubles` begins with the next step for which none is under way. `long`: troubles last up to a minute, as they do in life; otherwise a few seconds. */
 export function planChaos(
@@ -42,18 +71,22 @@ export function planChaos(
 ): { steps: Step[]; troubles: Trouble[] } {
   const upTo = (count: number): number => Math.floor(random.float() * count);
   const lasting = (shortMs: number, longMs: number): number => 300 + upTo(long ? longMs : shortMs);
-  const how = (): 'cut' | 'silent' => (random.float() < 0.5 ? 'cut' : 'silent');
+  const how = (): How => (['cut', 'silent', 'silent', 'one-way'] as const)[upTo(4)] as How;
+  const oneOrAll = (): number | 'all' => (random.float() < 0.5 ? 'all' : upTo(gateways));
   const make = (kind: (typeof KINDS)[number]): Trouble => {
     switch (kind) {
       case 'pause':
         return { kind, gateway: upTo(gateways), forMs: lasting(2_000, 20_000) };
-      case 'apart':
-        // Whoever comes first in the line dials: nobody's link leads to the first.
-        return { kind, gateway: 1 + upTo(gateways - 1), how: how(), forMs: lasting(2_000, 20_000) };
-      case 'redis-apart': {
-        const gateway = random.float() < 0.5 ? ('all' as const) : upTo(gateways);
-        return { kind, gateway, how: how(), forMs: lasting(2_000, 20_000) };
+      case 'apart': {
+        const gateway = upTo(gateways);
+        const from = (gateway + 1 + upTo(gateways - 1)) % gateways;
+        // Long enough that both sides find out now and then.
+        return { kind, gateway, from, how: how(), forMs: lasting(10_000, 40_000) };
       }
+      case 'redis-apart':
+        return { kind, gateway: oneOrAll(), how: how(), forMs: lasting(5_000, 30_000) };
+      case 'postgres-apart':
+        return { kind, gateway: oneOrAll(), how: how(), forMs: lasting(5_000, 59_000) };
       case 'redis-dies':
         return { kind, forMs: lasting(1_000, 10_000) };
       case 'postgres-stalls':

@@ -3,7 +3,7 @@ import os from 'node:os';
 import type { RunningAgent } from '#agent/run.ts';
 import { readCatalogueFile, seedCatalogue } from '#catalogue/seed.ts';
 import { type Database, openDatabase } from '#db/database.ts';
-import { parseUsd } from '#domain/money.ts';
+import { formatUsd, parseUsd } from '#domain/money.ts';
 import { pause, systemClock } from '#kit/clock.ts';
 import { silentLog } from '#kit/log.ts';
 import { seededRandomness } from '#kit/random.ts';
@@ -11,6 +11,7 @@ import { Sealed } from '#kit/sealed.ts';
 import { audit } from '#ledger/audit.ts';
 import { startAgent } from '#support/agent.ts';
 import { freePorts } from '#support/free-ports.ts';
+import { openNetwork } from '#support/network.ts';
 import {
   chatModels,
   makeConsumer,
@@ -25,6 +26,7 @@ import { StallingPostgres } from '#support/stalling-postgres.ts';
 import { client, Ledger, type Place, PROMPT_TOKENS, TOKENS } from './client.ts';
 import { ChaosGateway } from './gateway.ts';
 import { Waits } from './waits.ts';
+import { NetworkWires, ProxyWires, type Wires } from './wires.ts';
 
 const PROVIDERS = 3;
 /** What each consumer begins with. */
@@ -53,12 +55,16 @@ export const IN_ORDER = {
   auditEndedWith: 0 as number | null,
 };
 
-/** Several gateways of one market as processes, with a PostgreSQL, a Redis, agents and clients of its own. */
+/**
+ * Several gateways of one market as processes, with a PostgreSQL, a Redis, agents and clients of its own. Where namespaces can be
+ * made, each gateway has a network of its own, and what lies between them can lose what is sent.
+ */
 export class Stage {
   readonly postgres: StallingPostgres;
   readonly redis: TestRedis;
   readonly database: Database;
   readonly gateways: readonly ChaosGateway[];
+  readonly wires: Wires;
   readonly parties: readonly TestParty[];
   readonly providers: readonly TestParty[];
   readonly model: TestModel;
@@ -77,6 +83,7 @@ export class Stage {
     this.redis = parts.redis;
     this.database = parts.database;
     this.gateways = parts.gateways;
+    this.wires = parts.wires;
     this.parties = parts.parties;
     this.providers = parts.providers;
     this.model = parts.model;
@@ -93,44 +100,70 @@ export class Stage {
       upWithinMs: number;
       consumers?: number;
       env?: Record<string, string>;
+      /** The program that gateways begin with, where it is not the built one: it makes the schema and the parties, too. */
+      program?: string;
       /** Where a gateway keeps what it must not lose; otherwise a folder that goes with it. */
       folders?: readonly string[];
     },
   ): Promise<Stage> {
-    const [postgres, redis] = await Promise.all([StallingPostgres.open(), TestRedis.open()]);
+    const count = about.gateways ?? 3;
+    const network = await openNetwork(count);
+    if (network) closers.push(() => network.close());
+    const [postgres, redis] = await Promise.all([
+      StallingPostgres.open({
+        also: network && { address: network.postgres, from: network.whole },
+        empty: about.program !== undefined,
+      }),
+      TestRedis.open(network?.redis),
+    ]);
     closers.push(
       () => postgres.close(),
       () => redis.close(),
     );
     const database = openDatabase({ url: postgres.url, log: silentLog, deadlineMs: 120_000 });
     closers.push(() => database.close());
-    await seedCatalogue(database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
-    const many = <T>(count: number, make: () => Promise<T>) =>
-      Promise.all(Array.from({ length: count }, make));
-    const parties = await many(about.consumers ?? 3, () => makeConsumer(database, CREDIT));
-    const providers = await many(PROVIDERS, () => makeProvider(database));
+    const many = about.consumers ?? 3;
+    const { parties, providers } = await (about.program === undefined
+      ? makeParties(database, many)
+      : partiesBy(about.program, postgres.url, many));
     const [model] = (await chatModels(database)).filter(({ category }) => category === 'llm');
     if (!model) throw new Error('The catalogue is empty.');
 
-    const count = about.gateways ?? 3;
     const ports = await freePorts(3 * count);
+    const portsOf = (i: number) => ports.slice(3 * i, 3 * i + 3) as [number, number, number];
+    const linkPorts = Array.from({ length: count }, (_, i) => portsOf(i)[2]);
+    const wires = network
+      ? new NetworkWires(network, {
+          linkPorts,
+          redisUrl: redis.urlAt(network.redis),
+          databaseUrl: postgres.urlAt(network.postgres),
+        })
+      : await ProxyWires.open({ linkPorts, redisUrl: redis.url, databaseUrl: postgres.url });
+    closers.push(() => wires.close());
     const env = {
-      DATABASE_URL: postgres.url,
-      CYGNET_REDIS_URL: redis.url,
       CYGNET_LINK_SECRET: 'a secret between gateways of one market',
       CYGNET_LLM_REQUESTS_PER_MINUTE: '1000000',
       CYGNET_REQUEST_TIMEOUT_MS: '60000',
       ...about.env,
     };
-    const gateways: ChaosGateway[] = [];
-    for (let i = 0; i < count; i++) {
-      const own = ports.slice(3 * i, 3 * i + 3) as [number, number, number];
-      const gateway = await ChaosGateway.make(i, own, env, about.folders?.[i]);
-      gateways.push(gateway);
+    const gateways = wires.footings.map((footing, i) => {
+      const gateway = new ChaosGateway(i, portsOf(i), footing, env, about.folders?.[i]);
+      gateway.program = about.program;
       closers.push(() => gateway.close());
-    }
+      return gateway;
+    });
     const { upWithinMs } = about;
-    const stage = new Stage({ postgres, redis, database, gateways, parties, providers, model, upWithinMs });
+    const stage = new Stage({
+      postgres,
+      redis,
+      database,
+      gateways,
+      wires,
+      parties,
+      providers,
+      model,
+      upWithinMs,
+    });
     closers.push(() => {
       stage.#stopping = true;
     });
@@ -248,6 +281,7 @@ export class Stage {
       `PostgreSQL ${this.postgres.stalled ? 'stands still' : 'runs'}: ${JSON.stringify(busy)}`,
       `Redis ${this.redis.runs ? 'runs' : 'is dead'}`,
       ...this.gateways.map((gateway) => gateway.describe()),
+      this.wires.describe(),
       ...(spawnSync('ss', ['-tanp'], { encoding: 'utf8' }).stdout ?? '')
         .split('\n')
         .filter((line) => this.gateways.some(({ pid }) => line.includes(`pid=${pid},`))),
@@ -255,11 +289,59 @@ export class Stage {
   }
 }
 
+interface Parties {
+  readonly parties: TestParty[];
+  readonly providers: TestParty[];
+}
+
+async function makeParties(database: Database, consumers: number): Promise<Parties> {
+  await seedCatalogue(database, { catalogue: readCatalogueFile(), at: systemClock.wallMs() });
+  const many = <T>(count: number, make: () => Promise<T>) => Promise.all(Array.from({ length: count }, make));
+  return {
+    parties: await many(consumers, () => makeConsumer(database, CREDIT)),
+    providers: await many(PROVIDERS, () => makeProvider(database)),
+  };
+}
+
+/** The same by commands of this program, as an operator makes them: the database is its own. */
+async function partiesBy(file: string, databaseUrl: string, consumers: number): Promise<Parties> {
+  const say = async (...words: string[]): Promise<string> => {
+    const { code, out, err } = await run(words, { DATABASE_URL: databaseUrl }, { file });
+    if (code !== 0) throw new Error(`${words.join(' ')} ended with ${code}: ${out}${err}`);
+    return out;
+  };
+  const found = (text: string, what: RegExp): string => {
+    const [first] = what.exec(text) ?? [];
+    if (first === undefined) throw new Error(`There is no ${what} in: ${text}`);
+    return first;
+  };
+  const parties: TestParty[] = [];
+  for (let i = 0; i < consumers; i++) {
+    // oxlint-disable-next-line no-await-in-loop -- a command each
+    const id = found(await say('consumers', 'create', `consumer ${i}`), /cons_\w+/);
+    // oxlint-disable-next-line no-await-in-loop -- a command each
+    await say('credit', id, formatUsd(CREDIT).replace('$', ''));
+    // oxlint-disable-next-line no-await-in-loop -- a command each
+    const said = await say('keys', 'create', '--consumer', id);
+    parties.push({ id, key: found(said, /sk-swan-\S+/), keyId: found(said, /key_\w+/) });
+  }
+  const providers: TestParty[] = [];
+  for (let i = 0; i < PROVIDERS; i++) {
+    // oxlint-disable-next-line no-await-in-loop -- a command each
+    const id = found(await say('providers', 'create', `provider ${i}`), /prov_\w+/);
+    // oxlint-disable-next-line no-await-in-loop -- a command each
+    const said = await say('keys', 'create', '--provider', id);
+    providers.push({ id, key: found(said, /sk-prov-\S+/), keyId: found(said, /key_\w+/) });
+  }
+  return { parties, providers };
+}
+
 interface StageParts {
   readonly postgres: StallingPostgres;
   readonly redis: TestRedis;
   readonly database: Database;
   readonly gateways: readonly ChaosGateway[];
+  readonly wires: Wires;
   readonly parties: readonly TestParty[];
   readonly providers: readonly TestParty[];
   readonly model: TestModel;

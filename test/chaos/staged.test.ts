@@ -6,15 +6,18 @@ import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { formatUsd } from '#domain/money.ts';
 import { pause, systemClock } from '#kit/clock.ts';
+import { Sealed } from '#kit/sealed.ts';
+import { startAgent } from '#support/agent.ts';
 import { Balancer } from '#support/balancer.ts';
-import { ask, HELLO } from '#support/chat-client.ts';
-import { makeConsumer, type TestParty } from '#support/parties.ts';
+import { ask, askStream, HELLO } from '#support/chat-client.ts';
+import { chatModels, makeConsumer, type TestParty } from '#support/parties.ts';
 import { hasRedis } from '#support/redis.ts';
 import { PROMPT_TOKENS, TOKENS } from './client.ts';
 import type { ChaosGateway } from './gateway.ts';
 import { IN_ORDER, Stage } from './stage.ts';
+import { NetworkWires } from './wires.ts';
 
-// One trouble at a time, with gateways as processes, links between them, and load. In the end what `Stage.check` says is so.
+// One trouble after the other, with gateways as processes, links between them, and load. In the end what `Stage.check` says is so.
 
 const UP_WITHIN_MS = 150_000;
 const STALL_MS = 60_000;
@@ -25,6 +28,15 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 }, 120_000);
 
+/** Closes what a test opened that runs beside another. */
+function closersOf(onTestFinished: (run: () => Promise<void>, timeoutMs: number) => void): typeof closers {
+  const own: typeof closers = [];
+  onTestFinished(async () => {
+    for (const close of own.splice(0).toReversed()) await close();
+  }, 120_000);
+  return own;
+}
+
 /** What one of them costs. */
 function chargeOf({ model }: Stage): bigint {
   return BigInt(PROMPT_TOKENS) * model.inputPico + BigInt(TOKENS) * model.outputPico;
@@ -34,17 +46,24 @@ function chargeOf({ model }: Stage): bigint {
 async function askOnce(stage: Stage, gateway: { url: string }, party: TestParty) {
   const body = { model: stage.model.id, messages: HELLO, max_tokens: TOKENS };
   const { status, headers, json } = await ask({ url: gateway.url, key: party.key, body });
-  if (status === 200)
-    stage.ledger.complete({ requestId: headers['x-request-id'] as string, usage: json.usage });
-  return { status, code: json.error?.code as string | undefined, retryAfter: headers['retry-after'] };
+  const requestId = headers['x-request-id'] as string;
+  if (status === 200) stage.ledger.complete({ requestId, usage: json.usage });
+  return {
+    status,
+    requestId,
+    code: json.error?.code as string | undefined,
+    retryAfter: headers['retry-after'],
+  };
 }
 
-test.skipIf(!hasRedis())(
+// These two wait more than they do: they run beside each other.
+
+test.skipIf(!hasRedis()).concurrent(
   'PostgreSQL stands still for a minute: three gateways serve on what is set aside, no more of one account than its exposure, then refuse with a reason, and everything is charged once',
-  async () => {
+  async ({ onTestFinished }) => {
     const perRequest = 200_000_000n;
     const exposure = 100n * perRequest;
-    const stage = await Stage.open(closers, {
+    const stage = await Stage.open(closersOf(onTestFinished), {
       agents: 6,
       upWithinMs: UP_WITHIN_MS,
       env: { CYGNET_EXPOSURE_MAX_USD: formatUsd(exposure).replace('$', '') },
@@ -137,53 +156,112 @@ test.skipIf(!hasRedis())(
   TEST_MS,
 );
 
-test.skipIf(!hasRedis())(
-  'a rolling upgrade of three linked gateways behind a balancer fails no request',
-  async () => {
-    const stage = await Stage.open(closers, {
-      agents: 9,
-      upWithinMs: UP_WITHIN_MS,
-      env: { CYGNET_DRAIN_NOTICE_MS: '3000', CYGNET_READY_AGENTS: '3' },
-    });
-    const { gateways, ledger, waits } = stage;
-    const portOf = ({ url }: ChaosGateway): number => Number(new URL(url).port);
-    const balancer = await Balancer.open(gateways.map(portOf));
-    closers.push(() => balancer.close());
-    const sends = (gateway: ChaosGateway, healthy: boolean): Promise<void> =>
-      waits.for(
-        `${gateway.url} to be sent requests: ${healthy}`,
-        balancer.sends(portOf(gateway), healthy),
-        UP_WITHIN_MS,
-      );
-    await Promise.all(gateways.map((gateway) => sends(gateway, true)));
-    // To whoever asks there is one market, and it is never down.
-    stage.load(6, 1, [{ url: balancer.url, wasDown: () => false }]);
-    for (const gateway of gateways) {
-      stage.doing = `the restart of ${gateway.url}`;
-      await waits.for('thirty answers', ledger.more(30, new Promise<void>(() => {})), 120_000);
-      const restarted = gateway.restart();
-      await sends(gateway, false);
-      await waits.for(`${gateway.url} to come back`, restarted, UP_WITHIN_MS);
-      await sends(gateway, true);
-    }
-    await stage.end();
-    console.log(
-      `${ledger.told.size} answers complete, ${ledger.left} left, ${ledger.honest.size} kinds of failure`,
+test.skipIf(!hasRedis()).concurrent(
+  'what two gateways send each other is lost, then what one of them and Redis or PostgreSQL do, and nobody is told: everybody serves on, finds out, and comes back when the network does',
+  async ({ onTestFinished }) => {
+    const own = closersOf(onTestFinished);
+    const stage = await Stage.open(own, { agents: 6, upWithinMs: UP_WITHIN_MS });
+    const { gateways, ledger, waits, wires, database } = stage;
+    const party = stage.parties[0] as TestParty;
+    const [first, second] = gateways as [ChaosGateway, ChaosGateway];
+    stage.load(1, 1);
+    const serves = async (gateway: ChaosGateway): Promise<void> =>
+      expect.poll(async () => (await askOnce(stage, gateway, party)).status, { timeout: 60_000 }).toBe(200);
+    // A model that only the second gateway has an agent for: the first one serves it over their link.
+    const other = (await chatModels(database)).find(
+      ({ id, category }) => category === 'llm' && id !== stage.model.id,
     );
-    expect([...ledger.honest]).toEqual([]);
-    expect(ledger.lost + ledger.refused).toBe(0);
+    if (!other) throw new Error('The catalogue has one model.');
+    const far = await startAgent(second.hubUrl, [`${other.id}=rehearsal:tokens=4`], {
+      key: new Sealed((stage.providers[0] as TestParty).key),
+    });
+    own.push(() => far.close());
+    const overLink = { url: first.url, key: party.key };
+    const linked = async (): Promise<number> => {
+      const body = { model: other.id, messages: HELLO, max_tokens: 4 };
+      return (await ask({ ...overLink, body })).status;
+    };
+    await expect.poll(linked, { timeout: 60_000 }).toBe(200);
+
+    stage.doing = 'the first gateway apart from the second';
+    const running = await askStream({
+      ...overLink,
+      body: {
+        model: other.id,
+        messages: HELLO,
+        max_tokens: 3_000,
+        rehearsal: 'paced=10,tokens=3000',
+      },
+    });
+    await running.tokens(3);
+    await wires.part([{ gateway: 0, from: 1 }], 'silent');
+    await waits.for('the stream over their link to end', running.ended, 60_000);
+    expect([running.done, running.error?.error?.code]).toEqual([false, 'gateway_lost']);
+    expect(await linked()).toBe(503);
+    await Promise.all(gateways.map(serves));
+    await wires.mend();
+    await expect.poll(linked, { timeout: 60_000 }).toBe(200);
+
+    stage.doing = 'the first gateway apart from Redis';
+    await wires.part([{ gateway: 0, from: 'redis' }], 'silent');
+    await waits.for('it to notice', first.says('Redis does not answer'), 60_000);
+    await Promise.all(gateways.map(serves));
+    await wires.mend();
+
+    // Whoever makes the rounds is cut off in the middle of them: it keeps neither its term nor what it had locked.
+    stage.doing = 'whoever makes the rounds apart from PostgreSQL';
+    const holder = async () => {
+      const [row] = await database.sql<{ holder: string; term: bigint }[]>`
+        select holder, term from round_terms where name = 'chain'`;
+      return row;
+    };
+    await expect.poll(holder, { timeout: 60_000 }).toBeDefined();
+    const before = (await holder()) as { holder: string; term: bigint };
+    const leader = gateways.findIndex(({ instance }) => instance === before.holder);
+    const cutOff = gateways[leader] as ChaosGateway;
+    await serves(cutOff);
+    await wires.part([{ gateway: leader, from: 'postgres' }], 'silent');
+    const told = await waits.for(
+      'an answer of the gateway that is cut off',
+      (async () => {
+        for (;;) {
+          const { status, requestId } = await askOnce(stage, cutOff, party);
+          if (status === 200) return requestId;
+        }
+      })(),
+      30_000,
+    );
+    await expect.poll(async () => (await holder())?.holder, { timeout: 120_000 }).not.toBe(before.holder);
+    await Promise.all(gateways.filter((gateway) => gateway !== cutOff).map(serves));
+    await wires.mend();
+    // It posts what it served meanwhile, and makes no rounds until the term of the other is over.
+    const posted = async (): Promise<number> =>
+      (await database.sql`select from usage where id = ${told ?? ''} and outcome = 'completed'`).length;
+    await expect.poll(posted, { timeout: 120_000 }).toBe(1);
+    await serves(cutOff);
+    expect((await holder())?.term).toBeGreaterThan(before.term);
+    // PostgreSQL is left with no session that nobody holds the other end of.
+    const orphans = async (): Promise<unknown[]> => {
+      const sessions = await database.sql<{ address: string; port: number }[]>`
+        select host(client_addr) as address, client_port as port from pg_stat_activity where client_addr is not null`;
+      const held = wires instanceof NetworkWires ? wires.held() : new Map<string, Set<number>>();
+      return sessions.filter(({ address, port }) => held.get(address)?.has(port) === false);
+    };
+    await expect.poll(orphans, { timeout: 120_000 }).toEqual([]);
+    await stage.end();
     expect(await stage.check()).toEqual(IN_ORDER);
+    expect(ledger.told.size).toBeGreaterThan(0);
   },
   TEST_MS,
 );
 
 /** A small disk of its own; needs to be root on Linux, as CI is. */
-function smallDisk(): string {
+function smallDisk(own: typeof closers): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'cygnet-chaos-disk-'));
   chmodSync(folder, 0o755);
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder], { encoding: 'utf8' });
   if (mounted.status !== 0) throw new Error(`A disk of eight MB could not be mounted: ${mounted.stderr}`);
-  closers.push(() => {
+  own.push(() => {
     spawnSync('umount', ['-l', folder]);
     rmSync(folder, { recursive: true, force: true });
   });
@@ -220,64 +298,106 @@ async function breakWrites(gateway: ChaosGateway): Promise<() => Promise<void>> 
   };
 }
 
-test.skipIf(!hasRedis()).each([
+for (const { trouble, small } of [
   { trouble: 'its disk is full', small: true },
   { trouble: 'the writes of its journal fail', small: false },
-])(
-  'a gateway of which $trouble takes no more paid work and says so, the others serve on, and nothing that was told is lost',
-  async ({ small }) => {
-    const disk = small ? smallDisk() : undefined;
-    const stage = await Stage.open(closers, {
-      gateways: 2,
-      agents: 4,
-      upWithinMs: UP_WITHIN_MS,
-      ...(disk && { folders: [disk] }),
-    });
-    const { gateways, ledger, waits, parties } = stage;
-    const [sick, well] = gateways as [ChaosGateway, ChaosGateway];
-    stage.load(4, 1);
-    await waits.for('thirty answers', ledger.more(30, new Promise<void>(() => {})), 120_000);
+])
+  test.skipIf(!hasRedis())(
+    `a gateway of which ${trouble} takes no more paid work and says so, the others serve on, and nothing that was told is lost`,
+    async ({ onTestFinished }) => {
+      const own = closersOf(onTestFinished);
+      const disk = small ? smallDisk(own) : undefined;
+      const stage = await Stage.open(own, {
+        gateways: 2,
+        agents: 4,
+        upWithinMs: UP_WITHIN_MS,
+        ...(disk && { folders: [disk] }),
+      });
+      const { gateways, ledger, waits, parties } = stage;
+      const [sick, well] = gateways as [ChaosGateway, ChaosGateway];
+      stage.load(4, 1);
+      await waits.for('thirty answers', ledger.more(30, new Promise<void>(() => {})), 120_000);
 
-    let mend: () => Promise<void>;
-    if (disk) {
-      const ballast = path.join(disk, 'ballast');
-      // To the last byte, whatever is written meanwhile.
-      const fill = (): void => {
-        for (let size = 1 << 20; size >= 1; size >>= 1) {
-          try {
-            for (;;) writeFileSync(ballast, Buffer.alloc(size), { flag: 'a' });
-          } catch {
-            // This much does not fit any more.
+      let mend: () => Promise<void>;
+      if (disk) {
+        const ballast = path.join(disk, 'ballast');
+        // To the last byte, whatever is written meanwhile.
+        const fill = (): void => {
+          for (let size = 1 << 20; size >= 1; size >>= 1) {
+            try {
+              for (;;) writeFileSync(ballast, Buffer.alloc(size), { flag: 'a' });
+            } catch {
+              // This much does not fit any more.
+            }
           }
+        };
+        fill();
+        if (statfsSync(disk).bavail > 0) throw new Error('The disk is not full.');
+        mend = async () => rmSync(ballast);
+      } else mend = await breakWrites(sick);
+      own.push(() => mend().catch(() => {}));
+
+      const party = parties[0] as TestParty;
+      const refused = (async () => {
+        for (;;) {
+          const answer = await askOnce(stage, sick, party);
+          if (answer.status !== 200) return answer;
         }
-      };
-      fill();
-      if (statfsSync(disk).bavail > 0) throw new Error('The disk is not full.');
-      mend = async () => rmSync(ballast);
-    } else mend = await breakWrites(sick);
-    closers.push(() => mend().catch(() => {}));
+      })();
+      expect(await waits.for('a refusal', refused, 120_000)).toMatchObject({
+        status: 503,
+        code: 'ledger_unavailable',
+      });
+      const health = await ask({ url: sick.url, method: 'GET', path: '/health' });
+      expect(health.json.status).toBe('failing');
+      expect(health.status).toBe(503);
+      expect((await askOnce(stage, well, party)).status).toBe(200);
 
-    const party = parties[0] as TestParty;
-    const refused = (async () => {
-      for (;;) {
-        const answer = await askOnce(stage, sick, party);
-        if (answer.status !== 200) return answer;
-      }
-    })();
-    expect(await waits.for('a refusal', refused, 120_000)).toMatchObject({
-      status: 503,
-      code: 'ledger_unavailable',
+      // As the runbook says: make room (or give it another disk), and start it again.
+      await mend();
+      await waits.for('the sick one to be started again', sick.restart(), UP_WITHIN_MS);
+      expect((await askOnce(stage, sick, party)).status).toBe(200);
+      await stage.end();
+      expect(await stage.check()).toEqual(IN_ORDER);
+    },
+    TEST_MS,
+  );
+
+test.skipIf(!hasRedis())(
+  'a rolling restart of three linked gateways behind a balancer fails no request',
+  async () => {
+    const stage = await Stage.open(closers, {
+      agents: 9,
+      upWithinMs: UP_WITHIN_MS,
+      env: { CYGNET_DRAIN_NOTICE_MS: '3000', CYGNET_READY_AGENTS: '3' },
     });
-    const health = await ask({ url: sick.url, method: 'GET', path: '/health' });
-    expect(health.json.status).toBe('failing');
-    expect(health.status).toBe(503);
-    expect((await askOnce(stage, well, party)).status).toBe(200);
-
-    // As the runbook says: make room (or give it another disk), and start it again.
-    await mend();
-    await waits.for('the sick one to be started again', sick.restart(), UP_WITHIN_MS);
-    expect((await askOnce(stage, sick, party)).status).toBe(200);
+    const { gateways, ledger, waits } = stage;
+    const portOf = ({ url }: ChaosGateway): number => Number(new URL(url).port);
+    const balancer = await Balancer.open(gateways.map(({ url }) => url));
+    closers.push(() => balancer.close());
+    const sends = (gateway: ChaosGateway, healthy: boolean): Promise<void> =>
+      waits.for(
+        `${gateway.url} to be sent requests: ${healthy}`,
+        balancer.sends(portOf(gateway), healthy),
+        UP_WITHIN_MS,
+      );
+    await Promise.all(gateways.map((gateway) => sends(gateway, true)));
+    // To whoever asks there is one market, and it is never down.
+    stage.load(6, 1, [{ url: balancer.url, wasDown: () => false }]);
+    for (const gateway of gateways) {
+      stage.doing = `the restart of ${gateway.url}`;
+      await waits.for('thirty answers', ledger.more(30, new Promise<void>(() => {})), 120_000);
+      const restarted = gateway.restart();
+      await sends(gateway, false);
+      await waits.for(`${gateway.url} to come back`, restarted, UP_WITHIN_MS);
+      await sends(gateway, true);
+    }
     await stage.end();
+    console.log(
+      `${ledger.told.size} answers complete, ${ledger.left} left, ${ledger.honest.size} kinds of failure`,
+    );
+    expect([...ledger.honest]).toEqual([]);
+    expect(ledger.lost + ledger.refused).toBe(0);
     expect(await stage.check()).toEqual(IN_ORDER);
   },
   TEST_MS,

@@ -9,13 +9,14 @@ import { type Clock, systemClock, type Timer } from '#kit/clock.ts';
  */
 export class Balancer {
   readonly #server: Server;
-  readonly #backends: { port: number; healthy: boolean; agent: Agent; served: number }[];
+  readonly #backends: { host: string; port: number; healthy: boolean; agent: Agent; served: number }[];
   readonly #looks: Timer;
   #next = 0;
   #heard: (() => void)[] = [];
 
-  private constructor(ports: readonly number[], clock: Clock) {
-    this.#backends = ports.map((port) => ({
+  private constructor(markets: readonly { host: string; port: number }[], clock: Clock) {
+    this.#backends = markets.map(({ host, port }) => ({
+      host,
       port,
       healthy: false,
       agent: new Agent({ keepAlive: true }),
@@ -30,7 +31,7 @@ export class Balancer {
       backend.served += 1;
       const { method, url: path, headers } = incoming;
       const onward = request(
-        { port: backend.port, agent: backend.agent, method, path, headers },
+        { host: backend.host, port: backend.port, agent: backend.agent, method, path, headers },
         (answer) => {
           outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
           pipeline(answer, outgoing, () => {});
@@ -46,8 +47,14 @@ export class Balancer {
     this.#look();
   }
 
-  static async open(ports: readonly number[], clock: Clock = systemClock): Promise<Balancer> {
-    const balancer = new Balancer(ports, clock);
+  /** By their ports, where they listen on this machine, or by their URLs. */
+  static async open(markets: readonly (number | string)[], clock: Clock = systemClock): Promise<Balancer> {
+    const places = markets.map((market) => {
+      if (typeof market === 'number') return { host: 'localhost', port: market };
+      const { hostname: host, port } = new URL(market);
+      return { host, port: Number(port) };
+    });
+    const balancer = new Balancer(places, clock);
     await new Promise<void>((resolve) => balancer.#server.listen(0, '127.0.0.1', resolve));
     return balancer;
   }
@@ -86,8 +93,8 @@ export class Balancer {
         backend.healthy = healthy;
         for (const hear of this.#heard.splice(0)) hear();
       };
-      const { port } = backend;
-      request({ port, path: '/health', headers: { connection: 'close' } }, (answer) => {
+      const { host, port } = backend;
+      request({ host, port, path: '/health', headers: { connection: 'close' } }, (answer) => {
         answer.resume();
         note(answer.statusCode === 200);
       })

@@ -7,6 +7,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 export class CutLine {
   readonly #server: Server;
   readonly #open = new Set<Socket>();
+  readonly #forgotten = new Set<Socket>();
   /** Who waits to be connected to the other side. */
   readonly #dialling = new Set<() => void>();
   #state: 'whole' | 'cut' | 'silent' = 'whole';
@@ -46,7 +47,7 @@ export class CutLine {
   cut(): void {
     this.#state = 'cut';
     this.#dialling.clear();
-    for (const socket of this.#open) socket.destroy();
+    for (const socket of [...this.#open, ...this.#forgotten]) socket.destroy();
   }
 
   /** From now on nothing passes. */
@@ -54,6 +55,13 @@ export class CutLine {
     if (this.#state === 'cut') return;
     this.#state = 'silent';
     for (const socket of this.#open) socket.pause();
+  }
+
+  /** Once silent: whoever is connected hears nothing any more, not even when the line is mended, and nobody is told. */
+  forget(): void {
+    this.#dialling.clear();
+    for (const socket of this.#open) this.#forgotten.add(socket);
+    this.#open.clear();
   }
 
   mend(): void {

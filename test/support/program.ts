@@ -6,7 +6,7 @@ import { askDesk } from './desk.ts';
 /**
  * The real program, built as it ships, in a process of its own. What it says is kept; `ended` resolves with how it ended.
  * Its environment holds nothing of ours but PATH and what is given; the market neither probes itself nor asks its agents
- * questions of its own unless the test wants it.
+ * questions of its own unless the test wants it. `within`: the words before its command, where it runs in a network of its own.
  */
 export class Program {
   readonly child: ChildProcess;
@@ -16,8 +16,9 @@ export class Program {
   #over = false;
   #waiting: (() => void)[] = [];
 
-  private constructor(file: string, words: readonly string[], options: SpawnOptions) {
-    this.child = spawn(process.execPath, [file, ...words], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  private constructor(command: readonly string[], options: SpawnOptions) {
+    const [program, ...words] = command as [string, ...string[]];
+    this.child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
     this.child.stdout?.setEncoding('utf8').on('data', (part: string) => {
       this.out += part;
       this.#wake();
@@ -36,10 +37,10 @@ export class Program {
   static async start(
     words: readonly string[],
     env: Record<string, string>,
-    options: SpawnOptions & { file?: string } = {},
+    options: SpawnOptions & { file?: string; within?: readonly string[] } = {},
   ): Promise<Program> {
-    const { file, ...spawning } = options;
-    return new Program(file ?? (await builtProgram()), words, {
+    const { file, within = [], ...spawning } = options;
+    return new Program([...within, process.execPath, file ?? (await builtProgram()), ...words], {
       ...spawning,
       env: { PATH: process.env['PATH'], CYGNET_PROBES: 'no', CYGNET_BENCHMARKS: 'off', ...env },
     });

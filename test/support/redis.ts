@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -25,22 +26,33 @@ export function hasRedis(): boolean {
 /** One server with a database of its own, which can be stopped and started again (it then knows nothing). */
 export class TestRedis {
   readonly port: number;
+  readonly #also: string | undefined;
+  readonly #password: string | undefined;
   readonly #folder = mkdtempSync(path.join(os.tmpdir(), 'cygnet-test-redis-'));
   #child: ChildProcess | undefined;
 
-  static async open(): Promise<TestRedis> {
+  /** `also`: an address that it listens on besides 127.0.0.1. There it asks for a password, which its URLs have. */
+  static async open(also?: string): Promise<TestRedis> {
     const [port] = (await freePorts(1)) as [number];
-    const server = new TestRedis(port);
+    const server = new TestRedis(port, also);
     await server.start();
     return server;
   }
 
-  private constructor(port: number) {
+  private constructor(port: number, also: string | undefined) {
     this.port = port;
+    this.#also = also;
+    this.#password = also === undefined ? undefined : randomBytes(16).toString('hex');
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
+    return this.urlAt('127.0.0.1');
+  }
+
+  /** Its URL for whoever reaches it at this address. */
+  urlAt(address: string): string {
+    const password = this.#password === undefined ? '' : `:${this.#password}@`;
+    return `redis://${password}${address}:${this.port}`;
   }
 
   get runs(): boolean {
@@ -48,7 +60,9 @@ export class TestRedis {
   }
 
   async start(): Promise<void> {
-    const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    const bind = ['--bind', '127.0.0.1', ...(this.#also === undefined ? [] : [this.#also])];
+    const password = this.#password === undefined ? [] : ['--requirepass', this.#password];
+    const args = ['--port', String(this.port), ...bind, ...password, '--save', '', '--appendonly', 'no'];
     const child = spawn(PROGRAM ?? 'redis-server', [...args, '--dir', this.#folder], { stdio: 'ignore' });
     this.#child = child;
     // A test run that ends early leaves none behind.

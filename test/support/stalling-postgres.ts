@@ -19,7 +19,14 @@ export class StallingPostgres {
     this.url = server.urlOf('market');
   }
 
-  static async open(): Promise<StallingPostgres> {
+  /** `also`: where it listens besides 127.0.0.1, and from where one may come. `empty`: without a schema. */
+  static async open({
+    also,
+    empty = false,
+  }: {
+    also?: { address: string; from: string } | undefined;
+    empty?: boolean;
+  } = {}): Promise<StallingPostgres> {
     const folder = mkdtempSync(path.join(os.tmpdir(), `cygnet-test-postgres-${process.pid}-`));
     // The server's user must pass through.
     chmodSync(folder, 0o755);
@@ -27,15 +34,22 @@ export class StallingPostgres {
       folder: path.join(folder, 'home'),
       durable: false,
       maxConnections: 300,
+      ...(also && { also }),
     });
     const admin = openDatabase({ url: server.url, maxConnections: 1, log: silentLog });
     await admin.sql`create database market`;
     await admin.close();
     const postgres = new StallingPostgres(server, folder);
+    if (empty) return postgres;
     const market = openDatabase({ url: postgres.url, maxConnections: 1, log: silentLog });
     await migrate(market, { url: postgres.url });
     await market.close();
     return postgres;
+  }
+
+  /** Its URL for whoever reaches it at this address. */
+  urlAt(address: string): string {
+    return this.url.replace('@127.0.0.1:', `@${address}:`);
   }
 
   get stalled(): boolean {

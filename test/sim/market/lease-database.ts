@@ -53,6 +53,7 @@ export function leaseDatabase(store: Store, asker: Asker): Database {
       store.hearRecalls(asker.instance, (consumer) => heard(JSON.stringify({ from: '', consumer })));
       return Promise.resolve({ stop: async () => store.stopRecalls(asker.instance) });
     },
+    hurry: () => {},
     close: async () => {},
   };
 }
