@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Sealed } from '#kit/sealed.ts';
 import { macOf } from './handshake.ts';
 import { newsSchema } from './news.ts';
-import { peerJobSchema } from './served-job.ts';
+import { readPeerJob } from './said.ts';
 
 // What gateways of the version before this one say on a link, to the letter: a rolling upgrade has both on it. Whoever changes what is
 // held here makes gateways that cannot serve by each other's agents, and says so in `docs/operate/upgrade.md`.
