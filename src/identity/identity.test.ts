@@ -83,9 +83,7 @@ describe('keys', () => {
     const [here, there] = [await ring(), await ring()];
     expect(here.find(secret)).toMatchObject({ id });
     expect(await revokeKey(fresh.database, { id, at })).toBe('revoked');
-    await expect
-      .poll(() => [here.find(secret), there.find(secret)], soon)
-      .toEqual(['revoked', 'revoked']);
+    await expect.poll(() => [here.find(secret), there.find(secret)], soon).toEqual(['revoked', 'revoked']);
   });
 
   test('a revocation is final, also for whoever writes SQL', async () => {
@@ -260,9 +258,7 @@ describe('providers', () => {
     expect(here.stateOf(id)).toBe('active');
     const move = { id, to: 'suspended' as const, reason: 'late', at };
     expect(await setProviderState(fresh.database, move)).toBe('moved');
-    await expect
-      .poll(() => [here.stateOf(id), there.stateOf(id)], soon)
-      .toEqual(['suspended', 'suspended']);
+    await expect.poll(() => [here.stateOf(id), there.stateOf(id)], soon).toEqual(['suspended', 'suspended']);
     expect(told).toEqual([`${id} suspended`]);
     expect(await setProviderState(fresh.database, move)).toBe('unchanged');
   });
