@@ -19,6 +19,7 @@ test('anybody is told the version and the port of the hub', async () => {
     api_base: null,
     hub: { url: null, port: Number(new URL(market.hubUrl).port), tls: false },
     sign_up: 'open',
+    trial: null,
   });
 });
 

@@ -240,8 +240,10 @@ function read(schema: Route['body'], value: unknown): unknown {
   }
   const [issue] = parsed.error.issues;
   const at = issue?.path.join('.') ?? '';
+  // What somebody called a field may be a secret in the wrong place: it is not said again.
+  const wrong = issue?.code === 'unrecognized_keys' ? 'has a field that is unknown here' : issue?.message;
   throw new Fault('request-invalid', {
-    outer: at === '' ? `The request ${issue?.message ?? 'is not valid'}.` : `${at}: ${issue?.message}.`,
+    outer: at === '' ? `The request ${wrong ?? 'is not valid'}.` : `${at}: ${wrong}.`,
     ...(at !== '' && { param: at }),
   });
 }
