@@ -38,15 +38,17 @@ test.runIf(process.platform === 'linux')('an id that came round again does not c
 test.runIf(process.platform === 'linux')(
   'bug: the lock of a process that was killed, and that its parent does not bury, is taken over',
   async () => {
-    // The shell becomes a program that never asks after the child that it had.
-    const parent = spawn('sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 60']);
+    // The shell becomes a program that never asks after the child that it had. The child ends once that is so: before, the
+    // shell itself might bury it.
+    const child = 'until [ "$(cat /proc/$PPID/comm)" = sleep ]; do :; done';
+    const parent = spawn('sh', ['-c', 'sh -c "$1" & echo $!; exec sleep 60', 'sh', child]);
     const [line] = (await once(parent.stdout, 'data')) as [Buffer];
     const pid = Number(line.toString());
     const fields = (): string[] => {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
       return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     };
-    await expect.poll(() => fields()[0], { timeout: 5_000, interval: 5 }).toBe('Z');
+    await expect.poll(() => fields()[0], { interval: 5 }).toBe('Z');
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     writeFileSync(path.join(folder, 'owner.lock'), JSON.stringify({ pid, born: `${boot}/${fields()[19]}` }));
     expect(lockFolder(folder)).not.toThrow();
