@@ -116,6 +116,18 @@ async function failing(
   await sales.sell(...records);
 }
 
+/** A provider that was charged $30 of its $100 for 44 minutes, and what it was charged under. */
+async function charged(): Promise<{ provider: string; consumer: string; findingId: string }> {
+  const { id: provider } = await makeProvider(fresh.database);
+  await pledge(provider, '100');
+  const consumer = await payer('600');
+  await failing(consumer, { minutes: 44 }, { providerId: provider });
+  await deskOf().run(MONTH);
+  const [charge] = await deskOf().charges({ providerId: provider, limit: 10 });
+  assert(charge);
+  return { provider, consumer, findingId: charge.findingId };
+}
+
 /** So many minutes in which a request was refused because nobody was there. */
 async function unserved(
   consumerId: string,
@@ -198,16 +210,10 @@ describe('a month by hand', () => {
   });
 
   test('what was taken of a pledge goes back when its appeal is granted, once, and the credit stays', async () => {
-    const { id: provider } = await makeProvider(fresh.database);
-    await pledge(provider, '100');
-    const consumer = await payer('600');
-    await failing(consumer, { minutes: 44 }, { providerId: provider });
+    const { provider, consumer, findingId } = await charged();
     const desk = deskOf();
-    await desk.run(MONTH);
     const [charge] = await desk.charges({ providerId: provider, limit: 10 });
-    assert(charge);
     expect(charge).toMatchObject({ minutes: 44, taken: parseUsd('30'), month: '2026-11', appeal: null });
-    const { findingId } = charge;
     expect([await balance('platform:slashed'), await balance('platform:sla')]).toEqual([0n, 0n]);
     const grant = { findingId, decision: 'granted', reason: 'Our switch failed.', actor: 'op' } as const;
     // It is decided about here, and nowhere else.
@@ -238,14 +244,7 @@ describe('a month by hand', () => {
   });
 
   test('bug: a decision that dies after any statement leaves nothing or everything', async () => {
-    const { id: provider } = await makeProvider(fresh.database);
-    await pledge(provider, '100');
-    const consumer = await payer('600');
-    await failing(consumer, { minutes: 44 }, { providerId: provider });
-    await deskOf().run(MONTH);
-    const [charge] = await deskOf().charges({ providerId: provider, limit: 10 });
-    assert(charge);
-    const { findingId } = charge;
+    const { provider, findingId } = await charged();
     const grant = { findingId, decision: 'granted', reason: 'Our switch failed.', actor: 'op' } as const;
     let died = 0;
     for (let after = 0; ; after++) {
@@ -263,14 +262,7 @@ describe('a month by hand', () => {
   });
 
   test('a granted appeal of before that gave nothing back is told by the audit, and made good by granting it again', async () => {
-    const { id: provider } = await makeProvider(fresh.database);
-    await pledge(provider, '100');
-    const consumer = await payer('600');
-    await failing(consumer, { minutes: 44 }, { providerId: provider });
-    await deskOf().run(MONTH);
-    const [charge] = await deskOf().charges({ providerId: provider, limit: 10 });
-    assert(charge);
-    const { findingId } = charge;
+    const { provider, findingId } = await charged();
     await fresh.database.sql`
       insert into sla_appeals (finding_id, decision, reason, actor, at) values (${findingId}, 'granted', 'r', 'op', now())`;
     expect(await auditAgreements(fresh.database)).toEqual([
@@ -287,14 +279,7 @@ describe('a month by hand', () => {
   });
 
   test('of decisions that are made at once one stands, and what follows is that one’s', async () => {
-    const { id: provider } = await makeProvider(fresh.database);
-    await pledge(provider, '100');
-    const consumer = await payer('600');
-    await failing(consumer, { minutes: 44 }, { providerId: provider });
-    await deskOf().run(MONTH);
-    const [charge] = await deskOf().charges({ providerId: provider, limit: 10 });
-    assert(charge);
-    const { findingId } = charge;
+    const { provider, findingId } = await charged();
     const answers = await Promise.all(
       (['granted', 'rejected', 'granted', 'rejected', 'granted', 'rejected'] as const).map(
         async (decision) =>
