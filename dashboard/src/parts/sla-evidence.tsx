@@ -1,6 +1,11 @@
+import { type UseQueryOptions, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import type { SlaEvidenceAnswer } from '#wire/operator.ts';
+import { Button } from './button.tsx';
 import { type Column, DataTable } from './data-table.tsx';
+import { Dialog } from './dialog.tsx';
 import { whole } from './format.ts';
+import { Loaded, Skeleton } from './states.tsx';
 import { Time } from './time.tsx';
 
 type Failure = SlaEvidenceAnswer['failures'][number];
@@ -16,8 +21,38 @@ const COLUMNS: readonly Column<Failure>[] = [
   { name: 'Requests', number: true, sort: (row) => row.requests, show: (row) => whole(row.requests) },
 ];
 
-/** What a charge for a service level rests on, for the provider that was charged and for whoever decides its appeal. */
-export function SlaEvidence({ found }: { found: SlaEvidenceAnswer }) {
+/** How a page asks for what one charge rests on. */
+type Asked = UseQueryOptions<SlaEvidenceAnswer, Error, SlaEvidenceAnswer, string[]>;
+
+/**
+ * What a charge for a service level rests on, for the provider that was charged and for whoever decides its appeal. `of` tells
+ * whoever cannot see the row which one this is about.
+ */
+export function SlaEvidenceButton({ of, month, asked }: { of: string; month: string; asked: Asked }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Button size="sm" kind="quiet" onClick={() => setOpen(true)}>
+        Evidence<span className="sr-only"> of {of}</span>
+      </Button>
+      <Dialog open={open} onClose={() => setOpen(false)} title={`What ${month} was charged for`}>
+        <Found asked={asked} />
+      </Dialog>
+    </>
+  );
+}
+
+/** Asked for when somebody looks: it is computed from a month of requests. */
+function Found({ asked }: { asked: Asked }) {
+  const query = useQuery(asked);
+  return (
+    <Loaded query={query} skeleton={<Skeleton className="h-40" />}>
+      {(found) => <SlaEvidence found={found} />}
+    </Loaded>
+  );
+}
+
+function SlaEvidence({ found }: { found: SlaEvidenceAnswer }) {
   return (
     <div className="space-y-3">
       <p className="text-soft">

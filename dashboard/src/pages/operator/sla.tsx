@@ -10,7 +10,7 @@ import { Checkbox, Segments, Select, TextArea, TextField } from '../../parts/for
 import { FormButton } from '../../parts/form-button.tsx';
 import { percent, plural, usd, whole } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
-import { SlaEvidence } from '../../parts/sla-evidence.tsx';
+import { SlaEvidenceButton } from '../../parts/sla-evidence.tsx';
 import { Empty, Failure, Loaded, Skeleton } from '../../parts/states.tsx';
 import { Time } from '../../parts/time.tsx';
 import { toast } from '../../parts/toast.tsx';
@@ -396,7 +396,13 @@ const CHARGES: readonly Column<SlaCharge>[] = [
     show: (row) => usd(row.share_usd),
   },
   { name: 'Taken', number: true, sort: (row) => Number(row.taken_usd), show: (row) => usd(row.taken_usd) },
-  { name: 'Evidence', hideName: true, show: (row) => <Evidence charge={row} /> },
+  {
+    name: 'Evidence',
+    hideName: true,
+    show: (row) => (
+      <SlaEvidenceButton of={row.finding} month={row.month} asked={operator.slaEvidence(row.finding)} />
+    ),
+  },
   {
     name: 'The provider says',
     show: (row) =>
@@ -421,30 +427,6 @@ const CHARGES: readonly Column<SlaCharge>[] = [
       ),
   },
 ];
-
-function Evidence({ charge }: { charge: SlaCharge }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <>
-      <Button size="sm" kind="quiet" onClick={() => setOpen(true)}>
-        Evidence<span className="sr-only"> of {charge.finding}</span>
-      </Button>
-      <Dialog open={open} onClose={() => setOpen(false)} title={`What ${charge.month} was charged for`}>
-        <FoundEvidence finding={charge.finding} />
-      </Dialog>
-    </>
-  );
-}
-
-/** Asked for when somebody looks: it is computed from a month of requests. */
-function FoundEvidence({ finding }: { finding: string }) {
-  const query = useQuery(operator.slaEvidence(finding));
-  return (
-    <Loaded query={query} skeleton={<Skeleton className="h-40" />}>
-      {(found) => <SlaEvidence found={found} />}
-    </Loaded>
-  );
-}
 
 function Charges() {
   const query = useQuery(operator.slaCharges());

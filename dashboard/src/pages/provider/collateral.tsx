@@ -12,7 +12,7 @@ import { duration, NOTHING, plural, usd, whole } from '../../parts/format.ts';
 import { Meter } from '../../parts/meter.tsx';
 import { Note } from '../../parts/note.tsx';
 import { Card, PageHead } from '../../parts/page.tsx';
-import { SlaEvidence } from '../../parts/sla-evidence.tsx';
+import { SlaEvidenceButton } from '../../parts/sla-evidence.tsx';
 import { Stat } from '../../parts/stat.tsx';
 import { Empty, Loaded, Skeleton } from '../../parts/states.tsx';
 import { Time } from '../../parts/time.tsx';
@@ -402,37 +402,15 @@ const CHARGES: readonly Column<Charge>[] = [
   {
     name: 'Evidence',
     hideName: true,
-    show: (row) => <Evidence charge={row} />,
+    show: (row) => (
+      <SlaEvidenceButton of={row.month} month={row.month} asked={provider.evidence(row.finding)} />
+    ),
   },
   {
     name: 'Appeal',
     show: (row) => <ChargeAppeal charge={row} />,
   },
 ];
-
-function Evidence({ charge }: { charge: Charge }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <>
-      <Button size="sm" kind="quiet" onClick={() => setOpen(true)}>
-        Evidence<span className="sr-only"> of {charge.month}</span>
-      </Button>
-      <Dialog open={open} onClose={() => setOpen(false)} title={`What ${charge.month} was charged for`}>
-        <FoundEvidence finding={charge.finding} />
-      </Dialog>
-    </>
-  );
-}
-
-/** Asked for when somebody looks: it is computed from a month of requests. */
-function FoundEvidence({ finding }: { finding: string }) {
-  const query = useQuery(provider.evidence(finding));
-  return (
-    <Loaded query={query} skeleton={<Skeleton className="h-40" />}>
-      {(found) => <SlaEvidence found={found} />}
-    </Loaded>
-  );
-}
 
 function ChargeAppeal({ charge }: { charge: Charge }) {
   if (charge.appeal !== null) {
