@@ -8,10 +8,10 @@ import { formatUsd } from '#domain/money.ts';
 import { pause, systemClock } from '#kit/clock.ts';
 import { Sealed } from '#kit/sealed.ts';
 import { startAgent } from '#support/agent.ts';
-import { Balancer } from '#support/balancer.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
 import { chatModels, makeConsumer, type TestParty } from '#support/parties.ts';
 import { hasRedis } from '#support/redis.ts';
+import { behindBalancer } from './balanced.ts';
 import { PROMPT_TOKENS, TOKENS } from './client.ts';
 import type { ChaosGateway } from './gateway.ts';
 import { IN_ORDER, Stage } from './stage.ts';
@@ -375,18 +375,9 @@ test.skipIf(!hasRedis())(
       env: { CYGNET_DRAIN_NOTICE_MS: '3000', CYGNET_READY_AGENTS: '3' },
     });
     const { gateways, ledger, waits } = stage;
-    const portOf = ({ url }: ChaosGateway): number => Number(new URL(url).port);
-    const balancer = await Balancer.open(gateways.map(({ url }) => url));
-    closers.push(() => balancer.close());
-    const sends = (gateway: ChaosGateway, healthy: boolean): Promise<void> =>
-      waits.for(
-        `${gateway.url} to be sent requests: ${healthy}`,
-        balancer.sends(portOf(gateway), healthy),
-        UP_WITHIN_MS,
-      );
-    await Promise.all(gateways.map((gateway) => sends(gateway, true)));
+    const { url, sends } = await behindBalancer(stage, closers, UP_WITHIN_MS);
     // To whoever asks there is one market, and it is never down.
-    stage.load(6, 1, [{ url: balancer.url, wasDown: () => false }]);
+    stage.load(6, 1, [{ url, wasDown: () => false }]);
     for (const gateway of gateways) {
       stage.doing = `the restart of ${gateway.url}`;
       await waits.for('thirty answers', ledger.more(30, new Promise<void>(() => {})), 120_000);

@@ -1,10 +1,10 @@
 import { afterEach, expect, test } from 'vitest';
 import { rehearsedText } from '#agent/backends/rehearsal.ts';
 import { systemClock } from '#kit/clock.ts';
-import { Balancer } from '#support/balancer.ts';
 import { ask, askStream, HELLO } from '#support/chat-client.ts';
 import { chatModels, type TestModel, type TestParty } from '#support/parties.ts';
 import { dialSocket, type Served, SwanAgent } from '#support/swan-agent.ts';
+import { behindBalancer } from '../balanced.ts';
 import { PROMPT_TOKENS, TOKENS } from '../client.ts';
 import type { ChaosGateway } from '../gateway.ts';
 import { IN_ORDER, Stage } from '../stage.ts';
@@ -93,17 +93,8 @@ test('three linked gateways of an older version are replaced one after the other
   };
   await linked([0, 1, 2]);
 
-  const portOf = ({ url }: ChaosGateway): number => Number(new URL(url).port);
-  const balancer = await Balancer.open(gateways.map(({ url }) => url));
-  closers.push(() => balancer.close());
-  const sends = (gateway: ChaosGateway, healthy: boolean): Promise<void> =>
-    waits.for(
-      `${gateway.url} to be sent requests: ${healthy}`,
-      balancer.sends(portOf(gateway), healthy),
-      UP_WITHIN_MS,
-    );
-  await Promise.all(gateways.map((gateway) => sends(gateway, true)));
-  stage.load(CLIENTS, 1, [{ url: balancer.url, wasDown: () => false }]);
+  const { url, sends } = await behindBalancer(stage, closers, UP_WITHIN_MS);
+  stage.load(CLIENTS, 1, [{ url, wasDown: () => false }]);
   const more = (): Promise<void> =>
     waits.for(`${ANSWERS} answers`, ledger.more(ANSWERS, new Promise<void>(() => {})), UP_WITHIN_MS);
   await more();
