@@ -32,7 +32,7 @@ test.each<[string, Buffer, number, number]>([
   ['nor do bytes that it claims and does not have', wav({ data: 16_000, size: 0xffff_fff0 }), 1, 1],
   ['a streamed file without a size is as long as it is', wav({ data: 16_000, size: 0 }), 1, 1],
   ['a compressed WAV file has bounds only', wav({ data: 39_956, format: 85 }), 1, 54],
-  ['so has any other file', Buffer.alloc(75_000), 2, 100],
+  ['so has a file of another kind', Buffer.alloc(75_000), 2, 100],
   ['a WAV file with nothing in it', wav({ data: 0 }), 0, 0],
   ['a rate of zero says nothing', wav({ data: 706, rate: 0 }), 1, 1],
   ['half a header says nothing', wav({ data: 10 }).subarray(0, 30), 1, 1],

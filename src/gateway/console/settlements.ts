@@ -12,7 +12,7 @@ import { enveloped, type Route, route } from './route.ts';
 const LISTED = 100;
 
 /**
- * Settlements as anybody may check them: the batches, their claims files byte for byte, and the proof of an account. None
+ * Settlements, for anybody to check: the batches, their claims files byte for byte, and the proof of an account. None
  * of it is secret: it all stands on chain, or follows from what does. Rewards have batches of their own: `?asset=SWAN`.
  */
 export function settlementRoutes(rooms: ConsoleRooms): Route[] {
