@@ -6,7 +6,7 @@ import { Badge, type Tone } from '../../parts/badge.tsx';
 import { Button } from '../../parts/button.tsx';
 import { Id } from '../../parts/copy.tsx';
 import { type Column, DataTable } from '../../parts/data-table.tsx';
-import { ConfirmButton, Dialog } from '../../parts/dialog.tsx';
+import { ConfirmButton } from '../../parts/dialog.tsx';
 import { Problem, Segments, TextField, useForm } from '../../parts/form.tsx';
 import { duration, NOTHING, plural, usd, whole } from '../../parts/format.ts';
 import { Meter } from '../../parts/meter.tsx';
