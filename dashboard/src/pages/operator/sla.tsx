@@ -11,7 +11,7 @@ import { FormButton } from '../../parts/form-button.tsx';
 import { percent, plural, usd, whole } from '../../parts/format.ts';
 import { Card, PageHead } from '../../parts/page.tsx';
 import { SlaEvidenceButton } from '../../parts/sla-evidence.tsx';
-import { Empty, Failure, Skeleton } from '../../parts/states.tsx';
+import { Empty, Failure } from '../../parts/states.tsx';
 import { Time } from '../../parts/time.tsx';
 import { toast } from '../../parts/toast.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
