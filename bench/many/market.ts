@@ -38,8 +38,8 @@ export interface BenchGateway {
   /** CPU seconds of the process so far. */
   cpuS(): number;
   rssMb(): number;
-  /** Seconds with what the event loop was late, since a wall time: the worst p99 and the longest of all, in ms. */
-  lag(sinceMs: number): { p99: number; most: number };
+  /** How late the event loop was since the gateway was open, to a second or less after a wall time: p99 and the longest, in ms. */
+  lag(untilMs: number): { p99: number; most: number };
   stop(signal: NodeJS.Signals): Promise<void>;
   start(): Promise<void>;
 }
@@ -151,16 +151,13 @@ export class BenchMarket {
       },
       rssMb: () =>
         Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child?.pid}/status`, 'utf8'))?.[1]) / 1_024,
-      lag: (sinceMs) => {
-        const seconds = readFileSync(lagFile, 'utf8')
+      lag: (untilMs) => {
+        const lines = readFileSync(lagFile, 'utf8')
           .trim()
           .split('\n')
-          .map((line) => line.split(' ').map(Number))
-          .filter(([at]) => (at ?? 0) >= sinceMs);
-        return {
-          p99: Math.max(...seconds.map(([, , p99]) => p99 ?? 0)),
-          most: Math.max(...seconds.map(([, , , most]) => most ?? 0)),
-        };
+          .map((line) => line.split(' ').map(Number));
+        const [, , p99 = 0, most = 0] = lines.find(([at]) => (at ?? 0) >= untilMs) ?? [];
+        return { p99, most };
       },
       stop: async (signal) => {
         const gone = new Promise((resolve) => child?.once('exit', resolve));
@@ -181,7 +178,10 @@ export class BenchMarket {
         child = spawn('taskset', argv, { env, stdio: ['ignore', out, out] });
         this.#children.push(child);
         for (const untilMs = Date.now() + PATIENCE_MS; Date.now() < untilMs; await sleep(20))
-          if ((await fetch(`${url}/health`).catch(() => undefined))?.ok) return;
+          if ((await fetch(`${url}/health`).catch(() => undefined))?.ok) {
+            child.kill('SIGUSR2');
+            return;
+          }
         throw new Error(`The gateway ${name} did not come up: ${path.join(folder, 'log')}`);
       },
     };

@@ -9,6 +9,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Model } from '#domain/model.ts';
+import { LISTEN_BACKLOG } from '#kit/backlog.ts';
 import { Fault } from '#kit/fault.ts';
 import type { TlsFiles } from '#kit/tls-files.ts';
 import { errorBody, errorRow } from '#wire/errors.ts';
@@ -262,7 +263,7 @@ export async function openGateway(
     });
   }
 
-  await app.listen({ host: address.host, port: address.port });
+  await app.listen({ host: address.host, port: address.port, backlog: LISTEN_BACKLOG });
   const bound = (http as unknown as Server).address();
   return {
     port: typeof bound === 'object' && bound ? bound.port : address.port,

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { LISTEN_BACKLOG } from '#kit/backlog.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { TlsFiles } from '#kit/tls-files.ts';
 import { Admission, type AdmissionSettings, DEFAULT_ADMISSION, networkOf } from './admission.ts';
@@ -97,7 +98,8 @@ export class HubServer {
   #listen(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#http.once('error', reject);
-      this.#http.listen(this.#settings.port, this.#settings.host, () => {
+      const { port, host } = this.#settings;
+      this.#http.listen({ port, host, backlog: LISTEN_BACKLOG }, () => {
         this.#http.off('error', reject);
         // Later ones are of single connections that could not be accepted (no file handles left): the others go on.
         this.#http.on('error', () => undefined);
