@@ -205,6 +205,13 @@ export class BenchMarket {
     return child;
   }
 
+  /** Moves an agent and whoever asks to the CPU of the gateways, and leaves the other to the database and its load; or back. */
+  moveClients(agent: ChildProcess, to: 'gateways' | 'load'): void {
+    const cpu = to === 'gateways' ? GATEWAY_CPU : LOAD_CPU;
+    for (const pid of [process.pid, agent.pid])
+      execFileSync('taskset', ['-a', '-p', '-c', cpu, String(pid)], { stdio: 'ignore' });
+  }
+
   /** A program on the CPU of the load. */
   run(argv: readonly string[], env: Record<string, string>, heard?: (text: string) => void): ChildProcess {
     const child = spawn('taskset', [...argv], {
