@@ -10,7 +10,7 @@ export async function behindBalancer(
 ): Promise<{
   url: string;
   /** Resolves when this gateway is sent requests, or is not any more. */
-  sends(gateway: ChaosGateway, healthy: boolean): Promise<void>;
+  sends: (gateway: ChaosGateway, healthy: boolean) => Promise<void>;
 }> {
   const balancer = await Balancer.open(gateways.map(({ url }) => url));
   closers.push(() => balancer.close());
