@@ -242,7 +242,7 @@ describe('a provider in a browser', () => {
       });
       await agent.registered;
       // The page notices by itself.
-      await page.getByText('One node is here.').waitFor();
+      await page.getByText('1 node is here.').waitFor();
 
       // A signature that is declined changes nothing, and can be asked for again.
       await page.getByRole('button', { name: 'Connect Test Wallet' }).click();

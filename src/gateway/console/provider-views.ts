@@ -121,7 +121,16 @@ export function providerViewRoutes(rooms: ConsoleRooms): Route[] {
         const { life } = rooms;
         const steps: [OnboardingAnswer['steps'][number]['step'], boolean, boolean, string][] = [
           ['key', true, living > 0, `${living} keys`],
-          ['connect', true, online > 0, online > 0 ? `${online} nodes are here` : lastHere(sessions[0])],
+          [
+            'connect',
+            true,
+            online > 0,
+            online > 0
+              ? online === 1
+                ? '1 node is here'
+                : `${online} nodes are here`
+              : lastHere(sessions[0]),
+          ],
           ['wallet', true, standing.payout !== undefined, standing.payout ?? 'no wallet has proven itself'],
           ['approval', life.approval === 'operator' || !approved, approved, status],
           [

@@ -122,7 +122,7 @@ function connectedStep(connected: number): Step {
   return {
     gate: 'connected',
     passes: connected > 0,
-    found: `${connected} agents or endpoints`,
+    found: connected === 1 ? '1 agent or endpoint' : `${connected} agents or endpoints`,
     wanted: 'at least one',
   };
 }
@@ -164,7 +164,7 @@ function modelBody(
       gate: 'offered',
       passes: model && connected > 0 ? first !== undefined : null,
       found: first
-        ? `by ${(standing?.nodes.length ?? 0) + (standing?.nodesNotShown ?? 0)} nodes`
+        ? byNodes((standing?.nodes.length ?? 0) + (standing?.nodesNotShown ?? 0))
         : isIll
           ? `by no node: ${SERVER_SILENT}`
           : 'by no node',
@@ -304,4 +304,8 @@ function figuresBody(figures: Figures) {
 
 function secondsOf(ms: number | null): number | null {
   return ms === null ? null : Math.round(ms / 1_000);
+}
+
+function byNodes(count: number): string {
+  return count === 1 ? 'by 1 node' : `by ${count} nodes`;
 }

@@ -125,7 +125,7 @@ function StepView({
 function wordsOf({ step, state, detail }: Step, status: string): string {
   if (state === 'done') {
     if (step === 'key') return detail === '1 keys' ? 'One key works.' : `${detail} work.`;
-    if (step === 'connect') return detail === '1 nodes are here' ? 'One node is here.' : `${detail}.`;
+    if (step === 'connect') return `${detail}.`;
     if (step === 'wallet') return `Payouts go to ${detail}.`;
     if (step === 'active') return 'Requests come as soon as somebody asks for what you serve.';
     return DONE[step];
