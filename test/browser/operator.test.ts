@@ -164,7 +164,7 @@ describe('an operator', () => {
       expect(await freezes()).toMatchObject([{ in_force: false }]);
 
       await boss.open('/operator/limits');
-      await page.getByRole('button', { name: 'Set', exact: true }).last().click();
+      await page.getByRole('button', { name: 'Set objectives of Business' }).click();
       await page.getByLabel('Available minutes, percent').fill('99.95');
       await page.getByRole('button', { name: 'Set them' }).click();
       await page.getByText('They hold from the next minute on.').first().waitFor();

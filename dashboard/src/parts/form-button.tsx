@@ -10,6 +10,7 @@ import { Problem, useForm } from './form.tsx';
  */
 export function FormButton({
   label,
+  about,
   title,
   confirm = label,
   kind = 'plain',
@@ -24,6 +25,8 @@ export function FormButton({
   children,
 }: {
   label: string;
+  /** What the label is about, for whoever cannot see what stands beside it. */
+  about?: string;
   title: string;
   confirm?: string;
   kind?: ButtonKind;
@@ -58,6 +61,7 @@ export function FormButton({
         }}
       >
         {label}
+        {about !== undefined && <span className="sr-only"> {about}</span>}
       </Button>
       <Dialog
         open={open}

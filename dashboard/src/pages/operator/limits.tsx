@@ -185,6 +185,7 @@ function EditObjectives({ tier }: { tier: OperatorTier }) {
   return (
     <FormButton
       label="Set"
+      about={`objectives of ${tier.title}`}
       title={`Objectives of ${tier.title}`}
       confirm="Set them"
       kind="quiet"
